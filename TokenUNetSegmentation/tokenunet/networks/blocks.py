@@ -1,0 +1,68 @@
+"""The residual block that every stage of UNet** and Token-UNet is made of (section 3.1.1, figure 2)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Resolution = Literal["same", "down", "up"]
+
+
+class ResidualBlock(nn.Module):
+    """``shortcut(x) + GELU(InstanceNorm(conv(x)))``, keeping, halving or doubling the resolution.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output; a 1x1x1 convolution on the shortcut adapts them where they differ.
+        resolution: ``same`` (convolution, identity shortcut), ``down`` (strided convolution, average pooling)
+            or ``up`` (transposed convolution, trilinear interpolation), by a factor of two.
+
+    Shape:
+        (B, in_channels, D, H, W) to (B, out_channels, D', H', W'); for ``down`` D, H and W must be even.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, resolution: Resolution = "same") -> None:
+        super().__init__()
+        self.resolution = resolution
+        self.conv: nn.Module
+        if resolution == "up":
+            self.conv = nn.ConvTranspose3d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
+        else:
+            self.conv = nn.Conv3d(in_channels, out_channels, 3, stride=2 if resolution == "down" else 1, padding=1)
+        self.norm = nn.InstanceNorm3d(out_channels, affine=True)
+        self.project = nn.Identity() if in_channels == out_channels else nn.Conv3d(in_channels, out_channels, 1)
+
+    def shortcut(self, x: Tensor) -> Tensor:
+        """The input at the output's resolution and channels.
+
+        Projection and resampling are both linear and commute, so channels change at the smaller resolution.
+        """
+        if self.resolution == "down":
+            return self.project(F.avg_pool3d(x, 2))
+        if self.resolution == "up":
+            return F.interpolate(self.project(x), scale_factor=2, mode="trilinear", align_corners=False)
+        return self.project(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x) + F.gelu(self.norm(self.conv(x)))
+
+
+class VoxelMLP(nn.Sequential):
+    """Two linear layers with a GELU between, applied to the features of every voxel alike.
+
+    Shape:
+        (B, in_channels, D, H, W) to (B, out_channels, D, H, W).
+    """
+
+    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Conv3d(in_channels, hidden_channels, 1),
+            nn.GELU(),
+            nn.Conv3d(hidden_channels, out_channels, 1),
+        )
+
+
+def trainable_parameters(network: nn.Module) -> int:
+    """Number of trainable parameters, as counted in Table 1."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
