@@ -220,12 +220,7 @@ def load_bundle(path: Path) -> ModelBundle:
         UnsafeBundleError: where an archive holds links, paths that leave it, or entries beyond the size limits.
         UnusableWeightsError: where the weights do not match the manifest's checksum or are no safetensors file.
     """
-    if path.is_dir():
-        files = _read_folder(path)
-    elif zipfile.is_zipfile(path):
-        files = _read_zip(path)
-    else:
-        raise ModelError(f"{path} is neither a model folder nor a .zip file.", "Run: tokenunet models list")
+    files = read_bundle_files(path)
     manifest = ModelManifest.from_json(files[MANIFEST_NAME], str(path))
     if hashlib.sha256(files[WEIGHTS_NAME]).hexdigest() != manifest.weights_sha256:
         raise UnusableWeightsError(
@@ -237,6 +232,20 @@ def load_bundle(path: Path) -> ModelBundle:
     except SafetensorError as error:
         raise UnusableWeightsError(f"{WEIGHTS_NAME} of {path} is not a safetensors file: {error}") from error
     return ModelBundle(manifest, weights, str(path))
+
+
+def read_bundle_files(path: Path) -> dict[str, bytes]:
+    """The bytes of ``model.json`` and ``weights.safetensors`` of a bundle folder or .zip, not yet interpreted.
+
+    Raises:
+        ModelError: where one is missing or unreadable.
+        UnsafeBundleError: as for `load_bundle`.
+    """
+    if path.is_dir():
+        return _read_folder(path)
+    if zipfile.is_zipfile(path):
+        return _read_zip(path)
+    raise ModelError(f"{path} is neither a model folder nor a .zip file.", "Run: tokenunet models list")
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from tokenunet.errors import OutputError
+
+_STAGING_PREFIX = ".unfinished-"
 
 
 def sha256_of(path: Path) -> str:
@@ -18,11 +22,15 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def staging_folder(target: Path) -> Iterator[Path]:
+def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "") -> Iterator[Path]:
     """A temporary folder inside ``target`` whose entries move into it once the block ends without an error.
 
-    Files and folders of the same names in ``target`` are replaced, one rename each, in order of name except that
-    ``run.json`` comes last: where it stands, everything else does. After an error ``target`` is as it was.
+    After an error ``target`` is as it was. What a killed process left staged there is removed.
+
+    Args:
+        target: where the results go; made if it does not exist.
+        replaces: patterns of earlier results in ``target`` that are removed when the new ones come.
+        last: the entry that moves last and whose earlier version goes first: where it stands, all others do.
 
     Raises:
         OutputError: where the folder cannot be written or its disk is full.
@@ -31,16 +39,21 @@ def staging_folder(target: Path) -> Iterator[Path]:
     staging: Path | None = None
     try:
         target.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target))
+        _remove_abandoned(target)
+        staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING_PREFIX}{os.getpid()}-", dir=target))
         yield staging
-        for path in sorted(p for p in staging.rglob("*") if p.is_file()):
-            with path.open("rb") as file:
+        for path in (p for p in staging.rglob("*") if p.is_file()):
+            with path.open("rb+") as file:
                 os.fsync(file.fileno())
-        for entry in sorted(staging.iterdir(), key=lambda e: (e.name == "run.json", e.name)):
-            destination = target / entry.name
-            if destination.is_dir():
-                shutil.rmtree(destination)
-            os.replace(entry, destination)
+        if last:
+            (target / last).unlink(missing_ok=True)
+        for pattern in replaces:
+            for path in target.glob(pattern):
+                _remove(path)
+        for entry in sorted(staging.iterdir(), key=lambda e: (e.name == last, e.name)):
+            if (target / entry.name).is_dir():
+                _remove(target / entry.name)
+            entry.replace(target / entry.name)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
@@ -51,3 +64,17 @@ def staging_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
         if created and target.is_dir() and not any(target.iterdir()):
             target.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _remove_abandoned(target: Path) -> None:
+    for path in target.glob(f"{_STAGING_PREFIX}*"):
+        owner = path.name.removeprefix(_STAGING_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(path, ignore_errors=True)

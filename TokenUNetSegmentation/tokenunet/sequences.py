@@ -16,14 +16,20 @@ ALIASES: dict[SequenceName, tuple[str, ...]] = {
 """Accepted names, compared without regard to case."""
 
 _BY_ALIAS = {alias: sequence for sequence, aliases in ALIASES.items() for alias in aliases}
+_CONTRAST_AGENT = {"c", "ce", "contrast", "gad", "gado", "gd", "km", "post", "postcontrast"}
 
 
 def sequence_named(name: str) -> SequenceName | None:
     """The sequence that a file or node name speaks of, or None.
 
-    The last word that is an alias decides, as in ``BraTS20_001_t1ce.nii.gz`` or ``BraTS-GLI-00001-000-t2f``.
+    Understands ``BraTS20_001_t1ce.nii.gz``, ``BraTS-GLI-00001-000-t2f`` and looser names like ``T1 post Gd``.
     """
-    for word in reversed(re.split(r"[^a-z0-9]+", name.lower())):
-        if word in _BY_ALIAS:
-            return _BY_ALIAS[word]
-    return None
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    found = [_BY_ALIAS[word] for word in words if word in _BY_ALIAS]
+    if not found:
+        return None
+    if "FLAIR" in found:  # "T2 FLAIR" is a FLAIR
+        return "FLAIR"
+    if "T1" in found and _CONTRAST_AGENT.intersection(words):
+        return "T1ce"
+    return found[-1]

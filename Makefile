@@ -1,0 +1,33 @@
+# `make demo` and `make test` set up all they need: a virtual environment in .venv and, where a Debian-like system
+# lacks them, the graphics libraries that off-screen rendering uses.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# What VTK needs to render without a display, and Qt to draw widgets.
+LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core
+export VTK_DEFAULT_OPENGL_WINDOW := vtkEGLRenderWindow
+
+.PHONY: demo test lint clean
+
+demo: .venv/ready
+	$(BIN)/tokenunet demo --output demo --force
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/ready: pyproject.toml Testing/constraints.txt Makefile
+	@if command -v apt-get >/dev/null && ! dpkg -s $(LIBRARIES) >/dev/null 2>&1; then \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -qy --no-install-recommends $(LIBRARIES); \
+		else echo "Rendering needs: sudo apt-get install $(LIBRARIES)"; fi; \
+	fi
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c Testing/constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,7 @@
+"""Runs the command line as ``python -m tokenunet``."""
+
+import sys
+
+from tokenunet.cli import main
+
+sys.exit(main())

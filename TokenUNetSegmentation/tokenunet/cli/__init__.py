@@ -1,0 +1,41 @@
+"""The ``tokenunet`` command.
+
+Exit codes: 0 done, 2 usage, 3 bad input, 4 bad model, 5 device or memory, 6 cannot write, 130 cancelled.
+Events go to standard output as JSON lines where asked for; text for people goes to standard error.
+"""
+
+import argparse
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import tokenunet
+from tokenunet.cli import demo, models, networks, segment, synth
+from tokenunet.cli.progress import event_receiver
+from tokenunet.errors import Cancelled, TokenUNetError
+from tokenunet.events import ErrorEvent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="tokenunet", description=tokenunet.__doc__)
+    parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (segment, demo, networks, models, synth):
+        command.add_parser(commands)
+    options = parser.parse_args(arguments)
+    on_event = event_receiver(getattr(options, "progress", None))
+    for interruption in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interruption, _cancel)
+    try:
+        options.run(options, on_event)
+    except TokenUNetError as error:
+        on_event(ErrorEvent(error.code, str(error), error.hint))
+        print(f"tokenunet: {error}", error.hint, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _cancel(number: int, frame: FrameType | None) -> NoReturn:
+    raise Cancelled

@@ -1,0 +1,41 @@
+"""``tokenunet models``: the model bundles at hand."""
+
+import argparse
+from pathlib import Path
+
+from tokenunet.bundle import load_bundle
+from tokenunet.events import OnEvent
+from tokenunet.model_store import find_model, import_model, stored_models
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("models", help="list, show, verify or import model bundles")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("list", help="the models that can be chosen by name").set_defaults(run=_list)
+    for name, run, text in (
+        ("show", _show, "print a model's manifest"),
+        ("verify", _verify, "check a model's weights against its checksum and architecture"),
+        ("import", _import, "verify a bundle and copy it to your models"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("model", help="a name from the list, or the path of a bundle folder or .zip")
+        action.set_defaults(run=run)
+
+
+def _list(options: argparse.Namespace, on_event: OnEvent) -> None:
+    for model in stored_models():
+        print(f"{model.name:<28} {model.manifest.architecture:<24} {model.path}")
+
+
+def _show(options: argparse.Namespace, on_event: OnEvent) -> None:
+    print(load_bundle(find_model(options.model)).manifest.to_json(), end="")
+
+
+def _verify(options: argparse.Namespace, on_event: OnEvent) -> None:
+    bundle = load_bundle(find_model(options.model))
+    bundle.build()
+    print(f"{bundle.source}: weights match their checksum and {bundle.manifest.architecture}.")
+
+
+def _import(options: argparse.Namespace, on_event: OnEvent) -> None:
+    print(f"Imported as {import_model(Path(options.model)).name}.")

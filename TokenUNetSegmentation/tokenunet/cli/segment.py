@@ -1,0 +1,72 @@
+"""``tokenunet segment``: four scans in, labels, segmentation and masks out."""
+
+import argparse
+from pathlib import Path
+
+from tokenunet.cli.progress import add_progress_argument
+from tokenunet.errors import UsageError
+from tokenunet.events import OnEvent
+from tokenunet.inference import InferenceOptions, SegmentationRequest, segment
+from tokenunet.model_store import DEFAULT_MODEL, find_model
+from tokenunet.preprocessing import find_sequences
+from tokenunet.regions import ET_LABEL, ET_LABEL_BRATS2023, REGION_TITLES
+from tokenunet.sequences import SEQUENCES, SequenceName
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("segment", help="segment one patient")
+    for sequence in SEQUENCES:
+        parser.add_argument(f"--{sequence.lower()}", type=Path, metavar="FILE", help=f"the {sequence} image")
+    parser.add_argument("--input", type=Path, metavar="DIR", help="folder with the four images, found by their names")
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the results")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument(
+        "--mode",
+        choices=("single_pass", "sliding_window"),
+        default="single_pass",
+        help="the whole brain at once, or overlapping windows (default: %(default)s)",
+    )
+    parser.add_argument("--overlap", type=float, default=0.5, help="of windows, 0 to below 1 (default: %(default)s)")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    parser.add_argument("--masks", action="store_true", help="also write the attention masks")
+    parser.add_argument("--reference", choices=SEQUENCES, default="T1ce", help="whose grid the results lie on")
+    parser.add_argument(
+        "--labels",
+        choices=("brats", "brats2023"),
+        default="brats",
+        help=f"value of enhancing tumour: {ET_LABEL}, or {ET_LABEL_BRATS2023} as in BraTS since 2023",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
+    add_progress_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    request = SegmentationRequest(
+        inputs=_inputs(options),
+        output=options.output,
+        model=find_model(options.model),
+        reference=options.reference,
+        options=InferenceOptions(options.device, options.mode, options.precision, options.overlap, options.masks),
+        et_label=ET_LABEL if options.labels == "brats" else ET_LABEL_BRATS2023,
+        force=options.force,
+    )
+    report = segment(request, on_event)
+    if options.progress != "json":
+        for region, title in REGION_TITLES.items():
+            print(f"{title:<17} {report['volumes_ml'][region]:8.2f} ml")
+        print(f"Results are in {options.output}.")
+
+
+def _inputs(options: argparse.Namespace) -> dict[SequenceName, Path]:
+    given = {s: getattr(options, s.lower()) for s in SEQUENCES if getattr(options, s.lower()) is not None}
+    if options.input is not None:
+        # Files named one by one overrule what the folder's names suggest.
+        return find_sequences(options.input, without=tuple(given)) | given
+    missing = [s for s in SEQUENCES if s not in given]
+    if missing:
+        raise UsageError(
+            f"No file was given for {', '.join(missing)}.", "Use --t1, --t1ce, --t2 and --flair, or --input DIR."
+        )
+    return given

@@ -1,0 +1,117 @@
+"""One forward pass of a network over a volume, whole or window by window, with its progress."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import Any
+
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor, nn
+
+from tokenunet.networks import TokenMasks, TokenUNet
+
+OnFraction = Callable[[float], None]
+"""Receives how much of the work is done, 0 to 1; may raise to stop it."""
+
+
+def single_pass(
+    network: nn.Module, x: Tensor, with_masks: bool, on_fraction: OnFraction
+) -> tuple[Tensor, TokenMasks | None]:
+    """Logits (and masks) of a whole volume at once.
+
+    The number of tokens does not grow with the volume, so that whole brains fit where patch tokens would not.
+
+    Args:
+        network: in evaluation mode, on the device of ``x``; a `TokenUNet` where masks are asked for.
+        x: (1, C, D, H, W).
+        with_masks: also return the attention masks.
+        on_fraction: is told the progress after every layer.
+
+    Returns:
+        Logits (1, R, D, H, W) in single precision, and the masks with A_n scaled to "times more than uniform".
+    """
+    with _layer_progress(network, x, on_fraction):
+        logits, *masks = _forward(network, x, with_masks)
+    return logits, TokenMasks(*masks) if with_masks else None
+
+
+def window_pass(
+    network: nn.Module,
+    x: Tensor,
+    with_masks: bool,
+    on_fraction: OnFraction,
+    window: Sequence[int],
+    overlap: float,
+    batch_size: int,
+) -> tuple[Tensor, TokenMasks | None]:
+    """Logits (and masks) stitched from overlapping windows with MONAI's Gaussian weights.
+
+    Every window has its own softmax over space, so A_n is scaled to "times more than uniform" before the windows are
+    blended, with the weights of the logits; so is B_n, as it is.
+
+    Args:
+        network: as for `single_pass`.
+        x: (1, C, D, H, W), at least as large as the window.
+        with_masks: also return the attention masks.
+        on_fraction: is told the progress after every batch of windows.
+        window: voxels along z, y and x.
+        overlap: of neighbouring windows, as a fraction of their size.
+        batch_size: windows in one forward pass.
+
+    Returns:
+        As for `single_pass`.
+    """
+    total = _number_of_windows(x.shape[2:], window, overlap)
+    done = 0
+
+    def forward(windows: Tensor) -> tuple[Tensor, ...]:
+        nonlocal done
+        outputs = _forward(network, windows, with_masks)
+        done += len(windows)
+        on_fraction(done / total)
+        return outputs
+
+    stitched: Any = sliding_window_inference(x, window, batch_size, forward, overlap=overlap, mode="gaussian")
+    logits, *masks = stitched if with_masks else (stitched,)
+    return logits, TokenMasks(*masks) if with_masks else None
+
+
+def _forward(network: nn.Module, x: Tensor, with_masks: bool) -> tuple[Tensor, ...]:
+    """Logits, then the two sets of masks if asked for, all in single precision."""
+    if not with_masks:
+        return (network(x).float(),)
+    assert isinstance(network, TokenUNet)
+    logits, masks = network.forward_with_masks(x)
+    voxels = masks.token_learner[0, 0].numel()
+    return logits.float(), masks.token_learner.float() * voxels, masks.token_fuser.float()
+
+
+def _number_of_windows(size: Sequence[int], window: Sequence[int], overlap: float) -> int:
+    total = 1
+    for side, width in zip(size, window, strict=True):
+        step = max(int(width * (1 - overlap)), 1) if side > width else width
+        total *= -(-(side - width) // step) + 1
+    return total
+
+
+@contextmanager
+def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction) -> Iterator[None]:
+    """Calls ``on_fraction`` after every layer, by the voxels written so far: what a pass spends its time on."""
+    sizes: list[int] = []
+    shadow = copy.deepcopy(network).to("meta")  # computes shapes only
+    _hook_layers(shadow, lambda output: sizes.append(output.numel()))
+    shadow(torch.empty_like(x, device="meta"))
+    fractions = iter([done / sum(sizes) for done in accumulate(sizes)])
+    hooks = _hook_layers(network, lambda output: on_fraction(next(fractions)))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _hook_layers(network: nn.Module, on_output: Callable[[Tensor], None]) -> list[torch.utils.hooks.RemovableHandle]:
+    layers = [module for module in network.modules() if not list(module.children())]
+    return [layer.register_forward_hook(lambda module, args, output: on_output(output)) for layer in layers]

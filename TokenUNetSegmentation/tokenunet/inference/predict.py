@@ -1,0 +1,155 @@
+"""From a prepared patient to region probabilities and attention masks."""
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tokenunet.bundle import ModelBundle, ModelManifest
+from tokenunet.errors import ModelError, OutOfMemoryError, UsageError
+from tokenunet.inference.device import Precision, autocast, fastest_precision, is_out_of_memory, resolve_device
+from tokenunet.inference.field_of_view import FieldOfView
+from tokenunet.inference.forward import OnFraction, single_pass, window_pass
+from tokenunet.inference.ladder import Attempt, Mode, attempts
+from tokenunet.inference.prediction import AttentionMasks, Prediction
+from tokenunet.networks import ARCHITECTURES, TokenMasks, TokenUNet
+from tokenunet.preprocessing import Prepared
+from tokenunet.regions import REGIONS
+
+
+@dataclass(frozen=True)
+class InferenceOptions:
+    """How to run the network.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        mode: ``single_pass`` sees the whole brain at once, ``sliding_window`` the bundle's patch size at a time.
+        precision: ``auto`` takes half precision where the hardware computes it directly.
+        overlap: of neighbouring windows, as a fraction of their size, below 1.
+        masks: also return the attention masks.
+    """
+
+    device: str = "auto"
+    mode: Mode = "single_pass"
+    precision: Literal["auto"] | Precision = "auto"
+    overlap: float = 0.5
+    masks: bool = False
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a prediction was in fact computed, for the run report."""
+
+    device: str
+    device_name: str
+    mode: Mode
+    precision: Precision
+    fallbacks: tuple[str, ...]
+
+
+def predict(
+    prepared: Prepared,
+    bundle: ModelBundle,
+    options: InferenceOptions,
+    on_fraction: OnFraction = lambda fraction: None,
+    on_fallback: Callable[[str], None] = lambda message: None,
+) -> tuple[Prediction, Execution]:
+    """Segments one prepared patient.
+
+    The same inputs, options and machine give the same result to the last bit.
+
+    Args:
+        prepared: the patient in the bundle's space.
+        bundle: the model.
+        options: how to run it.
+        on_fraction: is told the progress, 0 to 1; may raise to stop.
+        on_fallback: is told, in a sentence, when memory ran out and what is tried next.
+
+    Raises:
+        DeviceError: where the asked-for device does not exist.
+        OutOfMemoryError: where even single windows on the CPU do not fit.
+        ModelError: where the bundle cannot be built, or masks are asked for that its network does not have.
+        UsageError: where the overlap is not from 0 to below 1.
+    """
+    if not 0 <= options.overlap < 1:
+        raise UsageError(f"The overlap of windows must be from 0 to below 1, not {options.overlap}.")
+    network = bundle.build()
+    if options.masks and not isinstance(network, TokenUNet):
+        raise ModelError(f"{bundle.manifest.name} has no attention masks.", "Leave out --masks or choose a Token-UNet.")
+    fallbacks: list[str] = []
+    ladder = attempts(resolve_device(options.device), options.mode)
+    for attempt, following in zip(ladder, [*ladder[1:], None], strict=True):
+        precision = fastest_precision(attempt.device) if options.precision == "auto" else options.precision
+        try:
+            prediction = _run(prepared, bundle.manifest, network, attempt, precision, options, on_fraction)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if following is None:
+                raise OutOfMemoryError(
+                    f"There is not enough memory for {attempt}.", "Close other programs, or use a larger computer."
+                ) from error
+            fallbacks.append(f"There was not enough memory for {attempt}; trying {following}.")
+        else:
+            name = torch.cuda.get_device_name(attempt.device) if attempt.device.type == "cuda" else attempt.device.type
+            return prediction, Execution(str(attempt.device), name, attempt.mode, precision, tuple(fallbacks))
+        on_fallback(fallbacks[-1])
+        # Only here, outside the except block, is the failed attempt's memory no longer referenced by its traceback.
+        gc.collect()
+        torch.cuda.empty_cache()
+    raise AssertionError("the ladder has at least one rung")
+
+
+def _run(
+    prepared: Prepared,
+    manifest: ModelManifest,
+    network: nn.Module,
+    attempt: Attempt,
+    precision: Precision,
+    options: InferenceOptions,
+    on_fraction: OnFraction,
+) -> Prediction:
+    multiple = ARCHITECTURES[manifest.architecture].size_multiple
+    windows = attempt.mode == "sliding_window"
+    view = FieldOfView.of_brain(prepared.brain, multiple, manifest.patch_size if windows else (0, 0, 0))
+    network = network.to(attempt.device)
+    x = view.cut(prepared.tensor)[None].to(attempt.device)
+    with (
+        torch.inference_mode(),
+        autocast(attempt.device, precision),
+        torch.backends.cudnn.flags(benchmark=False, deterministic=True),
+    ):
+        if windows:
+            logits, masks = window_pass(
+                network, x, options.masks, on_fraction, manifest.patch_size, options.overlap, attempt.batch_size
+            )
+        else:
+            logits, masks = single_pass(network, x, options.masks, on_fraction)
+        probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
+    # Outside the brain there is no tumour, whatever the network makes of the empty surroundings.
+    probabilities *= prepared.brain
+    return Prediction(probabilities, None if masks is None else _with_grid(masks, view, prepared))
+
+
+def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
+    """Probabilities (3, D, H, W) of WT, TC and ET from one patient's logits.
+
+    Args:
+        logits: (R, D, H, W); the manifest says what the channels are.
+        manifest: of the model that made them.
+    """
+    if manifest.activation == "softmax":
+        _, necrotic, oedema, enhancing = logits.softmax(dim=0)
+        return torch.stack([necrotic + oedema + enhancing, necrotic + enhancing, enhancing])
+    return logits.sigmoid()[[manifest.regions.index(region) for region in REGIONS]]
+
+
+def _with_grid(masks: TokenMasks, view: FieldOfView, prepared: Prepared) -> AttentionMasks:
+    factor = view.size[0] // masks.token_learner.shape[2]
+    learner, fuser = (m[0].cpu().numpy().astype(np.float32) for m in masks)
+    z, y, x = view.start
+    return AttentionMasks(learner, fuser, prepared.grid.coarsened(factor, (x, y, z), learner.shape[:0:-1]))

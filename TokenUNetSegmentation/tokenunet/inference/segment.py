@@ -1,0 +1,190 @@
+"""One patient from four files to a folder of results: what the command line and the Slicer module both run."""
+
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import psutil
+import SimpleITK as sitk
+import torch
+
+import tokenunet
+from tokenunet.bundle import load_bundle
+from tokenunet.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
+from tokenunet.files import sha256_of, staging_folder
+from tokenunet.inference.output import RESULT_PATTERNS, RUN_REPORT, check_output, write_report, write_result
+from tokenunet.inference.predict import InferenceOptions, predict
+from tokenunet.preprocessing import Grid, Study, check_sequences, prepare, read_study, restore
+from tokenunet.regions import ED, ET_LABEL, NCR
+from tokenunet.sequences import SequenceName
+
+_STAGE_SHARES = {Stage.LOAD: 0.1, Stage.PREPARE: 0.1, Stage.PREDICT: 0.6, Stage.RESTORE: 0.05, Stage.WRITE: 0.15}
+
+
+@dataclass(frozen=True)
+class SegmentationRequest:
+    """What to segment, with what, and where the results go.
+
+    Attributes:
+        inputs: an image file for each of the four sequences.
+        output: folder for the results.
+        model: path of a bundle.
+        reference: the sequence whose grid the results lie on.
+        options: how to run the network.
+        et_label: value of enhancing tumour in the label images, 4 or 3.
+        force: replace the results of an earlier run.
+    """
+
+    inputs: dict[SequenceName, Path]
+    output: Path
+    model: Path
+    reference: SequenceName = "T1ce"
+    options: InferenceOptions = field(default_factory=InferenceOptions)
+    et_label: int = ET_LABEL
+    force: bool = False
+
+
+def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> dict[str, Any]:
+    """Segments one patient and writes the results (`tokenunet.inference.output` lists them).
+
+    Args:
+        request: what to do.
+        on_event: receives progress, warnings and at last the result; may raise `Cancelled` at any of them.
+
+    Returns:
+        The run report, as in ``run.json``.
+
+    Raises:
+        InputError: where the scans cannot be used.
+        ModelError: where the model cannot be used.
+        DeviceError: where the device is missing, or memory does not suffice.
+        OutputError: where results exist already, or cannot be written.
+    """
+    run = _Run(on_event)
+    check_output(request.output, request.force)
+    with run.stage(Stage.LOAD):
+        bundle = load_bundle(request.model)
+        study = read_study(request.inputs, request.reference)
+        for finding in check_sequences(study):
+            run.warn(finding.code, finding.message)
+    with run.stage(Stage.PREPARE):
+        prepared = prepare(study, bundle.manifest.space)
+        for finding in prepared.warnings:
+            run.warn(finding.code, finding.message)
+    with run.stage(Stage.PREDICT):
+        prediction, execution = predict(
+            prepared,
+            bundle,
+            request.options,
+            on_fraction=lambda fraction: run.progress.update(Stage.PREDICT, fraction),
+            on_fallback=lambda message: run.warn("out_of_memory", message),
+        )
+    with run.stage(Stage.RESTORE):
+        result = restore(prediction, prepared, request.et_label)
+    with (
+        run.stage(Stage.WRITE),
+        staging_folder(request.output, replaces=RESULT_PATTERNS, last=RUN_REPORT) as staging,
+    ):
+        write_result(result, staging)
+        report = {
+            "schema": 1,
+            "started": run.started,
+            "versions": versions(),
+            "device": execution.device,
+            "device_name": execution.device_name,
+            "mode": execution.mode,
+            "overlap": request.options.overlap,
+            "precision": execution.precision,
+            "fallbacks": execution.fallbacks,
+            "model": {
+                "name": bundle.manifest.name,
+                "path": bundle.source,
+                "architecture": bundle.manifest.architecture,
+                "sha256": bundle.manifest.weights_sha256,
+            },
+            "reference": request.reference,
+            "inputs": _describe_inputs(study, request.inputs),
+            "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},
+            "volumes_ml": result.volumes_ml,
+            "masks": {} if result.masks is None else {k: len(m) for k, m in result.masks.by_kind().items()},
+            "warnings": run.warnings,
+            "timings_s": run.timings(),
+            "peak_memory_bytes": peak_memory_bytes(),
+            "outputs": sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()),
+        }
+        write_report(report, staging)
+    on_event(ResultEvent(str(request.output), report))
+    return report
+
+
+class _Run:
+    """What a run tells while it goes on, and remembers for its report."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self.progress = Progress(on_event, _STAGE_SHARES)
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.warnings: list[dict[str, str]] = []
+        self._began: dict[Stage, float] = {}
+        self._ended: dict[Stage, float] = {}
+
+    def warn(self, code: str, message: str) -> None:
+        self.warnings.append({"code": code, "message": message})
+        self._on_event(WarningEvent(code, message))
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        self._began[stage] = time.perf_counter()
+        self.progress.update(stage, 0)
+        yield
+        self._ended[stage] = time.perf_counter()
+        self.progress.update(stage, 1)
+
+    def timings(self) -> dict[str, float]:
+        """Seconds of every stage, of the running one so far."""
+        now = time.perf_counter()
+        return {stage.value: round(self._ended.get(stage, now) - began, 3) for stage, began in self._began.items()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program and of what its results depend on."""
+    return {
+        "tokenunet": tokenunet.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+        "numpy": np.__version__,
+        "SimpleITK": sitk.Version.VersionString(),
+        "platform": platform.platform(),
+    }
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held so far: on Windows and Unix alike the resident set."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource  # exists on Unix only
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _describe_inputs(study: Study, paths: dict[SequenceName, Path]) -> dict[str, dict[str, Any]]:
+    described = {}
+    for sequence, path in paths.items():
+        grid = Grid.of(study.scans[sequence].image)
+        described[sequence] = {
+            "path": str(path),
+            "sha256": sha256_of(path),
+            "size": grid.size,
+            "spacing": grid.spacing,
+        }
+    return described
