@@ -1,0 +1,128 @@
+"""Remakes the atlas beside this file: two brains as small uint8 maps, from which synthetic patients are drawn.
+
+    python build_atlas.py --nilearn SITE_PACKAGES/nilearn [--colin27 ch2bet.nii.gz]
+
+``icbm152`` comes from the PyPI package ``nilearn`` (ICBM 152 2009a symmetric, 1 mm), ``colin27`` from the file
+``ch2bet.nii.gz`` in Debian's package ``mricron-data``. Neither is needed to use the atlas.
+
+Each folder holds, on one LPS grid at 1 mm cropped to the brain:
+    t1.nii.gz          T1-weighted intensity, 255 = the 99.8th percentile
+    grey.nii.gz        probability of grey matter, 255 = 1
+    white.nii.gz       probability of white matter, 255 = 1; what is left of the brain is cerebrospinal fluid
+    ventricles.nii.gz  1 in the ventricles and deep cisterns
+The brain is where t1 > 0.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+HERE = Path(__file__).resolve().parent
+MARGIN = 2
+LEVELS = 31
+"""Grey levels kept: a compressed file of half the size, and far finer than the noise of any drawn image."""
+
+# Colin27 has no tissue maps of its own. Its T1 histogram peaks at 84 (grey) and 110 (white); fluid lies below 45.
+COLIN27_FLUID, COLIN27_GREY, COLIN27_WHITE = 44.0, 80.0, 108.0
+DEEP_MM = 25.0
+"""Fluid deeper than this under the brain's surface counts as ventricle."""
+
+
+def quantised(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Values from 0 to 1 as uint8 with few levels."""
+    return np.round(np.round(np.clip(values, 0, 1) * LEVELS) * (255 / LEVELS)).astype(np.uint8)
+
+
+def ramp(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.floating]:
+    """0 below ``low``, 1 above ``high``, straight between."""
+    return np.clip((values - low) / (high - low), 0, 1)
+
+
+def largest_component(mask: sitk.Image) -> sitk.Image:
+    """The largest connected part of a mask."""
+    return sitk.RelabelComponent(sitk.ConnectedComponent(mask)) == 1
+
+
+def oriented(path: Path) -> sitk.Image:
+    """The image at ``path`` with LPS axes."""
+    return sitk.DICOMOrient(sitk.ReadImage(str(path), sitk.sitkFloat32), "LPS")
+
+
+def tissues_of_colin27(t1: sitk.Image) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Grey- and white-matter probability from intensity alone, on either side of the histogram's valleys."""
+    values = sitk.GetArrayFromImage(sitk.CurvatureFlow(t1, 0.05, 3))
+    brain = sitk.GetArrayFromImage(t1) > 0
+    tissue = ramp(values, COLIN27_FLUID, COLIN27_GREY)
+    middle = (COLIN27_GREY + COLIN27_WHITE) / 2
+    white = ramp(values, middle - 6, middle + 6)
+    return brain * tissue * (1 - white), brain * tissue * white
+
+
+def write_anatomy(
+    name: str, t1: sitk.Image, grey: NDArray[np.floating], white: NDArray[np.floating], sulcus_mm: int, fluid_mm: int
+) -> None:
+    """Writes one anatomy's four maps.
+
+    Args:
+        name: of the folder.
+        t1: skull-stripped, zero outside the brain.
+        grey: probability on the grid of ``t1``.
+        white: likewise.
+        sulcus_mm: half the width of the gaps closed in the mask, so that sulci count as brain.
+        fluid_mm: width of the fluid added around it, which the strip of real scans leaves and the templates lack.
+    """
+    closed = sitk.BinaryMorphologicalClosing(largest_component(t1 > 0), [sulcus_mm] * 3)
+    brain_image = sitk.BinaryFillhole(sitk.BinaryDilate(closed, [fluid_mm] * 3))
+    brain = sitk.GetArrayFromImage(brain_image).astype(bool)
+    depth = sitk.GetArrayFromImage(
+        sitk.SignedMaurerDistanceMap(brain_image, insideIsPositive=True, squaredDistance=False)
+    )
+    fluid = brain & (grey + white < 0.5)
+    deep = sitk.GetImageFromArray((fluid & (depth > DEEP_MM)).astype(np.uint8))
+    # Single voxels of fluid deep in a sulcus are not ventricle.
+    ventricles = sitk.GetArrayFromImage(sitk.BinaryMorphologicalOpening(deep, [1, 1, 1]))
+
+    values = sitk.GetArrayFromImage(t1)
+    bright = np.percentile(values[brain], 99.8)
+    shades = np.where(brain, np.maximum(quantised(values / bright), 1), 0)
+
+    corners = [(int(w.min()) - MARGIN, int(w.max()) + MARGIN + 1) for w in np.nonzero(brain)]
+    corners = [(max(a, 0), min(b, n)) for (a, b), n in zip(corners, brain.shape, strict=True)]
+    box = tuple(slice(a, b) for a, b in corners)
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    maps = {"t1": shades, "grey": quantised(grey * brain), "white": quantised(white * brain), "ventricles": ventricles}
+    for file_name, array in maps.items():
+        image = sitk.GetImageFromArray(np.ascontiguousarray(array[box]).astype(np.uint8))
+        image.SetSpacing(t1.GetSpacing())
+        image.SetDirection(t1.GetDirection())
+        image.SetOrigin(t1.TransformIndexToPhysicalPoint([a for a, _ in reversed(corners)]))
+        writer = sitk.ImageFileWriter()
+        writer.SetFileName(str(folder / f"{file_name}.nii.gz"))
+        writer.SetUseCompression(True)
+        writer.SetCompressionLevel(9)
+        writer.Execute(image)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nilearn", type=Path, required=True, help="folder of the installed package nilearn")
+    parser.add_argument("--colin27", type=Path, help="ch2bet.nii.gz from Debian's mricron-data")
+    arguments = parser.parse_args()
+
+    data = arguments.nilearn / "datasets" / "data"
+    t1, grey, white = (
+        oriented(data / f"mni_icbm152_{n}_tal_nlin_sym_09a_converted.nii.gz") for n in ("t1", "gm", "wm")
+    )
+    to_array = sitk.GetArrayFromImage
+    write_anatomy("icbm152", t1, to_array(grey) / 255, to_array(white) / 255, sulcus_mm=3, fluid_mm=2)
+    if arguments.colin27:
+        t1 = oriented(arguments.colin27)
+        write_anatomy("colin27", t1, *tissues_of_colin27(t1), sulcus_mm=6, fluid_mm=1)
+
+
+if __name__ == "__main__":
+    main()

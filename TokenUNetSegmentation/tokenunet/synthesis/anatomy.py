@@ -1,0 +1,198 @@
+"""Healthy anatomy: an atlas brain, turned, stretched, bent and folded anew for every patient."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, get_args
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tokenunet.resources import resource
+from tokenunet.synthesis.fields import Shape, chance, fresh_seed, resized, seeded, smooth_noise, uniform
+
+AtlasName = Literal["icbm152", "colin27"]
+ATLASES: tuple[AtlasName, ...] = get_args(AtlasName)
+
+# Every patient fills a box of BraTS's 240 x 240 x 155 mm field of view; its sides are divisible by 2, 4 and 8 mm.
+BOX_START_MM = (0, 24, 32)
+BOX_SIZE_MM = (155, 208, 176)
+CENTRE_MM = (70.0, 128.0, 120.0)
+"""Where the atlas's centre comes to lie in the field of view, (z, y, x)."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The voxels of the patient's box at one spacing."""
+
+    spacing: float
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels (D, H, W)."""
+        d, h, w = (int(-(-size // self.spacing)) for size in BOX_SIZE_MM)
+        return d, h, w
+
+    def positions(self) -> list[Tensor]:
+        """Position in mm of each voxel centre in the field of view, one tensor an axis (z, y, x), ready to broadcast."""
+        axes = []
+        for axis, (start, n) in enumerate(zip(BOX_START_MM, self.shape, strict=True)):
+            view = [1, 1, 1]
+            view[axis] = n
+            axes.append((start + (torch.arange(n) + 0.5) * self.spacing - 0.5).view(view))
+        return axes
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Maps of one brain at 1 mm.
+
+    Attributes:
+        maps: (5, D, H, W): fluid, grey, white (adding up to the brain), ventricles, and detail, which is how much
+            brighter T1 is than its mixture of tissues explains (deep grey matter, for instance).
+    """
+
+    maps: Tensor
+
+
+@cache
+def load_atlas(name: AtlasName) -> Atlas:
+    """Reads an atlas that ships beside the code.
+
+    Raises:
+        FileNotFoundError: where the installation lacks it.
+    """
+    folder = resource("Atlas") / name
+    t1, grey, white, ventricles = (
+        sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"{n}.nii.gz"))).astype(np.float32)
+        for n in ("t1", "grey", "white", "ventricles")
+    )
+    brain = t1 > 0
+    grey, white = grey / 255, white / 255
+    fluid = np.clip(brain - grey - white, 0, 1)
+    tissues = np.stack([fluid, grey, white])
+    t1 = t1 / 255
+    means, *_ = np.linalg.lstsq(tissues[:, brain].T, t1[brain], rcond=None)
+    detail = (t1 - np.tensordot(means, tissues, 1)) * (grey + white)
+    return Atlas(torch.from_numpy(np.concatenate([tissues, ventricles[None], detail[None]]).astype(np.float32)))
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How one patient's brain differs from the atlas.
+
+    Attributes:
+        atlas: which brain.
+        mirrored: left and right exchanged.
+        rotation_deg: about the axes (z, y, x).
+        scale: size relative to the atlas along (z, y, x).
+        shift_mm: along (z, y, x).
+        warp_mm: standard deviation of the smooth random displacement.
+        warp_scale_mm: how far apart independent displacements are.
+        ventricle_growth: volume added to the ventricles, as a fraction of theirs; old brains have up to twice as much.
+        sharpness: exponent on the tissue probabilities; the averaged template needs more than 1.
+        folding: strength of the random folds given to the cortex.
+        seed: of the random fields.
+    """
+
+    atlas: AtlasName
+    mirrored: bool
+    rotation_deg: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    shift_mm: tuple[float, float, float]
+    warp_mm: float
+    warp_scale_mm: float
+    ventricle_growth: float
+    sharpness: float
+    folding: float
+    seed: int
+
+
+def draw_pose(generator: torch.Generator, variety: float = 1.0) -> Pose:
+    """Random anatomy; ``variety`` above 1 widens the ranges."""
+
+    def three(width: float, middle: float = 0.0) -> tuple[float, float, float]:
+        z, y, x = (uniform(generator, middle - width * variety, middle + width * variety) for _ in range(3))
+        return z, y, x
+
+    atlas = ATLASES[int(torch.randint(len(ATLASES), (), generator=generator))]
+    size = uniform(generator, 0.94, 1.04)
+    z, y, x = three(0.05, size)
+    averaged = atlas == "icbm152"
+    return Pose(
+        atlas=atlas,
+        mirrored=chance(generator, 0.5),
+        rotation_deg=three(8.0),
+        scale=(z, y, x),
+        shift_mm=three(5.0),
+        warp_mm=uniform(generator, 1.0, 4.0) * variety,
+        warp_scale_mm=uniform(generator, 20, 45),
+        ventricle_growth=uniform(generator, -0.3, 1.3),
+        sharpness=uniform(generator, 1.5, 4.0) if averaged else uniform(generator, 0.8, 1.5),
+        folding=uniform(generator, 0.5, 2.0) if averaged else uniform(generator, 0.0, 0.8),
+        seed=fresh_seed(generator),
+    )
+
+
+@dataclass
+class Anatomy:
+    """Tissues of one patient on a lattice, float32 (D, H, W), ``brain`` boolean."""
+
+    lattice: Lattice
+    fluid: Tensor
+    grey: Tensor
+    white: Tensor
+    ventricles: Tensor
+    detail: Tensor
+    brain: Tensor
+
+
+def _rotation(degrees: tuple[float, float, float]) -> Tensor:
+    """Product of the rotations about z, y and x, acting on (z, y, x) vectors."""
+    matrix = torch.eye(3)
+    for axis, angle in enumerate(torch.tensor(degrees).deg2rad()):
+        a, b = (i for i in range(3) if i != axis)
+        turn = torch.eye(3)
+        turn[a, a] = turn[b, b] = angle.cos()
+        turn[a, b], turn[b, a] = -angle.sin(), angle.sin()
+        matrix = matrix @ turn
+    return matrix
+
+
+def build_anatomy(pose: Pose, lattice: Lattice, displacement_mm: Tensor | None = None) -> Anatomy:
+    """The patient's tissues.
+
+    Args:
+        pose: how the patient differs from the atlas.
+        lattice: where to sample.
+        displacement_mm: (3, d, h, w) along (z, y, x) over the box at any spacing: how far a mass has pushed the tissue
+            that is now here.
+    """
+    atlas = load_atlas(pose.atlas)
+    generator = seeded(pose.seed)
+    coarse = Lattice(4.0)
+    # Fields are drawn at one fixed spacing, so that a patient looks the same at every spacing.
+    warp = smooth_noise(coarse.shape, pose.warp_scale_mm / 4, generator, 3) * pose.warp_mm
+    if displacement_mm is not None:
+        warp = warp - resized(displacement_mm, coarse.shape)
+    warp = resized(warp, lattice.shape)
+    centred = torch.stack(
+        torch.broadcast_tensors(
+            *(p - c - s for p, c, s in zip(lattice.positions(), CENTRE_MM, pose.shift_mm, strict=True))
+        )
+    )
+    mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0 if pose.mirrored else 1.0]))
+    to_atlas = mirror @ torch.diag(1 / torch.tensor(pose.scale)) @ _rotation(pose.rotation_deg)
+    source = torch.einsum("ij,j...->i...", to_atlas, centred + warp)
+    half = (torch.tensor(atlas.maps.shape[1:], dtype=torch.float32) - 1) / 2
+    grid = (source / half.view(3, 1, 1, 1)).flip(0).movedim(0, -1)
+    maps = F.grid_sample(atlas.maps[None], grid[None], align_corners=True)[0]
+    brain = maps[:3].sum(0) > 0.5
+
+    fold_lattice = Lattice(max(2.0, lattice.spacing))
+    folds = resized(smooth_noise(Lattice(2.0).shape, 2.5, generator, 3), fold_lattice.shape)
+    logits = pose.sharpness * (maps[:3] + 0.02).log() + pose.folding * resized(folds, lattice.shape)
+    fluid, grey, white = logits.softmax(0) * brain
+    return Anatomy(lattice, fluid, grey, white, maps[3], maps[4], brain)

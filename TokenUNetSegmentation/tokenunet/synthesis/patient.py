@@ -1,0 +1,106 @@
+"""One synthetic patient from one seed: anatomy, tumour, contrast, artefacts, in this order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.synthesis.anatomy import Lattice, Pose, build_anatomy, draw_pose
+from tokenunet.synthesis.artefacts import Artefacts, acquire, draw_artefacts, stripped_brain
+from tokenunet.synthesis.contrast import Contrast, draw_contrast, paint
+from tokenunet.synthesis.fields import resized, seeded
+from tokenunet.synthesis.mass import expansion_displacement
+from tokenunet.synthesis.tumour import WORK_SPACING, Kind, Tumour, core_depth, draw_tumour, grow
+
+SPACINGS = (1.0, 2.0, 4.0)
+COARSE_SPACING = 4.0
+
+
+@dataclass(frozen=True)
+class PatientParameters:
+    """Everything drawn for one patient; the patient can be made again from it."""
+
+    pose: Pose
+    tumour: Tumour
+    contrast: Contrast
+    artefacts: Artefacts
+
+
+@dataclass(frozen=True)
+class SyntheticPatient:
+    """Four images and their truth.
+
+    Attributes:
+        seed: what the patient was made from.
+        spacing: isotropic, in mm.
+        images: by sequence, float32 (D, H, W) with whole positive numbers in the brain and 0 outside. They cover the
+            box of the head inside BraTS's field of view, see `tokenunet.synthesis.anatomy`.
+        labels: uint8 (D, H, W): 0, NCR = 1, ED = 2, ET = 4.
+        parameters: what was drawn.
+    """
+
+    seed: int
+    spacing: float
+    images: dict[SequenceName, NDArray[np.float32]]
+    labels: NDArray[np.uint8]
+    parameters: PatientParameters
+
+
+def draw_parameters(seed: int, variety: float = 1.0, kind: Kind | None = None) -> PatientParameters:
+    """Draws a patient without making its images.
+
+    Args:
+        seed: decides everything.
+        variety: above 1 widens the ranges, for a validation set that training does not cover.
+        kind: draws only tumours of this kind; any when left out.
+    """
+    generator = seeded(seed)
+    pose = draw_pose(generator, variety)
+    tumour = draw_tumour(generator, build_anatomy(pose, Lattice(COARSE_SPACING)), variety, kind)
+    return PatientParameters(pose, tumour, draw_contrast(generator, variety), draw_artefacts(generator, variety))
+
+
+def synthetic_patient(
+    seed: int, spacing: float = 1.0, variety: float = 1.0, kind: Kind | None = None
+) -> SyntheticPatient:
+    """A patient that never lived.
+
+    Args:
+        seed: the same seed gives the same patient.
+        spacing: 1, 2 or 4 mm; coarse ones are quick to make.
+        variety: see `draw_parameters`.
+        kind: see `draw_parameters`.
+
+    Raises:
+        ValueError: for another spacing.
+    """
+    if spacing not in SPACINGS:
+        raise ValueError(f"A synthetic patient has a spacing of 1, 2 or 4 mm, not {spacing}.")
+    with torch.inference_mode():
+        return _make(seed, spacing, draw_parameters(seed, variety, kind))
+
+
+def _make(seed: int, spacing: float, parameters: PatientParameters) -> SyntheticPatient:
+    pose, tumour = parameters.pose, parameters.tumour
+    coarse = build_anatomy(pose, Lattice(COARSE_SPACING))
+    growth = pose.ventricle_growth * coarse.ventricles
+    if tumour.kind is not Kind.HEALTHY:
+        core = torch.sigmoid(core_depth(tumour) / 2)
+        growth = growth + tumour.pressure * resized(core[None], coarse.lattice.shape)[0]
+    displacement = expansion_displacement(growth, coarse.brain, COARSE_SPACING)
+
+    anatomy = build_anatomy(pose, Lattice(spacing), displacement)
+    work = anatomy if spacing == WORK_SPACING else build_anatomy(pose, Lattice(WORK_SPACING), displacement)
+    grown = grow(tumour, anatomy, work)
+    mask = stripped_brain(parameters.artefacts, anatomy)
+    images = acquire(parameters.artefacts, anatomy, paint(parameters.contrast, anatomy, grown), mask)
+    labels = grown.labels * mask
+    return SyntheticPatient(
+        seed=seed,
+        spacing=spacing,
+        images={name: image.numpy() for name, image in zip(SEQUENCES, images, strict=True)},
+        labels=labels.numpy(),
+        parameters=parameters,
+    )

@@ -1,0 +1,55 @@
+"""Synthetic patients as files, laid out and oriented as in BraTS."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.files import staging_folder
+from tokenunet.synthesis.anatomy import BOX_START_MM
+from tokenunet.synthesis.patient import SyntheticPatient
+
+FIELD_OF_VIEW_MM = (155, 240, 240)
+"""(z, y, x)."""
+ORIGIN_MM = (0.0, -239.0, 0.0)
+"""Of BraTS's images: LPS, (x, y, z), centre of the first voxel at 1 mm."""
+
+
+def patient_name(patient: SyntheticPatient) -> str:
+    """The folder's and files' name."""
+    return f"synthetic_{patient.seed:05d}"
+
+
+def in_field_of_view(patient: SyntheticPatient, box: NDArray) -> sitk.Image:
+    """An image of BraTS's field of view, 240 x 240 x 155 at 1 mm, with the patient's box in its place."""
+    spacing = patient.spacing
+    field = np.zeros([math.ceil(size / spacing) for size in FIELD_OF_VIEW_MM], box.dtype)
+    starts = [int(start / spacing) for start in BOX_START_MM]
+    field[tuple(slice(s, s + n) for s, n in zip(starts, box.shape, strict=True))] = box
+    image = sitk.GetImageFromArray(field)
+    image.SetSpacing([spacing] * 3)
+    image.SetOrigin([o + (spacing - 1) / 2 for o in ORIGIN_MM])
+    return image
+
+
+def write_patient(patient: SyntheticPatient, folder: Path) -> Path:
+    """Writes ``<name>/<name>_t1.nii.gz``, ``_t1ce``, ``_t2``, ``_flair`` and ``_seg`` into ``folder``.
+
+    An earlier patient of the same name is replaced.
+
+    Returns:
+        The patient's folder.
+
+    Raises:
+        OutputError: where the folder cannot be written.
+    """
+    name = patient_name(patient)
+    with staging_folder(folder) as staging:
+        (staging / name).mkdir()
+        for sequence, box in patient.images.items():
+            image = in_field_of_view(patient, box.astype(np.int16))
+            sitk.WriteImage(image, str(staging / name / f"{name}_{sequence.lower()}.nii.gz"))
+        sitk.WriteImage(in_field_of_view(patient, patient.labels), str(staging / name / f"{name}_seg.nii.gz"))
+    return folder / name
