@@ -1,0 +1,142 @@
+"""Stand-ins for `slicer.app`, its layout manager and its main window, on the real MRML scene."""
+
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import slicer
+from PySide6 import QtCore, QtWidgets
+from tokenunet_offscreen.scene_host import SceneHost
+from tokenunet_offscreen.views import SliceView
+
+CONVENTIONAL_LAYOUT = 2  # vtkMRMLLayoutNode.SlicerLayoutConventionalView
+
+
+class LayoutManager:
+    """The real MRML layout logic makes the slice nodes; off-screen views stand where the windows would be."""
+
+    def __init__(self, host: SceneHost) -> None:
+        self._host = host
+        self._logic = slicer.vtkMRMLLayoutLogic()
+        self._logic.SetMRMLScene(host.scene)
+        self._views: dict[str, SliceView] = {}
+        self.setLayout(CONVENTIONAL_LAYOUT)
+
+    def layoutLogic(self) -> Any:
+        return self._logic
+
+    @property
+    def layout(self) -> int:
+        return int(self._logic.GetLayoutNode().GetViewArrangement())
+
+    def setLayout(self, layout: int) -> None:
+        self._logic.GetLayoutNode().SetViewArrangement(layout)
+        nodes = self._logic.GetViewNodes()
+        for index in range(nodes.GetNumberOfItems()):
+            node = nodes.GetItemAsObject(index)
+            if node.IsA("vtkMRMLSliceNode") and node.GetLayoutName() not in self._views:
+                view = SliceView(self._host, node.GetLayoutName(), node.GetOrientation(), (300, 300))
+                self._views[node.GetLayoutName()] = view
+
+    def sliceViewNames(self) -> tuple[str, ...]:
+        return tuple(self._views)
+
+    def sliceWidget(self, name: str) -> Any:
+        logic = self._views[name].logic
+        return SimpleNamespace(
+            sliceLogic=lambda: logic,
+            mrmlSliceNode=logic.GetSliceNode,
+            mrmlSliceCompositeNode=logic.GetSliceCompositeNode,
+        )
+
+    def mrmlSliceLogics(self) -> Any:
+        return self._host.application_logic.GetSliceLogics()
+
+    def resetSliceViews(self) -> None:
+        for view in self._views.values():
+            view.logic.FitSliceToBackground()
+
+    def pixels(self, name: str) -> Any:
+        """For tests: what the view shows, uint8 (rows, columns, 3)."""
+        return self._views[name].grab()
+
+    def close(self) -> None:
+        for view in self._views.values():
+            view.close()
+        self._views.clear()
+
+
+class Application:
+    """What the modules ask of `slicer.app`."""
+
+    applicationName = "Test host"
+    applicationVersion = "5.13"
+    revision = "0"
+
+    def __init__(self, qt_application: QtWidgets.QApplication, host: SceneHost) -> None:
+        self._qt = qt_application
+        self._host = host
+        self._slots: dict[str, list[Callable[[], None]]] = {}
+        self._settings = QtCore.QSettings(
+            str(Path(tempfile.mkdtemp(prefix="host-settings-")) / "host.ini"), QtCore.QSettings.IniFormat
+        )
+        self.temporaryPath = tempfile.gettempdir()
+        self.os = platform.platform()
+        self.layout_manager = LayoutManager(host)
+
+    def connect(self, signal: str, slot: Callable[[], None]) -> bool:
+        self._slots.setdefault(signal, []).append(slot)
+        return True
+
+    def disconnect(self, signal: str, slot: Callable[[], None]) -> bool:
+        self._slots[signal].remove(slot)
+        return True
+
+    def emit(self, signal: str) -> None:
+        """For tests: what the application does at start-up's end and before it quits."""
+        for slot in list(self._slots.get(signal, ())):
+            slot()
+
+    def testingEnabled(self) -> bool:
+        return True
+
+    def translate(self, context: str, text: str) -> str:
+        return text
+
+    def moduleManager(self) -> "Application":
+        return self
+
+    def processEvents(self) -> None:
+        self._qt.processEvents()
+
+    def clipboard(self) -> Any:
+        return self._qt.clipboard()
+
+    def settings(self) -> QtCore.QSettings:
+        return self._settings
+
+    userSettings = settings  # noqa: N815
+
+    def layoutManager(self) -> LayoutManager:
+        return self.layout_manager
+
+    def applicationLogic(self) -> Any:
+        return self._host.application_logic
+
+    def mrmlScene(self) -> Any:
+        return self._host.scene
+
+    def setOverrideCursor(self, cursor: Any) -> None:
+        self._qt.setOverrideCursor(cursor)
+
+    def restoreOverrideCursor(self) -> None:
+        self._qt.restoreOverrideCursor()
+
+    def pauseRender(self) -> None:
+        pass
+
+    def resumeRender(self) -> None:
+        pass

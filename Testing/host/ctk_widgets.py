@@ -1,0 +1,101 @@
+"""Stand-ins for the ctk widgets that the modules use."""
+
+from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6.QtCore import Property, Qt, Signal
+
+_HEADER_PADDING = 8
+
+
+class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
+    """A titled section that a click on the title folds."""
+
+    contentsCollapsed = Signal(bool)  # noqa: N815
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._text = ""
+        self._collapsed = False
+        self._fit_header()
+
+    def _header_height(self) -> int:
+        return self.fontMetrics().height() + _HEADER_PADDING
+
+    def _fit_header(self) -> None:
+        self.setContentsMargins(2, self._header_height() + 2, 2, 2)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        if event.type() == QtCore.QEvent.FontChange:
+            self._fit_header()
+        super().changeEvent(event)
+
+    def childEvent(self, event: QtCore.QChildEvent) -> None:
+        super().childEvent(event)
+        if event.polished() and event.child().isWidgetType():
+            event.child().setVisible(not self._collapsed)
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+        painter = QtGui.QPainter(self)
+        header = QtCore.QRect(0, 0, self.width, self._header_height())
+        painter.fillRect(header, self.palette.color(QtGui.QPalette.Button))
+        title = ("▸ " if self._collapsed else "▾ ") + self._text
+        painter.drawText(header.adjusted(6, 0, 0, 0), Qt.AlignVCenter, title)
+        painter.end()
+
+    def mouseReleaseEvent(self, event: QtGui.QMouseEvent) -> None:
+        if event.position().y() < self._header_height():
+            self.collapsed = not self.collapsed
+
+    def _get_text(self) -> str:
+        return self._text
+
+    def _set_text(self, text: str) -> None:
+        self._text = text
+        self.update()
+
+    def _get_collapsed(self) -> bool:
+        return self._collapsed
+
+    def _set_collapsed(self, collapsed: bool) -> None:
+        self._collapsed = collapsed
+        for child in self.children():
+            if child.isWidgetType():
+                child.setVisible(not collapsed)
+        self.contentsCollapsed.emit(collapsed)
+
+    text = Property(str, _get_text, _set_text)
+    collapsed = Property(bool, _get_collapsed, _set_collapsed)
+
+
+class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
+    """A slider with a spin box."""
+
+    valueChanged = Signal(float)  # noqa: N815
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._slider = QtWidgets.QSlider(Qt.Horizontal)
+        self._slider.setRange(0, 1000)
+        self._spin_box = QtWidgets.QDoubleSpinBox()
+        layout.addWidget(self._slider, 1)
+        layout.addWidget(self._spin_box)
+        self._slider.sliderMoved.connect(self._on_slider)
+        self._spin_box.valueChanged.connect(self._on_value)
+
+    def _on_slider(self, position: int) -> None:
+        self._spin_box.setValue(self.minimum + position / 1000 * (self.maximum - self.minimum))
+
+    def _on_value(self, value: float) -> None:
+        self._slider.setValue(round(1000 * (value - self.minimum) / ((self.maximum - self.minimum) or 1)))
+        self.valueChanged.emit(value)
+
+    minimum = Property(float, lambda self: self._spin_box.minimum, lambda self, v: self._spin_box.setMinimum(v))
+    maximum = Property(float, lambda self: self._spin_box.maximum, lambda self, v: self._spin_box.setMaximum(v))
+    singleStep = Property(float, lambda self: self._spin_box.singleStep, lambda self, v: self._spin_box.setSingleStep(v))  # noqa: N815
+    decimals = Property(int, lambda self: self._spin_box.decimals, lambda self, v: self._spin_box.setDecimals(v))
+    suffix = Property(str, lambda self: self._spin_box.suffix, lambda self, v: self._spin_box.setSuffix(v))
+    value = Property(float, lambda self: self._spin_box.value, lambda self, v: self._spin_box.setValue(v))
+
+
+CTK_WIDGETS: tuple[type, ...] = (ctkCollapsibleButton, ctkSliderWidget)

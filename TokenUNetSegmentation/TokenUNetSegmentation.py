@@ -1,0 +1,141 @@
+"""Segments gliomas in four MR sequences with Token-UNet and shows what the network attended to."""
+
+from typing import Annotated
+
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from TokenUNetSegmentationLib.masks import MaskKind
+from TokenUNetSegmentationLib.options import Device, Reference
+
+
+class TokenUNetSegmentation(ScriptedLoadableModule):
+    """What the application shows about the module."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Token-UNet Segmentation")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = ["Segmentations", "VolumeRendering"]
+        parent.contributors = ["Token-UNet contributors"]
+        picture = self.resourcePath("Icons/TokenUNetSegmentation.png")
+        parent.helpText = f'<p><img src="{picture}" width="96" height="96"></p><p>' + _(
+            "Segments glioma (whole tumour, tumour core, enhancing tumour) in T1, contrast-enhanced T1, T2 and FLAIR, "
+            "and shows the attention masks of the network. Load the four volumes, press Segment. "
+            "Everything stays on this computer. Research software, not a medical device."
+        )
+        parent.acknowledgementText = _(
+            "The network is described in the Token-UNet paper (2026); PyTorch and MONAI do the computing."
+        )
+
+
+@parameterNodeWrapper
+class TokenUNetSegmentationParameterNode:
+    """What the scene keeps of the panel.
+
+    inputT1, inputT1ce, inputT2, inputFLAIR - the four sequences of one patient
+    reference - on whose grid the result is made
+    device - what computes
+    withMasks - whether to load the attention masks too
+    segmentation - the result that is looked at
+    maskKind - which of the two kinds of masks is looked at
+    maskNumber - which of the eight masks lies over the slices; 0 is none
+    maskOpacity - of the mask over the slices
+    maskThreshold - percent of a mask's display range below which it is transparent
+    """
+
+    inputT1: vtkMRMLScalarVolumeNode
+    inputT1ce: vtkMRMLScalarVolumeNode
+    inputT2: vtkMRMLScalarVolumeNode
+    inputFLAIR: vtkMRMLScalarVolumeNode
+    reference: Reference = Reference.T1CE
+    device: Device = Device.AUTO
+    withMasks: bool = True
+    segmentation: vtkMRMLSegmentationNode
+    maskKind: MaskKind = MaskKind.TOKEN_LEARNER
+    maskNumber: int = 0
+    maskOpacity: Annotated[float, WithinRange(0, 1)] = 0.6
+    maskThreshold: Annotated[float, WithinRange(0, 100)] = 15.0
+
+
+class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: ties the parameter node to the parts that do the work."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        panel = slicer.util.loadUI(self.resourcePath("UI/TokenUNetSegmentation.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)
+        self.logic = TokenUNetSegmentationLogic()
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        self.removeObservers()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: TokenUNetSegmentationParameterNode | None) -> None:
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+            self.onParametersChanged()
+
+    def onParametersChanged(self, caller=None, event=None) -> None:
+        pass
+
+
+class TokenUNetSegmentationLogic(ScriptedLoadableModuleLogic):
+    """The module without its window."""
+
+    def getParameterNode(self) -> TokenUNetSegmentationParameterNode:
+        return TokenUNetSegmentationParameterNode(super().getParameterNode())
+
+
+class TokenUNetSegmentationTest(ScriptedLoadableModuleTest):
+    """Runs in the application too."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        self.setUp()
+        self.delayDisplay("Test passed")
