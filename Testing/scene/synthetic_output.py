@@ -1,0 +1,102 @@
+"""A small patient with the output folder that ``tokenunet segment --masks`` would have written for it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from tokenunet.preprocessing.grid import Grid
+from tokenunet.regions import labels_from_regions
+from tokenunet.segmentation_file import write_segmentation
+from tokenunet.sequences import SEQUENCES, SequenceName
+
+NUMBER_OF_MASKS = 8
+_DOWNSAMPLING = 4
+
+
+@dataclass(frozen=True)
+class SyntheticPatient:
+    """Files of a patient and what they hold.
+
+    Attributes:
+        inputs: the four scans.
+        output: the output folder.
+        regions: (3, D, H, W), the tumour.
+        grid: of the scans.
+        mask_grid: of the masks, four times as coarse.
+        masks: by file stem, such as "token_learner_3".
+        report: contents of run.json.
+    """
+
+    inputs: dict[SequenceName, Path]
+    output: Path
+    regions: NDArray[np.bool_]
+    grid: Grid
+    mask_grid: Grid
+    masks: dict[str, NDArray[np.float32]]
+    report: dict[str, object]
+
+
+def write_patient(folder: Path, seed: int = 0, tumour: bool = True) -> SyntheticPatient:
+    """Writes scans (2 mm, on oblique axes) and the output folder of one patient."""
+    random = np.random.default_rng(seed)
+    size = (48, 56, 40)
+    axes = np.linalg.qr(np.eye(3) + 0.05 * random.standard_normal((3, 3)))[0]
+    axes *= np.sign(np.diag(axes))
+    spacing = (2.0, 2.0, 2.0)
+    origin = tuple(float(o) for o in random.uniform(-60, -40, 3))
+    grid = Grid(size, spacing, origin, tuple(float(a) for a in axes.flat))
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in reversed(size)), indexing="ij")
+    brain = (x / 0.8) ** 2 + (y / 0.85) ** 2 + (z / 0.9) ** 2 < 1
+    centre = random.uniform(-0.3, 0.3, 3)
+    distance = np.sqrt((x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2)
+    regions = np.stack([distance < 0.4, distance < 0.28, (distance < 0.28) & (distance > 0.15)]) & brain & tumour
+    labels = labels_from_regions(regions)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs: dict[SequenceName, Path] = {}
+    for number, sequence in enumerate(SEQUENCES):
+        scan = brain * (300 + 60 * np.sin(9 * x + number) * np.cos(8 * y) + 120 * (labels == number + 1))
+        inputs[sequence] = folder / f"{sequence}.nii.gz"
+        _write(scan.astype(np.float32), grid, inputs[sequence])
+
+    output = folder / "output"
+    (output / "masks").mkdir(parents=True)
+    _write(labels, grid, output / "labels.nii.gz")
+    write_segmentation(regions, grid, output / "segmentation.seg.nrrd")
+    coarse = tuple(slice(_DOWNSAMPLING // 2, None, _DOWNSAMPLING) for _ in range(3))
+    mask_grid = Grid(
+        tuple(n // _DOWNSAMPLING for n in size),
+        tuple(s * _DOWNSAMPLING for s in spacing),
+        tuple(float(o) for o in np.array(origin) + axes @ (np.array(spacing) * (_DOWNSAMPLING - 1) / 2)),
+        grid.direction,
+    )
+    masks: dict[str, NDArray[np.float32]] = {}
+    for number in range(1, NUMBER_OF_MASKS + 1):
+        bump = np.exp(-((distance[coarse] - 0.05 * number) ** 2) / 0.05)
+        masks[f"token_learner_{number}"] = (bump / bump.mean()).astype(np.float32)
+        masks[f"token_fuser_{number}"] = (bump - 0.5 * np.cos(number * x[coarse])).astype(np.float32)
+    for stem, mask in masks.items():
+        _write(mask, mask_grid, output / "masks" / f"{stem}.nii.gz")
+
+    ml = float(np.prod(spacing)) / 1000
+    volumes = {"WT": regions[0], "TC": regions[1], "ET": regions[2], "NCR": labels == 1, "ED": labels == 2}
+    report: dict[str, object] = {
+        "schema": 1,
+        "reference": "T1ce",
+        "warnings": [{"code": "example", "message": "Ödem «µ» µl"}],
+        "volumes_ml": {name: round(float(voxels.sum()) * ml, 3) for name, voxels in volumes.items()},
+        "masks": {"token_learner": NUMBER_OF_MASKS, "token_fuser": NUMBER_OF_MASKS},
+    }
+    (output / "run.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+    return SyntheticPatient(inputs, output, regions, grid, mask_grid, masks, report)
+
+
+def _write(array: NDArray[np.generic], grid: Grid, path: Path) -> None:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    sitk.WriteImage(image, path)

@@ -1,0 +1,149 @@
+"""What belongs to one segmented patient in the scene, found through node references.
+
+The segmentation node is the anchor: it refers to the inputs and to every other result node. Names play no part, so
+that patients with the same names never mix; the references survive saving and loading of the scene.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from tokenunet.regions import REGIONS
+from tokenunet.sequences import SEQUENCES, SequenceName
+
+from TokenUNetSegmentationLib.masks import MaskKind, mask_number
+
+RESULT_ATTRIBUTE = "TokenUNet.Result"
+REFERENCE_ROLE = "tokenUNetReference"
+VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
+REPORT_ROLE = "tokenUNetReport"
+LABELS_ROLE = "tokenUNetExclusiveLabels"
+INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
+MASK_ROLES = {kind: f"tokenUNet{kind.title}Mask" for kind in MaskKind}
+COLOUR_ROLES = {kind: f"tokenUNet{kind.title}Colours" for kind in MaskKind}
+_RESULT_ROLES = (
+    VOLUME_TABLE_ROLE,
+    REPORT_ROLE,
+    LABELS_ROLE,
+    *MASK_ROLES.values(),
+    *COLOUR_ROLES.values(),
+)
+
+
+@dataclass(frozen=True)
+class PatientResult:
+    """One patient's result in the scene, seen from its segmentation node.
+
+    Every part is looked up when asked for: what the user has deleted is None or missing.
+    """
+
+    segmentation: slicer.vtkMRMLSegmentationNode
+
+    @property
+    def reference(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The input on whose grid the segmentation lies."""
+        return self.segmentation.GetNodeReference(REFERENCE_ROLE)
+
+    @property
+    def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
+        """The volumes that were segmented."""
+        nodes = {sequence: self.segmentation.GetNodeReference(role) for sequence, role in INPUT_ROLES.items()}
+        return {sequence: node for sequence, node in nodes.items() if node is not None}
+
+    def masks(self, kind: MaskKind) -> dict[int, slicer.vtkMRMLScalarVolumeNode]:
+        """The mask volumes of a kind by their numbers, which start at 1; empty where none were asked for."""
+        nodes = _referenced(self.segmentation, MASK_ROLES[kind])
+        return dict(sorted((mask_number(node), node) for node in nodes))
+
+    @property
+    def volume_table(self) -> slicer.vtkMRMLTableNode | None:
+        """Volumes of regions and labels in ml."""
+        return self.segmentation.GetNodeReference(VOLUME_TABLE_ROLE)
+
+    @property
+    def exclusive_labels(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """Necrotic core, oedema and enhancing tumour, once asked for."""
+        return self.segmentation.GetNodeReference(LABELS_ROLE)
+
+    @property
+    def report_node(self) -> slicer.vtkMRMLTextNode | None:
+        """The run report as text."""
+        return self.segmentation.GetNodeReference(REPORT_ROLE)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The run report (run.json); empty where its node is gone."""
+        node = self.report_node
+        return json.loads(node.GetText()) if node is not None else {}
+
+    @property
+    def folder_item(self) -> int:
+        """The patient's folder in the subject hierarchy."""
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(self.segmentation))
+
+    def regions(self) -> NDArray[np.bool_]:
+        """The segments as they are now, edits included: (3, D, H, W) on the reference's grid, as in `REGIONS`.
+
+        Raises:
+            LookupError: where the reference volume is gone.
+        """
+        reference = self.reference
+        if reference is None:
+            raise LookupError(f"The reference volume of “{self.segmentation.GetName()}” is no longer in the scene.")
+        shape = slicer.util.arrayFromVolume(reference).shape
+        regions = np.zeros((len(REGIONS), *shape), bool)
+        for region, name in zip(regions, REGIONS, strict=True):
+            if self.segmentation.GetSegmentation().GetSegment(name) is not None:
+                region[:] = slicer.util.arrayFromSegmentBinaryLabelmap(self.segmentation, name, reference)
+        return regions
+
+    def nodes(self) -> Iterator[slicer.vtkMRMLNode]:
+        """All nodes the result is made of, the inputs not among them."""
+        for role in _RESULT_ROLES:
+            yield from _referenced(self.segmentation, role)
+        yield self.segmentation
+
+
+def all_results() -> list[PatientResult]:
+    """Every result in the scene, the newest last."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [PatientResult(node) for node in nodes if node.GetAttribute(RESULT_ATTRIBUTE)]
+
+
+def result_of(node: slicer.vtkMRMLNode) -> PatientResult | None:
+    """The newest result that the node is an input or a part of, or None."""
+    for result in reversed(all_results()):
+        members = [*result.nodes(), *result.inputs.values(), result.reference]
+        if any(member is not None and member.GetID() == node.GetID() for member in members):
+            return result
+    return None
+
+
+def remove_result(result: PatientResult) -> None:
+    """Takes a result, its folders included, out of the scene; the inputs stay."""
+    folder = result.folder_item
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    for node in list(result.nodes()):
+        slicer.mrmlScene.RemoveNode(node)
+    # a folder that the user has put something else into stays
+    for item in (*child_items(hierarchy, folder), folder):
+        if hierarchy.GetItemDataNode(item) is None and not child_items(hierarchy, item):
+            hierarchy.RemoveItem(item)
+
+
+def child_items(hierarchy: slicer.vtkMRMLSubjectHierarchyNode, item: int, recursive: bool = False) -> list[int]:
+    """The subject hierarchy items below one."""
+    ids = vtk.vtkIdList()
+    hierarchy.GetItemChildren(item, ids, recursive)
+    return [ids.GetId(i) for i in range(ids.GetNumberOfIds())]
+
+
+def _referenced(node: slicer.vtkMRMLNode, role: str) -> list[slicer.vtkMRMLNode]:
+    nodes = (node.GetNthNodeReference(role, i) for i in range(node.GetNumberOfNodeReferences(role)))
+    return [n for n in nodes if n is not None]

@@ -1,0 +1,216 @@
+"""From the output folder of ``tokenunet segment`` to nodes in the scene."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import slicer
+import vtk
+from tokenunet.errors import UnreadableImageError
+from tokenunet.regions import REGIONS, labels_from_regions
+from tokenunet.sequences import SequenceName
+from tokenunet.terminology import LABEL_STYLES, REGION_STYLES, SegmentStyle
+
+from TokenUNetSegmentationLib.masks import MaskKind, create_colour_table, load_mask, mask_files
+from TokenUNetSegmentationLib.results import (
+    COLOUR_ROLES,
+    INPUT_ROLES,
+    LABELS_ROLE,
+    MASK_ROLES,
+    REFERENCE_ROLE,
+    REPORT_ROLE,
+    RESULT_ATTRIBUTE,
+    VOLUME_TABLE_ROLE,
+    PatientResult,
+    child_items,
+)
+
+REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
+
+
+def build_result(
+    inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], reference: SequenceName, output: Path
+) -> PatientResult:
+    """Puts the result of a run into the scene: segmentation, masks, volume table and run report.
+
+    They come into a folder of the patient's own beside the reference volume. The scene does not depend on the output
+    folder afterwards. Where something is missing in the output folder, the scene is left as it was.
+
+    Args:
+        inputs: the nodes that were segmented.
+        reference: the input on whose grid the segmentation lies.
+        output: what ``tokenunet segment`` has written.
+
+    Raises:
+        UnreadableImageError: where a file is missing or damaged.
+    """
+    with _undone_on_failure():
+        volume = inputs[reference]
+        segmentation = _load_segmentation(output / "segmentation.seg.nrrd", f"{volume.GetName()} tumour", volume)
+        segmentation.SetAttribute(RESULT_ATTRIBUTE, "1")
+        segmentation.SetNodeReferenceID(REFERENCE_ROLE, volume.GetID())
+        for sequence, node in inputs.items():
+            segmentation.SetNodeReferenceID(INPUT_ROLES[sequence], node.GetID())
+        folder = _create_folder_beside(volume, f"{volume.GetName()} Token-UNet")
+        _put_into(folder, segmentation)
+        result = PatientResult(segmentation)
+        for kind in MaskKind:
+            _add_masks(result, kind, output / "masks", folder)
+        update_volume_table(result)
+        _add_report(result, output / "run.json", folder)
+    return result
+
+
+def update_volume_table(result: PatientResult) -> slicer.vtkMRMLTableNode:
+    """Writes the volumes in ml of the segments as they are now into the result's table, which is made if need be.
+
+    Raises:
+        LookupError: where the reference volume is gone.
+    """
+    regions = result.regions()
+    labels = labels_from_regions(regions)
+    ml_per_voxel = float(np.prod(result.reference.GetSpacing())) / 1000
+    rows = [(REGION_STYLES[name].title, region.sum()) for name, region in zip(REGIONS, regions, strict=True)]
+    rows += [(style.title, (labels == style.label).sum()) for name, style in LABEL_STYLES.items() if name != "ET"]
+    names, volumes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
+    for column, title in ((names, REGION_COLUMN), (volumes, VOLUME_COLUMN)):
+        column.SetName(title)
+    for title, voxels in rows:
+        names.InsertNextValue(title)
+        volumes.InsertNextValue(round(float(voxels) * ml_per_voxel, 3))
+    table = result.volume_table
+    if table is None:
+        table = _add_node("vtkMRMLTableNode", f"{result.reference.GetName()} tumour volumes")
+        result.segmentation.SetNodeReferenceID(VOLUME_TABLE_ROLE, table.GetID())
+        _put_into(result.folder_item, table)
+    was_modifying = table.StartModify()
+    table.RemoveAllColumns()
+    table.AddColumn(names)
+    table.AddColumn(volumes)
+    table.SetColumnUnitLabel(VOLUME_COLUMN, "ml")
+    table.SetColumnDescription(VOLUME_COLUMN, "Volume of the segment in millilitres")
+    table.EndModify(was_modifying)
+    return table
+
+
+def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRMLSegmentationNode:
+    """Shows necrotic core, oedema and enhancing tumour instead of the nested regions, or the regions again.
+
+    The labels are made anew from the regions as they are now each time they are shown.
+
+    Raises:
+        LookupError: where the reference volume is gone.
+    """
+    labels = result.exclusive_labels
+    if visible:
+        if labels is not None:
+            slicer.mrmlScene.RemoveNode(labels)
+        labels = _add_exclusive_labels(result)
+    if labels is not None:
+        labels.GetDisplayNode().SetVisibility(visible)
+    result.segmentation.GetDisplayNode().SetVisibility(not visible)
+    return labels
+
+
+def _add_exclusive_labels(result: PatientResult) -> slicer.vtkMRMLSegmentationNode:
+    reference = result.reference
+    labels = labels_from_regions(result.regions())
+    node = _add_node("vtkMRMLSegmentationNode", f"{reference.GetName()} tumour labels")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    for name, style in LABEL_STYLES.items():
+        node.GetSegmentation().AddSegment(_segment(style), name)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(
+            (labels == style.label).astype(np.uint8), node, name, reference
+        )
+    result.segmentation.SetNodeReferenceID(LABELS_ROLE, node.GetID())
+    _put_into(result.folder_item, node)
+    return node
+
+
+def _segment(style: SegmentStyle) -> slicer.vtkSegment:
+    segment = slicer.vtkSegment()
+    segment.SetName(style.title)
+    segment.SetColor(*style.colour)
+    segment.SetTerminology(style.terminology_entry)
+    return segment
+
+
+def _load_segmentation(
+    path: Path, name: str, reference: slicer.vtkMRMLScalarVolumeNode
+) -> slicer.vtkMRMLSegmentationNode:
+    storage = _add_node("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(path))
+    node = _add_node("vtkMRMLSegmentationNode", name)
+    read = path.is_file() and storage.ReadData(node)
+    slicer.mrmlScene.RemoveNode(storage)
+    if not read or [node.GetSegmentation().GetSegment(region) for region in REGIONS].count(None):
+        raise UnreadableImageError(f"{path} cannot be read as a segmentation.", "Segment the patient again.")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    return node
+
+
+def _add_masks(result: PatientResult, kind: MaskKind, source: Path, folder: int) -> None:
+    files = mask_files(source, kind)
+    if not files:
+        return
+    colours = create_colour_table(kind)
+    result.segmentation.SetNodeReferenceID(COLOUR_ROLES[kind], colours.GetID())
+    kind_folder = _subject_hierarchy().CreateFolderItem(folder, f"{kind.title} masks")
+    for number, path in files.items():
+        mask = load_mask(path, kind, number, colours)
+        result.segmentation.AddNodeReferenceID(MASK_ROLES[kind], mask.GetID())
+        _put_into(kind_folder, mask)
+
+
+def _add_report(result: PatientResult, path: Path, folder: int) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnreadableImageError(f"{path} cannot be read.", "Segment the patient again.") from error
+    node = _add_node("vtkMRMLTextNode", f"{result.reference.GetName()} run report")
+    node.SetText(text)
+    result.segmentation.SetNodeReferenceID(REPORT_ROLE, node.GetID())
+    _put_into(folder, node)
+
+
+def _add_node(class_name: str, name: str = "") -> slicer.vtkMRMLNode:
+    return slicer.mrmlScene.AddNewNodeByClass(class_name, name)
+
+
+def _subject_hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+
+def _create_folder_beside(volume: slicer.vtkMRMLVolumeNode, name: str) -> int:
+    hierarchy = _subject_hierarchy()
+    item = hierarchy.GetItemByDataNode(volume)
+    return hierarchy.CreateFolderItem(hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID(), name)
+
+
+def _put_into(folder: int, node: slicer.vtkMRMLNode) -> None:
+    _subject_hierarchy().CreateItem(folder, node)
+
+
+@contextmanager
+def _undone_on_failure() -> Iterator[None]:
+    """Takes out of the scene what an unfinished block has put into it."""
+    before = {node.GetID() for node in _all_nodes()}
+    hierarchy = _subject_hierarchy()
+    items_before = child_items(hierarchy, hierarchy.GetSceneItemID(), recursive=True)
+    try:
+        yield
+    except BaseException:
+        for node in reversed(_all_nodes()):
+            if node.GetID() not in before:
+                slicer.mrmlScene.RemoveNode(node)
+        for item in child_items(hierarchy, hierarchy.GetSceneItemID(), recursive=True):
+            if item not in items_before:
+                hierarchy.RemoveItem(item)
+        raise
+
+
+def _all_nodes() -> list[slicer.vtkMRMLNode]:
+    return slicer.util.getNodesByClass("vtkMRMLNode")
