@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from tokenunet.preprocessing.grid import Grid
 from tokenunet.regions import labels_from_regions
 from tokenunet.segmentation_file import write_segmentation
 from tokenunet.sequences import SEQUENCES, SequenceName
@@ -24,8 +23,7 @@ class SyntheticPatient:
         inputs: the four scans.
         output: the output folder.
         regions: (3, D, H, W), the tumour.
-        grid: of the scans.
-        mask_grid: of the masks, four times as coarse.
+        scan: T1ce, for its grid.
         masks: by file stem, such as "token_learner_3".
         report: contents of run.json.
     """
@@ -33,8 +31,7 @@ class SyntheticPatient:
     inputs: dict[SequenceName, Path]
     output: Path
     regions: NDArray[np.bool_]
-    grid: Grid
-    mask_grid: Grid
+    scan: sitk.Image
     masks: dict[str, NDArray[np.float32]]
     report: dict[str, object]
 
@@ -45,9 +42,10 @@ def write_patient(folder: Path, seed: int = 0, tumour: bool = True) -> Synthetic
     size = (48, 56, 40)
     axes = np.linalg.qr(np.eye(3) + 0.05 * random.standard_normal((3, 3)))[0]
     axes *= np.sign(np.diag(axes))
-    spacing = (2.0, 2.0, 2.0)
-    origin = tuple(float(o) for o in random.uniform(-60, -40, 3))
-    grid = Grid(size, spacing, origin, tuple(float(a) for a in axes.flat))
+    scan = sitk.Image(size, sitk.sitkFloat32)
+    scan.SetSpacing((2.0, 2.0, 2.5))
+    scan.SetOrigin(random.uniform(-60, -40, 3).tolist())
+    scan.SetDirection(axes.ravel().tolist())
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in reversed(size)), indexing="ij")
     brain = (x / 0.8) ** 2 + (y / 0.85) ** 2 + (z / 0.9) ** 2 < 1
     centre = random.uniform(-0.3, 0.3, 3)
@@ -58,30 +56,25 @@ def write_patient(folder: Path, seed: int = 0, tumour: bool = True) -> Synthetic
     folder.mkdir(parents=True, exist_ok=True)
     inputs: dict[SequenceName, Path] = {}
     for number, sequence in enumerate(SEQUENCES):
-        scan = brain * (300 + 60 * np.sin(9 * x + number) * np.cos(8 * y) + 120 * (labels == number + 1))
+        signal = brain * (300 + 60 * np.sin(9 * x + number) * np.cos(8 * y) + 120 * (labels == number + 1))
         inputs[sequence] = folder / f"{sequence}.nii.gz"
-        _write(scan.astype(np.float32), grid, inputs[sequence])
+        _write(signal.astype(np.float32), scan, inputs[sequence])
 
     output = folder / "output"
     (output / "masks").mkdir(parents=True)
-    _write(labels, grid, output / "labels.nii.gz")
-    write_segmentation(regions, grid, output / "segmentation.seg.nrrd")
-    coarse = tuple(slice(_DOWNSAMPLING // 2, None, _DOWNSAMPLING) for _ in range(3))
-    mask_grid = Grid(
-        tuple(n // _DOWNSAMPLING for n in size),
-        tuple(s * _DOWNSAMPLING for s in spacing),
-        tuple(float(o) for o in np.array(origin) + axes @ (np.array(spacing) * (_DOWNSAMPLING - 1) / 2)),
-        grid.direction,
-    )
+    _write(labels, scan, output / "labels.nii.gz")
+    write_segmentation(regions, scan, output / "segmentation.seg.nrrd")
+    coarse_scan = sitk.Shrink(scan, [_DOWNSAMPLING] * 3)
+    coarse = (slice(_DOWNSAMPLING // 2, None, _DOWNSAMPLING),) * 3
     masks: dict[str, NDArray[np.float32]] = {}
     for number in range(1, NUMBER_OF_MASKS + 1):
         bump = np.exp(-((distance[coarse] - 0.05 * number) ** 2) / 0.05)
         masks[f"token_learner_{number}"] = (bump / bump.mean()).astype(np.float32)
         masks[f"token_fuser_{number}"] = (bump - 0.5 * np.cos(number * x[coarse])).astype(np.float32)
     for stem, mask in masks.items():
-        _write(mask, mask_grid, output / "masks" / f"{stem}.nii.gz")
+        _write(mask, coarse_scan, output / "masks" / f"{stem}.nii.gz")
 
-    ml = float(np.prod(spacing)) / 1000
+    ml = float(np.prod(scan.GetSpacing())) / 1000
     volumes = {"WT": regions[0], "TC": regions[1], "ET": regions[2], "NCR": labels == 1, "ED": labels == 2}
     report: dict[str, object] = {
         "schema": 1,
@@ -91,12 +84,10 @@ def write_patient(folder: Path, seed: int = 0, tumour: bool = True) -> Synthetic
         "masks": {"token_learner": NUMBER_OF_MASKS, "token_fuser": NUMBER_OF_MASKS},
     }
     (output / "run.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
-    return SyntheticPatient(inputs, output, regions, grid, mask_grid, masks, report)
+    return SyntheticPatient(inputs, output, regions, scan, masks, report)
 
 
-def _write(array: NDArray[np.generic], grid: Grid, path: Path) -> None:
+def _write(array: NDArray[np.generic], grid: sitk.Image, path: Path) -> None:
     image = sitk.GetImageFromArray(array)
-    image.SetSpacing(grid.spacing)
-    image.SetOrigin(grid.origin)
-    image.SetDirection(grid.direction)
+    image.CopyInformation(grid)
     sitk.WriteImage(image, path)

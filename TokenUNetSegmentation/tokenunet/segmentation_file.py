@@ -1,42 +1,43 @@
 """Nested regions as a Slicer segmentation file: one layer per region, so that overlapping segments stay whole."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from tokenunet.errors import OutputError
 from tokenunet.regions import REGIONS
 from tokenunet.terminology import REGION_STYLES
-
-if TYPE_CHECKING:
-    from tokenunet.preprocessing.grid import Grid
 
 _REPRESENTATION = "Binary labelmap"
 
 
-def write_segmentation(regions: NDArray[np.bool_], grid: "Grid", path: Path) -> None:
+def write_segmentation(regions: NDArray[np.bool_], reference: sitk.Image, path: Path) -> None:
     """Writes the regions as three overlapping segments in the ``.seg.nrrd`` format of 3D Slicer.
 
     The segments' IDs are the names of the regions ("WT", "TC", "ET").
 
     Args:
         regions: (3, D, H, W) in the order of `REGIONS`.
-        grid: where the regions lie.
+        reference: an image on the regions' grid.
         path: ends in ``.seg.nrrd``, by which Slicer tells a segmentation from a volume.
+
+    Raises:
+        OutputError: where the file cannot be written.
     """
     layers = np.moveaxis(regions, 0, -1).astype(np.uint8)
     image = sitk.GetImageFromArray(layers, isVector=True)
-    image.SetSpacing(grid.spacing)
-    image.SetOrigin(grid.origin)
-    image.SetDirection(grid.direction)
-    for key, value in _metadata(grid).items():
+    image.CopyInformation(reference)
+    for key, value in _metadata(reference).items():
         image.SetMetaData(key, value)
-    sitk.WriteImage(image, path, useCompression=True)
+    try:
+        sitk.WriteImage(image, path, useCompression=True)
+    except RuntimeError as error:
+        raise OutputError(f"{path} cannot be written.", "Make room on the disk.") from error
 
 
-def _metadata(grid: "Grid") -> dict[str, str]:
+def _metadata(grid: sitk.Image) -> dict[str, str]:
     """The keys that Slicer's vtkMRMLSegmentationStorageNode reads."""
     metadata = {
         "Segmentation_MasterRepresentation": _REPRESENTATION,
@@ -44,7 +45,7 @@ def _metadata(grid: "Grid") -> dict[str, str]:
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
         "Segmentation_ConversionParameters": f"Reference image geometry|{_slicer_geometry(grid)}||&",
     }
-    whole_extent = " ".join(f"0 {n - 1}" for n in grid.size)
+    whole_extent = " ".join(f"0 {n - 1}" for n in grid.GetSize())
     for layer, name in enumerate(REGIONS):
         style = REGION_STYLES[name]
         segment = {
@@ -62,11 +63,11 @@ def _metadata(grid: "Grid") -> dict[str, str]:
     return metadata
 
 
-def _slicer_geometry(grid: "Grid") -> str:
+def _slicer_geometry(grid: sitk.Image) -> str:
     """The grid as Slicer serialises a reference geometry: 4 x 4 matrix of voxel indices to RAS, then the extent."""
     index_to_lps = np.eye(4)
-    index_to_lps[:3, :3] = np.reshape(grid.direction, (3, 3)) * grid.spacing
-    index_to_lps[:3, 3] = grid.origin
+    index_to_lps[:3, :3] = np.reshape(grid.GetDirection(), (3, 3)) * grid.GetSpacing()
+    index_to_lps[:3, 3] = grid.GetOrigin()
     index_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ index_to_lps
-    extent = [bound for n in grid.size for bound in (0, n - 1)]
+    extent = [bound for n in grid.GetSize() for bound in (0, n - 1)]
     return "".join(f"{value:.17g};" for value in [*index_to_ras.flat, *extent])
