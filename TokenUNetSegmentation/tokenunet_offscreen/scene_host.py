@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import slicer
 import vtk
+from tokenunet.errors import InputError, OutputError
 
 from tokenunet_offscreen.core_io import CoreIOManager
 
@@ -125,19 +126,19 @@ class OffscreenHost:
         """Writes the scene as an .mrb bundle.
 
         Raises:
-            OSError: where that fails.
+            OutputError: where that fails.
         """
         if not self.scene.WriteToMRB(os.fspath(path)):
-            raise OSError(f"the scene could not be written to {path}")
+            raise OutputError(f"The scene cannot be written to {path}.", "Make room on the disk.")
 
     def load(self, path: Path) -> None:
         """Replaces the scene with an .mrb bundle's.
 
         Raises:
-            OSError: where that fails.
+            InputError: where that fails.
         """
         if not self.scene.ReadFromMRB(os.fspath(path), True):
-            raise OSError(f"the scene could not be read from {path}")
+            raise InputError(f"{path} cannot be read as a scene.", "Check that the file is there and complete.")
 
     def close(self) -> None:
         """Empties the scene and removes its temporary folder."""

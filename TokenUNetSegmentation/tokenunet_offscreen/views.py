@@ -14,7 +14,7 @@ import vtkmodules.vtkRenderingFreeType
 import vtkmodules.vtkRenderingOpenGL2
 import vtkmodules.vtkRenderingVolumeOpenGL2  # noqa: F401  the imports register the implementations
 from numpy.typing import NDArray
-from tokenunet.errors import DeviceError
+from tokenunet.errors import DeviceError, OutputError
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from tokenunet_offscreen.scene_host import OffscreenHost
@@ -120,6 +120,9 @@ class _View:
 
         Returns:
             (height, width, 3), red, green, blue.
+
+        Raises:
+            OutputError: where the file cannot be written.
         """
         self.window.Render()
         grabber = vtk.vtkWindowToImageFilter()
@@ -134,6 +137,8 @@ class _View:
             writer.SetFileName(str(path))
             writer.SetInputData(image)
             writer.Write()
+            if writer.GetErrorCode():
+                raise OutputError(f"{path} cannot be written.", "Make room on the disk.")
         width, height, _ = image.GetDimensions()
         return np.flipud(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)).copy()
 
