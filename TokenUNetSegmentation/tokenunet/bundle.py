@@ -24,8 +24,9 @@ from torch import nn
 from tokenunet.errors import ModelError, UnsafeBundleError, UnusableWeightsError
 from tokenunet.files import staging_folder
 from tokenunet.networks import ARCHITECTURES, build_network
+from tokenunet.preprocessing import ModelSpace
 from tokenunet.regions import REGIONS
-from tokenunet.sequences import ALIASES, SEQUENCES
+from tokenunet.sequences import ALIASES, SEQUENCES, SequenceName
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "model.json"
@@ -41,7 +42,7 @@ Activation = Literal["sigmoid", "softmax"]
 class Channel:
     """One input channel: the sequence it takes, and the names under which users have it."""
 
-    name: str
+    name: SequenceName
     aliases: tuple[str, ...] = ()
 
 
@@ -85,6 +86,11 @@ class ModelManifest:
     intended_use: str = ""
     weights_sha256: str = ""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def space(self) -> ModelSpace:
+        """What the network's input looks like."""
+        return ModelSpace(tuple(c.name for c in self.channels), self.spacing, self.orientation)
 
     @property
     def outputs(self) -> int:

@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 
 
 class Stage(StrEnum):
-    """The stages of segmenting one patient, in order."""
+    """What a task can be doing; the middle five are segmenting a patient."""
 
+    SYNTHESISE = "synthesise"
     LOAD = "load"
     PREPARE = "prepare"
     PREDICT = "predict"
     RESTORE = "restore"
     WRITE = "write"
+    RENDER = "render"
 
 
 @dataclass(frozen=True)

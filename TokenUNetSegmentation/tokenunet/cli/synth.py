@@ -1,11 +1,13 @@
 """``tokenunet synth``: synthetic glioma patients as BraTS-style folders."""
 
 import argparse
+import sys
 from pathlib import Path
 
-from tokenunet.errors import OutputExistsError
-from tokenunet.events import OnEvent, ProgressEvent
 from tokenunet.cli.progress import add_progress_argument
+from tokenunet.errors import OutputExistsError
+from tokenunet.events import OnEvent, Progress, Stage
+from tokenunet.synthesis import patient_name, synthetic_patient, write_patient
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -18,4 +20,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    raise NotImplementedError
+    seeds = range(options.seed, options.seed + options.patients)
+    existing = [name for name in map(patient_name, seeds) if (options.output / name).exists()]
+    if existing:
+        raise OutputExistsError(
+            f"{options.output} already holds {', '.join(existing[:3])}{' and more' if len(existing) > 3 else ''}.",
+            "Choose another folder or another --seed.",
+        )
+    progress = Progress(on_event, {Stage.WRITE: 1.0})
+    for done, seed in enumerate(seeds, start=1):
+        folder = write_patient(synthetic_patient(seed), options.output)
+        progress.update(Stage.WRITE, done / options.patients)
+        print(folder, file=sys.stderr)

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from tokenunet.errors import OutputError, OutputExistsError
 from tokenunet.files import staging_folder
-from tokenunet.inference.prediction import AttentionMasks
+from tokenunet.prediction import AttentionMasks
 from tokenunet.preprocessing import Result
 from tokenunet.segmentation_file import write_segmentation
 
@@ -50,12 +49,16 @@ def write_result(result: Result, folder: Path) -> None:
     Raises:
         OutputError: where a file cannot be written.
     """
-    write_image(result.labels, folder / LABELS)
-    for sequence, labels in result.labels_native.items():
-        write_image(labels, folder / f"labels_{sequence}.nii.gz")
-    write_segmentation(result.regions, result.labels, folder / SEGMENTATION)
-    if result.masks is not None:
-        _write_masks(result.masks, folder / MASKS)
+    try:
+        labels_image = result.grid.image(result.labels)
+        _write_image(labels_image, folder / LABELS)
+        for sequence, (labels, grid) in result.other_labels.items():
+            _write_image(grid.image(labels), folder / f"labels_{sequence}.nii.gz")
+        write_segmentation(result.regions, labels_image, folder / SEGMENTATION)
+        if result.masks is not None:
+            _write_masks(result.masks, folder / MASKS)
+    except RuntimeError as error:  # SimpleITK's only kind of error
+        raise OutputError(f"Results cannot be written to {folder.parent}.", "Make room on the disk.") from error
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:
@@ -63,24 +66,13 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
     (folder / RUN_REPORT).write_text(json.dumps(report, indent=2) + "\n")
 
 
-def write_image(image: sitk.Image, path: Path) -> None:
-    """Writes an image, compressed lightly: label images and masks hardly get smaller with more effort.
-
-    Raises:
-        OutputError: where the file cannot be written.
-    """
-    try:
-        sitk.WriteImage(image, path, useCompression=True, compressionLevel=1)
-    except RuntimeError as error:
-        raise OutputError(f"{path} cannot be written.", "Make room on the disk.") from error
-
-
 def _write_masks(masks: AttentionMasks, folder: Path) -> None:
     folder.mkdir()
-    for kind, stack in (("token_learner", masks.token_learner), ("token_fuser", masks.token_fuser)):
+    for kind, stack in masks.by_kind().items():
         for number, mask in enumerate(stack, start=1):
-            write_image(_image(mask, masks), folder / f"{kind}_{number}.nii.gz")
+            _write_image(masks.grid.image(mask), folder / f"{kind}_{number}.nii.gz")
 
 
-def _image(mask: NDArray[Any], masks: AttentionMasks) -> sitk.Image:
-    raise NotImplementedError
+def _write_image(image: sitk.Image, path: Path) -> None:
+    # More effort hardly makes label images and masks smaller.
+    sitk.WriteImage(image, path, useCompression=True, compressionLevel=1)

@@ -15,7 +15,7 @@ from tokenunet.inference.device import Precision, autocast, fastest_precision, i
 from tokenunet.inference.field_of_view import FieldOfView
 from tokenunet.inference.forward import OnFraction, single_pass, window_pass
 from tokenunet.inference.ladder import Attempt, Mode, attempts
-from tokenunet.inference.prediction import AttentionMasks, Prediction
+from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.networks import ARCHITECTURES, TokenMasks, TokenUNet
 from tokenunet.preprocessing import Prepared
 from tokenunet.regions import REGIONS

@@ -19,10 +19,11 @@ import torch
 import tokenunet
 from tokenunet.bundle import load_bundle
 from tokenunet.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
-from tokenunet.files import sha256_of, staging_folder
+from tokenunet.files import staging_folder
+from tokenunet.grid import Grid
 from tokenunet.inference.output import RESULT_PATTERNS, RUN_REPORT, check_output, write_report, write_result
 from tokenunet.inference.predict import InferenceOptions, predict
-from tokenunet.preprocessing import Grid, Study, check_sequences, prepare, read_study, restore
+from tokenunet.preprocessing import Study, check_sequences, prepare, read_study, restore
 from tokenunet.regions import ED, ET_LABEL, NCR
 from tokenunet.sequences import SequenceName
 
@@ -77,7 +78,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
             run.warn(finding.code, finding.message)
     with run.stage(Stage.PREPARE):
         prepared = prepare(study, bundle.manifest.space)
-        for finding in prepared.warnings:
+        for finding in prepared.findings:
             run.warn(finding.code, finding.message)
     with run.stage(Stage.PREDICT):
         prediction, execution = predict(
@@ -111,7 +112,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
                 "sha256": bundle.manifest.weights_sha256,
             },
             "reference": request.reference,
-            "inputs": _describe_inputs(study, request.inputs),
+            "inputs": _describe_inputs(study),
             "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},
             "volumes_ml": result.volumes_ml,
             "masks": {} if result.masks is None else {k: len(m) for k, m in result.masks.by_kind().items()},
@@ -177,14 +178,9 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _describe_inputs(study: Study, paths: dict[SequenceName, Path]) -> dict[str, dict[str, Any]]:
+def _describe_inputs(study: Study) -> dict[str, dict[str, Any]]:
     described = {}
-    for sequence, path in paths.items():
-        grid = Grid.of(study.scans[sequence].image)
-        described[sequence] = {
-            "path": str(path),
-            "sha256": sha256_of(path),
-            "size": grid.size,
-            "spacing": grid.spacing,
-        }
+    for sequence, scan in study.scans.items():
+        grid = Grid.of(scan.image)
+        described[sequence] = {"path": scan.source, "sha256": scan.sha256, "size": grid.size, "spacing": grid.spacing}
     return described

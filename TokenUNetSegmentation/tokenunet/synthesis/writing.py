@@ -17,9 +17,9 @@ ORIGIN_MM = (0.0, -239.0, 0.0)
 """Of BraTS's images: LPS, (x, y, z), centre of the first voxel at 1 mm."""
 
 
-def patient_name(patient: SyntheticPatient) -> str:
+def patient_name(seed: int) -> str:
     """The folder's and files' name."""
-    return f"synthetic_{patient.seed:05d}"
+    return f"synthetic_{seed:05d}"
 
 
 def in_field_of_view(patient: SyntheticPatient, box: NDArray) -> sitk.Image:
@@ -45,7 +45,7 @@ def write_patient(patient: SyntheticPatient, folder: Path) -> Path:
     Raises:
         OutputError: where the folder cannot be written.
     """
-    name = patient_name(patient)
+    name = patient_name(patient.seed)
     with staging_folder(folder) as staging:
         (staging / name).mkdir()
         for sequence, box in patient.images.items():

@@ -1,0 +1,117 @@
+"""``tokenunet demo``: a patient, its segmentation, a Slicer scene, pictures and a page that shows them."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from tokenunet.cli.progress import add_progress_argument
+from tokenunet.evaluation import dice_by_region
+from tokenunet.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
+from tokenunet.files import staging_folder
+from tokenunet.inference import LABELS, InferenceOptions, SegmentationRequest, check_output, segment
+from tokenunet.model_store import DEFAULT_MODEL, find_model
+from tokenunet.preprocessing import find_sequences
+from tokenunet.report.segmentation import Picture, segmentation_report
+from tokenunet.sequences import SequenceName
+from tokenunet.synthesis import patient_name, synthetic_patient, write_patient
+
+REPORT = "report.html"
+_PATIENT = "patient"
+_SCENE_PROGRAM = "tokenunet_offscreen.demo_scene"
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("demo", help="segment a synthetic patient (or your own) and show it in a page")
+    parser.add_argument("--input", type=Path, metavar="DIR", help="folder with a patient; a synthetic one if left out")
+    parser.add_argument("--output", type=Path, metavar="DIR", default=Path("demo"), help="default: %(default)s")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the synthetic patient (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
+    add_progress_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    progress = Progress(on_event, {Stage.SYNTHESISE: 0.15, Stage.PREDICT: 0.45, Stage.RENDER: 0.4})
+
+    def pass_on(stage: Stage, event: Event) -> None:
+        if isinstance(event, ProgressEvent):
+            progress.update(stage, event.fraction)
+        elif isinstance(event, WarningEvent):
+            on_event(event)
+
+    check_output(options.output, options.force)
+    folder = options.input or _make_patient(options.seed, options.output / _PATIENT)
+    progress.update(Stage.SYNTHESISE, 1)
+    inputs = find_sequences(folder)
+    request = SegmentationRequest(
+        inputs=inputs,
+        output=options.output,
+        model=find_model(options.model),
+        options=InferenceOptions(device=options.device, masks=True),
+        force=options.force,
+    )
+    report = segment(request, lambda event: pass_on(Stage.PREDICT, event))
+    pictures, problem = _draw(inputs, options.output, lambda event: pass_on(Stage.RENDER, event))
+    if problem:
+        on_event(WarningEvent("no_pictures", problem))
+    truth = _truth_of(folder)
+    html = segmentation_report(
+        report,
+        pictures,
+        patient=folder.name.replace("_", " "),
+        dice=None if truth is None else _dice(options.output / LABELS, truth),
+        no_pictures_because=problem,
+    )
+    with staging_folder(options.output) as staging:
+        (staging / REPORT).write_text(html, encoding="utf-8")
+    on_event(ResultEvent(str(options.output), report))
+    print(
+        f"Open {options.output / REPORT} in a browser, and {options.output / 'scene.mrb'} in Slicer.", file=sys.stderr
+    )
+
+
+def _make_patient(seed: int, folder: Path) -> Path:
+    patient = folder / patient_name(seed)
+    return patient if patient.is_dir() else write_patient(synthetic_patient(seed), folder)
+
+
+def _draw(inputs: dict[SequenceName, Path], output: Path, on_event: OnEvent) -> tuple[list[Picture], str]:
+    """Pictures of the results, or why there are none.
+
+    They are drawn in a process of its own, which needs the optional slicer-core package and which VTK ends where
+    OpenGL does not work.
+    """
+    files = [argument for sequence, path in inputs.items() for argument in (f"--{sequence.lower()}", str(path))]
+    command = [sys.executable, "-m", _SCENE_PROGRAM, str(output), *files]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        last: dict[str, Any] = {}
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            last = json.loads(line)
+            if last["event"] == ProgressEvent.event:
+                on_event(ProgressEvent(last["stage"], last["fraction"], last["eta_s"]))
+        errors = process.stderr.read()
+    if last.get("event") == "result":
+        return [Picture(p["group"], p["title"], output / p["file"]) for p in last["report"]["pictures"]], ""
+    if last.get("event") == "error":
+        return [], f"There are no pictures: {last['message']} {last['hint']}"
+    if "No module named 'slicer'" in errors:
+        return [], "There are no pictures and no scene: they need the slicer extra, pip install 'tokenunet[slicer]'."
+    return [], f"There are no pictures: drawing them ended with exit code {process.returncode}. {errors[-500:]}"
+
+
+def _truth_of(folder: Path) -> Path | None:
+    return next(iter(sorted(folder.glob("*_seg.nii*"))), None)
+
+
+def _dice(labels: Path, truth: Path) -> dict[str, float]:
+    prediction, expected = (sitk.GetArrayFromImage(sitk.ReadImage(path)) for path in (labels, truth))
+    return dice_by_region(prediction, expected)

@@ -1,0 +1,112 @@
+"""Where the voxels of an image lie in space."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import ArrayLike, NDArray
+
+Triple = tuple[float, float, float]
+
+# Headers written by different programs differ in the last digits of their single-precision numbers.
+_TOLERANCE_VOXELS = 0.05
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Size and placement of a 3-D image, in SimpleITK's conventions.
+
+    Attributes:
+        size: voxels along x, y and z.
+        spacing: of voxels along x, y and z, in mm.
+        origin: centre of the first voxel, in LPS mm.
+        direction: 3 x 3 cosines of the axes, row by row.
+    """
+
+    size: tuple[int, int, int]
+    spacing: Triple
+    origin: Triple
+    direction: tuple[float, ...]
+
+    @classmethod
+    def of(cls, image: sitk.Image) -> "Grid":
+        """The grid of a 3-D image."""
+        return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+    @property
+    def index_to_lps(self) -> NDArray[np.float64]:
+        """4 x 4 matrix from voxel indices (x, y, z) to LPS mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.reshape(self.direction, (3, 3)) * self.spacing
+        matrix[:3, 3] = self.origin
+        return matrix
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(np.prod(self.spacing)) / 1000
+
+    @property
+    def orientation(self) -> str:
+        """Three letters towards which x, y and z mostly grow, such as ``LPS``."""
+        return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(self.direction)
+
+    def same_as(self, other: "Grid") -> bool:
+        """Whether both have the same voxels: same size, and all corners at the same places to a twentieth of a voxel."""
+        if self.size != other.size:
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1)
+        distance = np.abs(_points(self, corners) - _points(other, corners)).max()
+        return bool(distance <= _TOLERANCE_VOXELS * min(self.spacing))
+
+    def covered_by(self, other: "Grid") -> float:
+        """Which fraction of this grid's field of view lies inside the other's, 0 to 1."""
+        lattice = np.array(np.meshgrid(*[np.linspace(0, n - 1, 12) for n in self.size])).reshape(3, -1)
+        matrix = np.linalg.inv(other.index_to_lps)
+        indices = matrix[:3, :3] @ _points(self, lattice) + matrix[:3, 3:]
+        inside = (indices > -0.5) & (indices < np.array(other.size)[:, None] - 0.5)
+        return float(inside.all(axis=0).mean())
+
+    def with_spacing(self, spacing: Triple) -> "Grid":
+        """The same field of view in voxels of another size."""
+        size = [max(round(n * old / new), 1) for n, old, new in zip(self.size, self.spacing, spacing, strict=True)]
+        # The outer faces stay where they are, so the first voxel's centre moves.
+        start = [(new / old - 1) / 2 for old, new in zip(self.spacing, spacing, strict=True)]
+        return replace(self, size=tuple(size), spacing=tuple(spacing), origin=self._at(start))
+
+    def coarsened(self, factor: int, start: Sequence[int], size: Sequence[int]) -> "Grid":
+        """The grid of what pooling by ``factor`` leaves of a box of this grid.
+
+        Args:
+            factor: voxels of this grid along each side of a coarse voxel.
+            start: first voxel of the box along x, y and z.
+            size: coarse voxels along x, y and z.
+        """
+        centre = [s + (factor - 1) / 2 for s in start]
+        spacing = tuple(factor * s for s in self.spacing)
+        return replace(self, size=tuple(size), spacing=spacing, origin=self._at(centre))
+
+    def image(self, array: NDArray) -> sitk.Image:
+        """An image with this grid from an array (z, y, x)."""
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing(self.spacing)
+        image.SetOrigin(self.origin)
+        image.SetDirection(self.direction)
+        return image
+
+    def resample(self, image: sitk.Image, interpolator: int = sitk.sitkLinear) -> sitk.Image:
+        """The image on this grid, 0 where it does not reach."""
+        return sitk.Resample(
+            image, self.size, sitk.Transform(), interpolator, self.origin, self.spacing, self.direction, 0.0
+        )
+
+    def _at(self, index: ArrayLike) -> Triple:
+        x, y, z = self.index_to_lps[:3, :3] @ np.asarray(index) + self.origin
+        return float(x), float(y), float(z)
+
+
+def _points(grid: Grid, indices: NDArray) -> NDArray[np.float64]:
+    """LPS coordinates (3, n) of voxel indices (3, n)."""
+    matrix = grid.index_to_lps
+    return matrix[:3, :3] @ indices + matrix[:3, 3:]

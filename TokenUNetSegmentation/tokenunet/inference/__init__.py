@@ -1,0 +1,10 @@
+"""Running a model on a patient.
+
+`segment` does all from files to files; `predict` runs the network on a prepared patient.
+"""
+
+from tokenunet.inference.output import LABELS, check_output
+from tokenunet.inference.predict import InferenceOptions, predict
+from tokenunet.inference.segment import SegmentationRequest, segment
+
+__all__ = ["LABELS", "InferenceOptions", "SegmentationRequest", "check_output", "predict", "segment"]

@@ -1,0 +1,158 @@
+"""The four scans of a patient, found by name, read and checked one by one."""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, UnreadableImageError, UnusableImageError
+from tokenunet.files import sha256_of
+from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
+
+IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_SMALLEST_SIDE = 8
+"""Voxels; fewer slices than this show no brain."""
+_SPACING_MM = (0.1, 20.0)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan.
+
+    Attributes:
+        image: 3-D, 32-bit float, finite and not constant.
+        source: where it came from: a file's path or a node's name.
+        sha256: of the file.
+    """
+
+    image: sitk.Image
+    source: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """The four scans of one patient, and whose grid the results shall lie on."""
+
+    scans: dict[SequenceName, Scan]
+    reference: SequenceName = "T1ce"
+
+
+def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict[SequenceName, Path]:
+    """The image files of a folder by the sequences that their names speak of.
+
+    Args:
+        folder: holds the files itself, not in folders below.
+        without: sequences that need not be there and are not looked for.
+
+    Raises:
+        MissingSequenceError: where one is not found, or there is no such folder.
+        AmbiguousSequenceError: where two files claim to be the same.
+    """
+    if not folder.is_dir():
+        raise MissingSequenceError(f"There is no folder {folder}.", "Check the path.")
+    images = sorted(p for p in folder.iterdir() if p.name.lower().endswith(IMAGE_ENDINGS))
+    found: dict[SequenceName, Path] = {}
+    for path in images:
+        sequence = sequence_named(path.name)
+        if sequence is None or sequence in without:
+            continue
+        if sequence in found:
+            raise AmbiguousSequenceError(
+                f"{found[sequence].name} and {path.name} in {folder} both look like {sequence}.",
+                f"Name the right one with --{sequence.lower()}.",
+            )
+        found[sequence] = path
+    missing = [s for s in SEQUENCES if s not in found and s not in without]
+    if missing:
+        names = ", ".join(p.name for p in images) or "no images"
+        raise MissingSequenceError(
+            f"{folder} has no image named after {' or '.join(missing)}; it holds {names}.",
+            "Rename the files, or name them with " + ", ".join(f"--{s.lower()}" for s in missing) + ".",
+        )
+    return found
+
+
+def read_study(paths: dict[SequenceName, Path], reference: SequenceName = "T1ce") -> Study:
+    """Reads and checks the four scans.
+
+    Raises:
+        MissingSequenceError: where a sequence is not among ``paths``.
+        AmbiguousSequenceError: where two sequences have the same content.
+        UnreadableImageError: where a file is absent, damaged or of unknown format.
+        UnusableImageError: where an image is not a 3-D scan with finite, varying values.
+    """
+    missing = [s for s in SEQUENCES if s not in paths]
+    if missing:
+        raise MissingSequenceError(f"No image was given for {', '.join(missing)}.")
+    scans = {sequence: read_scan(paths[sequence]) for sequence in SEQUENCES}
+    for one, other in combinations(SEQUENCES, 2):
+        if _same_content(scans[one].image, scans[other].image):
+            raise AmbiguousSequenceError(
+                f"{one} and {other} are the same image ({scans[one].source}, {scans[other].source}).",
+                f"Choose the right file for {one} or {other}.",
+            )
+    return Study(scans, reference)
+
+
+def _same_content(one: sitk.Image, other: sitk.Image) -> bool:
+    return bool(np.array_equal(sitk.GetArrayViewFromImage(one), sitk.GetArrayViewFromImage(other)))
+
+
+def read_scan(path: Path) -> Scan:
+    """Reads and checks one scan; see `read_study` for the errors."""
+    if not path.is_file():
+        raise UnreadableImageError(f"There is no file {path}.", "Check the path.")
+    try:
+        image = sitk.ReadImage(path)
+    except RuntimeError as error:
+        raise UnreadableImageError(
+            f"{path} cannot be read as an image.", "It may be damaged or in another format; copy or export it again."
+        ) from error
+    _check_complete(path, image)
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[..., 0]
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise UnusableImageError(
+            f"{path} is not a 3-D image with one value per voxel: it has {image.GetDimension()} dimensions"
+            f" and {image.GetNumberOfComponentsPerPixel()} values per voxel.",
+            "Choose a single 3-D scan.",
+        )
+    image = sitk.Cast(image, sitk.sitkFloat32)
+    _check_values(image, path)
+    return Scan(image, str(path), sha256_of(path))
+
+
+def _check_values(image: sitk.Image, path: Path) -> None:
+    if min(image.GetSize()) < _SMALLEST_SIDE:
+        size = " x ".join(map(str, image.GetSize()))
+        raise UnusableImageError(f"{path} has only {size} voxels.", "Choose a scan of the whole head.")
+    if not all(_SPACING_MM[0] <= s <= _SPACING_MM[1] for s in image.GetSpacing()):
+        spacing = " x ".join(f"{s:g}" for s in image.GetSpacing())
+        raise UnusableImageError(f"{path} has voxels of {spacing} mm.", "Check the header of the file.")
+    array = sitk.GetArrayViewFromImage(image)
+    low, high = float(array.min()), float(array.max())
+    if not np.isfinite([low, high]).all():
+        raise UnusableImageError(f"{path} holds values that are not numbers (NaN or Inf).", "Export the scan again.")
+    if low == high:
+        what = "empty: every voxel is 0" if low == 0 else f"constant: every voxel is {low:g}"
+        raise UnusableImageError(f"{path} is {what}.", "Choose another file.")
+
+
+def _check_complete(path: Path, image: sitk.Image) -> None:
+    """Raises where a NIfTI file is cut off or damaged, which its reader takes for empty slices."""
+    try:
+        if path.suffix.lower() == ".gz":
+            with gzip.open(path) as stream:
+                while stream.read(2**22):
+                    pass
+        elif path.suffix.lower() == ".nii":
+            voxels = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
+            if path.stat().st_size < voxels * image.GetSizeOfPixelComponent():
+                raise EOFError
+    except (EOFError, OSError, zlib.error) as error:
+        raise UnreadableImageError(f"{path} is damaged or cut off.", "Copy or export it again.") from error
