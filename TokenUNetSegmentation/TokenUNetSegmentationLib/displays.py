@@ -1,10 +1,12 @@
 """What the views show: masks over the anatomy, the tumour's slices, its surfaces."""
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
 import slicer
 import vtk
+from numpy.typing import NDArray
 from tokenunet.regions import REGIONS, RegionName
 
 from TokenUNetSegmentationLib.results import PatientResult
@@ -59,6 +61,18 @@ def tumour_centre(result: PatientResult) -> tuple[float, float, float] | None:
     areas = (whole.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3))
     k, j, i = (float(np.argmax(area)) for area in areas)
     return voxel_position(result.reference, (i, j, k))
+
+
+def head_box(volume: slicer.vtkMRMLScalarVolumeNode) -> NDArray[np.float64]:
+    """The box around what is brighter than the background: (2, 3), opposite corners (RAS, mm)."""
+    values = slicer.util.arrayFromVolume(volume)
+    inside = values > values.min() + 0.02 * (np.percentile(values, 99.5) - values.min())
+    spans = []
+    for axis in (2, 1, 0):
+        indices = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        spans.append((indices[0], indices[-1]) if len(indices) else (0, values.shape[axis] - 1))
+    corners = np.array([voxel_position(volume, voxel) for voxel in itertools.product(*spans)])
+    return np.stack([corners.min(axis=0), corners.max(axis=0)])
 
 
 def voxel_position(volume: slicer.vtkMRMLVolumeNode, voxel: tuple[float, float, float]) -> tuple[float, float, float]:

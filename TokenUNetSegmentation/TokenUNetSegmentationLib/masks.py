@@ -1,8 +1,8 @@
 """Volumes of the TokenLearner's and the TokenFuser's masks: loading, colours, display range.
 
-A TokenLearner mask says how many times more than uniform a voxel counts (0 and above), a TokenFuser mask holds
-weights of any sign. So the first kind has a sequential colour scale and a lower threshold, the second a diverging one
-around zero whose middle is transparent: through both the anatomy is seen where a mask says little.
+A TokenLearner mask says how many times more than uniform a voxel counts, a TokenFuser mask holds weights of any sign.
+So the first kind has a sequential colour scale that begins at uniform and is transparent below, the second a diverging
+one around zero whose middle is transparent: through both the anatomy is seen where a mask says little.
 """
 
 from enum import StrEnum
@@ -30,8 +30,11 @@ class MaskKind(StrEnum):
         return {MaskKind.TOKEN_LEARNER: "TokenLearner", MaskKind.TOKEN_FUSER: "TokenFuser"}[self]
 
 
-DEFAULT_THRESHOLD = {MaskKind.TOKEN_LEARNER: 0.15, MaskKind.TOKEN_FUSER: 0.35}
-"""Share of the display range below which a mask is transparent."""
+DEFAULT_THRESHOLD = {MaskKind.TOKEN_LEARNER: 0.2, MaskKind.TOKEN_FUSER: 0.35}
+"""Share of a mask's range, as in `set_threshold`."""
+UNIFORM = 1.0
+"""Where a TokenLearner mask's range begins: what every voxel would have if none counted more than another."""
+_PEAK_PERCENTILE = 99.5  # single voxels at the image's border may be far higher than all others
 
 _SCALES = {
     MaskKind.TOKEN_LEARNER: ((0.0, (0.45, 0.05, 0.30)), (0.5, (0.93, 0.33, 0.10)), (1.0, (1.0, 0.97, 0.55))),
@@ -66,15 +69,25 @@ def load_mask(
     detach_from_file(node)
     node.SetAttribute(_KIND_ATTRIBUTE, kind.value)
     node.SetAttribute(_NUMBER_ATTRIBUTE, str(number))
-    values = slicer.util.arrayFromVolume(node)
-    peak = float(np.abs(values).max()) or 1.0
+    peak = float(np.percentile(np.abs(slicer.util.arrayFromVolume(node)), _PEAK_PERCENTILE))
+    low, high = (UNIFORM, max(peak, UNIFORM + 0.1)) if kind is MaskKind.TOKEN_LEARNER else (-(peak or 1.0), peak or 1.0)
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(colours.GetID())
     display.SetInterpolate(True)
     display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(0 if kind is MaskKind.TOKEN_LEARNER else -peak, peak)
-    set_threshold(node, DEFAULT_THRESHOLD[kind])
+    display.SetWindowLevelMinMax(low, high)
+    if kind is MaskKind.TOKEN_LEARNER:
+        set_threshold(node, DEFAULT_THRESHOLD[kind])
     return node
+
+
+def range_text(mask: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """What the ends of the mask's colour scale stand for, in words."""
+    display = mask.GetDisplayNode()
+    low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+    if mask_kind(mask) is MaskKind.TOKEN_LEARNER:
+        return f"{low:.3g} to {high:.3g} times uniform"
+    return f"weights {low:.3g} to {high:.3g}"
 
 
 def mask_kind(node: slicer.vtkMRMLScalarVolumeNode) -> MaskKind:
@@ -88,16 +101,19 @@ def mask_number(node: slicer.vtkMRMLScalarVolumeNode) -> int:
 
 
 def set_threshold(mask: slicer.vtkMRMLScalarVolumeNode, share: float) -> None:
-    """Makes a mask transparent where its size is below a share (0 to 1) of its display range.
+    """Makes a mask transparent where it says little.
 
-    The TokenFuser's masks of one patient share their colour table, whose middle is made transparent, so that they
-    change together.
+    Args:
+        mask: the TokenFuser's masks of one patient share their colour table and change together.
+        share: 0 to 1, of the way from uniform to the top of the range (TokenLearner), or from zero to either end of
+            it (TokenFuser).
     """
     display = mask.GetDisplayNode()
     if mask_kind(mask) is MaskKind.TOKEN_FUSER:
         _make_middle_transparent(display.GetColorNode(), share)
         return
-    display.SetThreshold(share * display.GetWindowLevelMax(), np.finfo(np.float32).max)
+    low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+    display.SetThreshold(low + share * (high - low), np.finfo(np.float32).max)
     display.ApplyThresholdOn()
 
 
@@ -111,6 +127,8 @@ def create_colour_table(kind: MaskKind) -> slicer.vtkMRMLColorTableNode:
     channels = [np.interp(at, positions, channel) for channel in zip(*colours, strict=True)]
     for i, (red, green, blue) in enumerate(zip(*channels, strict=True)):
         node.SetColor(i, f"{at[i]:.3f}", red, green, blue)
+    if kind is MaskKind.TOKEN_FUSER:
+        _make_middle_transparent(node, DEFAULT_THRESHOLD[kind])
     return node
 
 

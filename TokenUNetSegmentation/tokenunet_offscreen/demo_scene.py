@@ -19,8 +19,8 @@ from tokenunet.errors import OutputError, TokenUNetError
 from tokenunet.events import ErrorEvent, ProgressEvent, ResultEvent
 from tokenunet.regions import REGION_TITLES
 from tokenunet.sequences import SEQUENCES, SequenceName
-from TokenUNetSegmentationLib.displays import show_mask, show_result, show_surfaces
-from TokenUNetSegmentationLib.masks import MaskKind
+from TokenUNetSegmentationLib.displays import head_box, show_mask, show_result, show_surfaces
+from TokenUNetSegmentationLib.masks import MaskKind, range_text
 from TokenUNetSegmentationLib.results import PatientResult
 from TokenUNetSegmentationLib.scene import build_result
 from TokenUNetSegmentationLib.volumes import load_volume
@@ -104,19 +104,20 @@ def _draw(host: OffscreenHost, result: PatientResult, output: Path) -> Iterator[
         view.grab(folder / f"{name}.png")
         return RenderedView(group, title, f"{folder.name}/{name}.png")
 
+    box = head_box(result.reference)
     for name, orientation in _ORIENTATIONS.items():
         with closing(SliceView(host, name, orientation, _SLICE_SIZE)) as view:
             show_result(result)
-            view.fit()
+            view.frame(box)
             yield draw(view, "slices", orientation, f"slice_{orientation.lower()}")
 
     with closing(SliceView(host, "Red", "Axial", _MASK_SIZE)) as view:
-        view.fit()
+        view.frame(box)
         result.segmentation.GetDisplayNode().SetOpacity2DFill(0)
         for kind in MaskKind:
             for number, mask in result.masks(kind).items():
                 show_mask(mask)
-                yield draw(view, kind.value, f"{kind.title} {number}", f"{kind.value}_{number}")
+                yield draw(view, kind.value, f"{mask.GetName()}: {range_text(mask)}", f"{kind.value}_{number}")
     show_mask(None)
     show_result(result)
 

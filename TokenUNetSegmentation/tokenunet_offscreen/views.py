@@ -44,6 +44,7 @@ _THREE_D_MANAGERS = (
     "vtkMRMLTransformsDisplayableManager3D",
     "vtkMRMLVolumeRenderingDisplayableManager",
 )
+_MARGIN = 1.08
 _PROBE = """
 import vtk
 window = vtk.vtkRenderWindow()
@@ -193,10 +194,25 @@ class SliceView(_View):
         return self.logic.GetSliceCompositeNode()
 
     def fit(self) -> None:
-        """Zooms so that the whole background volume is seen."""
+        """Zooms so that the whole background volume is seen, without leaving the slice."""
         offset = self.node.GetSliceOffset()
         self.logic.FitSliceToBackground()
         self.logic.SetSliceOffset(offset)
+
+    def frame(self, box: NDArray[np.float64]) -> None:
+        """Zooms so that a box is seen, without leaving the slice.
+
+        Args:
+            box: (2, 3), opposite corners (RAS, mm).
+        """
+        offset = self.node.GetSliceOffset()
+        self.node.JumpSliceByCentering(*box.mean(axis=0))
+        self.node.SetSliceOffset(offset)
+        axes = slicer.util.arrayFromVTKMatrix(self.node.GetSliceToRAS())[:3, :2]
+        width, height = _MARGIN * np.abs(axes.T) @ np.abs(box[1] - box[0])
+        columns, rows, _ = self.node.GetDimensions()
+        mm_per_pixel = max(width / columns, height / rows)
+        self.node.SetFieldOfView(mm_per_pixel * columns, mm_per_pixel * rows, self.node.GetFieldOfView()[2])
 
     def grab(self, path: Path | None = None) -> NDArray[np.uint8]:
         connection = self.logic.GetImageDataConnection()
