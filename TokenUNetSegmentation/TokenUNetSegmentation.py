@@ -1,7 +1,11 @@
 """Segments gliomas in four MR sequences with Token-UNet and shows what the network attended to."""
 
+# ruff: noqa: N803, N815  parameters are named as in Slicer's own modules
+
+from pathlib import Path
 from typing import Annotated
 
+import qt
 import slicer
 import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
@@ -15,9 +19,15 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-
+from TokenUNetSegmentationLib.dependencies import read_requirements
+from TokenUNetSegmentationLib.displays import show_result
+from TokenUNetSegmentationLib.inputs_panel import InputsPanel
 from TokenUNetSegmentationLib.masks import MaskKind
-from TokenUNetSegmentationLib.options import Device, Reference
+from TokenUNetSegmentationLib.masks_panel import MasksPanel
+from TokenUNetSegmentationLib.options import Device, Mode, Reference
+from TokenUNetSegmentationLib.result_panel import ResultPanel
+from TokenUNetSegmentationLib.results import RESULT_ATTRIBUTE, PatientResult
+from TokenUNetSegmentationLib.run_panel import RunPanel
 
 
 class TokenUNetSegmentation(ScriptedLoadableModule):
@@ -47,6 +57,7 @@ class TokenUNetSegmentationParameterNode:
     inputT1, inputT1ce, inputT2, inputFLAIR - the four sequences of one patient
     reference - on whose grid the result is made
     device - what computes
+    mode - whole brain at once or window by window
     withMasks - whether to load the attention masks too
     segmentation - the result that is looked at
     maskKind - which of the two kinds of masks is looked at
@@ -61,6 +72,7 @@ class TokenUNetSegmentationParameterNode:
     inputFLAIR: vtkMRMLScalarVolumeNode
     reference: Reference = Reference.T1CE
     device: Device = Device.AUTO
+    mode: Mode = Mode.SINGLE_PASS
     withMasks: bool = True
     segmentation: vtkMRMLSegmentationNode
     maskKind: MaskKind = MaskKind.TOKEN_LEARNER
@@ -78,6 +90,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
+        self._nodesSettling = False
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -86,25 +99,56 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = TokenUNetSegmentationLogic()
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.ui.segmentationSelector.addAttribute("vtkMRMLSegmentationNode", RESULT_ATTRIBUTE, "1")
+        requirements = read_requirements(Path(self.resourcePath("requirements.txt")))
+        self.inputsPanel = InputsPanel(self.ui, self.parameters)
+        self.runPanel = RunPanel(
+            self.ui, self.parameters, self.inputsPanel, requirements, self.onParametersChanged, self.onResult
+        )
+        self.resultPanel = ResultPanel(self.ui, self.result)
+        self.masksPanel = MasksPanel(self.ui, self.parameters, self.result, panel)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
+        slicer.app.connect("aboutToQuit()", self.onQuit)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
+        self.onQuit()
+        slicer.app.disconnect("aboutToQuit()", self.onQuit)
         self.removeObservers()
+
+    def onQuit(self) -> None:
+        """No process stays behind."""
+        self.runPanel.abandon()
 
     def enter(self) -> None:
         self.initializeParameterNode()
-
-    def exit(self) -> None:
-        self.setParameterNode(None)
+        self.resultPanel.update_volumes()
+        self.masksPanel.forget()
+        self.onNodesSettled()
 
     def onSceneStartClose(self, caller, event) -> None:
+        self.runPanel.abandon()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    def onNodesChanged(self, caller, event) -> None:
+        """Waits until the volumes that are being loaded are complete."""
+        if not self._nodesSettling:
+            self._nodesSettling = True
+            qt.QTimer.singleShot(0, self.onNodesSettled)
+
+    def onNodesSettled(self) -> None:
+        self._nodesSettling = False
+        if self._parameterNode:
+            self.inputsPanel.fill()
+            self.onParametersChanged()
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
@@ -119,8 +163,25 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
             self.onParametersChanged()
 
+    def parameters(self) -> TokenUNetSegmentationParameterNode | None:
+        """The parameter node, or None while there is no scene."""
+        return self._parameterNode
+
+    def result(self) -> PatientResult | None:
+        """The result that is looked at."""
+        segmentation = self._parameterNode.segmentation if self._parameterNode else None
+        return None if segmentation is None else PatientResult(segmentation)
+
     def onParametersChanged(self, caller=None, event=None) -> None:
-        pass
+        if self._parameterNode:
+            self.inputsPanel.show(self.runPanel.running)
+            self.runPanel.show()
+            self.resultPanel.show()
+            self.masksPanel.show()
+
+    def onResult(self, result: PatientResult) -> None:
+        self._parameterNode.segmentation = result.segmentation
+        show_result(result)
 
 
 class TokenUNetSegmentationLogic(ScriptedLoadableModuleLogic):

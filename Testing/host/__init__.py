@@ -24,7 +24,7 @@ def start() -> Any:
 
     install_qt()
     from PySide6 import QtWidgets
-    from tokenunet_offscreen.scene_host import SceneHost
+    from tokenunet_offscreen import OffscreenHost
 
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     from host.ctk_widgets import CTK_WIDGETS
@@ -33,7 +33,7 @@ def start() -> Any:
     install_custom_widgets(CTK_WIDGETS, MRML_WIDGETS)
     for widget in MRML_WIDGETS:
         setattr(slicer, widget.__name__, widget)
-    scene_host = SceneHost()
+    scene_host = OffscreenHost()
     from host.application import Application
 
     slicer.app = Application(application, scene_host)

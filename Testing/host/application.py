@@ -1,5 +1,7 @@
 """Stand-ins for `slicer.app`, its layout manager and its main window, on the real MRML scene."""
 
+# ruff: noqa: N815  names are those of Slicer and Qt
+
 import platform
 import tempfile
 from collections.abc import Callable
@@ -9,8 +11,7 @@ from typing import Any
 
 import slicer
 from PySide6 import QtCore, QtWidgets
-from tokenunet_offscreen.scene_host import SceneHost
-from tokenunet_offscreen.views import SliceView
+from tokenunet_offscreen import OffscreenHost, SliceView
 
 CONVENTIONAL_LAYOUT = 2  # vtkMRMLLayoutNode.SlicerLayoutConventionalView
 
@@ -18,7 +19,7 @@ CONVENTIONAL_LAYOUT = 2  # vtkMRMLLayoutNode.SlicerLayoutConventionalView
 class LayoutManager:
     """The real MRML layout logic makes the slice nodes; off-screen views stand where the windows would be."""
 
-    def __init__(self, host: SceneHost) -> None:
+    def __init__(self, host: OffscreenHost) -> None:
         self._host = host
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLScene(host.scene)
@@ -53,11 +54,11 @@ class LayoutManager:
         )
 
     def mrmlSliceLogics(self) -> Any:
-        return self._host.application_logic.GetSliceLogics()
+        return self._host.app_logic.GetSliceLogics()
 
     def resetSliceViews(self) -> None:
         for view in self._views.values():
-            view.logic.FitSliceToBackground()
+            view.fit()
 
     def pixels(self, name: str) -> Any:
         """For tests: what the view shows, uint8 (rows, columns, 3)."""
@@ -76,7 +77,7 @@ class Application:
     applicationVersion = "5.13"
     revision = "0"
 
-    def __init__(self, qt_application: QtWidgets.QApplication, host: SceneHost) -> None:
+    def __init__(self, qt_application: QtWidgets.QApplication, host: OffscreenHost) -> None:
         self._qt = qt_application
         self._host = host
         self._slots: dict[str, list[Callable[[], None]]] = {}
@@ -118,13 +119,16 @@ class Application:
     def settings(self) -> QtCore.QSettings:
         return self._settings
 
-    userSettings = settings  # noqa: N815
+    userSettings = settings
 
     def layoutManager(self) -> LayoutManager:
         return self.layout_manager
 
     def applicationLogic(self) -> Any:
-        return self._host.application_logic
+        return self._host.app_logic
+
+    def coreIOManager(self) -> Any:
+        return self._host.io_manager
 
     def mrmlScene(self) -> Any:
         return self._host.scene

@@ -1,15 +1,17 @@
 """Stand-ins for the ctk widgets that the modules use."""
 
+# ruff: noqa: N801, N815  names are those of Slicer and Qt
+
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Qt, Signal
 
 _HEADER_PADDING = 8
 
 
-class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
+class ctkCollapsibleButton(QtWidgets.QWidget):
     """A titled section that a click on the title folds."""
 
-    contentsCollapsed = Signal(bool)  # noqa: N815
+    contentsCollapsed = Signal(bool)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,10 +68,10 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
     collapsed = Property(bool, _get_collapsed, _set_collapsed)
 
 
-class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
+class ctkSliderWidget(QtWidgets.QWidget):
     """A slider with a spin box."""
 
-    valueChanged = Signal(float)  # noqa: N815
+    valueChanged = Signal(float)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -92,7 +94,9 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
 
     minimum = Property(float, lambda self: self._spin_box.minimum, lambda self, v: self._spin_box.setMinimum(v))
     maximum = Property(float, lambda self: self._spin_box.maximum, lambda self, v: self._spin_box.setMaximum(v))
-    singleStep = Property(float, lambda self: self._spin_box.singleStep, lambda self, v: self._spin_box.setSingleStep(v))  # noqa: N815
+    singleStep = Property(
+        float, lambda self: self._spin_box.singleStep, lambda self, v: self._spin_box.setSingleStep(v)
+    )
     decimals = Property(int, lambda self: self._spin_box.decimals, lambda self, v: self._spin_box.setDecimals(v))
     suffix = Property(str, lambda self: self._spin_box.suffix, lambda self, v: self._spin_box.setSuffix(v))
     value = Property(float, lambda self: self._spin_box.value, lambda self, v: self._spin_box.setValue(v))

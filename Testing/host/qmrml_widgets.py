@@ -1,5 +1,7 @@
 """Stand-ins for the qMRML widgets that the modules use, on real MRML nodes."""
 
+# ruff: noqa: N801, N815  names are those of Slicer and Qt
+
 from typing import Any
 
 import slicer
@@ -16,11 +18,11 @@ _SCENE_EVENTS = (
 )
 
 
-class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
+class qMRMLWidget(QtWidgets.QWidget):
     """A widget that knows the scene and passes it on, as the .ui file's connections do in the application."""
 
-    mrmlSceneChanged = Signal(object)  # noqa: N815
-    isEntered = True  # noqa: N815
+    mrmlSceneChanged = Signal(object)
+    isEntered = True
 
     def setMRMLScene(self, scene: Any) -> None:
         for widget in self.findChildren(QtWidgets.QWidget):
@@ -29,10 +31,10 @@ class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
         self.mrmlSceneChanged.emit(scene)
 
 
-class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
+class qMRMLNodeComboBox(QtWidgets.QWidget):
     """Selector of a node of the given classes; empty at first where "None" may be chosen."""
 
-    currentNodeChanged = Signal(object)  # noqa: N815
+    currentNodeChanged = Signal(object)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,6 +47,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._scene: Any = None
         self._nodes: list[Any] = []
         self._announced: Any = None
+        self._attributes: dict[str, Any] = {}
         self._settings: dict[str, Any] = {"nodeTypes": [], "noneEnabled": False, "showChildNodeTypes": True}
         self._box.currentIndexChanged.connect(self._announce)
 
@@ -55,9 +58,13 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._refresh()
 
     def _belongs(self, node: Any) -> bool:
-        return not node.GetHideFromEditors() and (
-            self._settings["showChildNodeTypes"] or node.GetClassName() in self._settings["nodeTypes"]
-        )
+        of_class = self._settings["showChildNodeTypes"] or node.GetClassName() in self._settings["nodeTypes"]
+        with_attributes = all(node.GetAttribute(name) == value for name, value in self._attributes.items())
+        return of_class and with_attributes and not node.GetHideFromEditors()
+
+    def addAttribute(self, node_type: str, name: str, value: Any) -> None:
+        self._attributes[name] = value
+        self._refresh()
 
     def _refresh(self, *_: Any) -> None:
         if self._scene is None:
@@ -101,14 +108,14 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
 
         return Property(qt_type, read, write)
 
-    nodeTypes = _setting("QStringList", "nodeTypes")  # noqa: N815
-    noneEnabled = _setting("bool", "noneEnabled")  # noqa: N815
-    showChildNodeTypes = _setting("bool", "showChildNodeTypes")  # noqa: N815
-    addEnabled = _setting("bool", "addEnabled")  # noqa: N815
-    removeEnabled = _setting("bool", "removeEnabled")  # noqa: N815
+    nodeTypes = _setting("QStringList", "nodeTypes")
+    noneEnabled = _setting("bool", "noneEnabled")
+    showChildNodeTypes = _setting("bool", "showChildNodeTypes")
+    addEnabled = _setting("bool", "addEnabled")
+    removeEnabled = _setting("bool", "removeEnabled")
 
 
-class qMRMLColorTableComboBox(qMRMLNodeComboBox):  # noqa: N801
+class qMRMLColorTableComboBox(qMRMLNodeComboBox):
     """Selector of a colour node."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -119,7 +126,7 @@ class qMRMLColorTableComboBox(qMRMLNodeComboBox):  # noqa: N801
         return node.GetAttribute("Category") is not None or not node.GetHideFromEditors()
 
 
-class qMRMLSegmentsTableView(QtWidgets.QWidget):  # noqa: N801
+class qMRMLSegmentsTableView(QtWidgets.QWidget):
     """Table of a segmentation's segments: visible, colour, opacity, name."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -180,8 +187,8 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):  # noqa: N801
     def _ignored(qt_type: str) -> Property:
         return Property(qt_type, lambda self: False, lambda self, value: None)
 
-    statusColumnVisible = _ignored("bool")  # noqa: N815
-    readOnly = _ignored("bool")  # noqa: N815
+    statusColumnVisible = _ignored("bool")
+    readOnly = _ignored("bool")
 
 
 def _swatch(colour: tuple[float, float, float]) -> Any:

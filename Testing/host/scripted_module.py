@@ -1,5 +1,7 @@
 """Stand-ins for Slicer's Python files that the slicer-core wheel lacks: i18n and ScriptedLoadableModule."""
 
+# ruff: noqa: N815  names are those of Slicer and Qt
+
 import importlib
 import unittest
 from pathlib import Path

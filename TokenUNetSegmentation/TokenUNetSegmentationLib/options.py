@@ -16,7 +16,7 @@ class Reference(Enum):
     @property
     def sequence(self) -> SequenceName:
         """The sequence's name, typed."""
-        return self.value  # type: ignore[return-value]
+        return self.value
 
     def label(self) -> str:
         """Text of the choice in the panel."""
@@ -36,3 +36,14 @@ class Device(Enum):
         return {"auto": "automatic", "cuda:0": "NVIDIA graphics card", "mps": "Apple graphics", "cpu": "processor"}[
             self.value
         ]
+
+
+class Mode(Enum):
+    """How the brain goes through the network."""
+
+    SINGLE_PASS = "single_pass"
+    SLIDING_WINDOW = "sliding_window"
+
+    def label(self) -> str:
+        """Text of the choice in the panel."""
+        return {"single_pass": "whole brain at once", "sliding_window": "window by window"}[self.value]

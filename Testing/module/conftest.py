@@ -1,0 +1,74 @@
+"""The module opened in the test host, and a small patient whose result a stand-in worker hands out."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import host
+import pytest
+
+MODULE = Path(__file__).resolve().parents[2] / "TokenUNetSegmentation" / "TokenUNetSegmentation.py"
+STANDIN = Path(__file__).with_name("standin_worker.py")
+
+
+@pytest.fixture(scope="session")
+def app() -> Iterator[Any]:
+    """The host's `slicer.app`."""
+    application = host.start()
+    yield application
+    application.layout_manager.close()
+
+
+@pytest.fixture
+def module(app: Any, tmp_path: Path) -> Iterator[host.LoadedModule]:
+    """The module in an empty scene, with a temporary folder of its own."""
+    import slicer
+
+    slicer.mrmlScene.Clear(False)
+    app.layout_manager.setLayout(2)
+    work = tmp_path / "work"
+    work.mkdir()
+    app.temporaryPath = str(work)
+    loaded = host.load_module(MODULE)
+    loaded.panel.resize(380, 1500)
+    loaded.panel.show()
+    yield loaded
+    loaded.close()
+    app.processEvents()
+
+
+@pytest.fixture(scope="session")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Files of a small patient, and the output folder of its segmentation."""
+    from scene.synthetic_output import write_patient
+
+    return write_patient(tmp_path_factory.mktemp("patient"))
+
+
+@pytest.fixture
+def volumes(module: host.LoadedModule, patient: Any) -> dict[str, Any]:
+    """The patient's four scans in the scene; the selectors have found them."""
+    import slicer
+    from TokenUNetSegmentationLib.volumes import load_volume
+
+    nodes = {sequence: load_volume(path, f"Anna_{sequence}") for sequence, path in patient.inputs.items()}
+    slicer.app.processEvents()
+    return nodes
+
+
+@pytest.fixture
+def standin(module: host.LoadedModule, patient: Any, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Runs use the stand-in worker; the returned monkeypatch sets its environment."""
+    from TokenUNetSegmentationLib.segmentation_run import SegmentationRun
+    from TokenUNetSegmentationLib.worker import WorkerProcess
+
+    monkeypatch.setenv("STANDIN_RESULT", str(patient.output))
+    module.widget.runPanel._models = {"standin": "stand-in"}
+    module.widget.ui.modelBox.clear()
+    module.widget.ui.modelBox.addItem("stand-in", "standin")
+    module.widget.runPanel.missing = []
+    start_worker = functools.partial(WorkerProcess, script=STANDIN)
+    module.widget.runPanel.start_run = functools.partial(SegmentationRun, start_worker=start_worker)
+    module.widget.onParametersChanged()
+    return monkeypatch

@@ -1,0 +1,59 @@
+"""Work in short steps while the window stays alive."""
+
+from collections.abc import Callable, Iterator
+
+import qt
+
+_PAUSE_MS = 20
+
+
+class BackgroundSteps:
+    """Takes the steps of an iterator one by one, with the window's own events between them.
+
+    Args:
+        on_step: called after each step.
+        on_end: called at the end, with the exception that ended the work, or None.
+    """
+
+    def __init__(self, on_step: Callable[[], None], on_end: Callable[[Exception | None], None]) -> None:
+        self._on_step = on_step
+        self._on_end = on_end
+        self._steps: Iterator[None] | None = None
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)  # a step that lets events through must not be entered again
+        self._timer.setInterval(_PAUSE_MS)
+        self._timer.timeout.connect(self._take_step)
+
+    @property
+    def running(self) -> bool:
+        """Whether there are steps left."""
+        return self._steps is not None
+
+    def start(self, steps: Iterator[None]) -> None:
+        """Takes the first step as soon as the window has time."""
+        self._steps = steps
+        self._timer.start()
+
+    def abandon(self) -> None:
+        """Ends the work at once; its clean-up runs, `on_end` is not called."""
+        self._timer.stop()
+        steps, self._steps = self._steps, None
+        if steps is not None:
+            steps.close()  # type: ignore[attr-defined]
+
+    def _take_step(self) -> None:
+        if self._steps is None:
+            return
+        try:
+            next(self._steps)
+        except StopIteration:
+            self._finish(None)
+        except Exception as error:  # whatever it is, it belongs in the panel, not in the timer
+            self._finish(error)
+        else:
+            self._on_step()
+            self._timer.start()
+
+    def _finish(self, error: Exception | None) -> None:
+        self._steps = None
+        self._on_end(error)

@@ -1,0 +1,183 @@
+"""What the volumes in the scene are: which sequence, of which patient, and whether they can be segmented."""
+
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
+
+from TokenUNetSegmentationLib.masks import mask_kind
+
+DicomValue = Callable[[str, str], str]
+"""Value of a DICOM tag ("gggg,eeee") of an instance (UID)."""
+
+_SERIES_DESCRIPTION, _CONTRAST_AGENT = "0008,103E", "0018,0010"
+_CONTRAST_WORDS = {"ce", "contrast", "gad", "gado", "gd", "km", "post", "postcontrast", "c"}
+_FEWEST_SLICES = 4
+_EMPTY_SHARE_OF_STRIPPED = 0.35
+_LARGEST_SAMPLE = 64
+_TIMES = " \N{MULTIPLICATION SIGN} "
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether something can be done, and why not, or what it will do."""
+
+    possible: bool
+    reason: str
+
+
+def no_dicom_value(uid: str, tag: str) -> str:
+    """For scenes without a DICOM database."""
+    return ""
+
+
+def dicom_value_from_database() -> DicomValue:
+    """Reads tags from Slicer's DICOM database, where there is one."""
+    database = getattr(slicer, "dicomDatabase", None)
+    return database.instanceValue if database is not None else no_dicom_value
+
+
+def sequence_of(volume: slicer.vtkMRMLScalarVolumeNode, dicom_value: DicomValue) -> SequenceName | None:
+    """The sequence that a volume's name, or else its DICOM series, speaks of."""
+    texts = [volume.GetName()]
+    agent = ""
+    uids = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()
+    if uids:
+        texts.append(dicom_value(uids[0], _SERIES_DESCRIPTION))
+        agent = dicom_value(uids[0], _CONTRAST_AGENT)
+    for text in texts:
+        sequence = sequence_named(text)
+        if sequence == "T1" and (agent or _CONTRAST_WORDS & set(re.split(r"[^a-z]+", text.lower()))):
+            return "T1ce"
+        if sequence is not None:
+            return sequence
+    return None
+
+
+def candidates() -> list[slicer.vtkMRMLScalarVolumeNode]:
+    """The volumes of the scene that may be inputs: no labels, vectors or masks, nothing hidden."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [
+        node
+        for node in nodes
+        if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors() and not _is_mask(node)
+    ]
+
+
+def _is_mask(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    try:
+        mask_kind(node)
+    except ValueError:
+        return False
+    return True
+
+
+def suggest_inputs(
+    volumes: Sequence[slicer.vtkMRMLScalarVolumeNode], dicom_value: DicomValue = no_dicom_value
+) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
+    """The four inputs, or as many as can be told, of one patient: of the newest with the most sequences.
+
+    Volumes belong to one patient where their names differ in the sequence alone, or where they lie in one folder of
+    the subject hierarchy, or at last where they are all there is. A single volume left on the same grid takes the
+    single place left.
+    """
+    named = [(volume, sequence_of(volume, dicom_value)) for volume in volumes]
+    best: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode] = {}
+    keys: tuple[Callable[[slicer.vtkMRMLScalarVolumeNode], Hashable], ...] = (_patient_name, _folder, lambda volume: 0)
+    for key in keys:
+        groups: dict[Hashable, dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]] = {}
+        for volume, sequence in named:
+            if sequence is not None:
+                groups.setdefault(key(volume), {})[sequence] = volume
+        for group in groups.values():
+            if len(group) >= len(best) and (len(group) > len(best) or key is _patient_name):
+                best = group
+        if len(best) == len(SEQUENCES):
+            break
+    left = [volume for volume, sequence in named if sequence is None and _on_grid_of_all(volume, best.values())]
+    missing = [sequence for sequence in SEQUENCES if sequence not in best]
+    if len(missing) == 1 and len(left) == 1:
+        best = best | {missing[0]: left[0]}
+    return {sequence: best[sequence] for sequence in SEQUENCES if sequence in best}
+
+
+def _patient_name(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
+    words = re.split(r"[^a-z0-9]+", volume.GetName().lower())
+    return _folder(volume), tuple(w for w in words if sequence_named(w) is None and w not in _CONTRAST_WORDS)
+
+
+def _folder(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume))
+
+
+def _on_grid_of_all(volume: slicer.vtkMRMLScalarVolumeNode, others: object) -> bool:
+    def grid(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, ...]:
+        matrix = vtk.vtkMatrix4x4()
+        node.GetIJKToRASMatrix(matrix)
+        dimensions = node.GetImageData().GetDimensions() if node.GetImageData() else ()
+        return *dimensions, *np.round(slicer.util.arrayFromVTKMatrix(matrix), 3).ravel()
+
+    return all(grid(volume) == grid(other) for other in others)  # type: ignore[attr-defined]
+
+
+def describe(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """One line about a volume: voxels, their size, stripped of the skull or not."""
+    size = _TIMES.join(str(n) for n in volume.GetImageData().GetDimensions())
+    spacing = _TIMES.join(f"{mm:.3g}" for mm in volume.GetSpacing())
+    return f"{size}, {spacing} mm, {'skull-stripped' if is_skull_stripped(volume) else 'with skull'}"
+
+
+def is_skull_stripped(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    """Whether one value fills what lies around the brain, as skull-stripping leaves it; noise does around a head."""
+    sample = _sample(volume)
+    return float((sample == sample[0, 0, 0]).mean()) > _EMPTY_SHARE_OF_STRIPPED
+
+
+def _sample(volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """A coarse sample of the voxels, (z, y, x): the answer comes at once for large volumes too."""
+    array = slicer.util.arrayFromVolume(volume)
+    return array[tuple(slice(None, None, max(1, n // _LARGEST_SAMPLE)) for n in array.shape)]
+
+
+def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Why a volume cannot be segmented; empty where it can."""
+    image = volume.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:
+        return "This volume has no voxels."
+    if image.GetNumberOfScalarComponents() != 1:
+        return "This is a colour or vector volume."
+    if min(image.GetDimensions()) < _FEWEST_SLICES:
+        return f"This is not a 3-D scan: {_TIMES.join(str(n) for n in image.GetDimensions())} voxels."
+    sample = _sample(volume)
+    if not np.isfinite(sample).all():
+        return "This volume has voxels that are not numbers."
+    if sample.min() == sample.max():
+        return "This volume has the same value everywhere."
+    return ""
+
+
+def check_inputs(inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> dict[SequenceName, str]:
+    """What stands against segmenting, by sequence: one sentence each; empty where all is well."""
+    problems: dict[SequenceName, str] = {}
+    for sequence, volume in inputs.items():
+        if volume is None:
+            problems[sequence] = f"Select the {sequence} volume."
+            continue
+        twins = [other for other, node in inputs.items() if node is volume and other != sequence]
+        problem = f"“{volume.GetName()}” is selected as {twins[0]} too." if twins else problem_with(volume)
+        if problem:
+            problems[sequence] = problem
+    return problems
+
+
+def looks_swapped(
+    inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None], dicom_value: DicomValue
+) -> dict[SequenceName, SequenceName]:
+    """Places whose volume calls itself by another sequence, with that sequence."""
+    found = {sequence: sequence_of(volume, dicom_value) for sequence, volume in inputs.items() if volume is not None}
+    return {sequence: other for sequence, other in found.items() if other is not None and other != sequence}

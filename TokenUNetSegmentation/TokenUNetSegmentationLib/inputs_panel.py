@@ -1,0 +1,97 @@
+"""The panel's part "Inputs": four selectors that fill themselves, each with a line about its volume."""
+
+from collections.abc import Callable
+from html import escape
+from itertools import pairwise
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from tokenunet.sequences import SEQUENCES, SequenceName
+
+from TokenUNetSegmentationLib.inputs import (
+    candidates,
+    check_inputs,
+    describe,
+    dicom_value_from_database,
+    looks_swapped,
+    suggest_inputs,
+)
+
+
+class InputsPanel:
+    """Keeps the selectors' volumes and says what they are.
+
+    Args:
+        ui: the widgets of the .ui file.
+        parameters: gives the module's parameter node, or None while there is no scene.
+    """
+
+    def __init__(self, ui: Any, parameters: Callable[[], Any]) -> None:
+        self._ui = ui
+        self._parameters = parameters
+        self._dicom_value = dicom_value_from_database()
+        ui.findButton.clicked.connect(lambda *_: self.fill(keep=False))
+        for sequence, following in pairwise(SEQUENCES):
+            button = getattr(ui, f"swap{sequence}")
+            button.clicked.connect(lambda *_, pair=(sequence, following): self.swap(*pair))
+        for sequence in SEQUENCES:
+            self._status(sequence).linkActivated.connect(lambda link: self.swap(*link.split(":")))
+
+    def _status(self, sequence: SequenceName) -> Any:
+        return getattr(self._ui, f"status{sequence}")
+
+    def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]:
+        """The selected volumes."""
+        parameters = self._parameters()
+        return {sequence: getattr(parameters, f"input{sequence}") for sequence in SEQUENCES}
+
+    def problems(self) -> dict[SequenceName, str]:
+        """What stands against segmenting, by sequence."""
+        return check_inputs(self.inputs())
+
+    def fill(self, keep: bool = True) -> None:
+        """Selects what the names and DICOM tags of the scene's volumes suggest.
+
+        Args:
+            keep: leave selected volumes alone, and complete them only with others of the same patient.
+        """
+        selected = {sequence: node for sequence, node in self.inputs().items() if node is not None}
+        suggested = suggest_inputs(candidates(), self._dicom_value)
+        if keep and any(suggested.get(sequence) is not node for sequence, node in selected.items()):
+            return
+        self._select(suggested)
+
+    def swap(self, one: SequenceName, other: SequenceName) -> None:
+        """Exchanges the volumes of two sequences."""
+        inputs = self.inputs()
+        self._select({one: inputs[other], other: inputs[one]})
+
+    def _select(self, volumes: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
+        parameters = self._parameters()
+        with slicer.util.NodeModify(parameters):
+            for sequence, volume in volumes.items():
+                setattr(parameters, f"input{sequence}", volume)
+
+    def show(self, running: bool) -> None:
+        """Brings all that is seen up to date; while a run goes on its inputs stay."""
+        inputs = self.inputs()
+        problems = check_inputs(inputs)
+        swapped = looks_swapped(inputs, self._dicom_value)
+        for sequence, volume in inputs.items():
+            getattr(self._ui, f"selector{sequence}").setEnabled(not running)
+            self._status(sequence).setText(self._line(sequence, volume, problems.get(sequence), swapped.get(sequence)))
+        for sequence in SEQUENCES[:-1]:
+            getattr(self._ui, f"swap{sequence}").setEnabled(not running)
+        self._ui.findButton.setEnabled(not running)
+
+    def _line(self, sequence: SequenceName, volume: Any, problem: str | None, other: SequenceName | None) -> str:
+        if volume is None:
+            return ""
+        if problem:
+            return f"<b>⚠</b> {escape(problem)}"
+        if other:
+            swap = _("Swap with {other}").format(other=other)
+            warning = _("The name says {other}.").format(other=other)
+            return f'<b>⚠</b> {warning} <a href="{sequence}:{other}">{swap}</a>'
+        return escape(describe(volume))

@@ -1,0 +1,195 @@
+"""The panel's part "Result": segments, volumes, views, correction and export."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from tokenunet.errors import TokenUNetError
+
+from TokenUNetSegmentationLib.displays import jump_to_tumour, show_surfaces
+from TokenUNetSegmentationLib.exporting import (
+    can_export_dicom,
+    command_line,
+    export_dicom,
+    export_labels,
+    export_segmentation,
+    run_report_text,
+)
+from TokenUNetSegmentationLib.results import PatientResult
+from TokenUNetSegmentationLib.scene import show_exclusive_labels, update_volume_table
+
+
+class ResultPanel:
+    """Shows one result and what can be done with it.
+
+    Args:
+        ui: the widgets of the .ui file.
+        result: gives the selected result, or None.
+    """
+
+    def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:
+        self._ui = ui
+        self._result = result
+        self._showing = False
+        ui.volumesTable.setColumnCount(2)
+        ui.volumesTable.setHorizontalHeaderLabels([_("Region"), _("Volume (ml)")])
+        ui.volumesTable.verticalHeader().setVisible(False)
+        ui.volumesTable.horizontalHeader().setStretchLastSection(True)
+        ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
+        ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
+        ui.outlineBox.toggled.connect(
+            self._when_asked(lambda r: self._display(r).SetVisibility2DOutline(ui.outlineBox.checked))
+        )
+        ui.show3DBox.toggled.connect(self._when_asked(self._show_surfaces))
+        ui.exclusiveBox.toggled.connect(self._when_asked(self._show_exclusive))
+        ui.jumpButton.clicked.connect(self._when_asked(self._jump))
+        ui.editButton.clicked.connect(self._when_asked(self._edit))
+        ui.exportSegButton.clicked.connect(self._when_asked(self._export_segmentation))
+        ui.exportNiftiButton.clicked.connect(self._when_asked(self._export_labels))
+        ui.exportDicomButton.clicked.connect(self._when_asked(export_dicom))
+        ui.reportButton.clicked.connect(self._when_asked(self._show_report))
+        ui.commandButton.clicked.connect(self._when_asked(self._copy_command))
+
+    def _when_asked(self, action: Callable[[PatientResult], object]) -> Callable[..., None]:
+        """A slot that acts on the selected result, unless the panel itself moved the widget."""
+
+        def slot(*_arguments: object) -> None:
+            result = self._result()
+            if result is None or self._showing:
+                return
+            try:
+                action(result)
+            except (TokenUNetError, LookupError) as error:
+                self._say(f"<b>⚠</b> {escape(str(error))} {escape(getattr(error, 'hint', ''))}")
+
+        return slot
+
+    def _say(self, text: str) -> None:
+        self._ui.resultLabel.setText(text)
+        self._ui.resultLabel.setVisible(bool(text))
+
+    def _opacity(self) -> float:
+        return self._ui.opacitySlider.value
+
+    def _segmentation(self, result: PatientResult) -> slicer.vtkMRMLSegmentationNode:
+        """What is looked at: the nested regions, or the exclusive labels."""
+        labels = result.exclusive_labels
+        return labels if labels is not None and self._ui.exclusiveBox.checked else result.segmentation
+
+    def _display(self, result: PatientResult) -> slicer.vtkMRMLSegmentationDisplayNode:
+        return self._segmentation(result).GetDisplayNode()
+
+    def show(self) -> None:
+        """Brings all that is seen up to date."""
+        result = self._result()
+        self._showing = True
+        try:
+            self._enable(result)
+            self._ui.exclusiveBox.setChecked(result is not None and _shows_exclusive(result))
+            self._ui.segmentsTable.setSegmentationNode(None if result is None else self._segmentation(result))
+            self._say("")
+            if result is not None:
+                display = self._display(result)
+                self._ui.opacitySlider.value = display.GetOpacity()
+                self._ui.fillBox.setChecked(display.GetVisibility2DFill())
+                self._ui.outlineBox.setChecked(display.GetVisibility2DOutline())
+                self._ui.show3DBox.setChecked(_shows_surfaces(result.segmentation))
+            self._show_volumes(result)
+        finally:
+            self._showing = False
+
+    def _enable(self, result: PatientResult | None) -> None:
+        for widget in (
+            self._ui.segmentsTable,
+            self._ui.exclusiveBox,
+            self._ui.opacitySlider,
+            self._ui.fillBox,
+            self._ui.outlineBox,
+            self._ui.show3DBox,
+            self._ui.jumpButton,
+            self._ui.editButton,
+            self._ui.exportSegButton,
+            self._ui.exportNiftiButton,
+            self._ui.reportButton,
+            self._ui.commandButton,
+        ):
+            widget.setEnabled(result is not None)
+        self._ui.exportDicomButton.setEnabled(False)
+        if result is not None:
+            answer = can_export_dicom(result)
+            self._ui.exportDicomButton.setEnabled(answer.possible)
+            self._ui.exportDicomButton.setToolTip(answer.reason)
+
+    def _show_volumes(self, result: PatientResult | None) -> None:
+        table = result.volume_table if result is not None else None
+        self._ui.volumesTable.setRowCount(0)
+        if table is None:
+            return
+        self._ui.volumesTable.setRowCount(table.GetNumberOfRows())
+        for row in range(table.GetNumberOfRows()):
+            self._ui.volumesTable.setItem(row, 0, qt.QTableWidgetItem(table.GetCellText(row, 0)))
+            volume = qt.QTableWidgetItem(f"{float(table.GetCellText(row, 1)):.1f}")
+            self._ui.volumesTable.setItem(row, 1, volume)
+
+    def update_volumes(self) -> None:
+        """Measures the segments as they are now, after corrections."""
+        result = self._result()
+        if result is not None and result.reference is not None:
+            update_volume_table(result)
+            self._show_volumes(result)
+
+    def _show_exclusive(self, result: PatientResult) -> None:
+        show_exclusive_labels(result, self._ui.exclusiveBox.checked)
+        self.show()
+
+    def _show_surfaces(self, result: PatientResult) -> None:
+        show_surfaces(result, self._ui.show3DBox.checked)
+
+    def _jump(self, result: PatientResult) -> None:
+        if not jump_to_tumour(result):
+            self._say(_("No tumour was found."))
+
+    def _edit(self, result: PatientResult) -> None:
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(result.segmentation)
+        editor.setSourceVolumeNode(result.reference)
+
+    def _export_segmentation(self, result: PatientResult) -> None:
+        self._export(result, export_segmentation, _("Save segmentation"), ".seg.nrrd", "Segmentation (*.seg.nrrd)")
+
+    def _export_labels(self, result: PatientResult) -> None:
+        self._export(result, export_labels, _("Save labels"), ".nii.gz", "NIfTI (*.nii.gz)")
+
+    def _export(
+        self, result: PatientResult, write: Callable[[PatientResult, Path], None], title: str, ending: str, kind: str
+    ) -> None:
+        suggestion = f"{result.segmentation.GetName()}{ending}"
+        chosen = qt.QFileDialog.getSaveFileName(None, title, suggestion, kind)
+        if not chosen:
+            return
+        path = Path(chosen if chosen.endswith(ending) else chosen + ending)
+        write(result, path)
+        self._say(_("Saved {path}.").format(path=escape(str(path))))
+
+    def _show_report(self, result: PatientResult) -> None:
+        slicer.util.infoDisplay(run_report_text(result), _("Run report"))
+
+    def _copy_command(self, result: PatientResult) -> None:
+        slicer.app.clipboard().setText(command_line(result))
+        self._say(_("The command line is in the clipboard."))
+
+
+def _shows_exclusive(result: PatientResult) -> bool:
+    labels = result.exclusive_labels
+    return labels is not None and bool(labels.GetDisplayNode().GetVisibility())
+
+
+def _shows_surfaces(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
+    representation = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    has_surfaces = segmentation.GetSegmentation().ContainsRepresentation(representation)
+    return has_surfaces and bool(segmentation.GetDisplayNode().GetVisibility3D())

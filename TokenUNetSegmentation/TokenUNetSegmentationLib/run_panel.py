@@ -1,0 +1,207 @@
+"""The panel's part "Segmentation": options, the two buttons, progress, and what went wrong."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from packaging.requirements import Requirement
+from slicer.i18n import tr as _
+from tokenunet.errors import Cancelled, TokenUNetError
+
+from TokenUNetSegmentationLib import dependencies
+from TokenUNetSegmentationLib.background_steps import BackgroundSteps
+from TokenUNetSegmentationLib.diagnostics import diagnostics
+from TokenUNetSegmentationLib.estimate import estimate
+from TokenUNetSegmentationLib.inputs import Answer
+from TokenUNetSegmentationLib.inputs_panel import InputsPanel
+from TokenUNetSegmentationLib.model_list import available_models
+from TokenUNetSegmentationLib.results import PatientResult
+from TokenUNetSegmentationLib.segmentation_run import RunRequest, SegmentationRun
+
+_STAGES = {
+    "export": "Handing over the scans",
+    "load": "Reading the scans",
+    "prepare": "Preparing the scans",
+    "predict": "Segmenting",
+    "restore": "Bringing the result back to the scan",
+    "write": "Writing the result",
+    "show": "Showing the result",
+}
+
+
+def can_segment(problems: list[str], models: dict[str, str], missing: list[Requirement], running: bool) -> Answer:
+    """Whether the button works, and why not."""
+    if running:
+        return Answer(False, _("A segmentation is running."))
+    if problems:
+        return Answer(False, problems[0])
+    if not models:
+        return Answer(False, _("No model is installed: install the extension again."))
+    if missing:
+        return Answer(
+            True, _("Segment; first this asks to install {what}.").format(what=dependencies.describe(missing))
+        )
+    return Answer(True, _("Segment whole tumour, tumour core and enhancing tumour."))
+
+
+class RunPanel:
+    """Starts runs, shows how they go, and hands over their results.
+
+    Args:
+        ui: the widgets of the .ui file.
+        parameters: gives the module's parameter node, or None while there is no scene.
+        inputs: the part with the selectors.
+        requirements: what must be installed.
+        on_changed: called when something changed that other parts show.
+        on_result: called with a finished run's result.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        parameters: Callable[[], Any],
+        inputs: InputsPanel,
+        requirements: list[Requirement],
+        on_changed: Callable[[], None],
+        on_result: Callable[[PatientResult], None],
+    ) -> None:
+        self._ui = ui
+        self._parameters = parameters
+        self._inputs = inputs
+        self._requirements = requirements
+        self._on_changed = on_changed
+        self._on_result = on_result
+        self._run: SegmentationRun | None = None
+        self._message = ""
+        self._steps = BackgroundSteps(self._show_progress, self._end)
+        self.start_run: Callable[[RunRequest, Path], SegmentationRun] = SegmentationRun
+        self.missing = dependencies.missing_requirements(requirements)
+        self._models = available_models()
+        for name, title in self._models.items():
+            ui.modelBox.addItem(title, name)
+        ui.segmentButton.clicked.connect(lambda *_: self.segment())
+        ui.cancelButton.clicked.connect(lambda *_: self.cancel())
+        ui.installButton.clicked.connect(lambda *_: self.install())
+        ui.installFromFolderButton.clicked.connect(lambda *_: self._install_from_folder())
+        ui.logButton.toggled.connect(lambda *_: self.show())
+        ui.diagnosticsButton.clicked.connect(lambda *_: self._copy_diagnostics())
+
+    @property
+    def running(self) -> bool:
+        """Whether a run goes on."""
+        return self._steps.running
+
+    def show(self) -> None:
+        """Brings all that is seen up to date."""
+        problems = self._inputs.problems()
+        answer = can_segment(list(problems.values()), self._models, self.missing, self.running)
+        self._ui.segmentButton.setEnabled(answer.possible)
+        self._ui.segmentButton.setToolTip(answer.reason)
+        self._ui.cancelButton.setEnabled(self.running)
+        self._ui.cancelButton.setToolTip(
+            _("Stop; scene and disk stay as they were.") if self.running else _("Nothing is running.")
+        )
+        for box in (self._ui.modelBox, self._ui.deviceBox, self._ui.modeBox, self._ui.masksBox, self._ui.referenceBox):
+            box.setEnabled(not self.running)
+        self._ui.missingFrame.setVisible(bool(self.missing))
+        self._ui.missingLabel.setText(
+            _("Not installed yet: {what}.").format(what=dependencies.describe(self.missing)) if self.missing else ""
+        )
+        self._ui.estimateLabel.setText("" if problems else self._estimate())
+        self._ui.progressBar.setVisible(self.running)
+        self._ui.messageLabel.setVisible(bool(self._message))
+        self._ui.messageLabel.setText(self._message)
+        self._ui.logView.setVisible(self._ui.logButton.checked)
+        self._ui.logView.setPlainText(self._run.log if self._run else "")
+
+    def _estimate(self) -> str:
+        parameters = self._parameters()
+        reference = self._inputs.inputs()[parameters.reference.sequence]
+        seconds, gigabytes = estimate(reference, parameters.device, parameters.mode, {})
+        return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory.").format(
+            seconds=seconds, gigabytes=gigabytes
+        )
+
+    def segment(self) -> None:
+        """Installs what is missing, after asking, and starts a run."""
+        if self.missing and not self.install():
+            return
+        parameters = self._parameters()
+        request = RunRequest(
+            self._inputs.inputs(),
+            parameters.reference.sequence,
+            self._ui.modelBox.itemData(self._ui.modelBox.currentIndex),
+            parameters.device.value,
+            parameters.mode.value,
+            parameters.withMasks,
+        )
+        self._run = self.start_run(request, Path(slicer.app.temporaryPath))
+        self._message = ""
+        self._steps.start(self._run.steps())
+        self._show_progress()
+        self._on_changed()
+
+    def cancel(self) -> None:
+        """Ends the run; the next step takes back what it has done."""
+        if self._run is not None:
+            self._run.cancel()
+
+    def abandon(self) -> None:
+        """Ends the run at once and without a word: Slicer closes, or the scene does."""
+        self._steps.abandon()
+
+    def _show_progress(self) -> None:
+        assert self._run
+        progress = self._run.progress
+        left = "" if progress.eta_s is None else _(", about {eta:.0f} s left").format(eta=progress.eta_s)
+        self._ui.progressBar.setValue(round(100 * progress.fraction))
+        self._ui.progressBar.setFormat(f"{_STAGES.get(progress.stage, progress.stage)} %p%{left}")
+        if self._ui.logButton.checked and self._ui.logView.plainText != self._run.log:
+            self._ui.logView.setPlainText(self._run.log)
+
+    def _end(self, error: Exception | None) -> None:
+        assert self._run
+        warnings = "".join(f"<br><b>⚠</b> {escape(warning)}" for warning in self._run.warnings)
+        if error is None and self._run.result is not None:
+            self._message = _("Done.") + warnings
+            self._on_result(self._run.result)
+        elif isinstance(error, Cancelled):
+            self._message = _("Cancelled. The scene is as it was.")
+        else:
+            self._message = _sentence(error) + warnings
+        self._on_changed()
+
+    def install(self, wheels: Path | None = None) -> bool:
+        """Installs what is missing, with the user's consent; returns whether all is there now."""
+        question = _("Token-UNet needs Python packages that Slicer does not have: {what}. Install them now?").format(
+            what=dependencies.describe(self.missing)
+        )
+        if not slicer.util.confirmOkCancelDisplay(question, _("Token-UNet")):
+            return False
+        try:
+            dependencies.install(self.missing, wheels)
+            self._message = ""
+        except TokenUNetError as error:
+            self._message = _sentence(error)
+        self.missing = dependencies.missing_requirements(self._requirements)
+        self._on_changed()
+        return not self.missing
+
+    def _install_from_folder(self) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder with wheel files"))
+        if folder:
+            self.install(Path(folder))
+
+    def _copy_diagnostics(self) -> None:
+        slicer.app.clipboard().setText(diagnostics(self._run, self._message, self._requirements))
+
+
+def _sentence(error: Exception | None) -> str:
+    """An error for the panel: what happened, and what to do."""
+    if isinstance(error, TokenUNetError):
+        hint = f" {escape(error.hint)}" if error.hint else ""
+        return f"<b>⚠</b> {escape(str(error))}{hint}"
+    return f"<b>⚠</b> {_('Something unexpected went wrong')}: {escape(f'{type(error).__name__}: {error}')}"

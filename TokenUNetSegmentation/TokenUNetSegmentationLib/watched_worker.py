@@ -1,0 +1,40 @@
+"""Runs the ``tokenunet`` command for the module, and ends when Slicer ends, however that happens.
+
+Called as a script: ``watched_worker.py SLICER_PROCESS_ID WORK_FOLDER ARGUMENTS_OF_TOKENUNET...``
+"""
+
+import os
+import shutil
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+
+def _end_with(parent: int, work_folder: str) -> None:
+    """Waits for the end of Slicer; then removes what this process and its children are and have written."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(parent).wait()
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    shutil.rmtree(work_folder, ignore_errors=True)
+    os._exit(130)
+
+
+def main() -> int:
+    """Starts the watch and runs the command; returns its exit code."""
+    parent, work_folder, *arguments = sys.argv[1:]
+    # Slicer's image readers, which ITK would load from there, crash SimpleITK outside of Slicer.
+    os.environ.pop("ITK_AUTOLOAD_PATH", None)
+    # The folder of this script must not be searched: its modules' names would hide others.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    threading.Thread(target=_end_with, args=(int(parent), work_folder), daemon=True).start()
+    from tokenunet.cli import main as tokenunet
+
+    return tokenunet(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The process that segments: started, listened to and ended, without Qt.
+
+Its events and its log go to files in the work folder rather than through pipes: nothing that it says before it dies
+is lost, and nobody has to read while it runs.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tokenunet.events import ErrorEvent, Event, ProgressEvent, ResultEvent, WarningEvent
+
+_SCRIPT = Path(__file__).with_name("watched_worker.py")
+_EVENT_TYPES = {cls.event: cls for cls in (ProgressEvent, WarningEvent, ResultEvent, ErrorEvent)}
+_LOG_TAIL_BYTES = 20_000
+
+
+def parse_event(line: str) -> Event | None:
+    """The event that a line of the worker's output holds; None for any other text."""
+    try:
+        values = json.loads(line)
+        return _EVENT_TYPES[values.pop("event")](**values)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def end_process_tree(process_id: int) -> None:
+    """Kills a process and all that it has started. PythonSlicer is a launcher: the work is done by its child."""
+    import psutil  # installed at the first click, so not when this module is imported
+
+    try:
+        process = psutil.Process(process_id)
+        tree = [*process.children(recursive=True), process]
+    except psutil.NoSuchProcess:
+        return
+    for member in tree:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+
+
+class WorkerProcess:
+    """``tokenunet`` in a process of its own.
+
+    Args:
+        arguments: of the ``tokenunet`` command.
+        work_folder: for the files with its events and its log; removed by the worker if Slicer dies.
+        script: what runs; for tests.
+        python: the interpreter; in Slicer `sys.executable` is PythonSlicer.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], work_folder: Path, script: Path = _SCRIPT, python: str = sys.executable
+    ) -> None:
+        self._log_path = work_folder / "log.txt"
+        self._unfinished_line = ""
+        with (work_folder / "events.jsonl").open("wb") as events, self._log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                [python, str(script), str(os.getpid()), str(work_folder), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=events,
+                stderr=log,
+                **_without_console_window(),
+            )
+        self._events = (work_folder / "events.jsonl").open(encoding="utf-8", errors="replace")
+
+    @property
+    def process_id(self) -> int:
+        """Of the process itself; the work may be done by its children."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative after a signal."""
+        return self._process.poll()
+
+    def new_events(self) -> list[Event]:
+        """What it has said since the last call."""
+        *lines, self._unfinished_line = (self._unfinished_line + self._events.read()).split("\n")
+        return [event for line in lines if (event := parse_event(line)) is not None]
+
+    def log(self) -> str:
+        """The end of what it has written for people."""
+        with self._log_path.open("rb") as file:
+            file.seek(max(0, self._log_path.stat().st_size - _LOG_TAIL_BYTES))
+            return file.read().decode("utf-8", "replace")
+
+    def kill(self) -> None:
+        """Ends it and its children at once; `exit_code` tells when that has happened."""
+        if self.exit_code is None:
+            end_process_tree(self.process_id)
+
+    def close(self) -> None:
+        """Ends it if it still runs, waits for that, and lets go of its files."""
+        self.kill()
+        self._process.wait()
+        self._events.close()
+
+
+def _without_console_window() -> dict[str, Any]:
+    if sys.platform != "win32":
+        return {}
+    return {"creationflags": subprocess.CREATE_NO_WINDOW}
