@@ -100,7 +100,7 @@ class PatientResult:
         regions = np.zeros((len(REGIONS), *shape), bool)
         for region, name in zip(regions, REGIONS, strict=True):
             if self.segmentation.GetSegmentation().GetSegment(name) is not None:
-                region[:] = slicer.util.arrayFromSegmentBinaryLabelmap(self.segmentation, name, reference)
+                region[:] = _segment_voxels(self.segmentation, name, reference)
         return regions
 
     def nodes(self) -> Iterator[slicer.vtkMRMLNode]:
@@ -130,11 +130,23 @@ def remove_result(result: PatientResult) -> None:
     folder = result.folder_item
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     for node in list(result.nodes()):
-        slicer.mrmlScene.RemoveNode(node)
+        remove_node(node)
     # a folder that the user has put something else into stays
     for item in (*child_items(hierarchy, folder), folder):
         if hierarchy.GetItemDataNode(item) is None and not child_items(hierarchy, item):
             hierarchy.RemoveItem(item)
+
+
+def remove_node(node: slicer.vtkMRMLNode) -> None:
+    """Takes a node out of the scene with its display and storage nodes, which would stay behind unused."""
+    belongings = [node]
+    if node.IsA("vtkMRMLDisplayableNode"):
+        belongings += [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
+    if node.IsA("vtkMRMLStorableNode"):
+        belongings += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
+    for belonging in belongings:
+        if belonging is not None:
+            slicer.mrmlScene.RemoveNode(belonging)
 
 
 def child_items(hierarchy: slicer.vtkMRMLSubjectHierarchyNode, item: int, recursive: bool = False) -> list[int]:
@@ -142,6 +154,26 @@ def child_items(hierarchy: slicer.vtkMRMLSubjectHierarchyNode, item: int, recurs
     ids = vtk.vtkIdList()
     hierarchy.GetItemChildren(item, ids, recursive)
     return [ids.GetId(i) for i in range(ids.GetNumberOfIds())]
+
+
+def _segment_voxels(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
+) -> NDArray[np.bool_]:
+    """As slicer.util.arrayFromSegmentBinaryLabelmap, which leaves a display node in the scene at every call."""
+    segments = vtk.vtkStringArray()
+    segments.InsertNextValue(segment)
+    labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
+    try:
+        logic = slicer.modules.segmentations.logic()
+        if not logic.ExportSegmentsToLabelmapNode(segmentation, segments, labelmap, reference):
+            raise RuntimeError(f"Segment {segment} of “{segmentation.GetName()}” could not be exported.")
+        return slicer.util.arrayFromVolume(labelmap) > 0
+    finally:
+        display = labelmap.GetDisplayNode()
+        colours = display.GetColorNode() if display is not None else None
+        remove_node(labelmap)
+        if colours is not None:
+            slicer.mrmlScene.RemoveNode(colours)
 
 
 def _referenced(node: slicer.vtkMRMLNode, role: str) -> list[slicer.vtkMRMLNode]:

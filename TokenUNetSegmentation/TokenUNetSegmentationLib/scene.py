@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import slicer
 import vtk
+from numpy.typing import NDArray
 from tokenunet.errors import UnreadableImageError
 from tokenunet.regions import REGIONS, labels_from_regions
 from tokenunet.sequences import SequenceName
-from tokenunet.terminology import LABEL_STYLES, REGION_STYLES, SegmentStyle
+from tokenunet.terminology import LABEL_STYLES, REGION_STYLES
+from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.masks import MaskKind, create_colour_table, load_mask, mask_files
 from TokenUNetSegmentationLib.results import (
@@ -24,6 +26,7 @@ from TokenUNetSegmentationLib.results import (
     VOLUME_TABLE_ROLE,
     PatientResult,
     child_items,
+    remove_node,
 )
 
 REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
@@ -105,7 +108,7 @@ def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRM
     labels = result.exclusive_labels
     if visible:
         if labels is not None:
-            slicer.mrmlScene.RemoveNode(labels)
+            remove_node(labels)
         labels = _add_exclusive_labels(result)
     if labels is not None:
         labels.GetDisplayNode().SetVisibility(visible)
@@ -115,26 +118,35 @@ def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRM
 
 def _add_exclusive_labels(result: PatientResult) -> slicer.vtkMRMLSegmentationNode:
     reference = result.reference
-    labels = labels_from_regions(result.regions())
+    labels = _oriented_image(labels_from_regions(result.regions()), reference)
     node = _add_node("vtkMRMLSegmentationNode", f"{reference.GetName()} tumour labels")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     for name, style in LABEL_STYLES.items():
-        node.GetSegmentation().AddSegment(_segment(style), name)
-        slicer.util.updateSegmentBinaryLabelmapFromArray(
-            (labels == style.label).astype(np.uint8), node, name, reference
-        )
+        segment = slicer.vtkSegment()
+        segment.SetName(style.title)
+        segment.SetColor(*style.colour)
+        segment.SetTerminology(style.terminology_entry)
+        segment.SetLabelValue(style.label)
+        # one labelmap for all three: they never overlap
+        segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), labels)
+        node.GetSegmentation().AddSegment(segment, name)
     result.segmentation.SetNodeReferenceID(LABELS_ROLE, node.GetID())
     _put_into(result.folder_item, node)
     return node
 
 
-def _segment(style: SegmentStyle) -> slicer.vtkSegment:
-    segment = slicer.vtkSegment()
-    segment.SetName(style.title)
-    segment.SetColor(*style.colour)
-    segment.SetTerminology(style.terminology_entry)
-    return segment
+def _oriented_image(
+    voxels: NDArray[np.uint8], reference: slicer.vtkMRMLScalarVolumeNode
+) -> slicer.vtkOrientedImageData:
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    reference.GetIJKToRASMatrix(ijk_to_ras)
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(*reversed(voxels.shape))
+    image.SetImageToWorldMatrix(ijk_to_ras)
+    image.GetPointData().SetScalars(numpy_to_vtk(voxels.ravel(), deep=True))
+    return image
 
 
 def _load_segmentation(
@@ -206,7 +218,7 @@ def _undone_on_failure() -> Iterator[None]:
         for node in reversed(_all_nodes()):
             if node.GetID() not in before:
                 slicer.mrmlScene.RemoveNode(node)
-        for item in child_items(hierarchy, hierarchy.GetSceneItemID(), recursive=True):
+        for item in reversed(child_items(hierarchy, hierarchy.GetSceneItemID(), recursive=True)):
             if item not in items_before:
                 hierarchy.RemoveItem(item)
         raise

@@ -56,8 +56,12 @@ def _export(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
     if node.GetParentTransformNode() is None:
         _write(node, path)
         return
-    copy = slicer.vtkSlicerVolumesLogic.CloneVolume(slicer.mrmlScene, node, f"{name} (transformed)")
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} (transformed)")
     try:
+        copy.CopyOrientation(node)
+        voxels = vtk.vtkImageData()
+        voxels.DeepCopy(image)
+        copy.SetAndObserveImageData(voxels)
         copy.SetAndObserveTransformNodeID(node.GetTransformNodeID())
         copy.HardenTransform()
         if not _has_orthogonal_axes(copy):
