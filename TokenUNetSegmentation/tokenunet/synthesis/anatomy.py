@@ -18,7 +18,7 @@ ATLASES: tuple[AtlasName, ...] = get_args(AtlasName)
 
 # Every patient fills a box of BraTS's 240 x 240 x 155 mm field of view; its sides are divisible by 2, 4 and 8 mm.
 BOX_START_MM = (0, 24, 32)
-BOX_SIZE_MM = (155, 208, 176)
+BOX_SIZE_MM = (152, 208, 176)
 CENTRE_MM = (70.0, 128.0, 120.0)
 """Where the atlas's centre comes to lie in the field of view, (z, y, x)."""
 
@@ -32,11 +32,11 @@ class Lattice:
     @property
     def shape(self) -> Shape:
         """Voxels (D, H, W)."""
-        d, h, w = (int(-(-size // self.spacing)) for size in BOX_SIZE_MM)
+        d, h, w = (int(size / self.spacing) for size in BOX_SIZE_MM)
         return d, h, w
 
     def positions(self) -> list[Tensor]:
-        """Position in mm of each voxel centre in the field of view, one tensor an axis (z, y, x), ready to broadcast."""
+        """Position in mm of each voxel centre in the field of view, one broadcastable tensor for each of z, y, x."""
         axes = []
         for axis, (start, n) in enumerate(zip(BOX_START_MM, self.shape, strict=True)):
             view = [1, 1, 1]
@@ -118,9 +118,10 @@ def draw_pose(generator: torch.Generator, variety: float = 1.0) -> Pose:
         return z, y, x
 
     atlas = ATLASES[int(torch.randint(len(ATLASES), (), generator=generator))]
-    size = uniform(generator, 0.94, 1.04)
-    z, y, x = three(0.05, size)
     averaged = atlas == "icbm152"
+    # The MNI template is larger than most brains; these sizes give 1.2 to 2.1 l including fluid.
+    size = uniform(generator, 0.86, 0.97) if averaged else uniform(generator, 0.90, 1.00)
+    z, y, x = three(0.04, size)
     return Pose(
         atlas=atlas,
         mirrored=chance(generator, 0.5),
@@ -191,8 +192,7 @@ def build_anatomy(pose: Pose, lattice: Lattice, displacement_mm: Tensor | None =
     maps = F.grid_sample(atlas.maps[None], grid[None], align_corners=True)[0]
     brain = maps[:3].sum(0) > 0.5
 
-    fold_lattice = Lattice(max(2.0, lattice.spacing))
-    folds = resized(smooth_noise(Lattice(2.0).shape, 2.5, generator, 3), fold_lattice.shape)
-    logits = pose.sharpness * (maps[:3] + 0.02).log() + pose.folding * resized(folds, lattice.shape)
+    folds = resized(smooth_noise(Lattice(2.0).shape, 2.5, generator, 3), lattice.shape)
+    logits = pose.sharpness * (maps[:3] + 0.02).log() + pose.folding * folds
     fluid, grey, white = logits.softmax(0) * brain
     return Anatomy(lattice, fluid, grey, white, maps[3], maps[4], brain)

@@ -1,7 +1,7 @@
 """How tissues and tumour look in each sequence, before the scanner's imperfections.
 
-Intensities are in units where the brightest tissue is near 1. Ranges are wide on purpose: scanners and protocols differ,
-and a network that has seen narrow ranges learns the generator instead of the disease.
+Intensities are in units where the brightest tissue is near 1. Ranges are wide on purpose: scanners and protocols
+differ, and a network that has seen narrow ranges learns the generator instead of the disease.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tokenunet.regions import ET_LABEL, NCR
 from tokenunet.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.anatomy import Anatomy, Lattice
 from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, seeded, smooth_noise, uniform
-from tokenunet.synthesis.tumour import Growth
+from tokenunet.synthesis.growth import Growth
 
 TISSUE_RANGES: dict[SequenceName, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     # fluid, grey, white
@@ -147,7 +147,7 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
 
 
 def paint(contrast: Contrast, anatomy: Anatomy, growth: Growth) -> Tensor:
-    """The four images, (4, D, H, W) in the order of `SEQUENCES`, before artefacts and not yet zero outside the brain."""
+    """The four images, (4, D, H, W) in the order of `SEQUENCES`, before artefacts, not yet zero outside the brain."""
     spacing, shape = anatomy.lattice.spacing, anatomy.lattice.shape
     generator = seeded(contrast.seed)
     noise_shape = Lattice(2.0).shape

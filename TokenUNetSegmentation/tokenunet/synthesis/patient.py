@@ -11,8 +11,9 @@ from tokenunet.synthesis.anatomy import Lattice, Pose, build_anatomy, draw_pose
 from tokenunet.synthesis.artefacts import Artefacts, acquire, draw_artefacts, stripped_brain
 from tokenunet.synthesis.contrast import Contrast, draw_contrast, paint
 from tokenunet.synthesis.fields import resized, seeded
+from tokenunet.synthesis.growth import WORK_SPACING, core_depth, grow
 from tokenunet.synthesis.mass import expansion_displacement
-from tokenunet.synthesis.tumour import WORK_SPACING, Kind, Tumour, core_depth, draw_tumour, grow
+from tokenunet.synthesis.tumour import Kind, Tumour, draw_tumour
 
 SPACINGS = (1.0, 2.0, 4.0)
 COARSE_SPACING = 4.0

@@ -1,0 +1,1 @@
+"""Training. `tokenunet.training.synthetic` trains a network on an endless stream of synthetic patients."""
