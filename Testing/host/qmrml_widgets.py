@@ -79,10 +79,15 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._nodes = ([None] if self._settings["noneEnabled"] else []) + nodes
         self._box.blockSignals(True)
         self._box.clear()
-        self._box.addItems(["None" if node is None else node.GetName() for node in self._nodes])
+        self._box.addItems([self._name(node) for node in self._nodes])
         self._box.blockSignals(False)
         self.setCurrentNode(current if current in self._nodes else next(iter(self._nodes), None))
         self._announce()
+
+    def _name(self, node: Any) -> str:
+        if node is None:
+            return self._settings.get("noneDisplay") or "None"
+        return str(node.GetName())
 
     def _announce(self, *_: Any) -> None:
         node = self.currentNode()
@@ -110,6 +115,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     nodeTypes = _setting("QStringList", "nodeTypes")
     noneEnabled = _setting("bool", "noneEnabled")
+    noneDisplay = _setting("QString", "noneDisplay")
     showChildNodeTypes = _setting("bool", "showChildNodeTypes")
     addEnabled = _setting("bool", "addEnabled")
     removeEnabled = _setting("bool", "removeEnabled")

@@ -53,6 +53,8 @@ def volumes(module: host.LoadedModule, patient: Any) -> dict[str, Any]:
     from TokenUNetSegmentationLib.volumes import load_volume
 
     nodes = {sequence: load_volume(path, f"Anna_{sequence}") for sequence, path in patient.inputs.items()}
+    slicer.util.setSliceViewerLayers(background=nodes["T1ce"])
+    slicer.app.layoutManager().resetSliceViews()
     slicer.app.processEvents()
     return nodes
 

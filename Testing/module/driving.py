@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import host
+import numpy as np
+from numpy.typing import NDArray
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -30,3 +32,29 @@ def node_ids() -> set[str]:
     import slicer
 
     return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
+
+
+def foreground(view: str) -> Any:
+    """The volume over the background of a slice view, or None."""
+    import slicer
+
+    return slicer.app.layoutManager().sliceWidget(view).sliceLogic().GetForegroundLayer().GetVolumeNode()
+
+
+def changed(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Share of pixels that differ visibly."""
+    return float((np.abs(one.astype(int) - other.astype(int)).max(axis=2) > 8).mean())
+
+
+def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Mean difference of pixel values."""
+    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+
+
+def press(module: host.LoadedModule, key: str) -> None:
+    """Presses a key while the panel has the focus."""
+    import qt
+    from PySide6.QtTest import QTest
+
+    module.panel.activateWindow()
+    QTest.keyClick(module.panel, getattr(qt.Qt, f"Key_{key}"))

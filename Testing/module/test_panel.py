@@ -6,7 +6,7 @@ from typing import Any
 import host
 import numpy as np
 import pytest
-from module.driving import node_ids, segment, wait_until
+from module.driving import changed, difference, foreground, node_ids, press, segment, wait_until
 
 
 def test_opens_and_says_what_it_lacks(module: host.LoadedModule) -> None:
@@ -57,3 +57,89 @@ def test_cancel_midway_leaves_scene_and_disk_as_they_were(
     assert node_ids() == nodes
     assert list(Path(app.temporaryPath).iterdir()) == []
     assert module.widget.result() == first
+
+
+def test_key_and_button_toggle_mask_3_over_the_slices(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
+) -> None:
+    segment(module)
+    ui = module.widget.ui
+    without = app.layout_manager.pixels("Red")
+    ui.mask3.click()
+    assert foreground("Red").GetName() == "TokenLearner 3"
+    shown = app.layout_manager.pixels("Red")
+    assert changed(without, shown) > 0.02
+    assert [getattr(ui, f"mask{n}").checked for n in range(1, 9)] == [n == 3 for n in range(1, 9)]
+    ui.maskOpacitySlider.value = 0.1
+    fainter = app.layout_manager.pixels("Red")
+    assert 0 < difference(without, fainter) < difference(without, shown)
+    press(module, "5")
+    assert foreground("Red").GetName() == "TokenLearner 5"
+    press(module, "5")
+    assert foreground("Red") is None
+    assert changed(without, app.layout_manager.pixels("Red")) == 0
+
+
+def test_threshold_hides_the_weak_part_of_a_mask(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
+) -> None:
+    segment(module)
+    ui = module.widget.ui
+    without = app.layout_manager.pixels("Red")
+    for kind in (0, 1):
+        ui.maskKindBox.setCurrentIndex(kind)
+        module.widget._parameterNode.maskNumber = 2
+        ui.maskThresholdSlider.value = 5
+        much = changed(without, app.layout_manager.pixels("Red"))
+        ui.maskThresholdSlider.value = 70
+        little = changed(without, app.layout_manager.pixels("Red"))
+        assert 0 < little < 0.8 * much, ui.maskKindBox.currentText
+
+
+def test_all_eight_views_show_one_mask_each_and_return(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
+) -> None:
+    segment(module)
+    ui = module.widget.ui
+    manager = app.layout_manager
+    before = manager.layout
+    ui.allEightButton.click()
+    names = [f"TokenUNetMask{n}" for n in range(1, 9)]
+    assert [foreground(name).GetName() for name in names] == [f"TokenLearner {n}" for n in range(1, 9)]
+    pictures = [manager.pixels(name) for name in names]
+    assert all(picture.max() > 100 for picture in pictures)
+    assert all(changed(a, b) > 0.001 for a, b in zip(pictures, pictures[1:], strict=False))
+    assert len({round(manager.sliceWidget(name).mrmlSliceNode().GetSliceOffset(), 3) for name in names}) == 1
+    ui.maskKindBox.setCurrentIndex(1)
+    assert foreground(names[4]).GetName() == "TokenFuser 5"
+    ui.allEightButton.click()
+    assert manager.layout == before
+
+
+def test_colours_change_in_the_views(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
+) -> None:
+    import slicer
+
+    segment(module)
+    ui = module.widget.ui
+    ui.mask1.click()
+    before = app.layout_manager.pixels("Red")
+    rainbow = slicer.mrmlScene.GetNodeByID("vtkMRMLColorTableNodeRainbow")
+    ui.maskColourBox.setCurrentNode(rainbow)
+    assert changed(before, app.layout_manager.pixels("Red")) > 0.01
+    assert rainbow.GetLookupTable().GetTableValue(128)[3] == 1, "Slicer's own table was changed"
+    ui.maskColourBox.setCurrentNode(None)
+    assert changed(before, app.layout_manager.pixels("Red")) == 0
+
+
+def test_overlap_table_is_headed_as_a_description(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch
+) -> None:
+    segment(module)
+    ui = module.widget.ui
+    assert "not an explanation" in ui.overlapHeading.text
+    values = [[float(ui.overlapTable.item(r, c).text()) for c in range(3)] for r in range(8)]
+    assert all(0 <= v <= 1 for row in values for v in row)
+    assert max(max(row) for row in values) > 0.2
+    assert not ui.mask1.icon.isNull()

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from tokenunet.regions import REGIONS
 
 from TokenUNetSegmentationLib.displays import show_mask
+from TokenUNetSegmentationLib.mask_colours import recolour
 from TokenUNetSegmentationLib.mask_overlap import overlaps
 from TokenUNetSegmentationLib.mask_views import leave_all_masks, show_all_masks, show_in_3d, write_thumbnail
 from TokenUNetSegmentationLib.masks import MaskKind, set_threshold
@@ -133,12 +134,11 @@ class MasksPanel:
         self._described = None
 
     def _set_colours(self) -> None:
-        colours = self._ui.maskColourBox.currentNode()
-        masks = self._masks()
-        if colours is None:
-            return
-        for mask in masks.values():
-            mask.GetDisplayNode().SetAndObserveColorNodeID(colours.GetID())
+        result = self._result()
+        if result is not None:
+            recolour(result, self._parameters().maskKind, self._ui.maskColourBox.currentNode())
+            self._described = None
+            self._describe(self._masks())
 
     def _show_all_eight(self) -> None:
         if self._ui.allEightButton.checked:
