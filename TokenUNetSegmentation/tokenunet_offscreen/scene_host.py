@@ -109,9 +109,11 @@ class OffscreenHost:
             for node in slicer.util.getNodesByClass("vtkMRMLNode"):
                 self._add_to_subject_hierarchy(node)
 
-        self.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, on_added)
-        self.scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, on_removed)
-        self.scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, on_imported)
+        self._observers = [
+            self.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, on_added),
+            self.scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, on_removed),
+            self.scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, on_imported),
+        ]
 
     @property
     def _subject_hierarchy(self) -> slicer.vtkMRMLSubjectHierarchyNode:
@@ -141,8 +143,12 @@ class OffscreenHost:
             raise InputError(f"{path} cannot be read as a scene.", "Check that the file is there and complete.")
 
     def close(self) -> None:
-        """Empties the scene and removes its temporary folder."""
+        """Empties the scene and removes its temporary folder; views are closed before."""
+        # all ties are cut now: VTK crashes where the garbage collector cuts them at some later time
+        for observer in self._observers:
+            self.scene.RemoveObserver(observer)
         self.scene.Clear(True)
+        self.app_logic.SetMRMLScene(None)
         self._cache.cleanup()
 
     def __enter__(self) -> "OffscreenHost":

@@ -83,6 +83,8 @@ def require_rendering() -> None:
 class _View:
     """An off-screen window with one renderer that displayable managers draw into."""
 
+    logic: slicer.vtkMRMLAbstractLogic
+
     def __init__(
         self,
         host: OffscreenHost,
@@ -112,6 +114,13 @@ class _View:
 
     def _prepare_renderer(self) -> None:
         """What must be in the renderer before the displayable managers come."""
+
+    def _join(self, host: OffscreenHost, logics: vtk.vtkCollection) -> None:
+        """Makes the view's logic one of the application's."""
+        self._siblings = logics
+        self.logic.SetMRMLApplicationLogic(host.app_logic)
+        logics.AddItem(self.logic)
+        self.logic.SetMRMLScene(host.scene)
 
     def grab(self, path: Path | None = None) -> NDArray[np.uint8]:
         """Draws the view.
@@ -144,8 +153,10 @@ class _View:
         return np.flipud(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)).copy()
 
     def close(self) -> None:
-        """Frees the window."""
+        """Takes the view out of the scene's logics and frees the window."""
         self.managers.SetMRMLDisplayableNode(None)
+        self._siblings.RemoveItem(self.logic)
+        self.logic.SetMRMLScene(None)
         self.window.Finalize()
 
 
@@ -162,9 +173,7 @@ class SliceView(_View):
     ) -> None:
         super().__init__(host, slicer.vtkMRMLSliceViewDisplayableManagerFactory, _SLICE_MANAGERS, size)
         self.logic = slicer.vtkMRMLSliceLogic()
-        self.logic.SetMRMLApplicationLogic(host.app_logic)
-        host.app_logic.GetSliceLogics().AddItem(self.logic)
-        self.logic.SetMRMLScene(host.scene)
+        self._join(host, host.app_logic.GetSliceLogics())
         existing = host.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
         if existing is None:
             self.node = self.logic.AddSliceNode(name)
@@ -233,9 +242,7 @@ class ThreeDView(_View):
     def __init__(self, host: OffscreenHost, name: str = "1", size: tuple[int, int] = (512, 512)) -> None:
         super().__init__(host, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _THREE_D_MANAGERS, size)
         self.logic = slicer.vtkMRMLViewLogic()
-        self.logic.SetMRMLApplicationLogic(host.app_logic)
-        host.app_logic.GetViewLogics().AddItem(self.logic)
-        self.logic.SetMRMLScene(host.scene)
+        self._join(host, host.app_logic.GetViewLogics())
         self.node = self.logic.AddViewNode(name)
         self.node.SetMappedInLayout(1)
         self.node.SetBoxVisible(False)
