@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tokenunet.errors import GridMismatchError, UnusableImageError
-from tokenunet.preprocessing.findings import Finding
 from tokenunet.grid import Grid, Triple
+from tokenunet.preprocessing.background import background_value
+from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.study import Study
 from tokenunet.sequences import SequenceName
 
@@ -110,16 +111,16 @@ def on_common_grid(study: Study, space: ModelSpace) -> tuple[Grid, dict[Sequence
 def brain_mask(
     arrays: dict[SequenceName, NDArray[np.float32]], study: Study, grid: Grid
 ) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
-    """Where the brain is (D, H, W): of skull-stripped scans, wherever any of them is not 0.
+    """Where the brain is (D, H, W): of skull-stripped scans, wherever any of them is not background.
 
     Scans with a skull get a mask of the whole head and a finding that says so.
     """
-    mask = np.logical_or.reduce([array != 0 for array in arrays.values()])
+    mask = np.logical_or.reduce([array != background_value(array) for array in arrays.values()])
     volume_ml = mask.sum() * grid.voxel_ml
     if _BRAIN_ML[0] <= volume_ml <= _BRAIN_ML[1] and mask.mean() < 0.9:
         return mask, ()
     reference = grid.image(arrays[study.reference])
-    head = sitk.GetArrayFromImage(sitk.OtsuThreshold(reference, 0, 1)).astype(bool)
+    head = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.OtsuThreshold(reference, 0, 1))).astype(bool)
     finding = Finding(
         "not_skull_stripped",
         "The scans do not look skull-stripped; the model was made for skull-stripped ones and may mark skull and "

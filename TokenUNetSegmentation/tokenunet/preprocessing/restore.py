@@ -6,8 +6,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.grid import Grid
+from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.preprocessing.prepare import Prepared
 from tokenunet.regions import ED, ET_LABEL, NCR, REGIONS, labels_from_regions
 from tokenunet.sequences import SequenceName

@@ -6,7 +6,8 @@ What the images are recognised by, in the brain at 4 mm:
 - FLAIR: away from fluid it goes with T2, as grey matter and oedema are bright in both; T1 and T1ce go against it.
 - T1ce: what sets it apart from T1 is a few much brighter voxels, enhancing vessels and tumour.
 
-On 60 synthetic patients the first two rules named 60 and 59 right; the third is weak and only speaks when it is sure.
+On 40 synthetic patients, each swap with T2 or FLAIR was seen in all 40, T1 with T1ce in 6, and none was warned about
+without reason: the third rule is weak and only speaks when it is sure.
 """
 
 from pathlib import PurePath
@@ -16,6 +17,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.grid import Grid
+from tokenunet.preprocessing.background import background_value
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.study import Study
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
@@ -57,15 +59,17 @@ def recognise(study: Study) -> dict[SequenceName, SequenceName]:
     values = _brain_values(study)
     if values.shape[1] < _FEWEST_VOXELS:
         return dict(zip(given, given, strict=True))
-    low, high = np.percentile(values, [1, 99], axis=1)[..., None]
+    low, high = (np.percentile(values, q, axis=1, keepdims=True) for q in (1, 99))
     clipped = np.clip(values, low, high)
 
     t2 = int(np.corrcoef(clipped).sum(axis=1).argmin())
     tissue = clipped[:, clipped[t2] <= np.percentile(clipped[t2], _FLUID_PERCENTILE)]
-    with_t2 = np.corrcoef(tissue)[t2]
+    with_t2 = np.asarray(np.corrcoef(tissue))[t2]
     with_t2[t2] = -1
     flair = int(with_t2.argmax())
     t1, t1ce = (i for i in range(4) if i not in (t2, flair))
+    if t1 == given.index("T1ce"):  # believed as long as its tail does not speak against it
+        t1, t1ce = t1ce, t1
     if _bright_tail(values[t1], values[t1ce]) < _SWAPPED_TAILS:
         t1, t1ce = t1ce, t1
     order: list[SequenceName] = ["T1"] * 4
@@ -75,11 +79,11 @@ def recognise(study: Study) -> dict[SequenceName, SequenceName]:
 
 
 def _brain_values(study: Study) -> NDArray[np.float64]:
-    """Intensities (4, voxels) in the order of `SEQUENCES`, where all four scans are not background."""
+    """Intensities (4, voxels) in the order of `SEQUENCES`, where no scan has its background."""
     grid = Grid.of(study.scans[study.reference].image).with_spacing(_SAMPLING_MM)
     images = [grid.resample(study.scans[s].image, sitk.sitkNearestNeighbor) for s in SEQUENCES]
     stack = np.stack([sitk.GetArrayFromImage(image).astype(np.float64) for image in images])
-    return stack[:, (stack != 0).all(axis=0)]
+    return stack[:, np.all([array != background_value(array) for array in stack], axis=0)]
 
 
 def _bright_tail(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -1,7 +1,6 @@
 """The four scans of a patient, found by name, read and checked one by one."""
 
-import gzip
-import zlib
+import re
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -11,12 +10,15 @@ import SimpleITK as sitk
 
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, UnreadableImageError, UnusableImageError
 from tokenunet.files import sha256_of
+from tokenunet.preprocessing.nifti_check import check_nifti_data
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _SMALLEST_SIDE = 8
 """Voxels; fewer slices than this show no brain."""
 _SPACING_MM = (0.1, 20.0)
+_NOT_SCANS = {"seg", "segmentation", "label", "labels", "mask", "pred", "prediction", "truth", "roi"}
+"""Words in the names of what is drawn on a scan and may carry its name too, such as ``labels_T2.nii.gz``."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Study:
 
 
 def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict[SequenceName, Path]:
-    """The image files of a folder by the sequences that their names speak of.
+    """The image files of a folder by the sequences that their names speak of; segmentations are passed over.
 
     Args:
         folder: holds the files itself, not in folders below.
@@ -55,7 +57,7 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
     """
     if not folder.is_dir():
         raise MissingSequenceError(f"There is no folder {folder}.", "Check the path.")
-    images = sorted(p for p in folder.iterdir() if p.name.lower().endswith(IMAGE_ENDINGS))
+    images = sorted(p for p in folder.iterdir() if _is_scan(p))
     found: dict[SequenceName, Path] = {}
     for path in images:
         sequence = sequence_named(path.name)
@@ -69,12 +71,19 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
         found[sequence] = path
     missing = [s for s in SEQUENCES if s not in found and s not in without]
     if missing:
-        names = ", ".join(p.name for p in images) or "no images"
+        names = ", ".join(p.name for p in images) or "no scans"
         raise MissingSequenceError(
             f"{folder} has no image named after {' or '.join(missing)}; it holds {names}.",
             "Rename the files, or name them with " + ", ".join(f"--{s.lower()}" for s in missing) + ".",
         )
     return found
+
+
+def _is_scan(path: Path) -> bool:
+    name = path.name.lower()
+    hidden = name.startswith(".")  # macOS leaves "._t1.nii.gz" beside the file on foreign disks
+    words = set(re.split(r"[^a-z0-9]+", name))
+    return name.endswith(IMAGE_ENDINGS) and path.is_file() and not hidden and not words & _NOT_SCANS
 
 
 def read_study(paths: dict[SequenceName, Path], reference: SequenceName = "T1ce") -> Study:
@@ -113,13 +122,15 @@ def read_scan(path: Path) -> Scan:
         raise UnreadableImageError(
             f"{path} cannot be read as an image.", "It may be damaged or in another format; copy or export it again."
         ) from error
-    _check_complete(path, image)
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        check_nifti_data(path, image)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+    kind = image.GetPixelIDTypeAsString()
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or "complex" in kind:
         raise UnusableImageError(
-            f"{path} is not a 3-D image with one value per voxel: it has {image.GetDimension()} dimensions"
-            f" and {image.GetNumberOfComponentsPerPixel()} values per voxel.",
+            f"{path} is not a 3-D image with one value per voxel: it has {image.GetDimension()} dimensions and "
+            f"{image.GetNumberOfComponentsPerPixel()} values per voxel ({kind}).",
             "Choose a single 3-D scan.",
         )
     image = sitk.Cast(image, sitk.sitkFloat32)
@@ -141,18 +152,3 @@ def _check_values(image: sitk.Image, path: Path) -> None:
     if low == high:
         what = "empty: every voxel is 0" if low == 0 else f"constant: every voxel is {low:g}"
         raise UnusableImageError(f"{path} is {what}.", "Choose another file.")
-
-
-def _check_complete(path: Path, image: sitk.Image) -> None:
-    """Raises where a NIfTI file is cut off or damaged, which its reader takes for empty slices."""
-    try:
-        if path.suffix.lower() == ".gz":
-            with gzip.open(path) as stream:
-                while stream.read(2**22):
-                    pass
-        elif path.suffix.lower() == ".nii":
-            voxels = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
-            if path.stat().st_size < voxels * image.GetSizeOfPixelComponent():
-                raise EOFError
-    except (EOFError, OSError, zlib.error) as error:
-        raise UnreadableImageError(f"{path} is damaged or cut off.", "Copy or export it again.") from error

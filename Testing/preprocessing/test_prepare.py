@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from image_fixtures import REAL_PATIENT, needs_real_patient
+from scan_fixtures import GRID, SPACING, brain, study
+from tokenunet.errors import GridMismatchError, UnusableImageError
+from tokenunet.grid import Grid
+from tokenunet.preprocessing import ModelSpace, Study, check_sequences, find_sequences, prepare, read_study
+from tokenunet.sequences import SEQUENCES, SequenceName
+
+SPACE = ModelSpace(SEQUENCES, SPACING, "LPS")
+
+
+def with_image(scans: Study, sequence: SequenceName, image: sitk.Image) -> Study:
+    return replace(scans, scans=scans.scans | {sequence: replace(scans.scans[sequence], image=image)})
+
+
+def moved(image: sitk.Image, x_mm: float) -> sitk.Image:
+    result = sitk.Image(image)
+    x, y, z = image.GetOrigin()
+    result.SetOrigin((x + x_mm, y, z))
+    return result
+
+
+def test_the_brain_of_stripped_scans_is_all_that_is_not_background() -> None:
+    prepared = prepare(study(), SPACE)
+    np.testing.assert_array_equal(prepared.brain, brain())
+    assert prepared.findings == ()
+
+
+def test_a_background_other_than_zero_is_background() -> None:
+    scans = study()
+    for sequence, scan in study().scans.items():
+        scans = with_image(scans, sequence, (scan.image - 500) / 200)
+    prepared = prepare(scans, SPACE)
+    np.testing.assert_array_equal(prepared.brain, brain())
+    assert prepared.findings == ()
+    assert check_sequences(scans) == []
+    np.testing.assert_allclose(prepared.tensor, prepare(study(), SPACE).tensor, atol=1e-4)
+
+
+def test_small_negative_values_belong_to_the_brain() -> None:
+    scans = study()
+    array = sitk.GetArrayFromImage(scans.scans["T1"].image)
+    array[23, 28, 21] = -0.01
+    prepared = prepare(with_image(scans, "T1", GRID.image(array)), SPACE)
+    assert prepared.brain[23, 28, 21]
+
+
+def test_a_head_with_skull_is_told_and_has_no_holes() -> None:
+    generator = np.random.default_rng(0)
+    scans = study()
+    z, y, x = np.indices(GRID.size[::-1])
+    head = ((z - 24) / 23) ** 2 + ((y - 27) / 26) ** 2 + ((x - 22) / 21) ** 2 < 1
+    for sequence in SEQUENCES:
+        array = np.abs(generator.normal(0, 5, head.shape))  # air is never quite dark
+        array[head] += 500
+        array[20:24, 25:29, 20:24] = 0
+        scans = with_image(scans, sequence, GRID.image(array.astype(np.float32)))
+    prepared = prepare(scans, SPACE)
+    assert [f.code for f in prepared.findings] == ["not_skull_stripped"]
+    np.testing.assert_array_equal(prepared.brain, head)
+
+
+def test_scans_of_different_places_are_refused_by_name() -> None:
+    scans = study()
+    apart = with_image(scans, "FLAIR", moved(scans.scans["FLAIR"].image, 500))
+    with pytest.raises(GridMismatchError, match=r"flair.nii.gz \(FLAIR\) covers only 0% of what t1ce.nii.gz \(T1ce\)"):
+        prepare(apart, SPACE)
+
+
+def test_a_scan_on_another_grid_is_brought_to_the_reference() -> None:
+    scans = study()
+    fine = Grid.of(scans.scans["T2"].image).with_spacing((1.5, 1.5, 1.5))
+    prepared = prepare(with_image(scans, "T2", fine.resample(scans.scans["T2"].image)), SPACE)
+    assert prepared.grid == GRID
+    assert prepared.other_grids == {"T2": fine}
+    t2 = SEQUENCES.index("T2")
+    inside = brain()
+    correlation = np.corrcoef(prepared.tensor[t2].numpy()[inside], prepare(study(), SPACE).tensor[t2].numpy()[inside])
+    assert correlation[0, 1] > 0.95
+
+
+def test_headers_that_differ_in_their_last_digits_are_the_same_grid() -> None:
+    scans = study()
+    nudged = with_image(scans, "T2", moved(scans.scans["T2"].image, 1e-4))
+    prepared = prepare(nudged, SPACE)
+    assert prepared.other_grids == {}
+    np.testing.assert_array_equal(prepared.tensor, prepare(scans, SPACE).tensor)
+
+
+def test_the_chosen_reference_decides_the_grid() -> None:
+    scans = study()
+    shifted = with_image(scans, "T1", moved(scans.scans["T1"].image, 12))
+    prepared = prepare(replace(shifted, reference="T1"), SPACE)
+    assert prepared.grid.origin == (GRID.origin[0] + 12, *GRID.origin[1:])
+    assert set(prepared.other_grids) == {"T1ce", "T2", "FLAIR"}
+
+
+def test_a_scan_that_is_constant_inside_the_brain_is_refused() -> None:
+    image = GRID.image(brain().astype(np.float32))
+    with pytest.raises(UnusableImageError, match=r"t2.nii.gz is constant inside the brain"):
+        prepare(with_image(study(), "T2", image), SPACE)
+
+
+@needs_real_patient
+def test_a_real_stripped_patient_is_taken_as_it_is() -> None:
+    scans = read_study(find_sequences(REAL_PATIENT / "brats_space"))
+    prepared = prepare(scans, ModelSpace(SEQUENCES, (1.0, 1.0, 1.0), "LPS"))
+    assert prepared.findings == ()
+    assert prepared.grid == prepared.reference_grid
+    inside = sitk.GetArrayFromImage(scans.scans["T2"].image)[prepared.brain].astype(np.float64)
+    expected = (inside - inside.mean()) / inside.std()
+    np.testing.assert_allclose(prepared.tensor[SEQUENCES.index("T2")].numpy()[prepared.brain], expected, atol=1e-3)
+
+
+@needs_real_patient
+def test_a_real_raw_patient_is_told_to_have_its_skull() -> None:
+    prepared = prepare(read_study(find_sequences(REAL_PATIENT / "raw")), ModelSpace(SEQUENCES, (2.0, 2.0, 2.0), "LPS"))
+    assert [f.code for f in prepared.findings] == ["not_skull_stripped"]
+    assert 0.2 < prepared.brain.mean() < 0.8

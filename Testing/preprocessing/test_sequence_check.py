@@ -1,0 +1,72 @@
+import itertools
+from dataclasses import replace
+
+import pytest
+import SimpleITK as sitk
+from image_fixtures import REAL_PATIENT, needs_real_patient
+from scan_fixtures import study
+from tokenunet.preprocessing import Study, check_sequences, find_sequences, read_study
+from tokenunet.sequences import SEQUENCES, SequenceName
+
+PAIRS = list(itertools.combinations(SEQUENCES, 2))
+
+
+def swapped(scans: Study, one: SequenceName, other: SequenceName) -> Study:
+    return replace(scans, scans=scans.scans | {one: scans.scans[other], other: scans.scans[one]})
+
+
+def unnamed(scans: Study) -> Study:
+    """Sources that say nothing of the sequence, so that only the content speaks."""
+    return replace(scans, scans={s: replace(scan, source="volume.nii") for s, scan in scans.scans.items()})
+
+
+def test_sequences_in_their_places_raise_no_warning() -> None:
+    assert check_sequences(study()) == []
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_a_swap_is_seen_in_the_images(one: SequenceName, other: SequenceName) -> None:
+    findings = check_sequences(swapped(unnamed(study()), one, other))
+    assert {f.code for f in findings} == {"sequence_content"}
+    assert sorted(f.message.split(" (")[0] for f in findings) == sorted(
+        [f"The volume given as {one}", f"The volume given as {other}"]
+    )
+
+
+def test_a_swap_is_seen_in_the_names() -> None:
+    findings = [f for f in check_sequences(swapped(study(), "T1", "T1ce")) if f.code == "sequence_name"]
+    assert [f.message for f in findings] == [
+        "t1ce.nii.gz was given as T1, but its name says T1ce.",
+        "t1.nii.gz was given as T1ce, but its name says T1.",
+    ]
+
+
+def test_the_folder_above_does_not_speak_for_the_file() -> None:
+    scans = unnamed(study())
+    scans.scans["T1"] = replace(scans.scans["T1"], source="/data/t2_flair/volume.nii")
+    assert check_sequences(scans) == []
+
+
+def test_intensities_in_other_units_change_nothing() -> None:
+    scans = unnamed(study())
+    scans.scans["T2"] = replace(scans.scans["T2"], image=scans.scans["T2"].image * 0.001)
+    assert check_sequences(scans) == []
+
+
+def test_too_small_a_brain_is_not_judged() -> None:
+    scans = unnamed(study())
+    tiny = {s: replace(scan, image=sitk.Cast(scan.image, sitk.sitkFloat32)) for s, scan in scans.scans.items()}
+    for scan in tiny.values():
+        scan.image.SetSpacing((0.5, 0.5, 0.5))
+    assert check_sequences(swapped(replace(scans, scans=tiny), "T1", "T2")) == []
+
+
+@needs_real_patient
+@pytest.mark.parametrize("copy", ["raw", "brats_space"])
+def test_a_real_patient_raises_no_warning_and_its_swaps_do(copy: str) -> None:
+    scans = unnamed(read_study(find_sequences(REAL_PATIENT / copy)))
+    assert check_sequences(scans) == []
+    for one, other in PAIRS:
+        if copy == "raw" and (one, other) == ("T1", "T1ce"):
+            continue  # enhancement drowns in what skull, fat and the unregistered edges differ by
+        assert len(check_sequences(swapped(scans, one, other))) == 2, (one, other)
