@@ -53,7 +53,7 @@ class Grid:
         return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(self.direction)
 
     def same_as(self, other: "Grid") -> bool:
-        """Whether both have the same voxels: same size, and all corners at the same places to a twentieth of a voxel."""
+        """Whether both have the same voxels: the same size, and corners within a twentieth of a voxel."""
         if self.size != other.size:
             return False
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1)
@@ -70,12 +70,13 @@ class Grid:
 
     def with_spacing(self, spacing: Triple) -> "Grid":
         """The same field of view in voxels of another size."""
-        size = [max(round(n * old / new), 1) for n, old, new in zip(self.size, self.spacing, spacing, strict=True)]
+        sides = zip(self.size, self.spacing, spacing, strict=True)
+        x, y, z = (max(round(n * old / new), 1) for n, old, new in sides)
         # The outer faces stay where they are, so the first voxel's centre moves.
         start = [(new / old - 1) / 2 for old, new in zip(self.spacing, spacing, strict=True)]
-        return replace(self, size=tuple(size), spacing=tuple(spacing), origin=self._at(start))
+        return replace(self, size=(x, y, z), spacing=spacing, origin=self._at(start))
 
-    def coarsened(self, factor: int, start: Sequence[int], size: Sequence[int]) -> "Grid":
+    def coarsened(self, factor: int, start: Sequence[int], size: tuple[int, int, int]) -> "Grid":
         """The grid of what pooling by ``factor`` leaves of a box of this grid.
 
         Args:
@@ -84,8 +85,8 @@ class Grid:
             size: coarse voxels along x, y and z.
         """
         centre = [s + (factor - 1) / 2 for s in start]
-        spacing = tuple(factor * s for s in self.spacing)
-        return replace(self, size=tuple(size), spacing=spacing, origin=self._at(centre))
+        x, y, z = self.spacing
+        return replace(self, size=size, spacing=(factor * x, factor * y, factor * z), origin=self._at(centre))
 
     def image(self, array: NDArray) -> sitk.Image:
         """An image with this grid from an array (z, y, x)."""

@@ -7,6 +7,8 @@ Events go to standard output as JSON lines where asked for; text for people goes
 import argparse
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -26,10 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     on_event = event_receiver(getattr(options, "progress", None))
-    for interruption in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(interruption, _cancel)
     try:
-        options.run(options, on_event)
+        with _interruptions_cancel():
+            options.run(options, on_event)
     except TokenUNetError as error:
         on_event(ErrorEvent(error.code, str(error), error.hint))
         print(f"tokenunet: {error}", error.hint, file=sys.stderr)
@@ -37,5 +38,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _cancel(number: int, frame: FrameType | None) -> NoReturn:
-    raise Cancelled
+@contextmanager
+def _interruptions_cancel() -> Iterator[None]:
+    """Makes Ctrl-C and a request to terminate end the command as cancelled, with everything cleaned up."""
+
+    def cancel(number: int, frame: FrameType | None) -> NoReturn:
+        raise Cancelled
+
+    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

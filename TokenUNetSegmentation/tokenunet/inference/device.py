@@ -39,9 +39,14 @@ def fastest_precision(device: torch.device) -> Precision:
     """
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    if device.type == "cpu" and getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False):
+    if device.type == "cpu" and _computes_bf16():
         return "bf16"
     return "fp32"
+
+
+def _computes_bf16() -> bool:
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # newer versions of PyTorch have it
+    return bool(capabilities and capabilities().get("avx512_bf16", False))
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

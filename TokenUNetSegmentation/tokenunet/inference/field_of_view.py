@@ -39,15 +39,19 @@ class FieldOfView:
             side = max(-(-extent // multiple) * multiple, smallest[axis])
             start.append(int(inside[0]) - (side - extent) // 2)
             size.append(side)
-        return cls((start[0], start[1], start[2]), (size[0], size[1], size[2]), brain.shape)  # type: ignore[arg-type]
+        return cls((start[0], start[1], start[2]), (size[0], size[1], size[2]), brain.shape)
 
     def cut(self, volume: Tensor) -> Tensor:
         """The box out of (..., D, H, W), zero where it reaches beyond."""
-        return _pad_or_crop(volume, [(-s, s + n - v) for s, n, v in zip(self.start, self.size, self.volume)])
+        return _pad_or_crop(volume, [(-before, -after) for before, after in self._margins()])
 
     def paste(self, box: Tensor) -> Tensor:
         """The inverse of `cut`: the whole volume, zero outside the box."""
-        return _pad_or_crop(box, [(s, v - s - n) for s, n, v in zip(self.start, self.size, self.volume)])
+        return _pad_or_crop(box, self._margins())
+
+    def _margins(self) -> list[tuple[int, int]]:
+        """Voxels of the volume before and after the box along z, y and x; negative where the box reaches beyond."""
+        return [(s, v - s - n) for s, n, v in zip(self.start, self.size, self.volume, strict=True)]
 
 
 def _pad_or_crop(x: Tensor, margins: Sequence[tuple[int, int]]) -> Tensor:

@@ -15,8 +15,8 @@ from tokenunet.inference.device import Precision, autocast, fastest_precision, i
 from tokenunet.inference.field_of_view import FieldOfView
 from tokenunet.inference.forward import OnFraction, single_pass, window_pass
 from tokenunet.inference.ladder import Attempt, Mode, attempts
-from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.networks import ARCHITECTURES, TokenMasks, TokenUNet
+from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.preprocessing import Prepared
 from tokenunet.regions import REGIONS
 
@@ -151,5 +151,6 @@ def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
 def _with_grid(masks: TokenMasks, view: FieldOfView, prepared: Prepared) -> AttentionMasks:
     factor = view.size[0] // masks.token_learner.shape[2]
     learner, fuser = (m[0].cpu().numpy().astype(np.float32) for m in masks)
-    z, y, x = view.start
-    return AttentionMasks(learner, fuser, prepared.grid.coarsened(factor, (x, y, z), learner.shape[:0:-1]))
+    depth, height, width = learner.shape[1:]
+    grid = prepared.grid.coarsened(factor, view.start[::-1], (width, height, depth))
+    return AttentionMasks(learner, fuser, grid)

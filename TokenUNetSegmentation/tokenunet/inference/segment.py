@@ -179,7 +179,7 @@ def peak_memory_bytes() -> int:
 
 
 def _describe_inputs(study: Study) -> dict[str, dict[str, Any]]:
-    described = {}
+    described: dict[str, dict[str, Any]] = {}
     for sequence, scan in study.scans.items():
         grid = Grid.of(scan.image)
         described[sequence] = {"path": scan.source, "sha256": scan.sha256, "size": grid.size, "spacing": grid.spacing}

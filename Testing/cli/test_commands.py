@@ -1,0 +1,53 @@
+import json
+from pathlib import Path
+
+import pytest
+from model_fixtures import small_bundle
+from tokenunet.cli import main
+from tokenunet.networks import ARCHITECTURES
+
+
+def test_networks_are_listed_with_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["networks", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == list(ARCHITECTURES)
+    assert {"name": "token_unet", "parameters": 2450011} in rows
+    assert main(["networks"]) == 0
+    assert "2,450,011" in capsys.readouterr().out
+
+
+def test_models_are_imported_listed_shown_and_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOKENUNET_MODELS", str(tmp_path / "mine"))
+    bundle = small_bundle(tmp_path / "tiny")
+    assert main(["models", "import", str(bundle)]) == 0
+    assert main(["models", "import", str(bundle)]) == 6
+    assert main(["models", "list"]) == 0
+    assert "tiny " in capsys.readouterr().out
+    assert main(["models", "show", "tiny"]) == 0
+    assert json.loads(capsys.readouterr().out)["architecture"] == "token_unet_transformer"
+    assert main(["models", "verify", "tiny"]) == 0
+    (tmp_path / "mine" / "tiny" / "weights.safetensors").write_bytes(b"damaged")
+    assert main(["models", "verify", "tiny"]) == 4
+
+
+def test_the_shipped_model_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "verify", "token_unet_transformer"]) == 0
+
+
+@pytest.mark.slow
+def test_synthetic_patients_are_written_and_never_overwritten(tmp_path: Path) -> None:
+    assert main(["synth", "--patients", "1", "--seed", "7", "--output", str(tmp_path)]) == 0
+    endings = ("flair", "seg", "t1", "t1ce", "t2")
+    files = {f"synthetic_00007_{ending}.nii.gz" for ending in endings}
+    assert {p.name for p in (tmp_path / "synthetic_00007").iterdir()} == files
+    assert main(["synth", "--patients", "2", "--seed", "6", "--output", str(tmp_path)]) == 6
+    assert [p.name for p in tmp_path.iterdir()] == ["synthetic_00007"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["segment"], ["fly"], ["segment", "--output", "x", "--mode", "magic"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    assert error.value.code == 2

@@ -1,0 +1,246 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from model_fixtures import SMALL_MANIFEST, small_bundle
+from monai.inferers import sliding_window_inference
+from tokenunet.bundle import ModelBundle, load_bundle
+from tokenunet.errors import Cancelled, DeviceError, ModelError, OutOfMemoryError, UsageError
+from tokenunet.grid import Grid
+from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.field_of_view import FieldOfView
+from tokenunet.inference.ladder import attempts
+from tokenunet.inference.predict import region_probabilities
+from tokenunet.networks import ARCHITECTURES, TokenUNet, build_network
+from tokenunet.preprocessing import Prepared
+
+CPU = InferenceOptions(device="cpu", precision="fp32")
+WINDOWS = replace(CPU, mode="sliding_window")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    return load_bundle(small_bundle(tmp_path_factory.mktemp("bundle") / "model"))
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    """An off-centre box of noise for a brain, on a tilted grid of odd sizes."""
+    rng = np.random.default_rng(0)
+    brain = np.zeros((61, 75, 58), bool)
+    brain[5:50, 10:70, 7:52] = True
+    tensor = torch.from_numpy(rng.normal(size=(4, *brain.shape)).astype(np.float32)) * torch.from_numpy(brain)
+    grid = Grid((58, 75, 61), (1.0, 1.0, 1.0), (5.0, -3.0, 8.0), (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
+    return Prepared(tensor, brain, grid, grid, {}, ())
+
+
+def test_whole_brain_pass_equals_the_network_on_the_cropped_brain(bundle: ModelBundle, prepared: Prepared) -> None:
+    prediction, execution = predict(prepared, bundle, CPU)
+    view = FieldOfView.of_brain(prepared.brain, 8)
+    assert view.size == (48, 64, 48)
+    with torch.inference_mode():
+        expected = view.paste(bundle.build()(view.cut(prepared.tensor)[None])[0].sigmoid())
+    inside = prepared.brain
+    np.testing.assert_allclose(prediction.probabilities[:, inside], expected.numpy()[:, inside], atol=1e-6)
+    assert not prediction.probabilities[:, ~inside].any()
+    assert (execution.mode, execution.device, execution.fallbacks) == ("single_pass", "cpu", ())
+
+
+@pytest.mark.parametrize("overlap", [0.25, 0.5])
+def test_windows_give_what_monai_gives(bundle: ModelBundle, prepared: Prepared, overlap: float) -> None:
+    prediction, _ = predict(prepared, bundle, replace(WINDOWS, overlap=overlap, masks=True))
+    view = FieldOfView.of_brain(prepared.brain, 8, (32, 32, 32))
+    with torch.inference_mode():
+        box = view.cut(prepared.tensor)[None]
+        logits = sliding_window_inference(box, (32, 32, 32), 1, bundle.build(), overlap, mode="gaussian")
+    inside = prepared.brain
+    probabilities = torch.from_numpy(prediction.probabilities[:, inside]).double()
+    expected = view.paste(logits[0]).numpy()[:, inside]
+    np.testing.assert_allclose(torch.logit(probabilities).numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [CPU, WINDOWS])
+def test_asking_for_masks_does_not_change_the_result(
+    bundle: ModelBundle, prepared: Prepared, options: InferenceOptions
+) -> None:
+    without, _ = predict(prepared, bundle, options)
+    with_masks, _ = predict(prepared, bundle, replace(options, masks=True))
+    assert without.masks is None
+    assert with_masks.masks is not None
+    np.testing.assert_array_equal(with_masks.probabilities, without.probabilities)
+
+
+@pytest.mark.parametrize("options", [CPU, WINDOWS])
+def test_token_learner_masks_say_how_many_times_more_than_uniform(
+    bundle: ModelBundle, prepared: Prepared, options: InferenceOptions
+) -> None:
+    prediction, _ = predict(prepared, bundle, replace(options, masks=True))
+    assert prediction.masks is not None
+    learner = prediction.masks.token_learner
+    assert learner.shape == prediction.masks.token_fuser.shape == (8, 6, 8, 6)
+    assert (learner >= 0).all()
+    # One softmax over the whole brain averages to exactly one; blended windows do so nearly.
+    np.testing.assert_allclose(learner.mean((1, 2, 3)), 1, atol=1e-4 if options is CPU else 0.1)
+
+
+def test_masks_of_a_window_do_not_depend_on_how_the_rest_was_cut(bundle: ModelBundle, prepared: Prepared) -> None:
+    """A patient that is one window gives the same masks in both modes."""
+    brain = np.zeros_like(prepared.brain)
+    brain[10:42, 12:44, 9:41] = True
+    small = replace(prepared, brain=brain, tensor=prepared.tensor * torch.from_numpy(brain))
+    whole, windows = (predict(small, bundle, replace(o, masks=True))[0].masks for o in (CPU, WINDOWS))
+    assert whole is not None
+    assert windows is not None
+    assert whole.grid == windows.grid
+    np.testing.assert_allclose(whole.token_learner, windows.token_learner, atol=1e-5)
+    np.testing.assert_allclose(whole.token_fuser, windows.token_fuser, atol=1e-5)
+
+
+def test_masks_lie_where_the_voxels_are_that_they_weigh(prepared: Prepared, bundle: ModelBundle) -> None:
+    """Every coarse voxel's centre is the centre of its 8 x 8 x 8 voxels of the prepared grid."""
+    prediction, _ = predict(prepared, bundle, replace(CPU, masks=True))
+    assert prediction.masks is not None
+    view = FieldOfView.of_brain(prepared.brain, 8)
+    coarse = prediction.masks.grid
+    for corner in ((0, 0, 0), (3, 1, 2)):
+        fine_index = [start + 8 * c + 3.5 for start, c in zip(view.start[::-1], corner, strict=True)]
+        np.testing.assert_allclose(
+            coarse.index_to_lps @ [*corner, 1], prepared.grid.index_to_lps @ [*fine_index, 1], atol=1e-9
+        )
+
+
+def test_results_are_the_same_to_the_last_bit(bundle: ModelBundle, prepared: Prepared) -> None:
+    first, second = (predict(prepared, bundle, CPU)[0].probabilities for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_half_precision_changes_little(bundle: ModelBundle, prepared: Prepared) -> None:
+    full, _ = predict(prepared, bundle, CPU)
+    half, execution = predict(prepared, bundle, replace(CPU, precision="bf16"))
+    assert execution.precision == "bf16"
+    np.testing.assert_allclose(half.probabilities, full.probabilities, atol=0.03)
+
+
+@pytest.mark.parametrize("options", [CPU, WINDOWS])
+def test_progress_rises_to_one(bundle: ModelBundle, prepared: Prepared, options: InferenceOptions) -> None:
+    fractions: list[float] = []
+    predict(prepared, bundle, options, fractions.append)
+    assert fractions == sorted(fractions)
+    assert fractions[0] < 0.3
+    assert fractions[-1] == 1
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_reports_its_progress(tmp_path: Path, prepared: Prepared, name: str) -> None:
+    arguments = {"feature_size": 12} if name == "swin_unetr" else {}
+    manifest = replace(SMALL_MANIFEST, architecture=name, arguments=arguments, patch_size=(64, 64, 64))
+    fractions: list[float] = []
+    predict(prepared, load_bundle(small_bundle(tmp_path / name, manifest)), CPU, fractions.append)
+    assert len(fractions) > 10
+    assert fractions[-1] == 1
+
+
+@pytest.mark.parametrize("options", [CPU, WINDOWS])
+def test_a_run_can_be_cancelled_at_any_progress(
+    bundle: ModelBundle, prepared: Prepared, options: InferenceOptions
+) -> None:
+    seen: list[float] = []
+
+    def cancel(fraction: float) -> None:
+        seen.append(fraction)
+        if fraction > 0.3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        predict(prepared, bundle, options, cancel)
+    assert seen[-1] < 1
+
+
+def test_memory_running_out_falls_down_the_announced_ladder(
+    bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in for a full memory refuses anything larger than one window."""
+    encode = TokenUNet.encode
+
+    def encode_small_only(self: TokenUNet, x: torch.Tensor) -> tuple:
+        if not x.is_meta and x[0, 0].numel() > 32**3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte")
+        return encode(self, x)
+
+    monkeypatch.setattr(TokenUNet, "encode", encode_small_only)
+    announced: list[str] = []
+    prediction, execution = predict(prepared, bundle, CPU, on_fallback=announced.append)
+    assert execution.mode == "sliding_window"
+    sentence = "There was not enough memory for whole brain at once on cpu; trying windows, 1 at a time, on cpu."
+    assert announced == list(execution.fallbacks) == [sentence]
+    monkeypatch.undo()
+    expected, _ = predict(prepared, bundle, WINDOWS)
+    np.testing.assert_array_equal(prediction.probabilities, expected.probabilities)
+
+
+def test_too_little_memory_for_anything_is_one_clear_sentence(
+    bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(self: TokenUNet, x: torch.Tensor) -> tuple:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(TokenUNet, "encode", no_memory)
+    with pytest.raises(OutOfMemoryError, match="not enough memory for windows, 1 at a time, on cpu"):
+        predict(prepared, bundle, CPU)
+
+
+def test_other_errors_do_not_pass_for_lack_of_memory(
+    bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: TokenUNet, x: torch.Tensor) -> tuple:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(TokenUNet, "encode", broken)
+    with pytest.raises(RuntimeError, match="something else"):
+        predict(prepared, bundle, CPU)
+
+
+def test_the_ladder_of_a_gpu_ends_on_the_cpu() -> None:
+    steps = [str(attempt) for attempt in attempts(torch.device("cuda:0"), "single_pass")]
+    assert steps == [
+        "whole brain at once on cuda:0",
+        "windows, 4 at a time, on cuda:0",
+        "windows, 1 at a time, on cuda:0",
+        "whole brain at once on cpu",
+        "windows, 1 at a time, on cpu",
+    ]
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "quantum", "cpu:3"])
+def test_a_device_that_is_not_there_is_named(bundle: ModelBundle, prepared: Prepared, device: str) -> None:
+    with pytest.raises(DeviceError, match=device):
+        predict(prepared, bundle, replace(CPU, device=device))
+
+
+def test_masks_of_a_network_without_any_are_refused(tmp_path: Path, prepared: Prepared) -> None:
+    manifest = replace(SMALL_MANIFEST, architecture="unet_star", arguments={})
+    with pytest.raises(ModelError, match="no attention masks"):
+        predict(prepared, load_bundle(small_bundle(tmp_path / "m", manifest)), replace(CPU, masks=True))
+
+
+def test_an_impossible_overlap_is_refused(bundle: ModelBundle, prepared: Prepared) -> None:
+    with pytest.raises(UsageError, match=r"1\.0"):
+        predict(prepared, bundle, replace(CPU, overlap=1.0))
+
+
+def test_regions_come_in_the_bundles_order_and_leave_in_ours() -> None:
+    logits = torch.randn(3, 2, 2, 2)
+    shuffled = replace(SMALL_MANIFEST, regions=("ET", "WT", "TC"))
+    torch.testing.assert_close(region_probabilities(logits, shuffled), logits[[1, 2, 0]].sigmoid())
+
+
+def test_softmax_over_labels_gives_nested_regions() -> None:
+    logits = torch.randn(4, 2, 2, 2)
+    whole, core, enhancing = region_probabilities(logits, replace(SMALL_MANIFEST, activation="softmax"))
+    background, necrotic, _, enhancing_only = logits.softmax(0)
+    torch.testing.assert_close(whole, 1 - background)
+    torch.testing.assert_close(core, necrotic + enhancing_only)
+    torch.testing.assert_close(enhancing, enhancing_only)
+    assert build_network("unet_star", out_channels=4).head[2].out_channels == 4
