@@ -17,8 +17,16 @@ from tokenunet.terminology import LABEL_STYLES, REGION_STYLES
 from tokenunet_offscreen import OffscreenHost
 from TokenUNetSegmentationLib.displays import head_box, tumour_centre
 from TokenUNetSegmentationLib.masks import MaskKind, mask_number, range_text, set_threshold
-from TokenUNetSegmentationLib.results import PatientResult, all_results, child_items, remove_result, result_of
-from TokenUNetSegmentationLib.scene import build_result, show_exclusive_labels, update_volume_table
+from TokenUNetSegmentationLib.results import (
+    PatientResult,
+    all_results,
+    child_items,
+    remove_node,
+    remove_result,
+    result_of,
+    subject_hierarchy,
+)
+from TokenUNetSegmentationLib.scene import build_result, build_steps, show_exclusive_labels, update_volume_table
 from TokenUNetSegmentationLib.volumes import load_volume
 
 
@@ -27,12 +35,8 @@ def build(patient: SyntheticPatient, name: str = "") -> PatientResult:
     return build_result(nodes, "T1ce", patient.output)
 
 
-def hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
-    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-
-
 def item_names(item: int) -> set[str]:
-    return {hierarchy().GetItemName(child) for child in child_items(hierarchy(), item)}
+    return {subject_hierarchy().GetItemName(child) for child in child_items(item)}
 
 
 def check_result(result: PatientResult, patient: SyntheticPatient) -> None:
@@ -72,9 +76,11 @@ def check_masks(result: PatientResult, patient: SyntheticPatient, kind: MaskKind
     masks = result.masks(kind)
     assert list(masks) == list(range(1, NUMBER_OF_MASKS + 1))
     assert len({mask.GetDisplayNode().GetColorNodeID() for mask in masks.values()}) == 1
-    folders = {hierarchy().GetItemParent(hierarchy().GetItemByDataNode(mask)) for mask in masks.values()}
-    assert [hierarchy().GetItemName(folder) for folder in folders] == [f"{kind.title} masks"]
-    assert hierarchy().GetItemParent(folders.pop()) == result.folder_item
+    folders = {
+        subject_hierarchy().GetItemParent(subject_hierarchy().GetItemByDataNode(mask)) for mask in masks.values()
+    }
+    assert [subject_hierarchy().GetItemName(folder) for folder in folders] == [f"{kind.title} masks"]
+    assert subject_hierarchy().GetItemParent(folders.pop()) == result.folder_item
     for number, mask in masks.items():
         stem = f"{kind.value}_{number}"
         assert mask.GetName() == f"{kind.title} {number}"
@@ -132,13 +138,13 @@ def test_the_scene_does_not_need_the_output_folder_any_more(
 
 def test_the_patients_folder_lies_beside_the_reference(host: OffscreenHost, patient: SyntheticPatient):
     nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
-    study = hierarchy().CreateFolderItem(hierarchy().GetSceneItemID(), "Study of May")
+    study = subject_hierarchy().CreateFolderItem(subject_hierarchy().GetSceneItemID(), "Study of May")
     for node in nodes.values():
-        hierarchy().CreateItem(study, node)
+        subject_hierarchy().CreateItem(study, node)
 
     result = build_result(nodes, "T1ce", patient.output)
 
-    assert hierarchy().GetItemParent(result.folder_item) == study
+    assert subject_hierarchy().GetItemParent(result.folder_item) == study
 
 
 def test_a_saved_scene_loads_into_a_fresh_host_with_everything_intact(
@@ -237,9 +243,36 @@ def test_a_damaged_mask_leaves_the_scene_as_it_was(
     assert scene_state() == before
 
 
+def test_stopping_halfway_leaves_the_scene_as_it_was(host: OffscreenHost, patient: SyntheticPatient):
+    nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
+    before = scene_state()
+    steps = build_steps(nodes, "T1ce", patient.output)
+    for _step in range(5):
+        result = next(steps)
+    assert len(result.masks(MaskKind.TOKEN_LEARNER)) == 4
+    loaded_meanwhile = load_volume(patient.inputs["T1"], "another")
+
+    steps.close()
+
+    assert slicer.mrmlScene.IsNodePresent(loaded_meanwhile)
+    remove_node(loaded_meanwhile)
+    assert scene_state() == before
+
+
+def test_a_folder_with_something_of_the_users_stays(host: OffscreenHost, patient: SyntheticPatient):
+    result = build(patient)
+    folder = result.folder_item
+    note = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "my note")
+    subject_hierarchy().CreateItem(folder, note)
+
+    remove_result(result)
+
+    assert item_names(folder) == {"my note"}
+
+
 def scene_state() -> tuple[set[str], set[int]]:
     """IDs of nodes and of subject hierarchy items."""
-    items = child_items(hierarchy(), hierarchy().GetSceneItemID(), recursive=True)
+    items = child_items(subject_hierarchy().GetSceneItemID(), recursive=True)
     return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}, set(items)
 
 
@@ -270,6 +303,16 @@ def test_deleted_parts_are_simply_missing(host: OffscreenHost, patient: Syntheti
     assert mask_number(result.masks(MaskKind.TOKEN_LEARNER)[4]) == 4
     assert result.report == {}
     assert set(result.inputs) == {"T1", "T1ce", "FLAIR"}
+
+
+def test_a_deleted_segment_is_empty_and_a_deleted_reference_is_told(host: OffscreenHost, patient: SyntheticPatient):
+    result = build(patient)
+    result.segmentation.GetSegmentation().RemoveSegment("ET")
+    assert [region.any() for region in result.regions()] == [True, True, False]
+
+    slicer.mrmlScene.RemoveNode(result.reference)
+    with pytest.raises(LookupError, match="T1ce tumour"):
+        result.regions()
 
 
 def test_volumes_follow_the_users_corrections(host: OffscreenHost, patient: SyntheticPatient):

@@ -7,7 +7,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
-from tokenunet.regions import REGIONS, RegionName
+from tokenunet.regions import RegionName
 
 from TokenUNetSegmentationLib.results import PatientResult
 
@@ -55,7 +55,7 @@ def tumour_centre(result: PatientResult) -> tuple[float, float, float] | None:
 
     Unlike the middle of the tumour it never shows three slices without tumour, whatever the tumour's shape.
     """
-    whole = result.regions()[REGIONS.index("WT")]
+    whole = result.region("WT")
     if not whole.any():
         return None
     areas = (whole.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3))

@@ -13,7 +13,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
-from tokenunet.regions import REGIONS
+from tokenunet.regions import REGIONS, RegionName
 from tokenunet.sequences import SEQUENCES, SequenceName
 
 from TokenUNetSegmentationLib.masks import MaskKind, mask_number
@@ -84,11 +84,11 @@ class PatientResult:
     @property
     def folder_item(self) -> int:
         """The patient's folder in the subject hierarchy."""
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        hierarchy = subject_hierarchy()
         return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(self.segmentation))
 
-    def regions(self) -> NDArray[np.bool_]:
-        """The segments as they are now, edits included: (3, D, H, W) on the reference's grid, as in `REGIONS`.
+    def region(self, name: RegionName) -> NDArray[np.bool_]:
+        """A segment as it is now, the user's edits included: (D, H, W) on the reference's grid; empty if deleted.
 
         Raises:
             LookupError: where the reference volume is gone.
@@ -96,12 +96,13 @@ class PatientResult:
         reference = self.reference
         if reference is None:
             raise LookupError(f"The reference volume of “{self.segmentation.GetName()}” is no longer in the scene.")
-        shape = slicer.util.arrayFromVolume(reference).shape
-        regions = np.zeros((len(REGIONS), *shape), bool)
-        for region, name in zip(regions, REGIONS, strict=True):
-            if self.segmentation.GetSegmentation().GetSegment(name) is not None:
-                region[:] = _segment_voxels(self.segmentation, name, reference)
-        return regions
+        if self.segmentation.GetSegmentation().GetSegment(name) is None:
+            return np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
+        return _segment_voxels(self.segmentation, name, reference)
+
+    def regions(self) -> NDArray[np.bool_]:
+        """All three as `region` gives them: (3, D, H, W), in the order of `REGIONS`."""
+        return np.stack([self.region(name) for name in REGIONS])
 
     def nodes(self) -> Iterator[slicer.vtkMRMLNode]:
         """All nodes the result is made of, the inputs not among them."""
@@ -126,15 +127,30 @@ def result_of(node: slicer.vtkMRMLNode) -> PatientResult | None:
 
 
 def remove_result(result: PatientResult) -> None:
-    """Takes a result, its folders included, out of the scene; the inputs stay."""
-    folder = result.folder_item
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    for node in list(result.nodes()):
+    """Takes a result out of the scene, its folders included unless the user keeps something in them."""
+    hierarchy = subject_hierarchy()
+    nodes = list(result.nodes())
+    items = (hierarchy.GetItemByDataNode(node) for node in nodes)
+    folders = {hierarchy.GetItemParent(item) for item in items if item}
+    for node in nodes:
         remove_node(node)
-    # a folder that the user has put something else into stays
-    for item in (*child_items(hierarchy, folder), folder):
-        if hierarchy.GetItemDataNode(item) is None and not child_items(hierarchy, item):
-            hierarchy.RemoveItem(item)
+    while emptied := [f for f in folders if hierarchy.GetItemAttribute(f, RESULT_ATTRIBUTE) and not child_items(f)]:
+        for folder in emptied:
+            folders.add(hierarchy.GetItemParent(folder))
+            folders.remove(folder)
+            hierarchy.RemoveItem(folder)
+
+
+def subject_hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
+    """The tree of folders that the user sees."""
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+
+def create_result_folder(parent: int, name: str) -> int:
+    """A folder that goes away with the result."""
+    folder = subject_hierarchy().CreateFolderItem(parent, name)
+    subject_hierarchy().SetItemAttribute(folder, RESULT_ATTRIBUTE, "1")
+    return folder
 
 
 def remove_node(node: slicer.vtkMRMLNode) -> None:
@@ -149,10 +165,10 @@ def remove_node(node: slicer.vtkMRMLNode) -> None:
             slicer.mrmlScene.RemoveNode(belonging)
 
 
-def child_items(hierarchy: slicer.vtkMRMLSubjectHierarchyNode, item: int, recursive: bool = False) -> list[int]:
+def child_items(item: int, recursive: bool = False) -> list[int]:
     """The subject hierarchy items below one."""
     ids = vtk.vtkIdList()
-    hierarchy.GetItemChildren(item, ids, recursive)
+    subject_hierarchy().GetItemChildren(item, ids, recursive)
     return [ids.GetId(i) for i in range(ids.GetNumberOfIds())]
 
 

@@ -1,7 +1,6 @@
 """From the output folder of ``tokenunet segment`` to nodes in the scene."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,10 @@ from TokenUNetSegmentationLib.results import (
     RESULT_ATTRIBUTE,
     VOLUME_TABLE_ROLE,
     PatientResult,
-    child_items,
+    create_result_folder,
     remove_node,
+    remove_result,
+    subject_hierarchy,
 )
 
 REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
@@ -48,21 +49,37 @@ def build_result(
     Raises:
         UnreadableImageError: where a file is missing or damaged.
     """
-    with _undone_on_failure():
-        volume = inputs[reference]
-        segmentation = _load_segmentation(output / "segmentation.seg.nrrd", f"{volume.GetName()} tumour", volume)
-        segmentation.SetAttribute(RESULT_ATTRIBUTE, "1")
-        segmentation.SetNodeReferenceID(REFERENCE_ROLE, volume.GetID())
-        for sequence, node in inputs.items():
-            segmentation.SetNodeReferenceID(INPUT_ROLES[sequence], node.GetID())
-        folder = _create_folder_beside(volume, f"{volume.GetName()} Token-UNet")
-        _put_into(folder, segmentation)
-        result = PatientResult(segmentation)
-        for kind in MaskKind:
-            _add_masks(result, kind, output / "masks", folder)
-        update_volume_table(result)
-        _add_report(result, output / "run.json", folder)
+    *_, result = build_steps(inputs, reference, output)
     return result
+
+
+def build_steps(
+    inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], reference: SequenceName, output: Path
+) -> Iterator[PatientResult]:
+    """As `build_result`, node by node, so that a window need not stand still meanwhile.
+
+    Gives the result, more of it after each step. Closing the iterator before its end takes out what it has put in.
+    """
+    volume = inputs[reference]
+    result = PatientResult(_load_segmentation(output / "segmentation.seg.nrrd", f"{volume.GetName()} tumour", volume))
+    try:
+        result.segmentation.SetAttribute(RESULT_ATTRIBUTE, "1")
+        result.segmentation.SetNodeReferenceID(REFERENCE_ROLE, volume.GetID())
+        for sequence, node in inputs.items():
+            result.segmentation.SetNodeReferenceID(INPUT_ROLES[sequence], node.GetID())
+        folder = create_result_folder(_parent_item(volume), f"{volume.GetName()} Token-UNet")
+        _put_into(folder, result.segmentation)
+        yield result
+        for kind in MaskKind:
+            for _mask in _add_masks(result, kind, output / "masks", folder):
+                yield result
+        update_volume_table(result)
+        yield result
+        _add_report(result, output / "run.json", folder)
+    except BaseException:
+        remove_result(result)
+        raise
+    yield result
 
 
 def update_volume_table(result: PatientResult) -> slicer.vtkMRMLTableNode:
@@ -158,23 +175,27 @@ def _load_segmentation(
     read = path.is_file() and storage.ReadData(node)
     slicer.mrmlScene.RemoveNode(storage)
     if not read or [node.GetSegmentation().GetSegment(region) for region in REGIONS].count(None):
+        remove_node(node)
         raise UnreadableImageError(f"{path} cannot be read as a segmentation.", "Segment the patient again.")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     return node
 
 
-def _add_masks(result: PatientResult, kind: MaskKind, source: Path, folder: int) -> None:
+def _add_masks(
+    result: PatientResult, kind: MaskKind, source: Path, folder: int
+) -> Iterator[slicer.vtkMRMLScalarVolumeNode]:
     files = mask_files(source, kind)
     if not files:
         return
     colours = create_colour_table(kind)
     result.segmentation.SetNodeReferenceID(COLOUR_ROLES[kind], colours.GetID())
-    kind_folder = _subject_hierarchy().CreateFolderItem(folder, f"{kind.title} masks")
+    kind_folder = create_result_folder(folder, f"{kind.title} masks")
     for number, path in files.items():
         mask = load_mask(path, kind, number, colours)
         result.segmentation.AddNodeReferenceID(MASK_ROLES[kind], mask.GetID())
         _put_into(kind_folder, mask)
+        yield mask
 
 
 def _add_report(result: PatientResult, path: Path, folder: int) -> None:
@@ -192,37 +213,11 @@ def _add_node(class_name: str, name: str = "") -> slicer.vtkMRMLNode:
     return slicer.mrmlScene.AddNewNodeByClass(class_name, name)
 
 
-def _subject_hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
-    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-
-
-def _create_folder_beside(volume: slicer.vtkMRMLVolumeNode, name: str) -> int:
-    hierarchy = _subject_hierarchy()
+def _parent_item(volume: slicer.vtkMRMLVolumeNode) -> int:
+    hierarchy = subject_hierarchy()
     item = hierarchy.GetItemByDataNode(volume)
-    return hierarchy.CreateFolderItem(hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID(), name)
+    return hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
 
 
 def _put_into(folder: int, node: slicer.vtkMRMLNode) -> None:
-    _subject_hierarchy().CreateItem(folder, node)
-
-
-@contextmanager
-def _undone_on_failure() -> Iterator[None]:
-    """Takes out of the scene what an unfinished block has put into it."""
-    before = {node.GetID() for node in _all_nodes()}
-    hierarchy = _subject_hierarchy()
-    items_before = child_items(hierarchy, hierarchy.GetSceneItemID(), recursive=True)
-    try:
-        yield
-    except BaseException:
-        for node in reversed(_all_nodes()):
-            if node.GetID() not in before:
-                slicer.mrmlScene.RemoveNode(node)
-        for item in reversed(child_items(hierarchy, hierarchy.GetSceneItemID(), recursive=True)):
-            if item not in items_before:
-                hierarchy.RemoveItem(item)
-        raise
-
-
-def _all_nodes() -> list[slicer.vtkMRMLNode]:
-    return slicer.util.getNodesByClass("vtkMRMLNode")
+    subject_hierarchy().CreateItem(folder, node)
