@@ -1,15 +1,18 @@
 """Training on synthetic patients: stops, goes on, and learns."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
 import torch
+from tokenunet.bundle import load_bundle
 from tokenunet.networks import build_network
 from tokenunet.synthesis import Kind, synthetic_patient
 from tokenunet.synthesis.fields import seeded
 from tokenunet.training.checkpoint import load_checkpoint
-from tokenunet.training.examples import cropped, whole_brain
+from tokenunet.training.examples import PatientStream, cropped, whole_brain
+from tokenunet.training.export import export
 from tokenunet.training.synthetic import RegionLoss, SyntheticTraining, Trainer, learning_rate, validate
 
 TINY = {"channels": [4, 8, 8, 8], "depth": 1, "heads": 2, "hidden": 8}
@@ -37,6 +40,26 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tmp_path):
     weights = safetensors.torch.load_file(tmp_path / "stopped" / "weights.safetensors")
     build_network(SHORT.architecture, **TINY).load_state_dict(weights)
     assert load_checkpoint(tmp_path / "stopped" / "checkpoint.pt")["step"] == 4
+
+
+def test_a_training_becomes_a_bundle_that_says_how_it_was_made(tmp_path):
+    trainer = Trainer(replace(SHORT, steps=1, validate_every=1), tmp_path / "run")
+    trainer.run()
+    bundle = load_bundle(export(tmp_path / "run", tmp_path / "bundle", "tiny"))
+    assert bundle.manifest.spacing == (4.0, 4.0, 4.0)
+    assert bundle.manifest.training["step"] == 1
+    assert set(bundle.manifest.training["synthetic_validation_dice"]) <= {"WT", "TC", "ET"}
+    expected = trainer.average.module.state_dict()["head.0.weight"]
+    torch.testing.assert_close(bundle.build().state_dict()["head.0.weight"], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_stream_cuts_several_cubes_from_one_patient_and_starts_anywhere():
+    settings = {"seed": 3, "spacing": 4.0, "patch": 16, "cuts": 2, "whole_share": 0.0, "multiple": 8}
+    stream = iter(PatientStream(start=0, **settings))
+    images = [next(stream)[0] for _ in range(3)]
+    assert not torch.equal(images[0], images[1])
+    later = next(iter(PatientStream(start=1, **settings)))[0]
+    assert torch.equal(later, images[1])
 
 
 def test_the_learning_rate_warms_up_and_ends_at_nothing():

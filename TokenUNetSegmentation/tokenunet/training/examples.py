@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from tokenunet.inference.field_of_view import FieldOfView
-from tokenunet.networks import ARCHITECTURES
 from tokenunet.preprocessing.prepare import normalise
 from tokenunet.regions import regions_from_labels
 from tokenunet.sequences import SEQUENCES
@@ -60,13 +60,14 @@ def cropped(example: Example, size: int, generator: torch.Generator) -> Example:
 
 @dataclass(frozen=True)
 class PatientStream(IterableDataset):
-    """An endless stream of patients, number i always the same.
+    """An endless stream of patients, or of cubes cut out of them; example i is always the same.
 
     Attributes:
-        seed: of the first patient; patient i has seed + i.
-        start: number of the first patient given out, so that a resumed training goes on where it stopped.
+        seed: of the first patient; the next has the next seed.
+        start: number of the first example given out, so that a resumed training goes on where it stopped.
         spacing: in mm.
-        patch: side of the cube cut out, in voxels; whole brains when None.
+        patch: side of the cubes, in voxels; whole brains when None.
+        cuts: examples in a row from one patient. Making a patient at 1 mm costs as much as learning from it.
         whole_share: share of whole brains among the cubes.
         multiple: every side is a multiple of this many voxels.
     """
@@ -75,18 +76,21 @@ class PatientStream(IterableDataset):
     start: int
     spacing: float
     patch: int | None
+    cuts: int
     whole_share: float
     multiple: int
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        number = self.start
-        while True:
-            example = whole_brain(synthetic_patient(self.seed + number, self.spacing), self.multiple)
-            generator = seeded(self.seed + number)
+        whole: Example | None = None
+        for number in count(self.start):
+            patient, cut = divmod(number, self.cuts)
+            if whole is None or cut == 0:
+                whole = whole_brain(synthetic_patient(self.seed + patient, self.spacing), self.multiple)
+            example = whole
+            generator = seeded(number)
             if self.patch is not None and not chance(generator, self.whole_share):
-                example = cropped(example, self.patch, generator)
+                example = cropped(whole, self.patch, generator)
             yield example.image, example.regions
-            number += 1
 
     def loader(self, workers: int = 1) -> DataLoader:
         """Batches of one, made by at most one process in the background."""
@@ -96,9 +100,6 @@ class PatientStream(IterableDataset):
         return DataLoader(self, batch_size=1, num_workers=1, prefetch_factor=3, multiprocessing_context="spawn")
 
 
-def validation_examples(
-    first_seed: int, count: int, spacing: float, variety: float, architecture: str
-) -> list[Example]:
-    """Whole brains of patients drawn from ranges wider than those of training."""
-    multiple = ARCHITECTURES[architecture].size_multiple
-    return [whole_brain(synthetic_patient(first_seed + i, spacing, variety), multiple) for i in range(count)]
+def validation_examples(first_seed: int, cases: int, spacing: float, variety: float, multiple: int) -> list[Example]:
+    """Whole brains of patients drawn from ranges ``variety`` times as wide as those of training."""
+    return [whole_brain(synthetic_patient(first_seed + i, spacing, variety), multiple) for i in range(cases)]

@@ -1,7 +1,7 @@
 """Trains a network on an endless stream of synthetic patients, none of them seen twice.
 
     python -m tokenunet.training.synthetic --output COARSE --spacing 2 --steps 2000
-    python -m tokenunet.training.synthetic --output FINE --spacing 1 --patch 128 --steps 400 --initial COARSE
+    python -m tokenunet.training.synthetic --output FINE --spacing 1 --patch 112 --cuts 2 --steps 400 --initial COARSE
 
 An output folder then holds ``checkpoint.pt`` (the whole state, for ``--resume``), ``log.jsonl`` (a JSON object a
 line) and ``weights.safetensors`` (the averaged weights, those of the best validation so far).
@@ -41,8 +41,9 @@ class SyntheticTraining:
     Attributes:
         spacing: of the patients, in mm.
         patch: side of the cubes cut out of them, in voxels; whole brains when None.
+        cuts: cubes in a row from one patient.
         whole_share: share of whole brains among the cubes.
-        steps: number of patients, one a step.
+        steps: number of examples learnt from, one a step.
         peak_rate: learning rate after the warm-up; it falls to 0 at the last step along a cosine.
         warm_up: steps until ``peak_rate``.
         weight_decay: of AdamW.
@@ -57,7 +58,8 @@ class SyntheticTraining:
 
     spacing: float = 2.0
     patch: int | None = None
-    whole_share: float = 0.2
+    cuts: int = 1
+    whole_share: float = 0.15
     steps: int = 2000
     peak_rate: float = 1e-3
     warm_up: int = 60
@@ -161,10 +163,8 @@ class Trainer:
         t = self.training
         last = t.steps if until is None else min(until, t.steps)
         multiple = ARCHITECTURES[t.architecture].size_multiple
-        examples = validation_examples(
-            VALIDATION_SEED, t.validation_cases, t.spacing, VALIDATION_VARIETY, t.architecture
-        )
-        stream = PatientStream(t.seed, self.step, t.spacing, t.patch, t.whole_share, multiple)
+        examples = validation_examples(VALIDATION_SEED, t.validation_cases, t.spacing, VALIDATION_VARIETY, multiple)
+        stream = PatientStream(t.seed, self.step, t.spacing, t.patch, t.cuts, t.whole_share, multiple)
         self._log({"training": asdict(t), "from_step": self.step})
         saved = time.monotonic()
         losses: list[float] = []
@@ -219,6 +219,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--spacing", type=float, default=2.0)
     parser.add_argument("--patch", type=int)
+    parser.add_argument("--cuts", type=int, default=1)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--peak-rate", type=float, default=1e-3)
     parser.add_argument("--validation-cases", type=int, default=12)
