@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
-
 from tokenunet.grid import Grid
 from tokenunet.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis import synthetic_patient

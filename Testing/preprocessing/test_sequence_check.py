@@ -33,6 +33,19 @@ def test_a_swap_is_seen_in_the_images(one: SequenceName, other: SequenceName) ->
     )
 
 
+@pytest.mark.parametrize("one", ["T1", "T1ce"])
+@pytest.mark.parametrize("other", ["T2", "FLAIR"])
+def test_without_enhancement_only_the_swapped_two_are_named(one: SequenceName, other: SequenceName) -> None:
+    scans = unnamed(study())
+    t1, noise = scans.scans["T1"], unnamed(study(seed=1)).scans["T1ce"]
+    plain = replace(t1, image=t1.image + 0.05 * noise.image)
+    scans = replace(scans, scans=scans.scans | {"T1ce": plain})
+    assert check_sequences(scans) == []
+    messages = [f.message for f in check_sequences(swapped(scans, one, other))]
+    assert len(messages) == 2
+    assert all(f"The volume given as {s} " in " ".join(messages) for s in (one, other))
+
+
 def test_a_swap_is_seen_in_the_names() -> None:
     findings = [f for f in check_sequences(swapped(study(), "T1", "T1ce")) if f.code == "sequence_name"]
     assert [f.message for f in findings] == [
