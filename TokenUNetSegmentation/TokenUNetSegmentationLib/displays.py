@@ -45,7 +45,7 @@ def show_masks_side_by_side(
     """
     layers = {node.GetLayoutName(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
     for mask, view in zip(masks, views, strict=True):
-        layers[view].SetBackgroundVolumeID(result.reference.GetID())
+        layers[view].SetBackgroundVolumeID(result.require_reference().GetID())
         layers[view].SetForegroundVolumeID(mask.GetID())
         layers[view].SetForegroundOpacity(opacity)
 

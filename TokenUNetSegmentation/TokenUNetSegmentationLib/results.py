@@ -49,6 +49,17 @@ class PatientResult:
         """The input on whose grid the segmentation lies."""
         return self.segmentation.GetNodeReference(REFERENCE_ROLE)
 
+    def require_reference(self) -> slicer.vtkMRMLScalarVolumeNode:
+        """The reference volume.
+
+        Raises:
+            LookupError: where the user has deleted it.
+        """
+        reference = self.reference
+        if reference is None:
+            raise LookupError(f"The reference volume of “{self.segmentation.GetName()}” is no longer in the scene.")
+        return reference
+
     @property
     def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
         """The volumes that were segmented."""
@@ -93,9 +104,7 @@ class PatientResult:
         Raises:
             LookupError: where the reference volume is gone.
         """
-        reference = self.reference
-        if reference is None:
-            raise LookupError(f"The reference volume of “{self.segmentation.GetName()}” is no longer in the scene.")
+        reference = self.require_reference()
         if self.segmentation.GetSegmentation().GetSegment(name) is None:
             return np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
         return _segment_voxels(self.segmentation, name, reference)

@@ -88,9 +88,10 @@ def update_volume_table(result: PatientResult) -> slicer.vtkMRMLTableNode:
     Raises:
         LookupError: where the reference volume is gone.
     """
+    reference = result.require_reference()
     regions = result.regions()
     labels = labels_from_regions(regions)
-    ml_per_voxel = float(np.prod(result.reference.GetSpacing())) / 1000
+    ml_per_voxel = float(np.prod(reference.GetSpacing())) / 1000
     rows = [(REGION_STYLES[name].title, region.sum()) for name, region in zip(REGIONS, regions, strict=True)]
     rows += [(style.title, (labels == style.label).sum()) for name, style in LABEL_STYLES.items() if name != "ET"]
     names, volumes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
@@ -101,7 +102,7 @@ def update_volume_table(result: PatientResult) -> slicer.vtkMRMLTableNode:
         volumes.InsertNextValue(round(float(voxels) * ml_per_voxel, 3))
     table = result.volume_table
     if table is None:
-        table = _add_node("vtkMRMLTableNode", f"{result.reference.GetName()} tumour volumes")
+        table = _add_node("vtkMRMLTableNode", f"{reference.GetName()} tumour volumes")
         result.segmentation.SetNodeReferenceID(VOLUME_TABLE_ROLE, table.GetID())
         _put_into(result.folder_item, table)
     was_modifying = table.StartModify()
@@ -134,7 +135,7 @@ def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRM
 
 
 def _add_exclusive_labels(result: PatientResult) -> slicer.vtkMRMLSegmentationNode:
-    reference = result.reference
+    reference = result.require_reference()
     labels = _oriented_image(labels_from_regions(result.regions()), reference)
     node = _add_node("vtkMRMLSegmentationNode", f"{reference.GetName()} tumour labels")
     node.CreateDefaultDisplayNodes()
@@ -203,7 +204,7 @@ def _add_report(result: PatientResult, path: Path, folder: int) -> None:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UnreadableImageError(f"{path} cannot be read.", "Segment the patient again.") from error
-    node = _add_node("vtkMRMLTextNode", f"{result.reference.GetName()} run report")
+    node = _add_node("vtkMRMLTextNode", f"{result.require_reference().GetName()} run report")
     node.SetText(text)
     result.segmentation.SetNodeReferenceID(REPORT_ROLE, node.GetID())
     _put_into(folder, node)

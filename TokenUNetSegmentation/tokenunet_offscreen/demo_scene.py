@@ -122,9 +122,9 @@ def _draw(host: OffscreenHost, result: PatientResult, output: Path) -> Iterator[
     show_result(result)
 
     show_surfaces(result)
-    with closing(ThreeDView(host, size=_SURFACE_SIZE)) as view:
-        view.look_from(slicer.vtkMRMLCameraNode.Anterior)
-        yield draw(view, "surface", ", ".join(REGION_TITLES.values()), "surface")
+    with closing(ThreeDView(host, size=_SURFACE_SIZE)) as surfaces:
+        surfaces.look_from(slicer.vtkMRMLCameraNode.Anterior)
+        yield draw(surfaces, "surface", ", ".join(REGION_TITLES.values()), "surface")
 
 
 if __name__ == "__main__":
