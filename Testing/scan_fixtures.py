@@ -57,3 +57,19 @@ def write_study(folder: Path, scans: Study | None = None) -> dict[SequenceName, 
         paths[sequence] = folder / f"patient_{sequence.lower()}.nii.gz"
         sitk.WriteImage(sitk.Cast(scan.image, sitk.sitkInt16), paths[sequence])
     return paths
+
+
+def synthetic_images(seed: int = 1, spacing: float = 4.0) -> dict[SequenceName, sitk.Image]:
+    """Four images of a synthetic patient on one grid; at 4 mm it takes a fraction of a second."""
+    patient = synthetic_patient(seed, spacing=spacing)
+    return {s: in_field_of_view(patient, patient.images[s]) for s in SEQUENCES}
+
+
+def blobs(grid: Grid) -> NDArray[np.float32]:
+    """Probabilities (3, z, y, x) of nested, asymmetric balls in the middle of a grid."""
+    indices = np.indices(grid.size[::-1]).reshape(3, -1)[::-1]
+    matrix = grid.index_to_lps
+    points = matrix[:3, :3] @ indices + matrix[:3, 3:]
+    centre = matrix[:3, :3] @ (np.array(grid.size)[:, None] / 2.3) + matrix[:3, 3:]
+    distance = np.linalg.norm((points - centre) / np.array([[1.0], [1.3], [0.8]]), axis=0).reshape(grid.size[::-1])
+    return np.stack([1 / (1 + np.exp(distance - radius)) for radius in (16, 11, 6)]).astype(np.float32)

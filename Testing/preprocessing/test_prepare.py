@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from image_fixtures import REAL_PATIENT, needs_real_patient
-from scan_fixtures import GRID, SPACING, brain, study
+from scan_fixtures import GRID, REAL_PATIENT, SPACING, brain, needs_real_patient, study
 from tokenunet.errors import GridMismatchError, UnusableImageError
 from tokenunet.grid import Grid
 from tokenunet.preprocessing import ModelSpace, Study, check_sequences, find_sequences, prepare, read_study

@@ -3,8 +3,7 @@ from dataclasses import replace
 
 import pytest
 import SimpleITK as sitk
-from image_fixtures import REAL_PATIENT, needs_real_patient
-from scan_fixtures import study
+from scan_fixtures import REAL_PATIENT, needs_real_patient, study
 from tokenunet.preprocessing import Study, check_sequences, find_sequences, read_study
 from tokenunet.sequences import SEQUENCES, SequenceName
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from image_fixtures import REAL_PATIENT, needs_real_patient
-from scan_fixtures import GRID, study, write_study
+from scan_fixtures import GRID, REAL_PATIENT, needs_real_patient, study, write_study
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, UnreadableImageError, UnusableImageError
 from tokenunet.preprocessing import find_sequences, read_study
 from tokenunet.preprocessing.study import read_scan
