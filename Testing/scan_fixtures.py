@@ -7,7 +7,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from tokenunet.grid import Grid
 from tokenunet.preprocessing import Scan, Study
-from tokenunet.sequences import SequenceName
+from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.synthesis import synthetic_patient
+from tokenunet.synthesis.writing import in_field_of_view
 
 SPACING = (3.0, 3.0, 3.0)
 GRID = Grid((46, 54, 50), SPACING, (-60.0, -70.0, -50.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
