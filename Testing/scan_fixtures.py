@@ -1,8 +1,9 @@
-"""Studies of a made-up brain: quick to make, with the tissue relations of real sequences."""
+"""Made-up scans that are quick to make, and the real patient where it is at hand."""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from tokenunet.grid import Grid
@@ -13,6 +14,12 @@ from tokenunet.synthesis.writing import in_field_of_view
 
 SPACING = (3.0, 3.0, 3.0)
 GRID = Grid((46, 54, 50), SPACING, (-60.0, -70.0, -50.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+
+REAL_PATIENT = Path(__file__).resolve().parents[2] / "shared" / "data" / "TCGA-FG-6692"
+
+needs_real_patient = pytest.mark.skipif(
+    not REAL_PATIENT.is_dir(), reason="the real patient lies beside the project on development machines only"
+)
 
 _TISSUE_INTENSITIES: dict[SequenceName, tuple[float, ...]] = {
     # fluid, grey matter, white matter, oedema, enhancing tumour
