@@ -79,11 +79,11 @@ def check_masks(result: PatientResult, patient: SyntheticPatient, kind: MaskKind
     folders = {
         subject_hierarchy().GetItemParent(subject_hierarchy().GetItemByDataNode(mask)) for mask in masks.values()
     }
-    assert [subject_hierarchy().GetItemName(folder) for folder in folders] == [f"{kind.title} masks"]
+    assert [subject_hierarchy().GetItemName(folder) for folder in folders] == [f"{kind.network_part} masks"]
     assert subject_hierarchy().GetItemParent(folders.pop()) == result.folder_item
     for number, mask in masks.items():
         stem = f"{kind.value}_{number}"
-        assert mask.GetName() == f"{kind.title} {number}"
+        assert mask.GetName() == f"{kind.network_part} {number}"
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(mask), patient.masks[stem])
         file = sitk.ReadImage(patient.output / "masks" / f"{stem}.nii.gz")
         matrix = vtk.vtkMatrix4x4()

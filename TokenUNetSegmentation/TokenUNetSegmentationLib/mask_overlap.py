@@ -41,7 +41,7 @@ def soft_dice(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
 
 def _shares(result: PatientResult, mask: slicer.vtkMRMLScalarVolumeNode) -> NDArray[np.float64]:
     """(3, d, h, w): how much of each of the mask's voxels lies in each region."""
-    reference = result.reference
+    reference = result.require_reference()
     to_mask = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(mask, inverse=True)) @ slicer.util.arrayFromVTKMatrix(
         _ijk_to_ras(reference)
     )

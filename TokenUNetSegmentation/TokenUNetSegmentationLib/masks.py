@@ -25,7 +25,7 @@ class MaskKind(StrEnum):
     TOKEN_FUSER = "token_fuser"
 
     @property
-    def title(self) -> str:
+    def network_part(self) -> str:
         """The network's part that the masks come from."""
         return {MaskKind.TOKEN_LEARNER: "TokenLearner", MaskKind.TOKEN_FUSER: "TokenFuser"}[self]
 
@@ -65,7 +65,7 @@ def load_mask(
     Raises:
         UnreadableImageError: where the file is absent or damaged.
     """
-    node = load_volume(path, f"{kind.title} {number}")
+    node = load_volume(path, f"{kind.network_part} {number}")
     detach_from_file(node)
     node.SetAttribute(_KIND_ATTRIBUTE, kind.value)
     node.SetAttribute(_NUMBER_ATTRIBUTE, str(number))
@@ -119,7 +119,7 @@ def set_threshold(mask: slicer.vtkMRMLScalarVolumeNode, share: float) -> None:
 
 def create_colour_table(kind: MaskKind) -> slicer.vtkMRMLColorTableNode:
     """The colour scale of one patient's masks of a kind."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{kind.title} masks")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{kind.network_part} masks")
     node.SetTypeToUser()
     node.SetNumberOfColors(_COLOURS)
     positions, colours = zip(*_SCALES[kind], strict=True)

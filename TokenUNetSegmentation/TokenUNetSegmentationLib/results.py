@@ -24,8 +24,8 @@ VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
 REPORT_ROLE = "tokenUNetReport"
 LABELS_ROLE = "tokenUNetExclusiveLabels"
 INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
-MASK_ROLES = {kind: f"tokenUNet{kind.title}Mask" for kind in MaskKind}
-COLOUR_ROLES = {kind: f"tokenUNet{kind.title}Colours" for kind in MaskKind}
+MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
+COLOUR_ROLES = {kind: f"tokenUNet{kind.network_part}Colours" for kind in MaskKind}
 _RESULT_ROLES = (
     VOLUME_TABLE_ROLE,
     REPORT_ROLE,

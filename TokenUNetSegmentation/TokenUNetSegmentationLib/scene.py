@@ -191,7 +191,7 @@ def _add_masks(
         return
     colours = create_colour_table(kind)
     result.segmentation.SetNodeReferenceID(COLOUR_ROLES[kind], colours.GetID())
-    kind_folder = create_result_folder(folder, f"{kind.title} masks")
+    kind_folder = create_result_folder(folder, f"{kind.network_part} masks")
     for number, path in files.items():
         mask = load_mask(path, kind, number, colours)
         result.segmentation.AddNodeReferenceID(MASK_ROLES[kind], mask.GetID())

@@ -33,7 +33,9 @@ def detach_from_file(node: slicer.vtkMRMLStorableNode) -> None:
             slicer.mrmlScene.RemoveNode(storage)
 
 
-def export_volumes(nodes: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], folder: Path) -> dict[str, Path]:
+def export_volumes(
+    nodes: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], folder: Path
+) -> dict[SequenceName, Path]:
     """Writes each node as it lies in the world (its transforms applied) to ``<folder>/<sequence>.nrrd``.
 
     NRRD keeps the axes as they are in the node; NIfTI would round them.
@@ -45,7 +47,7 @@ def export_volumes(nodes: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode],
     paths = {sequence: folder / f"{sequence}.nrrd" for sequence in nodes}
     for sequence, node in nodes.items():
         _export(node, paths[sequence])
-    return dict(paths)
+    return paths
 
 
 def _export(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
