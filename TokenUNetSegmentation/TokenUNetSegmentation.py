@@ -2,6 +2,7 @@
 
 # ruff: noqa: N803, N815  parameters are named as in Slicer's own modules
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -123,6 +124,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def onQuit(self) -> None:
         """No process stays behind."""
         self.runPanel.abandon()
+        self.masksPanel.abandon()
 
     def enter(self) -> None:
         self.initializeParameterNode()
@@ -131,7 +133,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.onNodesSettled()
 
     def onSceneStartClose(self, caller, event) -> None:
-        self.runPanel.abandon()
+        self.onQuit()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
@@ -140,7 +142,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
 
     def onNodesChanged(self, caller, event) -> None:
         """Waits until the volumes that are being loaded are complete."""
-        if not self._nodesSettling:
+        if not self._nodesSettling and not self.runPanel.running:
             self._nodesSettling = True
             qt.QTimer.singleShot(0, self.onNodesSettled)
 
@@ -179,9 +181,11 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.resultPanel.show()
             self.masksPanel.show()
 
-    def onResult(self, result: PatientResult) -> None:
+    def onResult(self, result: PatientResult) -> Iterator[None]:
         self._parameterNode.segmentation = result.segmentation
+        yield
         show_result(result)
+        yield
 
 
 class TokenUNetSegmentationLogic(ScriptedLoadableModuleLogic):

@@ -30,15 +30,10 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
             self._fit_header()
         super().changeEvent(event)
 
-    def childEvent(self, event: QtCore.QChildEvent) -> None:
-        super().childEvent(event)
-        if event.polished() and event.child().isWidgetType():
-            event.child().setVisible(not self._collapsed)
-
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         painter = QtGui.QPainter(self)
         header = QtCore.QRect(0, 0, self.width, self._header_height())
-        painter.fillRect(header, self.palette.color(QtGui.QPalette.Button))
+        painter.fillRect(header, self.palette.color(QtGui.QPalette.Midlight))
         title = ("▸ " if self._collapsed else "▾ ") + self._text
         painter.drawText(header.adjusted(6, 0, 0, 0), Qt.AlignVCenter, title)
         painter.end()
@@ -59,9 +54,10 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
 
     def _set_collapsed(self, collapsed: bool) -> None:
         self._collapsed = collapsed
-        for child in self.children():
+        for child in self.children():  # one container of everything: see the .ui files
             if child.isWidgetType():
                 child.setVisible(not collapsed)
+        self.setMaximumHeight(self._header_height() if collapsed else 16777215)
         self.contentsCollapsed.emit(collapsed)
 
     text = Property(str, _get_text, _set_text)

@@ -54,7 +54,7 @@ class _UiLoader(QtUiTools.QUiLoader):
 def _report(kind: Any, context: Any, message: str) -> None:
     """PySide6 cannot make the .ui files' connections of MRML scenes; `qMRMLWidget.setMRMLScene` does that work."""
     about_scene = "vtkMRMLScene" in message or message.startswith("QObject::connect:  (")
-    if not about_scene:
+    if not about_scene and "propagateSizeHints" not in message:
         print("Qt:", message, file=sys.stderr)
 
 

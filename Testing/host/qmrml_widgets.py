@@ -138,10 +138,10 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._table = QtWidgets.QTableWidget(0, 3)
-        self._table.setHorizontalHeaderLabels(["👁", "Opacity", "Name"])
+        self._table.setHorizontalHeaderLabels(["Show", "Opacity", "Name"])
         self._table.verticalHeader().hide()
         self._table.horizontalHeader().setStretchLastSection(True)
-        self._table.setColumnWidth(0, 46)
+        self._table.setColumnWidth(0, 56)
         self._table.itemChanged.connect(self._on_item)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -80,7 +80,9 @@ class InputsPanel:
         swapped = looks_swapped(inputs, self._dicom_value)
         for sequence, volume in inputs.items():
             getattr(self._ui, f"selector{sequence}").setEnabled(not running)
-            self._status(sequence).setText(self._line(sequence, volume, problems.get(sequence), swapped.get(sequence)))
+            line = self._line(sequence, volume, problems.get(sequence), swapped.get(sequence))
+            self._status(sequence).setText(line)
+            self._status(sequence).setVisible(bool(line))
         for sequence in SEQUENCES[:-1]:
             getattr(self._ui, f"swap{sequence}").setEnabled(not running)
         self._ui.findButton.setEnabled(not running)

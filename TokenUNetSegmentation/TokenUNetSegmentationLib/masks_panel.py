@@ -1,21 +1,24 @@
 """The panel's part "Attention masks": which mask lies over the scan, and how."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
-from tokenunet.regions import REGIONS
+from tokenunet.regions import REGIONS, RegionName
 
+from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.displays import show_mask
 from TokenUNetSegmentationLib.mask_colours import recolour
-from TokenUNetSegmentationLib.mask_overlap import overlaps
+from TokenUNetSegmentationLib.mask_overlap import overlap_steps
 from TokenUNetSegmentationLib.mask_views import leave_all_masks, show_all_masks, show_in_3d, write_thumbnail
 from TokenUNetSegmentationLib.masks import MaskKind, set_threshold
 from TokenUNetSegmentationLib.results import PatientResult
+from TokenUNetSegmentationLib.tables import fill_table
 
 _NUMBERS = range(1, 9)
 
@@ -42,6 +45,7 @@ class MasksPanel:
         self._result = result
         self._layout_before: int | None = None
         self._described: tuple[str, MaskKind] | None = None
+        self._describing = BackgroundSteps(lambda: None, self._end_description)
         self._shown: tuple[object, ...] = ()
         for number in _NUMBERS:
             self._button(number).clicked.connect(lambda *_, number=number: self.toggle(number))
@@ -72,7 +76,9 @@ class MasksPanel:
         parameters = self._parameters()
         chosen = masks.get(parameters.maskNumber)
         for index, kind in enumerate(MaskKind):
-            self._ui.maskKindBox.setItemText(index, kind.title)  # the connection to the parameter writes other names
+            self._ui.maskKindBox.setItemText(
+                index, kind.network_part
+            )  # the connection to the parameter writes other names
         for number in _NUMBERS:
             self._button(number).setEnabled(number in masks)
             self._button(number).setChecked(chosen is not None and number == parameters.maskNumber)
@@ -91,7 +97,7 @@ class MasksPanel:
         self._ui.masksLabel.setText(reason)
         self._ui.masksLabel.setVisible(bool(reason))
         self._show_in_views(masks, chosen)
-        self._describe(masks)
+        self._describe()
 
     def _show_in_views(self, masks: dict[int, Any], chosen: Any) -> None:
         """Only on a change: what the user arranges in the views in the meantime stays."""
@@ -107,38 +113,53 @@ class MasksPanel:
             show_mask(chosen, parameters.maskOpacity)
         self._shown = wanted
 
-    def _describe(self, masks: dict[int, Any]) -> None:
+    def _describe(self) -> None:
         """Small pictures and the table of overlaps, once for each result and kind."""
         result = self._result()
         description = None if result is None else (result.segmentation.GetID(), self._parameters().maskKind)
         if description == self._described:
             return
         self._described = description
-        table = {} if result is None else overlaps(result, self._parameters().maskKind)
-        self._ui.overlapTable.setRowCount(len(table))
-        for row, (number, by_region) in enumerate(table.items()):
-            self._ui.overlapTable.setVerticalHeaderItem(row, qt.QTableWidgetItem(str(number)))
-            for column, value in enumerate(by_region.values()):
-                self._ui.overlapTable.setItem(row, column, qt.QTableWidgetItem(f"{value:.2f}"))
+        self._describing.abandon()
+        fill_table(self._ui.overlapTable, [])
+        for number in _NUMBERS:
+            self._button(number).setIcon(qt.QIcon())
+        if result is not None:
+            self._describing.start(self._description_steps(result, self._parameters().maskKind))
+
+    def _description_steps(self, result: PatientResult, kind: MaskKind) -> Iterator[None]:
         with tempfile.TemporaryDirectory() as folder:
-            for number in _NUMBERS:
-                icon = qt.QIcon()
-                if number in masks:
-                    path = Path(folder) / f"{number}.png"
-                    write_thumbnail(masks[number], path)
-                    icon = qt.QIcon(qt.QPixmap(str(path)))
-                self._button(number).setIcon(icon)
+            for number, mask in result.masks(kind).items():
+                path = Path(folder) / f"{number}.png"
+                write_thumbnail(mask, path)
+                self._button(number).setIcon(qt.QIcon(qt.QPixmap(str(path))))
+        yield
+        table: dict[int, dict[RegionName, float]] = {}
+        for table_so_far in overlap_steps(result, kind):
+            table = table_so_far
+            yield
+        rows = [[f"{by_region[name]:.2f}" for name in REGIONS] for by_region in table.values()]
+        fill_table(self._ui.overlapTable, rows, [str(number) for number in table])
+
+    def _end_description(self, error: Exception | None) -> None:
+        if error is not None:
+            self._ui.masksLabel.setText(f"<b>⚠</b> {escape(str(error))}")
+            self._ui.masksLabel.setVisible(True)
 
     def forget(self) -> None:
         """Makes the next `show` describe the masks anew: the segments have changed."""
         self._described = None
+
+    def abandon(self) -> None:
+        """Stops what goes on in the background."""
+        self._describing.abandon()
 
     def _set_colours(self) -> None:
         result = self._result()
         if result is not None:
             recolour(result, self._parameters().maskKind, self._ui.maskColourBox.currentNode())
             self._described = None
-            self._describe(self._masks())
+            self._describe()
 
     def _show_all_eight(self) -> None:
         if self._ui.allEightButton.checked:

@@ -21,6 +21,7 @@ from TokenUNetSegmentationLib.exporting import (
 )
 from TokenUNetSegmentationLib.results import PatientResult
 from TokenUNetSegmentationLib.scene import show_exclusive_labels, update_volume_table
+from TokenUNetSegmentationLib.tables import fill_table
 
 
 class ResultPanel:
@@ -37,8 +38,6 @@ class ResultPanel:
         self._showing = False
         ui.volumesTable.setColumnCount(2)
         ui.volumesTable.setHorizontalHeaderLabels([_("Region"), _("Volume (ml)")])
-        ui.volumesTable.verticalHeader().setVisible(False)
-        ui.volumesTable.horizontalHeader().setStretchLastSection(True)
         ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
         ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
         ui.outlineBox.toggled.connect(
@@ -126,14 +125,11 @@ class ResultPanel:
 
     def _show_volumes(self, result: PatientResult | None) -> None:
         table = result.volume_table if result is not None else None
-        self._ui.volumesTable.setRowCount(0)
-        if table is None:
-            return
-        self._ui.volumesTable.setRowCount(table.GetNumberOfRows())
-        for row in range(table.GetNumberOfRows()):
-            self._ui.volumesTable.setItem(row, 0, qt.QTableWidgetItem(table.GetCellText(row, 0)))
-            volume = qt.QTableWidgetItem(f"{float(table.GetCellText(row, 1)):.1f}")
-            self._ui.volumesTable.setItem(row, 1, volume)
+        rows = []
+        if table is not None:
+            for row in range(table.GetNumberOfRows()):
+                rows.append((table.GetCellText(row, 0), f"{float(table.GetCellText(row, 1)):.1f}"))
+        fill_table(self._ui.volumesTable, rows)
 
     def update_volumes(self) -> None:
         """Measures the segments as they are now, after corrections."""

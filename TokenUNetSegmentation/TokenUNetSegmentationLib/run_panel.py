@@ -1,6 +1,6 @@
 """The panel's part "Segmentation": options, the two buttons, progress, and what went wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class RunPanel:
         inputs: the part with the selectors.
         requirements: what must be installed.
         on_changed: called when something changed that other parts show.
-        on_result: called with a finished run's result.
+        on_result: shows a finished run's result, step by step.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class RunPanel:
         inputs: InputsPanel,
         requirements: list[Requirement],
         on_changed: Callable[[], None],
-        on_result: Callable[[PatientResult], None],
+        on_result: Callable[[PatientResult], Iterator[None]],
     ) -> None:
         self._ui = ui
         self._parameters = parameters
@@ -140,9 +140,15 @@ class RunPanel:
         )
         self._run = self.start_run(request, Path(slicer.app.temporaryPath))
         self._message = ""
-        self._steps.start(self._run.steps())
+        self._steps.start(self._run_and_show(self._run))
         self._show_progress()
         self._on_changed()
+
+    def _run_and_show(self, run: SegmentationRun) -> Iterator[None]:
+        yield from run.steps()
+        if run.result is not None:
+            yield
+            yield from self._on_result(run.result)
 
     def cancel(self) -> None:
         """Ends the run; the next step takes back what it has done."""
@@ -167,7 +173,6 @@ class RunPanel:
         warnings = "".join(f"<br><b>⚠</b> {escape(warning)}" for warning in self._run.warnings)
         if error is None and self._run.result is not None:
             self._message = _("Done.") + warnings
-            self._on_result(self._run.result)
         elif isinstance(error, Cancelled):
             self._message = _("Cancelled. The scene is as it was.")
         else:

@@ -18,7 +18,7 @@ from tokenunet.events import ErrorEvent, ProgressEvent, ResultEvent, WarningEven
 from tokenunet.sequences import SequenceName
 
 from TokenUNetSegmentationLib.results import PatientResult
-from TokenUNetSegmentationLib.scene import build_result
+from TokenUNetSegmentationLib.scene import build_steps
 from TokenUNetSegmentationLib.volumes import export_volumes
 from TokenUNetSegmentationLib.worker import WorkerProcess
 
@@ -153,7 +153,12 @@ class SegmentationRun:
                 raise InputError(
                     f"The {sequence} volume was removed from the scene during the run.", "Load it and segment again."
                 )
-        self.result = build_result(self.request.inputs, self.request.reference, output)
+        unfinished: PatientResult | None = None
+        for result_so_far in build_steps(self.request.inputs, self.request.reference, output):
+            unfinished = result_so_far
+            yield
+            self._check_cancelled()
+        self.result = unfinished
         self.progress = ProgressEvent("show", 1.0, 0.0)
 
     def _check_cancelled(self) -> None:

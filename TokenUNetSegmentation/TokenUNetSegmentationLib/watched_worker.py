@@ -7,8 +7,11 @@ import os
 import shutil
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
+
+_PAUSE_S = 1.0
 
 
 def _end_with(parent: int, work_folder: str) -> None:
@@ -16,7 +19,9 @@ def _end_with(parent: int, work_folder: str) -> None:
     import psutil
 
     with suppress(psutil.NoSuchProcess):
-        psutil.Process(parent).wait()
+        slicer = psutil.Process(parent)
+        while slicer.is_running() and slicer.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(_PAUSE_S)
     for child in psutil.Process().children(recursive=True):
         child.kill()
     shutil.rmtree(work_folder, ignore_errors=True)

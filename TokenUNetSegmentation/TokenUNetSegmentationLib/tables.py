@@ -1,0 +1,34 @@
+"""Small read-only tables in the panel."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import qt
+
+_HEADER_PADDING = 6
+
+
+def fill_table(table: Any, rows: Sequence[Sequence[str]], row_names: Sequence[str] = ()) -> None:
+    """Shows the rows, all of them at once: the table is as high as they are.
+
+    Args:
+        table: a QTableWidget with its columns set up.
+        rows: texts of the cells; the first column is on the left, numbers are on the right.
+        row_names: headers of the rows, if they have any.
+    """
+    table.setRowCount(len(rows))
+    for number, row in enumerate(rows):
+        for column, text in enumerate(row):
+            item = qt.QTableWidgetItem(text)
+            if column or row_names:
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            table.setItem(number, column, item)
+    if row_names:
+        table.setVerticalHeaderLabels(list(row_names))
+    table.verticalHeader().setVisible(bool(row_names))
+    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+    if not row_names:
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+    table.resizeRowsToContents()
+    table.horizontalHeader().setFixedHeight(table.fontMetrics().height() + _HEADER_PADDING)
+    table.setFixedHeight(table.horizontalHeader().height + table.verticalHeader().length() + 2 * table.frameWidth)
