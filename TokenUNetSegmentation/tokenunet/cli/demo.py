@@ -18,7 +18,6 @@ from tokenunet.model_store import DEFAULT_MODEL, find_model
 from tokenunet.preprocessing import find_sequences
 from tokenunet.report.segmentation import Picture, segmentation_report
 from tokenunet.sequences import SequenceName
-from tokenunet.synthesis import patient_name, synthetic_patient, write_patient
 
 REPORT = "report.html"
 _PATIENT = "patient"
@@ -78,6 +77,8 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
 
 
 def _make_patient(seed: int, folder: Path) -> Path:
+    from tokenunet.synthesis import patient_name, synthetic_patient, write_patient  # brings MONAI, slow to import
+
     patient = folder / patient_name(seed)
     return patient if patient.is_dir() else write_patient(synthetic_patient(seed), folder)
 

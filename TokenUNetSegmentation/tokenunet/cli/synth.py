@@ -7,7 +7,6 @@ from pathlib import Path
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.errors import OutputExistsError
 from tokenunet.events import OnEvent, Progress, Stage
-from tokenunet.synthesis import patient_name, synthetic_patient, write_patient
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -20,6 +19,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    from tokenunet.synthesis import patient_name, synthetic_patient, write_patient  # brings MONAI, slow to import
+
     seeds = range(options.seed, options.seed + options.patients)
     existing = [name for name in map(patient_name, seeds) if (options.output / name).exists()]
     if existing:

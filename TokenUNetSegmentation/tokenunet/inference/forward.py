@@ -7,7 +7,6 @@ from itertools import accumulate
 from typing import Any
 
 import torch
-from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 
 from tokenunet.networks import TokenMasks, TokenUNet
@@ -63,6 +62,8 @@ def window_pass(
     Returns:
         As for `single_pass`.
     """
+    from monai.inferers import sliding_window_inference  # seconds to import; a single pass does not need it
+
     total = _number_of_windows(x.shape[2:], window, overlap)
     done = 0
 

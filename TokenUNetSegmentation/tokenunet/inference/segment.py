@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import monai
 import numpy as np
 import psutil
 import SimpleITK as sitk
@@ -161,7 +161,7 @@ def versions() -> dict[str, str]:
         "tokenunet": tokenunet.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "monai": monai.__version__,
+        "monai": metadata.version("monai"),
         "numpy": np.__version__,
         "SimpleITK": sitk.Version.VersionString(),
         "platform": platform.platform(),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from monai.networks.nets import SwinUNETR, UNet
 from torch import nn
 
 from tokenunet.networks.blocks import trainable_parameters
@@ -42,12 +41,23 @@ class Architecture:
     size_multiple: int
 
 
+def _unet(**arguments: Any) -> nn.Module:
+    """The published U-Net baseline (section 4.1), 12.89 M parameters."""
+    from monai.networks.nets import UNet  # MONAI takes seconds to import, which Token-UNets need not wait for
+
+    return UNet(**{"spatial_dims": 3, "channels": (32, 64, 128, 256, 320, 320), "strides": (2,) * 5} | arguments)
+
+
+def _swin_unetr(**arguments: Any) -> nn.Module:
+    """The published SwinUNETR baseline (section 4.1), 15.71 M parameters."""
+    from monai.networks.nets import SwinUNETR
+
+    return SwinUNETR(**{"feature_size": 24} | arguments)
+
+
 ARCHITECTURES: dict[str, Architecture] = {
-    # Published configurations of the baselines (section 4.1), 12.89 M and 15.71 M parameters.
-    "unet": Architecture(
-        partial(UNet, spatial_dims=3, channels=(32, 64, 128, 256, 320, 320), strides=(2,) * 5), size_multiple=32
-    ),
-    "swin_unetr": Architecture(partial(SwinUNETR, feature_size=24), size_multiple=32),
+    "unet": Architecture(_unet, size_multiple=32),
+    "swin_unetr": Architecture(_swin_unetr, size_multiple=32),
     "unet_star": Architecture(UNetStar, size_multiple=8),
     "token_unet": Architecture(TokenUNet, size_multiple=8),
     "token_unet_transformer": Architecture(partial(TokenUNet, mixer="transformer"), size_multiple=8),
