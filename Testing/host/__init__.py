@@ -94,6 +94,7 @@ class LoadedModule:
     def close(self) -> None:
         """What the application does when the module goes away."""
         self.widget.cleanup()
+        self.panel.setMRMLScene(None)
         self.panel.deleteLater()
 
 

@@ -45,6 +45,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
         self._scene: Any = None
+        self._observers: list[int] = []
         self._nodes: list[Any] = []
         self._announced: Any = None
         self._attributes: dict[str, Any] = {}
@@ -52,9 +53,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._box.currentIndexChanged.connect(self._announce)
 
     def setMRMLScene(self, scene: Any) -> None:
+        for tag in self._observers:
+            self._scene.RemoveObserver(tag)
         self._scene = scene
-        for event in _SCENE_EVENTS:
-            scene.AddObserver(event, self._refresh)
+        self._observers = [scene.AddObserver(event, self._refresh) for event in _SCENE_EVENTS] if scene else []
         self._refresh()
 
     def _belongs(self, node: Any) -> bool:
@@ -151,7 +153,8 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):
         self._hidden_columns: dict[str, bool] = {}
 
     def setMRMLScene(self, scene: Any) -> None:
-        pass
+        if scene is None:
+            self.setSegmentationNode(None)
 
     def segmentationNode(self) -> Any:
         return self._node
