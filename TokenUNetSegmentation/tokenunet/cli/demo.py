@@ -4,6 +4,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tokenunet.cli.progress import add_progress_argument
 from tokenunet.evaluation import dice_by_region
 from tokenunet.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
 from tokenunet.files import staging_folder
+from tokenunet.grid import Grid
 from tokenunet.inference import LABELS, InferenceOptions, SegmentationRequest, check_output, segment
 from tokenunet.model_store import DEFAULT_MODEL, find_model
 from tokenunet.preprocessing import find_sequences
@@ -60,12 +62,11 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     pictures, problem = _draw(inputs, options.output, lambda event: pass_on(Stage.RENDER, event))
     if problem:
         on_event(WarningEvent("no_pictures", problem))
-    truth = _truth_of(folder)
     html = segmentation_report(
         report,
         pictures,
         patient=folder.name.replace("_", " "),
-        dice=None if truth is None else _dice(options.output / LABELS, truth),
+        dice=_dice(options.output / LABELS, folder),
         no_pictures_because=problem,
     )
     with staging_folder(options.output) as staging:
@@ -91,15 +92,23 @@ def _draw(inputs: dict[SequenceName, Path], output: Path, on_event: OnEvent) -> 
     """
     files = [argument for sequence, path in inputs.items() for argument in (f"--{sequence.lower()}", str(path))]
     command = [sys.executable, "-m", _SCENE_PROGRAM, str(output), *files]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        last: dict[str, Any] = {}
+    last: dict[str, Any] = {}
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         assert process.stdout is not None
-        assert process.stderr is not None
-        for line in process.stdout:
-            last = json.loads(line)
-            if last["event"] == ProgressEvent.event:
-                on_event(ProgressEvent(last["stage"], last["fraction"], last["eta_s"]))
-        errors = process.stderr.read()
+        try:
+            for line in process.stdout:
+                last = json.loads(line)
+                if last["event"] == ProgressEvent.event:
+                    on_event(ProgressEvent(last["stage"], last["fraction"], last["eta_s"]))
+        except BaseException:
+            process.kill()
+            raise
+        process.wait()
+        log.seek(0)
+        errors = log.read()
     if last.get("event") == "result":
         return [Picture(p["group"], p["title"], output / p["file"]) for p in last["report"]["pictures"]], ""
     if last.get("event") == "error":
@@ -109,10 +118,10 @@ def _draw(inputs: dict[SequenceName, Path], output: Path, on_event: OnEvent) -> 
     return [], f"There are no pictures: drawing them ended with exit code {process.returncode}. {errors[-500:]}"
 
 
-def _truth_of(folder: Path) -> Path | None:
-    return next(iter(sorted(folder.glob("*_seg.nii*"))), None)
-
-
-def _dice(labels: Path, truth: Path) -> dict[str, float]:
-    prediction, expected = (sitk.GetArrayFromImage(sitk.ReadImage(path)) for path in (labels, truth))
-    return dice_by_region(prediction, expected)
+def _dice(labels: Path, patient: Path) -> dict[str, float] | None:
+    """Dice by region against the ``*_seg`` image in the patient's folder, if there is one on the same grid."""
+    for truth in sorted(patient.glob("*_seg.nii*")):
+        prediction, expected = sitk.ReadImage(labels), sitk.ReadImage(truth)
+        if Grid.of(prediction).same_as(Grid.of(expected)):
+            return dice_by_region(sitk.GetArrayFromImage(prediction), sitk.GetArrayFromImage(expected))
+    return None
