@@ -2,6 +2,7 @@
 
 # ruff: noqa: N803, N815  parameters are named as in Slicer's own modules
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from TokenUNetSegmentationLib.dependencies import read_requirements
+from TokenUNetSegmentationLib.dependencies import install, missing_requirements, read_requirements, user_agrees
 from TokenUNetSegmentationLib.displays import show_result
 from TokenUNetSegmentationLib.inputs_panel import InputsPanel
 from TokenUNetSegmentationLib.masks import MaskKind
@@ -29,6 +30,11 @@ from TokenUNetSegmentationLib.options import Device, Mode, Reference
 from TokenUNetSegmentationLib.result_panel import ResultPanel
 from TokenUNetSegmentationLib.results import RESULT_ATTRIBUTE, PatientResult
 from TokenUNetSegmentationLib.run_panel import RunPanel
+from TokenUNetSegmentationLib.sample_data import SAMPLE_NAME, load_synthetic_glioma
+from TokenUNetSegmentationLib.scene import build_result
+from TokenUNetSegmentationLib.self_test_patient import add_volumes, write_result
+
+_RESOURCES = Path(__file__).parent / "Resources"
 
 
 class TokenUNetSegmentation(ScriptedLoadableModule):
@@ -46,9 +52,39 @@ class TokenUNetSegmentation(ScriptedLoadableModule):
             "and shows the attention masks of the network. Load the four volumes, press Segment. "
             "Everything stays on this computer. Research software, not a medical device."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
         parent.acknowledgementText = _(
             "The network is described in the Token-UNet paper (2026); PyTorch and MONAI do the computing."
         )
+
+
+def registerSampleData() -> None:
+    """Adds the synthetic patient to the Sample Data module."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="Token-UNet",
+        sampleName=SAMPLE_NAME,
+        uris=[],
+        fileNames=[],
+        customDownloader=makeSampleData,
+        thumbnailFileName=str(_RESOURCES / "Icons" / "TokenUNetSyntheticGlioma.png"),
+    )
+
+
+def makeSampleData(source=None) -> list:
+    """Makes the synthetic patient on this computer, after installing what is missing and asking for that."""
+    with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
+        missing = missing_requirements(read_requirements(_RESOURCES / "requirements.txt"))
+        if missing:
+            if not user_agrees(missing):
+                return []
+            install(missing)
+        slicer.util.showStatusMessage(_("Making a synthetic patient..."), 60_000)
+        volumes = load_synthetic_glioma(Path(slicer.app.temporaryPath), slicer.app.processEvents)
+        slicer.util.showStatusMessage("")
+        return volumes
+    return []
 
 
 @parameterNodeWrapper
@@ -101,7 +137,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = TokenUNetSegmentationLogic()
         self.ui.segmentationSelector.addAttribute("vtkMRMLSegmentationNode", RESULT_ATTRIBUTE, "1")
-        requirements = read_requirements(Path(self.resourcePath("requirements.txt")))
+        requirements = read_requirements(_RESOURCES / "requirements.txt")
         self.inputsPanel = InputsPanel(self.ui, self.parameters)
         self.runPanel = RunPanel(
             self.ui, self.parameters, self.inputsPanel, requirements, self.onParametersChanged, self.onResult
@@ -196,11 +232,63 @@ class TokenUNetSegmentationLogic(ScriptedLoadableModuleLogic):
 
 
 class TokenUNetSegmentationTest(ScriptedLoadableModuleTest):
-    """Runs in the application too."""
+    """What must hold in the application; the tests in the source tree press every button, on a stand-in of it."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
-        self.setUp()
+        for test in (
+            self.test_inputs_are_found,
+            self.test_a_volume_in_two_places_is_refused,
+            self.test_result_and_masks,
+        ):
+            self.setUp()
+            test()
+
+    def openModule(self) -> TokenUNetSegmentationWidget:
+        """The module's panel; the test can run with and without main window."""
+        widget = slicer.modules.tokenunetsegmentation.widgetRepresentation().self()
+        widget.enter()
+        return widget
+
+    def test_inputs_are_found(self) -> None:
+        self.delayDisplay("Volumes are selected by their names")
+        volumes = add_volumes("Patient1")
+        widget = self.openModule()
+        self.assertEqual(widget.inputsPanel.inputs(), volumes)
+        self.assertEqual(widget.inputsPanel.problems(), {})
+        self.assertIn("skull-stripped", widget.ui.statusT1ce.text)
+
+    def test_a_volume_in_two_places_is_refused(self) -> None:
+        self.delayDisplay("The same volume cannot be two sequences")
+        volumes = add_volumes("Patient1")
+        widget = self.openModule()
+        widget.parameters().inputT2 = volumes["T1"]
+        self.assertFalse(widget.ui.segmentButton.enabled)
+        self.assertIn("selected as", widget.ui.segmentButton.toolTip)
+        widget.ui.findButton.click()
+        self.assertEqual(widget.inputsPanel.problems(), {})
+
+    def test_result_and_masks(self) -> None:
+        self.delayDisplay("A result is shown, and each of its masks")
+        volumes = add_volumes("Patient1")
+        widget = self.openModule()
+        with tempfile.TemporaryDirectory() as folder:
+            write_result(Path(folder))
+            result = build_result(volumes, "T1ce", Path(folder))
+        for _step in widget.onResult(result):
+            slicer.app.processEvents()
+        self.assertEqual(widget.ui.volumesTable.rowCount, 5)
+        self.assertEqual(widget.ui.segmentsTable.segmentationNode(), result.segmentation)
+        widget.ui.mask3.click()
+        self.assertTrue(widget.ui.mask3.checked)
+        layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        mask = result.masks(MaskKind.TOKEN_LEARNER)[3]
+        self.assertTrue(all(layer.GetForegroundVolumeID() == mask.GetID() for layer in layers))
+        if slicer.app.layoutManager() is not None:
+            widget.ui.allEightButton.click()
+            eighth = slicer.app.layoutManager().sliceWidget("TokenUNetMask8").mrmlSliceCompositeNode()
+            self.assertEqual(eighth.GetForegroundVolumeID(), result.masks(MaskKind.TOKEN_LEARNER)[8].GetID())
+            widget.ui.allEightButton.click()
         self.delayDisplay("Test passed")

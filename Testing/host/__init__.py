@@ -119,4 +119,5 @@ def load_module(path: Path) -> LoadedModule:
     widget = getattr(python, f"{name}Widget")(panel)
     widget.setup()
     setattr(slicer.modules, f"{name}Widget", widget)
+    parent.widgetRepresentation = lambda: SimpleNamespace(self=lambda: widget)
     return LoadedModule(python, widget, panel)

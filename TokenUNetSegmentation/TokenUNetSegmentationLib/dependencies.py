@@ -14,6 +14,7 @@ from subprocess import CalledProcessError
 import slicer
 import slicer.util
 from packaging.requirements import Requirement
+from slicer.i18n import tr as _
 from tokenunet.errors import TokenUNetError
 
 _KEPT = ("numpy", "SimpleITK", "vtk", "torch")
@@ -58,6 +59,12 @@ def describe(missing: Sequence[Requirement]) -> str:
     names = ", ".join(requirement.name for requirement in missing)
     size = "0.3 to 3 GB" if any(requirement.name == "torch" for requirement in missing) else "a few MB"
     return f"{names} ({size} to download)"
+
+
+def user_agrees(missing: Sequence[Requirement]) -> bool:
+    """Asks the user whether to install packages."""
+    question = _("Token-UNet needs Python packages that Slicer does not have: {what}. Install them now?")
+    return bool(slicer.util.confirmOkCancelDisplay(question.format(what=describe(missing)), "Token-UNet"))
 
 
 def install(missing: Sequence[Requirement], wheels: Path | None = None) -> None:

@@ -181,10 +181,7 @@ class RunPanel:
 
     def install(self, wheels: Path | None = None) -> bool:
         """Installs what is missing, with the user's consent; returns whether all is there now."""
-        question = _("Token-UNet needs Python packages that Slicer does not have: {what}. Install them now?").format(
-            what=dependencies.describe(self.missing)
-        )
-        if not slicer.util.confirmOkCancelDisplay(question, _("Token-UNet")):
+        if not dependencies.user_agrees(self.missing):
             return False
         try:
             dependencies.install(self.missing, wheels)

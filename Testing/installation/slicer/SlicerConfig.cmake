@@ -1,0 +1,3 @@
+# Stands in for the package of a Slicer build: it installs what the extension's CMakeLists.txt files list, to where
+# Slicer would install it.
+set(Slicer_USE_FILE ${CMAKE_CURRENT_LIST_DIR}/UseSlicer.cmake)

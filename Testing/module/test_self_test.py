@@ -1,0 +1,38 @@
+"""The module's own self-test, which the application runs too, and its place in the application."""
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import host
+import pytest
+
+
+def test_self_test_passes(module: host.LoadedModule) -> None:
+    import slicer
+
+    slicer.modules.TokenUNetSegmentationInstance.runTest(msec=0)
+
+
+def test_sample_is_registered_when_slicer_has_started(
+    module: host.LoadedModule, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered: list[dict[str, Any]] = []
+    sample_data = ModuleType("SampleData")
+    sample_data.SampleDataLogic = SimpleNamespace(  # type: ignore[attr-defined]
+        registerCustomSampleDataSource=lambda **source: registered.append(source)
+    )
+    monkeypatch.setitem(sys.modules, "SampleData", sample_data)
+    app.emit("startupCompleted()")
+    assert registered[-1]["sampleName"] == "Token-UNet synthetic glioma"
+    lengths = {len(registered[-1][field]) for field in ("uris", "fileNames")}
+    assert lengths == {0}, "Slicer compares the lengths of these lists"
+
+
+def test_help_shows_the_picture(module: host.LoadedModule) -> None:
+    import slicer
+
+    parent = slicer.modules.tokenunetsegmentation
+    assert "Icons/TokenUNetSegmentation.png" in parent.helpText
+    assert "not a medical device" in parent.helpText
+    assert parent.categories == ["Segmentation"]
