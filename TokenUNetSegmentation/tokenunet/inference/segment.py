@@ -110,6 +110,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
                 "path": bundle.source,
                 "architecture": bundle.manifest.architecture,
                 "sha256": bundle.manifest.weights_sha256,
+                "tumour_following_masks": bundle.manifest.training.get("tumour_following_masks", []),
             },
             "reference": request.reference,
             "inputs": _describe_inputs(study),

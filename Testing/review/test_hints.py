@@ -1,0 +1,132 @@
+"""Review hints from made-up masks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from tokenunet.grid import Grid
+from tokenunet.prediction import AttentionMasks
+from tokenunet.review import Basis, MaskLevels, find_review_hints, levels_from_notes
+
+SHAPE = (96, 104, 112)
+# on oblique axes: a mix-up of axes or handedness shows
+GRID = Grid(SHAPE[::-1], (1.0, 1.0, 1.0), (-50.0, 20.0, 7.0), (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0))
+SEGMENTED, MISSED, SMALL = ((60, 60, 70), 16), ((30, 35, 30), 11), ((70, 25, 30), 8)
+
+
+def ball(lesion: tuple[tuple[int, int, int], int]) -> NDArray[np.bool_]:
+    centre, radius = lesion
+    at = np.indices(SHAPE)
+    return sum((a - c) ** 2 for a, c in zip(at, centre, strict=True)) < radius**2
+
+
+BRAIN = ball(((48, 52, 56), 54))
+
+
+def masks_of(*high: tuple[tuple[int, int, int], int], seed: int = 0) -> AttentionMasks:
+    """Eight masks of noise each, but TokenFuser 3 is high, and 6 low, in the given balls."""
+    random = np.random.default_rng(seed)
+    tumour = np.any([np.zeros(SHAPE, bool), *map(ball, high)], axis=0)
+    coarse = tumour.reshape(12, 8, 13, 8, 14, 8).mean(axis=(1, 3, 5))
+    learner, fuser = random.normal(1, 0.3, (2, 8, *coarse.shape))
+    fuser[2] = 0.2 + 2 * coarse + random.normal(0, 0.2, coarse.shape)
+    fuser[5] = -1 - 3 * coarse + random.normal(0, 0.3, coarse.shape)
+    grid = GRID.coarsened(8, (0, 0, 0), (14, 13, 12))
+    return AttentionMasks(learner.astype(np.float32), fuser.astype(np.float32), grid)
+
+
+def test_a_missed_lesion_is_found_with_its_place_and_size() -> None:
+    found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks_of(SEGMENTED, MISSED))
+    assert found.basis is Basis.PATIENT
+    assert [levels.name for levels in found.following] == ["TokenFuser 3", "TokenFuser 6"]
+    assert len(found.hints) == 1
+    hint = found.hints[0]
+    truth = ball(MISSED)
+    voxels = found.voxels(hint.number, GRID)
+    assert 2 * (voxels & truth).sum() / (voxels.sum() + truth.sum()) > 0.8
+    assert hint.volume_ml == pytest.approx(voxels.sum() * GRID.voxel_ml, rel=0.02)
+    assert hint.peak == pytest.approx(1, abs=0.2)
+    middle = GRID.image(truth.astype(np.uint8)).TransformIndexToPhysicalPoint(MISSED[0][::-1])
+    assert np.linalg.norm(np.subtract(hint.centre, middle)) < 4
+    assert [levels.number for levels in hint.masks] == [3, 6]
+
+
+def test_hints_come_by_falling_volume() -> None:
+    found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks_of(SEGMENTED, SMALL, MISSED))
+    assert [hint.number for hint in found.hints] == [1, 2]
+    assert found.hints[0].volume_ml > found.hints[1].volume_ml
+    assert found.voxels(1, GRID)[MISSED[0]]
+    assert found.voxels(2, GRID)[SMALL[0]]
+
+
+@pytest.mark.parametrize("radius", [10, 16, 25])
+def test_the_halo_of_the_segmented_tumour_is_not_reported(radius: int) -> None:
+    lesion = ((51, 55, 53), radius)  # voxels of the masks lie across its border
+    found = find_review_hints(ball(lesion), BRAIN, GRID, masks_of(lesion))
+    assert found.basis is Basis.PATIENT
+    assert found.hints == ()
+    assert not found.labels.any()
+
+
+def test_the_missed_part_of_a_segmented_tumour_is_found() -> None:
+    whole = ((48, 52, 56), 28)
+    half = ball(whole) & (np.arange(SHAPE[2]) < 56)
+    found = find_review_hints(half, BRAIN, GRID, masks_of(whole))
+    assert len(found.hints) == 1
+    assert not (found.voxels(1, GRID) & half).any()
+    assert (found.voxels(1, GRID) & ball(whole)).sum() > 0.5 * (ball(whole) & ~half).sum()
+
+
+def test_nothing_is_listed_outside_the_brain() -> None:
+    brain = BRAIN & ~ball((MISSED[0], 20))
+    found = find_review_hints(ball(SEGMENTED), brain, GRID, masks_of(SEGMENTED, MISSED))
+    assert found.basis is Basis.PATIENT
+    assert found.hints == ()
+
+
+def test_a_segmentation_on_another_grid_gives_the_same_hints() -> None:
+    masks = masks_of(SEGMENTED, MISSED)
+    coarse = replace(GRID, direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), origin=(-130.0, 10.0, 7.0))
+    coarse = replace(coarse, size=(220, 190, 34), spacing=(1.0, 1.0, 3.0))
+    segmented, brain = (
+        sitk.GetArrayFromImage(coarse.resample(GRID.image(region.astype(np.uint8)), sitk.sitkNearestNeighbor)) > 0
+        for region in (ball(SEGMENTED), BRAIN)
+    )
+    there = find_review_hints(segmented, brain, coarse, masks)
+    here = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks)
+    assert len(there.hints) == 1
+    assert np.linalg.norm(np.subtract(there.hints[0].centre, here.hints[0].centre)) < 3
+    assert there.voxels(1, coarse).sum() * coarse.voxel_ml == pytest.approx(there.hints[0].volume_ml, rel=0.1)
+
+
+def test_without_a_segmentation_the_model_knows_the_masks() -> None:
+    nothing = np.zeros(SHAPE, bool)
+    masks = masks_of(MISSED)
+    known = (MaskLevels("token_fuser", 3, outside=0.2, inside=2.2, separation=0.99),)
+    found = find_review_hints(nothing, BRAIN, GRID, masks, known)
+    assert found.basis is Basis.MODEL
+    assert found.following == known
+    assert found.voxels(1, GRID)[MISSED[0]]
+    unknown = find_review_hints(nothing, BRAIN, GRID, masks)
+    assert unknown.basis is Basis.NONE
+    assert unknown.hints == ()
+
+
+def test_masks_that_do_not_follow_the_tumour_give_no_hints() -> None:
+    found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks_of(MISSED))
+    assert found.basis is Basis.NONE
+    assert found.hints == ()
+
+
+def test_a_token_learner_mask_that_avoids_tumour_does_not_follow_it() -> None:
+    masks = masks_of(SEGMENTED)
+    avoiding = AttentionMasks(-masks.token_fuser, np.ones_like(masks.token_fuser), masks.grid)
+    found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, avoiding)
+    assert [levels.name for levels in found.following] == ["TokenLearner 6"]
+
+
+@pytest.mark.parametrize("notes", [None, 3, [{"kind": "token_fuser"}], ["x"]])
+def test_unusable_notes_of_a_model_are_passed_over(notes: object) -> None:
+    assert levels_from_notes(notes) == ()

@@ -1,0 +1,47 @@
+"""Synthetic patients segmented by a model, with their truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.bundle import ModelBundle
+from tokenunet.inference import InferenceOptions, predict
+from tokenunet.prediction import Prediction
+from tokenunet.preprocessing import Prepared, Scan, Study, prepare
+from tokenunet.synthesis import synthetic_patient
+from tokenunet.synthesis.writing import in_field_of_view
+
+
+@dataclass(frozen=True)
+class SyntheticCase:
+    """What a model says about a synthetic patient, with masks, and what is true.
+
+    Attributes:
+        prepared: the patient as the network took it.
+        prediction: on the prepared grid.
+        whole_tumour: (D, H, W), the truth on the same grid.
+    """
+
+    prepared: Prepared
+    prediction: Prediction
+    whole_tumour: NDArray[np.bool_]
+
+
+def segmented_case(seed: int, bundle: ModelBundle) -> SyntheticCase:
+    """Makes the patient with that seed, at the model's spacing, and segments it on the CPU.
+
+    Raises:
+        ModelError: where the model has no masks.
+        ValueError: where there are no synthetic patients at the model's spacing.
+    """
+    patient = synthetic_patient(seed, bundle.manifest.spacing[0])
+    scans = {
+        sequence: Scan(sitk.Cast(in_field_of_view(patient, image), sitk.sitkFloat32), f"synthetic {sequence}", "")
+        for sequence, image in patient.images.items()
+    }
+    prepared = prepare(Study(scans), bundle.manifest.space)
+    prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu", masks=True))
+    labels = prepared.grid.resample(in_field_of_view(patient, patient.labels), sitk.sitkNearestNeighbor)
+    return SyntheticCase(prepared, prediction, sitk.GetArrayFromImage(labels) > 0)

@@ -1,0 +1,90 @@
+"""Which attention masks tell tumour from the rest of the brain, measured and not assumed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenunet.prediction import AttentionMasks
+
+LEAST_SEPARATION = 0.9
+"""Of a mask that follows tumour. On synthetic patients a mask has either well over 0.9 or well under 0.8."""
+LEAST_VOXELS = 4
+"""Voxels of a mask that must lie in the tumour (2 ml at 8 mm); on fewer, nothing is measured."""
+
+
+@dataclass(frozen=True)
+class MaskLevels:
+    """A mask's values in tumour and in the rest of the brain.
+
+    Attributes:
+        kind: ``token_learner`` or ``token_fuser``.
+        number: of the mask, from 1.
+        outside: median in the brain away from tumour.
+        inside: median in tumour.
+        separation: how probable it is that a place in tumour has a higher value than a place away from it (area under
+            the ROC curve). TokenFuser masks may carry either sign, which the layer after them can turn round
+            (equation 4), so that lower counts for them as higher does.
+    """
+
+    kind: str
+    number: int
+    outside: float
+    inside: float
+    separation: float
+
+    @property
+    def name(self) -> str:
+        """For people, such as ``TokenFuser 3``."""
+        part = "".join(word.capitalize() for word in self.kind.split("_"))
+        return f"{part} {self.number}"
+
+
+def tumour_following(
+    masks: AttentionMasks, tumour: NDArray[np.bool_], elsewhere: NDArray[np.bool_]
+) -> tuple[MaskLevels, ...] | None:
+    """The masks that are measurably higher in tumour than elsewhere in the brain.
+
+    Args:
+        masks: of one patient.
+        tumour: (d, h, w), where on the masks' grid tumour is.
+        elsewhere: (d, h, w), where on it brain without tumour is.
+
+    Returns:
+        Those with a separation of at least `LEAST_SEPARATION`; None where there is too little of either to measure it.
+    """
+    if min(tumour.sum(), elsewhere.sum()) < LEAST_VOXELS:
+        return None
+    levels = []
+    for kind, stack in masks.by_kind().items():
+        for number, mask in enumerate(stack, start=1):
+            inside, outside = mask[tumour], mask[elsewhere]
+            separation = _probability_of_higher(inside, outside)
+            if kind == "token_fuser":
+                separation = max(separation, 1 - separation)
+            if separation >= LEAST_SEPARATION:
+                low, high = float(np.median(outside)), float(np.median(inside))
+                levels.append(MaskLevels(kind, number, low, high, separation))
+    return tuple(levels)
+
+
+def likeness(masks: AttentionMasks, levels: MaskLevels) -> NDArray[np.float32]:
+    """One mask (d, h, w) on the scale from 0, its median elsewhere, to 1, its median in tumour."""
+    mask = masks.by_kind()[levels.kind][levels.number - 1]
+    return ((mask - levels.outside) / (levels.inside - levels.outside)).astype(np.float32)
+
+
+def levels_from_notes(notes: Any) -> tuple[MaskLevels, ...]:
+    """What a model or a run report notes about its masks; nothing where the note is not of the known form."""
+    try:
+        return tuple(MaskLevels(**note) for note in notes)
+    except TypeError:
+        return ()
+
+
+def _probability_of_higher(values: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """That a random one of ``values`` is higher than a random one of ``others``; equal ones count half."""
+    ordered = np.sort(others)
+    below = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    return float(below.mean() / 2 / len(others))

@@ -1,0 +1,157 @@
+"""From segmentation and attention masks to a list of places worth a second look.
+
+The masks come from the encoder, before the decoder draws the segmentation: where the decoder misses tumour that the
+encoder has seen, masks that follow tumour are high outside the segmentation (discussion of the Token-UNet paper).
+
+The limits below were chosen on synthetic patients with other seeds than those of the measurement
+(`tokenunet.evaluation.review_hints`): there, brain without tumour stayed below 0.7 of the tumour's level, and
+lesions that the segmentation lacked were above 1.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.grid import Grid, Triple
+from tokenunet.prediction import AttentionMasks
+from tokenunet.review.following import MaskLevels, likeness, tumour_following
+
+_REFINEMENT = 4
+"""Working voxels along each side of a mask's voxel."""
+_MARGIN = _REFINEMENT // 2
+"""Working voxels around the segmentation that are not listed: so far its own mask voxels reach, half their width."""
+_EXTENT, _PEAK = 0.5, 0.75
+"""A hint reaches as far as the masks are half as high as in the tumour, and somewhere they are nearly as high."""
+_LEAST_ML = 0.5
+
+
+class Basis(StrEnum):
+    """From where it is known which masks follow tumour."""
+
+    PATIENT = "patient"
+    """Measured on this patient's segmentation."""
+    MODEL = "model"
+    """Next to nothing was segmented; known from the synthetic patients that the model was tried on."""
+    NONE = "none"
+    """Not known, or no mask does: there is no list, which does not mean that nothing was missed."""
+
+
+@dataclass(frozen=True)
+class ReviewHint:
+    """A region outside the segmentation where the tumour-following masks are high.
+
+    Attributes:
+        number: from 1, by falling volume.
+        volume_ml: of the region.
+        peak: the highest value of the combined masks; 1 is their median inside the tumour.
+        centre: the region's voxel next to its centroid, in LPS mm.
+        masks: those that are high there themselves.
+    """
+
+    number: int
+    volume_ml: float
+    peak: float
+    centre: Triple
+    masks: tuple[MaskLevels, ...]
+
+
+@dataclass(frozen=True)
+class ReviewHints:
+    """All hints of one patient.
+
+    Attributes:
+        hints: by falling volume.
+        labels: (D', H', W'), each hint's number in its voxels, 0 elsewhere.
+        grid: of the labels, a quarter of the masks' voxels wide.
+        following: the masks used.
+        basis: how they were found.
+    """
+
+    hints: tuple[ReviewHint, ...]
+    labels: NDArray[np.uint16]
+    grid: Grid
+    following: tuple[MaskLevels, ...]
+    basis: Basis
+
+    def voxels(self, number: int, grid: Grid) -> NDArray[np.bool_]:
+        """A hint on another grid: (D, H, W)."""
+        region = self.grid.image((self.labels == number).astype(np.uint8))
+        return sitk.GetArrayFromImage(grid.resample(region, sitk.sitkNearestNeighbor)).astype(bool)
+
+
+def find_review_hints(
+    segmented: NDArray[np.bool_],
+    brain: NDArray[np.bool_],
+    grid: Grid,
+    masks: AttentionMasks,
+    known: tuple[MaskLevels, ...] = (),
+) -> ReviewHints:
+    """Lists the regions outside the segmentation where the tumour-following masks are high.
+
+    Args:
+        segmented: (D, H, W), the whole tumour as it is segmented.
+        brain: (D, H, W); nothing is listed outside it.
+        grid: of both.
+        masks: of the same patient.
+        known: which masks follow tumour, for a patient in whom too little is segmented to measure it.
+    """
+    work = masks.grid.with_spacing(tuple(s / _REFINEMENT for s in masks.grid.spacing))  # type: ignore[arg-type]
+    tumour_image, brain_image = (
+        work.resample(grid.image(region.astype(np.uint8)), sitk.sitkNearestNeighbor) for region in (segmented, brain)
+    )
+    near_image = sitk.BinaryDilate(tumour_image, [_MARGIN] * 3)
+    tumour, near, inside_brain = (_shares(image) for image in (tumour_image, near_image, brain_image))
+    following = tumour_following(masks, tumour >= 0.5, (near == 0) & (inside_brain >= 0.5))
+    basis = Basis.PATIENT
+    if following is None:
+        following, basis = known, Basis.MODEL
+    if not following:
+        return ReviewHints((), np.zeros(work.size[::-1], np.uint16), work, (), Basis.NONE)
+
+    each = {levels: work.resample(masks.grid.image(likeness(masks, levels))) for levels in following}
+    combined = sum(each.values(), start=0.0 * next(iter(each.values()))) / len(each)
+    candidates = sitk.Mask(combined, brain_image & (near_image == 0))
+    regions = sitk.DoubleThreshold(candidates, _EXTENT, _PEAK, np.inf, np.inf)
+    least_voxels = int(np.ceil(_LEAST_ML / work.voxel_ml))
+    labels = sitk.RelabelComponent(sitk.ConnectedComponent(regions), least_voxels)
+    return ReviewHints(
+        tuple(_described(labels, combined, each)),
+        sitk.GetArrayFromImage(labels).astype(np.uint16),
+        work,
+        following,
+        basis,
+    )
+
+
+def _described(labels: sitk.Image, combined: sitk.Image, each: dict[MaskLevels, sitk.Image]) -> Iterator[ReviewHint]:
+    values = sitk.LabelIntensityStatisticsImageFilter()
+    means = {}
+    for levels, image in each.items():
+        values.Execute(labels, image)
+        means[levels] = {label: values.GetMean(label) for label in values.GetLabels()}
+    values.Execute(labels, combined)
+    for label in values.GetLabels():
+        yield ReviewHint(
+            number=label,
+            volume_ml=values.GetPhysicalSize(label) / 1000,
+            peak=values.GetMaximum(label),
+            centre=_middle_voxel(labels, label, values.GetCentroid(label)),
+            masks=tuple(levels for levels, mean in means.items() if mean[label] >= _EXTENT),
+        )
+
+
+def _middle_voxel(labels: sitk.Image, label: int, centroid: Triple) -> Triple:
+    """A bent region's centroid may lie outside it; the nearest of its voxels does not."""
+    indices = np.argwhere(sitk.GetArrayViewFromImage(labels) == label)[:, ::-1]
+    middle = np.array(labels.TransformPhysicalPointToContinuousIndex(centroid))
+    nearest = indices[np.square(indices - middle).sum(axis=1).argmin()]
+    return labels.TransformIndexToPhysicalPoint(nearest.tolist())
+
+
+def _shares(image: sitk.Image) -> NDArray[np.float32]:
+    """How much of each of the masks' voxels a region on the working grid takes: (d, h, w), 0 to 1."""
+    return sitk.GetArrayFromImage(sitk.BinShrink(sitk.Cast(image, sitk.sitkFloat32), [_REFINEMENT] * 3))
