@@ -1,0 +1,155 @@
+"""Selectors that fill themselves, and what they say about their volumes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import host
+import numpy as np
+import pytest
+
+Add = Callable[..., Any]
+
+
+@pytest.fixture
+def add(module: host.LoadedModule, app: Any) -> Add:
+    """Adds a volume: name, voxels or shape, spacing."""
+    import slicer
+
+    def add_volume(name: str, shape: tuple[int, int, int] = (20, 24, 22), spacing: float = 1.0, **options: Any) -> Any:
+        voxels = options.get("voxels")
+        if voxels is None:
+            axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+            voxels = (sum(axis**2 for axis in axes) < 0.8) * (50 + np.arange(shape[2]))
+        matrix = np.diag([-spacing, -spacing, spacing, 1])
+        volume = slicer.util.addVolumeFromArray(
+            voxels.astype(np.float32), matrix, name, options.get("class_name", "vtkMRMLScalarVolumeNode")
+        )
+        for attribute, value in options.get("attributes", {}).items():
+            volume.SetAttribute(attribute, value)
+        app.processEvents()
+        return volume
+
+    return add_volume
+
+
+def selected(module: host.LoadedModule) -> dict[str, str | None]:
+    return {name: node and node.GetName() for name, node in module.widget.inputsPanel.inputs().items()}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("BraTS20_001_t1", "BraTS20_001_t1ce", "BraTS20_001_t2", "BraTS20_001_flair"),
+        ("BraTS-GLI-1-t1n", "BraTS-GLI-1-t1c", "BraTS-GLI-1-t2w", "BraTS-GLI-1-t2f"),
+        ("3: T1 mprage", "7: T1 mprage post Gd", "4: T2 tse", "5: FLAIR"),
+    ],
+)
+def test_names_tell_the_sequences(module: host.LoadedModule, add: Add, names: tuple[str, ...]) -> None:
+    for name in reversed(names):
+        add(name)
+    assert tuple(selected(module).values()) == names
+    assert module.widget.inputsPanel.problems() == {}
+
+
+def test_dicom_tags_tell_what_names_do_not(module: host.LoadedModule, add: Add) -> None:
+    descriptions = {"1.1": "AX T1", "1.2": "AX T1", "1.3": "AX T2", "1.4": "AX FLAIR"}
+    agents = {"1.2": "GADOVIST"}
+    values = {"0008,103E": descriptions, "0018,0010": agents}
+    module.widget.inputsPanel._dicom_value = lambda uid, tag: values[tag].get(uid, "")
+    for number in range(1, 5):
+        add(f"Series {number}").SetAttribute("DICOM.instanceUIDs", f"1.{number} 1.{number}.2")
+    module.widget.ui.findButton.click()
+    assert tuple(selected(module).values()) == ("Series 1", "Series 2", "Series 3", "Series 4")
+
+
+def test_patients_are_not_mixed(module: host.LoadedModule, add: Add) -> None:
+    for patient in ("Anna", "Berta"):
+        for sequence in ("t1", "t1ce", "t2", "flair"):
+            add(f"{patient}_{sequence}")
+    assert set(selected(module).values()) == {f"Anna_{s}" for s in ("t1", "t1ce", "t2", "flair")}, "a selection stays"
+    module.widget.ui.findButton.click()
+    assert set(selected(module).values()) == {f"Berta_{s}" for s in ("t1", "t1ce", "t2", "flair")}
+
+
+def test_the_single_volume_left_takes_the_single_place_left(module: host.LoadedModule, add: Add) -> None:
+    for name in ("x_t1", "x_t1ce", "x_t2"):
+        add(name)
+    assert selected(module)["FLAIR"] is None
+    add("something else", shape=(20, 24, 10))
+    assert selected(module)["FLAIR"] is None, "it lies on another grid"
+    add("dark fluid")
+    assert selected(module)["FLAIR"] == "dark fluid"
+
+
+def test_masks_and_labels_are_no_candidates(module: host.LoadedModule, add: Add) -> None:
+    add("x_t1", class_name="vtkMRMLLabelMapVolumeNode")
+    add("x_t2", attributes={"TokenUNet.MaskKind": "token_learner"})
+    module.widget.ui.findButton.click()
+    assert set(selected(module).values()) == {None}
+
+
+def test_lines_say_what_the_volumes_are(module: host.LoadedModule, add: Add) -> None:
+    add("x_t1", spacing=1.5)
+    rng = np.random.default_rng(0)
+    add("x_t2", voxels=rng.normal(100, 10, (20, 24, 22)))
+    assert module.widget.ui.statusT1.text == "22 × 24 × 20, 1.5 × 1.5 × 1.5 mm, skull-stripped"  # noqa: RUF001
+    assert module.widget.ui.statusT2.text.endswith("with skull")
+
+
+@pytest.mark.parametrize(
+    ("voxels", "problem"),
+    [
+        (np.ones((1, 24, 22)), "not a 3-D scan"),
+        (np.ones((20, 24, 22)), "same value everywhere"),
+        (np.full((20, 24, 22), np.nan), "not numbers"),
+    ],
+)
+def test_unusable_volumes_are_refused_with_the_reason(
+    module: host.LoadedModule, add: Add, voxels: np.ndarray, problem: str
+) -> None:
+    for name in ("x_t1", "x_t1ce", "x_t2"):
+        add(name)
+    add("x_flair", voxels=voxels)
+    assert problem in module.widget.ui.statusFLAIR.text
+    assert problem in module.widget.ui.segmentButton.toolTip
+    assert not module.widget.ui.segmentButton.enabled
+
+
+def test_a_volume_in_two_places_is_refused(module: host.LoadedModule, add: Add) -> None:
+    for name in ("x_t1", "x_t1ce", "x_t2", "x_flair"):
+        volume = add(name)
+    module.widget.ui.selectorT2.setCurrentNode(volume)
+    assert not module.widget.ui.segmentButton.enabled
+    assert module.widget.ui.segmentButton.toolTip == "“x_flair” is selected as FLAIR too."
+    assert "⚠" in module.widget.ui.statusT2.text
+    assert "⚠" in module.widget.ui.statusFLAIR.text
+
+
+def test_one_click_swaps(module: host.LoadedModule, add: Add) -> None:
+    for name in ("x_t1", "x_t1ce", "x_t2", "x_flair"):
+        add(name)
+    module.widget.ui.swapT1.click()
+    assert selected(module) == {"T1": "x_t1ce", "T1ce": "x_t1", "T2": "x_t2", "FLAIR": "x_flair"}
+    assert "The name says T1ce" in module.widget.ui.statusT1.text
+    module.widget.ui.statusT1.linkActivated.emit("T1:T1ce")
+    assert selected(module)["T1"] == "x_t1"
+    assert "⚠" not in module.widget.ui.statusT1.text
+
+
+def test_choices_survive_saving_and_loading_the_scene(
+    module: host.LoadedModule, add: Add, app: Any, tmp_path: Any
+) -> None:
+    import slicer
+
+    for name in ("x_t1", "x_t1ce", "x_t2", "x_flair"):
+        add(name)
+    module.widget.ui.swapT2.click()
+    module.widget.ui.masksBox.click()
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(False)
+    app.processEvents()
+    assert set(selected(module).values()) == {None}
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    app.processEvents()
+    assert selected(module) == {"T1": "x_t1", "T1ce": "x_t1ce", "T2": "x_flair", "FLAIR": "x_t2"}
+    assert not module.widget.ui.masksBox.checked
