@@ -35,6 +35,14 @@ class Lattice:
         d, h, w = (int(size / self.spacing) for size in BOX_SIZE_MM)
         return d, h, w
 
+    def noise(self, scale_mm: float, generator: torch.Generator, fields: int = 1, drawn_mm: float = 2.0) -> Tensor:
+        """`smooth_noise` with features ``scale_mm`` wide, (fields, D, H, W).
+
+        It is drawn on a lattice of ``drawn_mm`` whatever this one's spacing, so that a patient looks the same at
+        every spacing.
+        """
+        return resized(smooth_noise(Lattice(drawn_mm).shape, scale_mm / drawn_mm, generator, fields), self.shape)
+
     def positions(self) -> list[Tensor]:
         """Position in mm of each voxel centre in the field of view, one broadcastable tensor for each of z, y, x."""
         axes = []
@@ -174,8 +182,7 @@ def build_anatomy(pose: Pose, lattice: Lattice, displacement_mm: Tensor | None =
     atlas = load_atlas(pose.atlas)
     generator = seeded(pose.seed)
     coarse = Lattice(4.0)
-    # Fields are drawn at one fixed spacing, so that a patient looks the same at every spacing.
-    warp = smooth_noise(coarse.shape, pose.warp_scale_mm / 4, generator, 3) * pose.warp_mm
+    warp = coarse.noise(pose.warp_scale_mm, generator, fields=3, drawn_mm=4.0) * pose.warp_mm
     if displacement_mm is not None:
         warp = warp - resized(displacement_mm, coarse.shape)
     warp = resized(warp, lattice.shape)
@@ -192,7 +199,7 @@ def build_anatomy(pose: Pose, lattice: Lattice, displacement_mm: Tensor | None =
     maps = F.grid_sample(atlas.maps[None], grid[None], align_corners=True)[0]
     brain = maps[:3].sum(0) > 0.5
 
-    folds = resized(smooth_noise(Lattice(2.0).shape, 2.5, generator, 3), lattice.shape)
+    folds = lattice.noise(5.0, generator, fields=3)
     logits = pose.sharpness * (maps[:3] + 0.02).log() + pose.folding * folds
     fluid, grey, white = logits.softmax(0) * brain
     return Anatomy(lattice, fluid, grey, white, maps[3], maps[4], brain)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tokenunet.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.anatomy import Anatomy, Lattice
-from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, seeded, smooth_noise, uniform
+from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, seeded, uniform
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def stripped_brain(artefacts: Artefacts, anatomy: Anatomy) -> Tensor:
     """The imperfect brain mask, (D, H, W) boolean."""
     spacing = anatomy.lattice.spacing
     generator = seeded(artefacts.seed)
-    uneven = resized(smooth_noise(Lattice(2.0).shape, 8, generator), anatomy.lattice.shape)[0]
+    uneven = anatomy.lattice.noise(16, generator)[0]
     # A blurred edge of 3 mm falls by 0.133 a mm at the surface.
     edge = blurred(anatomy.brain.float(), 3.0 / spacing)
     error_mm = (artefacts.strip_mm + artefacts.strip_unevenness_mm * uneven).clamp(-3.5, 3.5)
@@ -115,9 +115,10 @@ def acquire(artefacts: Artefacts, anatomy: Anatomy, painted: Tensor, mask: Tenso
     """
     spacing, shape = anatomy.lattice.spacing, anatomy.lattice.shape
     generator = seeded(artefacts.seed + 1)
-    remains = resized(smooth_noise(Lattice(2.0).shape, 3, generator), shape)[0]
+    remains = anatomy.lattice.noise(6, generator)[0]
     shell = artefacts.shell * (0.6 + 0.4 * remains).clamp(0.05, 1.2)
-    shared_bias = smooth_noise(Lattice(8.0).shape, 10, generator)
+    bias_lattice = Lattice(8.0)
+    shared_bias = bias_lattice.noise(80, generator, drawn_mm=8.0)
     images = []
     for image, name in zip(painted, SEQUENCES, strict=True):
         a = artefacts.sequences[name]
@@ -130,7 +131,7 @@ def acquire(artefacts: Artefacts, anatomy: Anatomy, painted: Tensor, mask: Tenso
             x = _thick_slices(x, a.slice_mm / spacing, a.slice_axis)
         if a.ringing:
             x = torch.as_tensor(GibbsNoise(alpha=a.ringing)(x)).clamp(min=0)
-        field = (0.4 * shared_bias + 0.6 * smooth_noise(Lattice(8.0).shape, 10, generator)).clamp(-2, 2)
+        field = (0.4 * shared_bias + 0.6 * bias_lattice.noise(80, generator, drawn_mm=8.0)).clamp(-2, 2)
         x = x[0].clamp(min=0).pow(a.gamma) * resized((a.bias * field).exp(), shape)[0]
         # Magnitude images: the noise of two channels, Rician.
         noise = torch.randn((2, *shape), generator=generator).mul_(a.noise)

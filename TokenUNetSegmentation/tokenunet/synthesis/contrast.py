@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tokenunet.regions import ET_LABEL, NCR
 from tokenunet.sequences import SEQUENCES, SequenceName
-from tokenunet.synthesis.anatomy import Anatomy, Lattice
-from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, seeded, smooth_noise, uniform
+from tokenunet.synthesis.anatomy import Anatomy
+from tokenunet.synthesis.fields import blurred, chance, fresh_seed, seeded, uniform
 from tokenunet.synthesis.growth import Growth
 
 TISSUE_RANGES: dict[SequenceName, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
@@ -148,12 +148,11 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
 
 def paint(contrast: Contrast, anatomy: Anatomy, growth: Growth) -> Tensor:
     """The four images, (4, D, H, W) in the order of `SEQUENCES`, before artefacts, not yet zero outside the brain."""
-    spacing, shape = anatomy.lattice.spacing, anatomy.lattice.shape
+    spacing = anatomy.lattice.spacing
     generator = seeded(contrast.seed)
-    noise_shape = Lattice(2.0).shape
 
     def noise(scale_mm: float) -> Tensor:
-        return resized(smooth_noise(noise_shape, scale_mm / 2, generator), shape)[0]
+        return anatomy.lattice.noise(scale_mm, generator)[0]
 
     solid = anatomy.grey + anatomy.white
     lesions = _white_matter_lesions(contrast, anatomy, noise(5), noise(40))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tokenunet.regions import ED, ET_LABEL, NCR
 from tokenunet.synthesis.anatomy import Anatomy, Lattice
-from tokenunet.synthesis.fields import Shape, resized, seeded, smooth_noise
+from tokenunet.synthesis.fields import resized, seeded
 from tokenunet.synthesis.tumour import Kind, Tumour
 
 
@@ -16,13 +16,11 @@ class Growth:
     """A tumour's fields on a lattice, each (D, H, W).
 
     Attributes:
-        depth_mm: how deep inside the core a voxel lies; negative outside.
         concentration: of infiltrating cells and oedema fluid, 0 to 1.
         oedema_threshold: concentration above which a voxel belongs to the whole tumour.
         labels: uint8, 0, NCR = 1, ED = 2, ET = 4.
     """
 
-    depth_mm: Tensor
     concentration: Tensor
     oedema_threshold: float
     labels: Tensor
@@ -48,8 +46,8 @@ def core_depth(tumour: Tumour, ventricles: Tensor | None = None) -> Tensor:
     positions = lattice.positions()
     for focus in tumour.foci:
         radius = focus.radius_mm
-        lobes = smooth_noise(lattice.shape, max(radius * 0.8, 3.0) / WORK_SPACING, generator)[0]
-        rough = smooth_noise(lattice.shape, max(radius * 0.3, 2.5) / WORK_SPACING, generator)[0]
+        lobes = lattice.noise(max(radius * 0.8, 3.0), generator)[0]
+        rough = lattice.noise(max(radius * 0.3, 2.5), generator)[0]
         level = 1 - focus.distance(positions) - tumour.irregularity * (0.8 * lobes + 0.35 * rough).clamp(-2, 2)
         depth = torch.maximum(depth, level * radius)
     if ventricles is not None:
@@ -64,7 +62,7 @@ def infiltrate(tumour: Tumour, anatomy: Anatomy, depth_mm: Tensor) -> Tensor:
     oedema has fingers between the gyri and spares the cortex.
     """
     generator = seeded(tumour.seed + 1)
-    noise = smooth_noise(anatomy.lattice.shape, 5, generator)[0]
+    noise = anatomy.lattice.noise(10, generator)[0]
     mobility = (anatomy.white + 0.03 * anatomy.grey) * (0.35 * noise).exp()
     mobility = mobility * anatomy.brain * (1 - anatomy.ventricles).clamp(0, 1)
     tissue = (anatomy.brain & (anatomy.fluid < 0.6)).float()
@@ -86,7 +84,7 @@ def infiltrate(tumour: Tumour, anatomy: Anatomy, depth_mm: Tensor) -> Tensor:
             change.narrow(axis, 0, n).add_(flux)
             change.narrow(axis, 1, n).sub_(flux)
         concentration = concentration + step * change + step * growth_rate * concentration * (1 - concentration)
-    rough = smooth_noise(anatomy.lattice.shape, 3, generator)[0]
+    rough = anatomy.lattice.noise(6, generator)[0]
     return (concentration * (0.15 * rough).exp() * tissue).clamp(0, 1)
 
 
@@ -101,7 +99,7 @@ def grow(tumour: Tumour, anatomy: Anatomy, work: Anatomy) -> Growth:
     shape = anatomy.lattice.shape
     if tumour.kind is Kind.HEALTHY:
         nothing = torch.zeros(shape)
-        return Growth(nothing + FAR_MM, nothing, 1.0, nothing.to(torch.uint8))
+        return Growth(nothing, 1.0, nothing.to(torch.uint8))
     depth = core_depth(tumour, work.ventricles)
     concentration = infiltrate(tumour, work, depth)
 
@@ -112,23 +110,21 @@ def grow(tumour: Tumour, anatomy: Anatomy, work: Anatomy) -> Growth:
 
     depth, concentration = (resized(x[None], shape)[0] for x in (depth, concentration))
     generator = seeded(tumour.seed + 2)
-    fine = resized(smooth_noise(Lattice(2.0).shape, 1.5, generator), shape)[0]
-    depth = depth + 0.5 * fine
+    depth = depth + 0.5 * anatomy.lattice.noise(3, generator)[0]
     tissue = anatomy.brain & (anatomy.fluid < 0.6)
     core = anatomy.brain & (depth > 0)
     whole = core | (tissue & (concentration > threshold))
-    enhancing = core & _enhancement(tumour, depth, shape, generator)
+    enhancing = core & _enhancement(tumour, depth, anatomy.lattice, generator)
     labels = torch.zeros(shape, dtype=torch.uint8)
     labels[whole] = ED
     labels[core] = NCR
     labels[enhancing] = ET_LABEL
-    return Growth(depth, concentration * anatomy.brain, threshold, labels)
+    return Growth(concentration * anatomy.brain, threshold, labels)
 
 
-def _enhancement(tumour: Tumour, depth_mm: Tensor, shape: Shape, generator: torch.Generator) -> Tensor:
+def _enhancement(tumour: Tumour, depth_mm: Tensor, lattice: Lattice, generator: torch.Generator) -> Tensor:
     """Where the core enhances, (D, H, W) boolean; what lies outside the core has no meaning."""
-    coarse = Lattice(WORK_SPACING).shape
-    patches, pockets, waves = resized(smooth_noise(coarse, 5, generator, 3), shape)  # 10 mm
+    patches, pockets, waves = lattice.noise(10, generator, fields=3)
     # Thresholds from -2.2 to 0 on a normal distribution: from next to nothing to half of the rim is missing.
     present = patches > -2.2 + 2.7 * tumour.patchiness
     if tumour.kind is Kind.RING:
@@ -138,7 +134,7 @@ def _enhancement(tumour: Tumour, depth_mm: Tensor, shape: Shape, generator: torc
         return (pockets < 1.2) & (patches > -2.2 + 1.2 * tumour.patchiness)
     if tumour.kind is Kind.NODULAR:
         size = max(max(f.radii_mm) for f in tumour.foci)
-        nodules = resized(smooth_noise(coarse, max(3.0, size / 3), generator), shape)[0]
+        nodules = lattice.noise(max(6.0, size * 2 / 3), generator)[0]
         inside = nodules[depth_mm > 0]
         if inside.numel() == 0:
             return torch.zeros_like(present)
