@@ -37,13 +37,14 @@ def training_summary(log: Path) -> dict[str, Any]:
     }
 
 
-def export(training: Path, bundle: Path, title: str) -> Path:
+def export(training: Path, bundle: Path, title: str, note: str = "") -> Path:
     """Writes the bundle of a training's best weights; returns its folder.
 
     Args:
         training: output folder of `tokenunet.training.synthetic`, the last one of a chain.
         bundle: folder to write.
         title: the model's name as shown to users.
+        note: what else a user should know about the training.
 
     Raises:
         OutputError: where the bundle cannot be written.
@@ -57,7 +58,7 @@ def export(training: Path, bundle: Path, title: str) -> Path:
         architecture=settings["architecture"],
         arguments=settings["arguments"],
         spacing=(settings["spacing"],) * 3,
-        training=summary,
+        training=summary | {"note": note},
         licence="Apache-2.0",
         intended_use=INTENDED_USE,
     )
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--training", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--title", default="Token-UNet with transformer, synthetic patients")
+    parser.add_argument("--note", default="", help="what else a user should know about the training")
     print(export(**vars(parser.parse_args())))
 
 
