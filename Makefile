@@ -7,7 +7,7 @@ BIN := .venv/bin
 LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core
 export VTK_DEFAULT_OPENGL_WINDOW := vtkEGLRenderWindow
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint screenshots clean
 
 demo: .venv/ready
 	$(BIN)/tokenunet demo --output demo --force
@@ -28,6 +28,12 @@ lint: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c Testing/constraints.txt -e '.[test]'
 	touch $@
+
+# The pictures of README.md.
+screenshots: demo
+	$(BIN)/python Resources/Screenshots/draw.py demo
+	$(BIN)/python Testing/host/draw_panel.py build/panels
+	cp build/panels/panel.png Resources/Screenshots/panel.png
 
 clean:
 	rm -rf .venv demo
