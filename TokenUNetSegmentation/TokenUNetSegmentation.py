@@ -29,6 +29,7 @@ from TokenUNetSegmentationLib.masks_panel import MasksPanel
 from TokenUNetSegmentationLib.options import Device, Mode, Reference
 from TokenUNetSegmentationLib.result_panel import ResultPanel
 from TokenUNetSegmentationLib.results import RESULT_ATTRIBUTE, PatientResult
+from TokenUNetSegmentationLib.review_panel import ReviewPanel
 from TokenUNetSegmentationLib.run_panel import RunPanel
 from TokenUNetSegmentationLib.sample_data import SAMPLE_NAME, load_synthetic_glioma
 from TokenUNetSegmentationLib.scene import build_result
@@ -144,6 +145,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         )
         self.resultPanel = ResultPanel(self.ui, self.result)
         self.masksPanel = MasksPanel(self.ui, self.parameters, self.result, panel)
+        self.reviewPanel = ReviewPanel(self.ui, self.result)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -161,6 +163,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         """No process stays behind."""
         self.runPanel.abandon()
         self.masksPanel.abandon()
+        self.reviewPanel.abandon()
 
     def enter(self) -> None:
         self.initializeParameterNode()
@@ -216,6 +219,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.runPanel.show()
             self.resultPanel.show()
             self.masksPanel.show()
+            self.reviewPanel.show()
 
     def onResult(self, result: PatientResult) -> Iterator[None]:
         self._parameterNode.segmentation = result.segmentation

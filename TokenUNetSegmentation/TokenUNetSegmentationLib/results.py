@@ -23,6 +23,7 @@ REFERENCE_ROLE = "tokenUNetReference"
 VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
 REPORT_ROLE = "tokenUNetReport"
 LABELS_ROLE = "tokenUNetExclusiveLabels"
+HINTS_ROLE = "tokenUNetReviewHints"
 INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
 MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
 COLOUR_ROLES = {kind: f"tokenUNet{kind.network_part}Colours" for kind in MaskKind}
@@ -30,6 +31,7 @@ _RESULT_ROLES = (
     VOLUME_TABLE_ROLE,
     REPORT_ROLE,
     LABELS_ROLE,
+    HINTS_ROLE,
     *MASK_ROLES.values(),
     *COLOUR_ROLES.values(),
 )
@@ -82,6 +84,11 @@ class PatientResult:
         return self.segmentation.GetNodeReference(LABELS_ROLE)
 
     @property
+    def review_hints(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """Places to review, once looked for."""
+        return self.segmentation.GetNodeReference(HINTS_ROLE)
+
+    @property
     def report_node(self) -> slicer.vtkMRMLTextNode | None:
         """The run report as text."""
         return self.segmentation.GetNodeReference(REPORT_ROLE)
@@ -107,7 +114,7 @@ class PatientResult:
         reference = self.require_reference()
         if self.segmentation.GetSegmentation().GetSegment(name) is None:
             return np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
-        return _segment_voxels(self.segmentation, name, reference)
+        return segment_voxels(self.segmentation, name, reference)
 
     def regions(self) -> NDArray[np.bool_]:
         """All three as `region` gives them: (3, D, H, W), in the order of `REGIONS`."""
@@ -181,10 +188,13 @@ def child_items(item: int, recursive: bool = False) -> list[int]:
     return [ids.GetId(i) for i in range(ids.GetNumberOfIds())]
 
 
-def _segment_voxels(
+def segment_voxels(
     segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
 ) -> NDArray[np.bool_]:
-    """As slicer.util.arrayFromSegmentBinaryLabelmap, which leaves a display node in the scene at every call."""
+    """A segment on a volume's grid: (D, H, W).
+
+    As slicer.util.arrayFromSegmentBinaryLabelmap, which leaves a display node in the scene at every call.
+    """
     segments = vtk.vtkStringArray()
     segments.InsertNextValue(segment)
     labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tokenunet.background import background_value
 from tokenunet.errors import GridMismatchError, UnusableImageError
 from tokenunet.grid import Grid, Triple
-from tokenunet.preprocessing.background import background_value
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.study import Study
 from tokenunet.sequences import SequenceName

@@ -16,8 +16,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from tokenunet.background import background_value
 from tokenunet.grid import Grid
-from tokenunet.preprocessing.background import background_value
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.study import Study
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named

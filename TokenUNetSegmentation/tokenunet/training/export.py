@@ -1,6 +1,8 @@
 """Makes a model bundle of a training on synthetic patients.
 
 python -m tokenunet.training.export --training FINE --bundle Resources/Models/token_unet_transformer
+
+After it, `tokenunet.evaluation.mask_calibration` notes in the bundle which of its masks follow tumour.
 """
 
 import argparse
