@@ -4,8 +4,8 @@ The masks come from the encoder, before the decoder draws the segmentation: wher
 encoder has seen, masks that follow tumour are high outside the segmentation (discussion of the Token-UNet paper).
 
 The limits below were chosen on 13 synthetic patients with other seeds than those of the measurement
-(`tokenunet.evaluation.review_hints`): with them, nothing was listed where the decoder was left as it is, and every lesion
-was that it left out entirely.
+(`tokenunet.evaluation.review_hints`): with them, nothing was listed where the decoder was left as it is, and every
+lesion was that it left out entirely.
 """
 
 from collections.abc import Iterator
