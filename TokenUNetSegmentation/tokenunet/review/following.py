@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tokenunet.prediction import AttentionMasks
 
 LEAST_SEPARATION = 0.9
-"""Of a mask that follows tumour. On synthetic patients the best TokenFuser masks had 0.97 and more, TokenLearner masks at
-most 0.8."""
+"""Of a mask that follows tumour. On synthetic patients the best TokenFuser masks had 0.97 and more, TokenLearner masks
+at most 0.8."""
 LEAST_VOXELS = 4
 """Voxels of a mask that must lie in the tumour (2 ml at 8 mm); on fewer, nothing is measured."""
 
