@@ -4,6 +4,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 from tokenunet.review import Basis
 
@@ -23,6 +24,8 @@ from TokenUNetSegmentationLib.review import (
 )
 from TokenUNetSegmentationLib.tables import fill_table
 
+_WIDE_COLUMNS = (2, 3, 4)
+
 
 class ReviewPanel:
     """Lists the review hints of one result.
@@ -39,7 +42,7 @@ class ReviewPanel:
         self._hints: list[ListedHint] = []
         self._showing = False
         ui.reviewTable.setColumnCount(5)
-        ui.reviewTable.setHorizontalHeaderLabels([_("Hint"), _("ml"), _("Peak"), _("Masks"), _("State")])
+        ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Peak"), _("Masks"), _("State")])
         ui.reviewButton.clicked.connect(lambda *_: self._look())
         ui.reviewTable.itemSelectionChanged.connect(self._on_selection)
         ui.reviewJumpButton.clicked.connect(lambda *_: self._jump())
@@ -64,6 +67,8 @@ class ReviewPanel:
         self._showing = True
         try:
             fill_table(self._ui.reviewTable, rows)
+            for column in _WIDE_COLUMNS:
+                self._ui.reviewTable.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
             identifiers = [hint.identifier for hint in self._hints]
             if chosen is not None and chosen.identifier in identifiers:
                 self._ui.reviewTable.selectRow(identifiers.index(chosen.identifier))
