@@ -21,6 +21,7 @@ sys.path.insert(1, str(_ROOT / "TokenUNetSegmentation"))
 
 import host  # noqa: E402
 
+_STATES = ("empty", "ready", "running", "done", "failed")
 _WIDTH = 380
 _LARGE = 1.5
 
@@ -39,6 +40,7 @@ def main() -> None:
         font.setPointSizeF(normal.pointSizeF() * factor)
         qt.QApplication.setFont(font)
         _draw_states(app, lambda name, panel, suffix=suffix: _draw(panel, folder / f"{name}{suffix}.png"))
+    _draw_side_by_side(folder)
 
 
 def _draw_states(app: Any, draw: Callable[[str, Any], None]) -> None:
@@ -57,7 +59,7 @@ def _draw_states(app: Any, draw: Callable[[str, Any], None]) -> None:
     if not run_panel._models:
         run_panel._models = {"token_unet_transformer": "Token-UNet transformer"}
         ui.modelBox.addItem("Token-UNet transformer", "token_unet_transformer")
-    for section in (ui.resultSection, ui.masksSection):
+    for section in (ui.resultSection, ui.masksSection, ui.reviewSection):
         section.collapsed = True
     module.widget.onParametersChanged()
     draw("empty", panel)
@@ -75,12 +77,13 @@ def _draw_states(app: Any, draw: Callable[[str, Any], None]) -> None:
         draw("running", panel)
         _live(app, lambda: not run_panel.running)
         ui.inputsSection.collapsed = True
-        ui.resultSection.collapsed = ui.masksSection.collapsed = False
+        ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = False
         ui.mask3.click()
+        _live(app, lambda: ui.overlapTable.rowCount == 8)
         draw("done", panel)
 
         ui.inputsSection.collapsed = False
-        ui.resultSection.collapsed = ui.masksSection.collapsed = True
+        ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = True
         os.environ["STANDIN_ERROR"] = "grid_mismatch"
         ui.segmentButton.click()
         _live(app, lambda: not run_panel.running)
@@ -110,6 +113,22 @@ def _draw(panel: Any, path: Path) -> None:
         print(f"{path.name}: {panel.width} pixels wide, {_WIDTH} asked for", file=sys.stderr)
     panel.grab().save(str(path))
     print(path)
+
+
+def _draw_side_by_side(folder: Path) -> None:
+    import qt
+
+    pictures = [qt.QPixmap(str(folder / f"{state}.png")) for state in _STATES]
+    whole = qt.QPixmap(sum(picture.width() for picture in pictures), max(picture.height() for picture in pictures))
+    whole.fill(qt.QColor("white"))
+    painter = qt.QPainter(whole)
+    left = 0
+    for picture in pictures:
+        painter.drawPixmap(left, 0, picture)
+        left += picture.width()
+    painter.end()
+    whole.save(str(folder / "panel.png"))
+    print(folder / "panel.png")
 
 
 if __name__ == "__main__":
