@@ -91,9 +91,7 @@ print("opened", module.widget.ui.segmentButton.toolTip)
     assert "opened Select the T1 volume." in run.stdout, run.stderr[-2000:]
 
 
-def test_declining_installs_nothing(
-    bare_module: host.LoadedModule, pip: Pip, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_declining_installs_nothing(bare_module: host.LoadedModule, pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
     import slicer
 
     questions: list[str] = []
