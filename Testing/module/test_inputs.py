@@ -153,3 +153,54 @@ def test_choices_survive_saving_and_loading_the_scene(
     app.processEvents()
     assert selected(module) == {"T1": "x_t1", "T1ce": "x_t1ce", "T2": "x_flair", "FLAIR": "x_t2"}
     assert not module.widget.ui.masksBox.checked
+
+
+@pytest.fixture
+def contrasts() -> dict[str, np.ndarray]:
+    """Four scans whose tissues look as in the four sequences: fluid, grey and white matter, enhancing tumour."""
+    rng = np.random.default_rng(0)
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in (32, 40, 36)), indexing="ij")
+    brain = x**2 + y**2 + z**2 < 0.8
+    tissue = np.where(np.hypot(x, z) < 0.25, 0, np.where(np.sin(9 * x) * np.cos(8 * y) > 0, 1, 2))
+    tissue[(x - 0.5) ** 2 + y**2 + z**2 < 0.03] = 3
+    levels = {
+        "T1": (0.28, 0.58, 0.82, 0.5),
+        "T1ce": (0.28, 0.58, 0.82, 1.6),
+        "T2": (0.95, 0.52, 0.36, 0.7),
+        "FLAIR": (0.15, 0.58, 0.48, 0.8),
+    }
+    noise = rng.normal(0, 0.02, (4, *brain.shape))
+    return {
+        name: brain * 500 * (np.take(values, tissue) + n)
+        for n, (name, values) in zip(noise, levels.items(), strict=True)
+    }
+
+
+def test_looks_tell_what_no_name_does(module: host.LoadedModule, add: Add, contrasts: dict[str, np.ndarray]) -> None:
+    for number, name in enumerate(("FLAIR", "T1ce", "T2", "T1")):
+        add(f"scan {number}", voxels=contrasts[name], spacing=4.0)
+    assert selected(module) == {"T1": "scan 3", "T1ce": "scan 1", "T2": "scan 2", "FLAIR": "scan 0"}
+    assert "its name does not say T1" in module.widget.ui.statusT1.text
+
+
+def test_looks_that_contradict_the_names_fill_nothing(
+    module: host.LoadedModule, add: Add, contrasts: dict[str, np.ndarray]
+) -> None:
+    add("x_t2", voxels=contrasts["FLAIR"], spacing=4.0)
+    add("x_flair", voxels=contrasts["T2"], spacing=4.0)
+    for name in ("T1", "T1ce"):
+        add("scan", voxels=contrasts[name], spacing=4.0)
+    assert selected(module) == {"T1": None, "T1ce": None, "T2": "x_t2", "FLAIR": "x_flair"}
+
+
+def test_a_volume_that_looks_otherwise_can_be_swapped(
+    module: host.LoadedModule, add: Add, contrasts: dict[str, np.ndarray]
+) -> None:
+    swapped = {"T1": "T1", "T1ce": "T1ce", "T2": "FLAIR", "FLAIR": "T2"}
+    for name, content in swapped.items():
+        add(f"x_{name}", voxels=contrasts[content], spacing=4.0)
+    status = module.widget.ui.statusT2.text
+    assert "This looks like FLAIR" in status
+    assert 'href="T2:FLAIR"' in status
+    assert "⚠" not in module.widget.ui.statusT1ce.text
+    assert module.widget.ui.segmentButton.enabled

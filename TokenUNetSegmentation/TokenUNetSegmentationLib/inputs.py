@@ -1,12 +1,13 @@
 """What the volumes in the scene are: which sequence, of which patient, and whether they can be segmented."""
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import slicer
 import vtk
+from tokenunet.sequence_looks import sequence_looks
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 
 from TokenUNetSegmentationLib.masks import mask_kind
@@ -19,6 +20,7 @@ _CONTRAST_WORDS = {"ce", "contrast", "gad", "gado", "gd", "km", "post", "postcon
 _FEWEST_SLICES = 4
 _EMPTY_SHARE_OF_STRIPPED = 0.35
 _LARGEST_SAMPLE = 64
+_LOOKS_MM = 4.0
 _TIMES = " \N{MULTIPLICATION SIGN} "
 
 
@@ -82,8 +84,8 @@ def suggest_inputs(
     """The four inputs, or as many as can be told, of one patient: of the newest with the most sequences.
 
     Volumes belong to one patient where their names differ in the sequence alone, or where they lie in one folder of
-    the subject hierarchy, or at last where they are all there is. A single volume left on the same grid takes the
-    single place left.
+    the subject hierarchy, or at last where they are all there is. What no name speaks for is told by elimination, or
+    by how tissues look, where it lies on the same grid.
     """
     named = [(volume, sequence_of(volume, dicom_value)) for volume in volumes]
     best: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode] = {}
@@ -100,9 +102,41 @@ def suggest_inputs(
             break
     left = [volume for volume, sequence in named if sequence is None and _on_grid_of_all(volume, best.values())]
     missing = [sequence for sequence in SEQUENCES if sequence not in best]
-    if len(missing) == 1 and len(left) == 1:
-        best = best | {missing[0]: left[0]}
+    if len(missing) == len(left):
+        best = best | _told_by_looks(best, dict(zip(missing, left, strict=True)))
     return {sequence: best[sequence] for sequence in SEQUENCES if sequence in best}
+
+
+def _told_by_looks(
+    named: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode],
+    unnamed: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode],
+) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
+    """Places for the volumes that no name speaks for; none where their looks contradict the names of the others."""
+    if len(unnamed) <= 1:
+        return dict(unnamed)
+    volumes = {**named, **unnamed}
+    looks = _looks(volumes, order_known=False)
+    if looks is None or any(looks[sequence] != sequence for sequence in named):
+        return {}
+    return {looks[sequence]: volume for sequence, volume in unnamed.items()}
+
+
+def _looks(
+    volumes: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], order_known: bool
+) -> dict[SequenceName, SequenceName] | None:
+    """The sequence that each place's volume looks like; None where that cannot be told."""
+    first, *others = (volumes[sequence] for sequence in SEQUENCES)
+    usable = not any(problem_with(volume) for volume in volumes.values())
+    if not usable or not all(_on_grid_of_all(volume, [first]) for volume in others):
+        return None
+    looks = sequence_looks([_every_few_mm(volumes[sequence]) for sequence in SEQUENCES], order_known)
+    return None if looks is None else dict(zip(SEQUENCES, looks, strict=True))
+
+
+def _every_few_mm(volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """Voxels about 4 mm apart, (z, y, x)."""
+    array = slicer.util.arrayFromVolume(volume)
+    return array[tuple(slice(None, None, max(1, round(_LOOKS_MM / mm))) for mm in reversed(volume.GetSpacing()))]
 
 
 def _patient_name(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
@@ -115,14 +149,14 @@ def _folder(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
     return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume))
 
 
-def _on_grid_of_all(volume: slicer.vtkMRMLScalarVolumeNode, others: object) -> bool:
+def _on_grid_of_all(volume: slicer.vtkMRMLScalarVolumeNode, others: Iterable[slicer.vtkMRMLScalarVolumeNode]) -> bool:
     def grid(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, ...]:
         matrix = vtk.vtkMatrix4x4()
         node.GetIJKToRASMatrix(matrix)
         dimensions = node.GetImageData().GetDimensions() if node.GetImageData() else ()
         return *dimensions, *np.round(slicer.util.arrayFromVTKMatrix(matrix), 3).ravel()
 
-    return all(grid(volume) == grid(other) for other in others)  # type: ignore[attr-defined]
+    return all(grid(volume) == grid(other) for other in others)
 
 
 def describe(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
@@ -175,9 +209,19 @@ def check_inputs(inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | 
     return problems
 
 
-def looks_swapped(
+def sequences_by_name(
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None], dicom_value: DicomValue
 ) -> dict[SequenceName, SequenceName]:
-    """Places whose volume calls itself by another sequence, with that sequence."""
-    found = {sequence: sequence_of(volume, dicom_value) for sequence, volume in inputs.items() if volume is not None}
-    return {sequence: other for sequence, other in found.items() if other is not None and other != sequence}
+    """What the volume in each place is called; places whose volume's name says nothing are left out."""
+    found = {place: sequence_of(volume, dicom_value) for place, volume in inputs.items() if volume is not None}
+    return {place: sequence for place, sequence in found.items() if sequence is not None}
+
+
+def sequences_by_looks(
+    inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None],
+) -> dict[SequenceName, SequenceName]:
+    """What the volume in each place looks like; empty where that cannot be told."""
+    volumes = {place: volume for place, volume in inputs.items() if volume is not None}
+    if len({volume.GetID() for volume in volumes.values()}) < len(SEQUENCES):
+        return {}
+    return _looks(volumes, order_known=True) or {}

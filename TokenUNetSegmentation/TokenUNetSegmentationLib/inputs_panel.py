@@ -14,7 +14,8 @@ from TokenUNetSegmentationLib.inputs import (
     check_inputs,
     describe,
     dicom_value_from_database,
-    looks_swapped,
+    sequences_by_looks,
+    sequences_by_name,
     suggest_inputs,
 )
 
@@ -31,6 +32,8 @@ class InputsPanel:
         self._ui = ui
         self._parameters = parameters
         self._dicom_value = dicom_value_from_database()
+        self._looks: dict[SequenceName, SequenceName] = {}
+        self._looked_at: tuple[object, ...] = ()
         ui.findButton.clicked.connect(lambda *_: self.fill(keep=False))
         for sequence, following in pairwise(SEQUENCES):
             button = getattr(ui, f"swap{sequence}")
@@ -77,23 +80,42 @@ class InputsPanel:
         """Brings all that is seen up to date; while a run goes on its inputs stay."""
         inputs = self.inputs()
         problems = check_inputs(inputs)
-        swapped = looks_swapped(inputs, self._dicom_value)
+        names = sequences_by_name(inputs, self._dicom_value)
+        looks = self._sequences_by_looks(inputs)
         for sequence, volume in inputs.items():
             getattr(self._ui, f"selector{sequence}").setEnabled(not running)
-            line = self._line(sequence, volume, problems.get(sequence), swapped.get(sequence))
+            line = self._line(sequence, volume, problems.get(sequence), names.get(sequence), looks.get(sequence))
             self._status(sequence).setText(line)
             self._status(sequence).setVisible(bool(line))
         for sequence in SEQUENCES[:-1]:
             getattr(self._ui, f"swap{sequence}").setEnabled(not running)
         self._ui.findButton.setEnabled(not running)
 
-    def _line(self, sequence: SequenceName, volume: Any, problem: str | None, other: SequenceName | None) -> str:
+    def _sequences_by_looks(
+        self, inputs: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]
+    ) -> dict[SequenceName, SequenceName]:
+        """Looked at anew only when a volume or its voxels have changed."""
+        state = tuple(
+            (place, v.GetID(), v.GetImageData() and v.GetImageData().GetMTime()) for place, v in inputs.items() if v
+        )
+        if state != self._looked_at:
+            self._looked_at = state
+            self._looks = sequences_by_looks(inputs)
+        return self._looks
+
+    def _line(self, place: SequenceName, volume: Any, problem: str | None, name: str | None, look: str | None) -> str:
+        """What a volume is, or the first thing that is wrong with it."""
         if volume is None:
             return ""
         if problem:
             return f"<b>⚠</b> {escape(problem)}"
-        if other:
-            swap = _("Swap with {other}").format(other=other)
-            warning = _("The name says {other}.").format(other=other)
-            return f'<b>⚠</b> {warning} <a href="{sequence}:{other}">{swap}</a>'
-        return escape(describe(volume))
+        if name not in (None, place):
+            return self._offer_swap(_("The name says {other}.").format(other=name), place, name)
+        if look not in (None, place):
+            return self._offer_swap(_("This looks like {other}.").format(other=look), place, look)
+        unnamed = "" if name else _("; its name does not say {place}").format(place=place)
+        return escape(describe(volume) + unnamed)
+
+    def _offer_swap(self, warning: str, place: SequenceName, other: str | None) -> str:
+        swap = _("Swap with {other}").format(other=other)
+        return f'<b>⚠</b> {warning} <a href="{place}:{other}">{swap}</a>'

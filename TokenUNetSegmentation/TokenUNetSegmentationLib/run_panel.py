@@ -1,5 +1,6 @@
 """The panel's part "Segmentation": options, the two buttons, progress, and what went wrong."""
 
+import time
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
@@ -14,7 +15,7 @@ from tokenunet.errors import Cancelled, TokenUNetError
 from TokenUNetSegmentationLib import dependencies
 from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.diagnostics import diagnostics
-from TokenUNetSegmentationLib.estimate import estimate
+from TokenUNetSegmentationLib.estimate import estimate, remember
 from TokenUNetSegmentationLib.inputs import Answer
 from TokenUNetSegmentationLib.inputs_panel import InputsPanel
 from TokenUNetSegmentationLib.model_list import available_models
@@ -120,7 +121,7 @@ class RunPanel:
     def _estimate(self) -> str:
         parameters = self._parameters()
         reference = self._inputs.inputs()[parameters.reference.sequence]
-        seconds, gigabytes = estimate(reference, parameters.device, parameters.mode, {})
+        seconds, gigabytes = estimate(reference, parameters.device, parameters.mode)
         return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory.").format(
             seconds=seconds, gigabytes=gigabytes
         )
@@ -145,8 +146,11 @@ class RunPanel:
         self._on_changed()
 
     def _run_and_show(self, run: SegmentationRun) -> Iterator[None]:
+        parameters = self._parameters()
+        device, mode, began = parameters.device, parameters.mode, time.monotonic()
         yield from run.steps()
         if run.result is not None:
+            remember(run.result.require_reference(), device, mode, time.monotonic() - began)
             yield
             yield from self._on_result(run.result)
 

@@ -8,9 +8,9 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 from tokenunet.errors import UnreadableImageError
-from tokenunet.regions import REGIONS, labels_from_regions
+from tokenunet.regions import REGIONS, RegionName, labels_from_regions
 from tokenunet.sequences import SequenceName
-from tokenunet.terminology import LABEL_STYLES, REGION_STYLES
+from tokenunet.terminology import LABEL_STYLES, REGION_STYLES, LabelName
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.masks import MaskKind, create_colour_table, load_mask, mask_files
@@ -31,6 +31,8 @@ from TokenUNetSegmentationLib.results import (
 )
 
 REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
+_OUTERMOST_PARTS: tuple[tuple[RegionName, LabelName], ...] = (("ET", "ET"), ("TC", "NCR"), ("WT", "ED"))
+"""Of each region, from the innermost: the exclusive label of what the regions inside it leave."""
 
 
 def build_result(
@@ -73,8 +75,8 @@ def build_steps(
         for kind in MaskKind:
             for _mask in _add_masks(result, kind, output / "masks", folder):
                 yield result
-        update_volume_table(result)
-        yield result
+        for _region in _volume_table_steps(result):
+            yield result
         _add_report(result, output / "run.json", folder)
     except BaseException:
         remove_result(result)
@@ -88,12 +90,25 @@ def update_volume_table(result: PatientResult) -> slicer.vtkMRMLTableNode:
     Raises:
         LookupError: where the reference volume is gone.
     """
+    for _region in _volume_table_steps(result):
+        pass
+    return result.volume_table
+
+
+def _volume_table_steps(result: PatientResult) -> Iterator[None]:
+    """As `update_volume_table`, region by region from the innermost to the outermost."""
     reference = result.require_reference()
-    regions = result.regions()
-    labels = labels_from_regions(regions)
+    inner = np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
+    regions: list[tuple[str, int]] = []
+    parts: list[tuple[str, int]] = []
+    for region_name, label_name in _OUTERMOST_PARTS:
+        region = result.region(region_name)
+        regions.insert(0, (REGION_STYLES[region_name].title, int(np.count_nonzero(region))))
+        parts.append((LABEL_STYLES[label_name].title, int(np.count_nonzero(region & ~inner))))
+        inner |= region
+        yield
+    rows = regions + parts[1:]
     ml_per_voxel = float(np.prod(reference.GetSpacing())) / 1000
-    rows = [(REGION_STYLES[name].title, region.sum()) for name, region in zip(REGIONS, regions, strict=True)]
-    rows += [(style.title, (labels == style.label).sum()) for name, style in LABEL_STYLES.items() if name != "ET"]
     names, volumes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
     for column, title in ((names, REGION_COLUMN), (volumes, VOLUME_COLUMN)):
         column.SetName(title)
@@ -112,7 +127,6 @@ def update_volume_table(result: PatientResult) -> slicer.vtkMRMLTableNode:
     table.SetColumnUnitLabel(VOLUME_COLUMN, "ml")
     table.SetColumnDescription(VOLUME_COLUMN, "Volume of the segment in millilitres")
     table.EndModify(was_modifying)
-    return table
 
 
 def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRMLSegmentationNode:

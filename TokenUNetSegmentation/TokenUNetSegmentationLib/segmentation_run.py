@@ -102,6 +102,7 @@ class SegmentationRun:
         remove_abandoned_work_folders(self._temporary_folder)
         folder = _make_work_folder(self._temporary_folder)
         try:
+            yield
             yield from self._export(folder)
             yield from self._segment(folder)
             yield from self._load(folder / "output")

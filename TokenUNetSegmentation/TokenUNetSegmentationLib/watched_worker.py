@@ -28,6 +28,13 @@ def _end_with(parent: int, work_folder: str) -> None:
     os._exit(130)
 
 
+def _give_way_to_windows() -> None:
+    """Lets Slicer's window be drawn while all processors compute."""
+    import psutil
+
+    psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
+
+
 def main() -> int:
     """Starts the watch and runs the command; returns its exit code."""
     parent, work_folder, *arguments = sys.argv[1:]
@@ -35,6 +42,7 @@ def main() -> int:
     os.environ.pop("ITK_AUTOLOAD_PATH", None)
     # The folder of this script must not be searched: its modules' names would hide others.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    _give_way_to_windows()
     threading.Thread(target=_end_with, args=(int(parent), work_folder), daemon=True).start()
     from tokenunet.cli import main as tokenunet
 
