@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +41,11 @@ def _delete(obj: QtCore.QObject) -> None:
     obj.deleteLater()
 
 
+def _file_name_alone(ask: Callable[..., tuple[str, str]]) -> Any:
+    """PythonQt gives the file's name, PySide6 the chosen filter too."""
+    return staticmethod(lambda *question: ask(*question)[0])
+
+
 class _UiLoader(QtUiTools.QUiLoader):
     """Loads .ui files with the stand-ins for the widgets that Slicer's designer plug-ins bring."""
 
@@ -72,6 +78,7 @@ def install_qt() -> None:
     qt = ModuleType("qt")
     for module in _QT_MODULES:
         qt.__dict__.update({name: getattr(module, name) for name in dir(module) if not name.startswith("__")})
+    QtWidgets.QFileDialog.getSaveFileName = _file_name_alone(QtWidgets.QFileDialog.getSaveFileName)  # type: ignore
     qt.QUiLoader = _UiLoader  # type: ignore[attr-defined]
     sys.modules["qt"] = qt
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import qt
 
-_HEADER_PADDING = 6
+_HEADER_PADDING = 4
+_EMPTY_HEIGHT = 20
 
 
 def fill_table(table: Any, rows: Sequence[Sequence[str]], row_names: Sequence[str] = ()) -> None:
@@ -30,5 +31,7 @@ def fill_table(table: Any, rows: Sequence[Sequence[str]], row_names: Sequence[st
     if not row_names:
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
     table.resizeRowsToContents()
-    table.horizontalHeader().setFixedHeight(table.fontMetrics().height() + _HEADER_PADDING)
-    table.setFixedHeight(table.horizontalHeader().height + table.verticalHeader().length() + 2 * table.frameWidth)
+    heights = [table.sizeHintForRow(number) for number in range(len(rows))]
+    header_height = max(heights, default=_EMPTY_HEIGHT) + _HEADER_PADDING
+    table.horizontalHeader().setFixedHeight(header_height)
+    table.setFixedHeight(header_height + sum(heights) + 2 * table.frameWidth)

@@ -19,8 +19,8 @@ def _end_with(parent: int, work_folder: str) -> None:
     import psutil
 
     with suppress(psutil.NoSuchProcess):
-        slicer = psutil.Process(parent)
-        while slicer.is_running() and slicer.status() != psutil.STATUS_ZOMBIE:
+        application = psutil.Process(parent)
+        while application.is_running() and application.status() != psutil.STATUS_ZOMBIE:
             time.sleep(_PAUSE_S)
     for child in psutil.Process().children(recursive=True):
         child.kill()
