@@ -32,6 +32,21 @@ def test_models_are_imported_listed_shown_and_verified(
     assert main(["models", "verify", "tiny"]) == 4
 
 
+def test_an_ensemble_is_called_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOKENUNET_MODELS", str(tmp_path / "mine"))
+    assert main(["models", "import", str(small_bundle(tmp_path / "folds", members=5))]) == 0
+    capsys.readouterr()
+    assert main(["models", "show", "folds"]) == 0
+    shown = capsys.readouterr()
+    assert "ensemble of 5" in shown.err
+    assert json.loads(shown.out)["members"] == 5
+    for action in (["list"], ["verify", "folds"]):
+        assert main(["models", *action]) == 0
+        assert "token_unet_transformer, ensemble of 5" in capsys.readouterr().out
+
+
 def test_the_shipped_model_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "verify", "token_unet_transformer"]) == 0
 

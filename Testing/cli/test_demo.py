@@ -68,3 +68,19 @@ def test_without_opengl_the_page_says_why_it_has_no_pictures(
     assert page.pictures == []
     assert "There are no pictures" in page.text
     assert "There are no pictures" in capsys.readouterr().err
+
+
+def test_the_page_shows_an_ensembles_range_of_volumes(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")  # pictures are not what is looked at
+    monkeypatch.setenv("__EGL_VENDOR_LIBRARY_DIRS", str(tmp_path))
+    ensemble = small_bundle(tmp_path / "folds", replace(SMALL_MANIFEST, spacing=(4.0, 4.0, 4.0)), members=2)
+    assert main([*command[:-1], str(ensemble)]) == 0
+    page = Page(tmp_path / "out" / "report.html")
+    report = json.loads((tmp_path / "out" / "run.json").read_text())
+    for name in ("WT", "TC", "ET", "NCR", "ED"):
+        low, high = report["volumes_range_ml"][name]
+        assert f"{low:.2f} to {high:.2f} ml" in page.text
+    assert "Over 2 folds" in page.text
+    assert "ensemble of 2 networks" in page.text

@@ -92,6 +92,34 @@ def test_the_run_report_says_what_was_done(command: list[str], model: Path, pati
     }
 
 
+def test_an_ensemble_gives_a_disagreement_map_and_volumes_with_their_range(
+    command: list[str], patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = replace(SMALL_MANIFEST, spacing=(4.0, 4.0, 4.0))
+    ensemble = small_bundle(tmp_path / "ensemble", manifest, members=3)
+    assert main([*command, "--model", str(ensemble), "--masks"]) == 0
+    out = tmp_path / "out"
+    assert {p.name for p in out.iterdir()} == FILES | {"disagreement.nii.gz", "masks"}
+    assert len(list((out / "masks").iterdir())) == 16
+    disagreement, reference = sitk.ReadImage(out / "disagreement.nii.gz"), sitk.ReadImage(image_of(patient, "T1ce"))
+    assert disagreement.GetPixelID() == sitk.sitkFloat32
+    assert disagreement.GetSize() == reference.GetSize()
+    np.testing.assert_allclose(disagreement.GetOrigin(), reference.GetOrigin(), atol=1e-4)
+    assert 0 < sitk.GetArrayFromImage(disagreement).max() <= 0.5
+    report = json.loads((out / "run.json").read_text())
+    assert report["model"]["members"] == 3
+    assert "disagreement.nii.gz" in report["outputs"]
+    assert report["volumes_range_ml"].keys() == report["volumes_ml"].keys()
+    low, high = report["volumes_range_ml"]["WT"]
+    assert low < high
+    assert f"{report['volumes_ml']['WT']:.2f} ml ({low:.2f} to {high:.2f} over 3 folds)" in capsys.readouterr().out
+
+    assert main([*command, "--force"]) == 0
+    assert {p.name for p in out.iterdir()} == FILES  # the ensemble's map does not stay beside another model's result
+    assert json.loads((out / "run.json").read_text())["volumes_range_ml"] == {}
+    assert "folds" not in capsys.readouterr().out
+
+
 def test_labels_may_follow_brats_2023(command: list[str], tmp_path: Path) -> None:
     assert main([*command, "--labels", "brats2023"]) == 0
     assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / "out" / "labels.nii.gz")))) <= {0, 1, 2, 3}

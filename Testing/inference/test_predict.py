@@ -1,3 +1,4 @@
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,11 @@ WINDOWS = replace(CPU, mode="sliding_window")
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     return load_bundle(small_bundle(tmp_path_factory.mktemp("bundle") / "model"))
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    return load_bundle(small_bundle(tmp_path_factory.mktemp("ensemble") / "model", members=3))
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +138,78 @@ def test_progress_rises_to_one(bundle: ModelBundle, prepared: Prepared, options:
     assert fractions[-1] == 1
 
 
+def member_bundle(ensemble: ModelBundle, member: int) -> ModelBundle:
+    """One network of an ensemble as a model of its own."""
+    return ModelBundle(replace(ensemble.manifest, members=1), ensemble.build(member).state_dict(), "member")
+
+
+@pytest.mark.parametrize("options", [CPU, WINDOWS])
+def test_an_ensemble_says_the_mean_of_its_networks_and_how_far_they_differ(
+    ensemble: ModelBundle, prepared: Prepared, options: InferenceOptions
+) -> None:
+    together, _ = predict(prepared, ensemble, options)
+    alone = np.stack([predict(prepared, member_bundle(ensemble, k), options)[0].probabilities for k in range(3)])
+    np.testing.assert_array_equal(together.members, alone)
+    np.testing.assert_allclose(together.probabilities, alone.mean(axis=0), atol=1e-6)
+    assert together.disagreement is not None
+    whole = alone[:, 0].astype(np.float64)
+    expected = np.sqrt(((whole - whole.mean(axis=0)) ** 2).mean(axis=0))
+    np.testing.assert_allclose(together.disagreement, expected, atol=1e-6)
+    assert together.disagreement.dtype == np.float32
+    assert together.disagreement.max() > 0.001
+    assert not together.disagreement[~prepared.brain].any()
+
+
+def test_one_network_has_nobody_to_disagree_with(bundle: ModelBundle, prepared: Prepared) -> None:
+    prediction, _ = predict(prepared, bundle, CPU)
+    assert prediction.members is None
+    assert prediction.disagreement is None
+
+
+def test_an_ensembles_masks_are_those_of_its_first_network(ensemble: ModelBundle, prepared: Prepared) -> None:
+    options = replace(CPU, masks=True)
+    together, first, second = (
+        predict(prepared, b, options)[0].masks for b in (ensemble, *(member_bundle(ensemble, k) for k in (0, 1)))
+    )
+    assert together is not None
+    assert first is not None
+    assert second is not None
+    np.testing.assert_array_equal(together.token_learner, first.token_learner)
+    np.testing.assert_array_equal(together.token_fuser, first.token_fuser)
+    assert not np.array_equal(together.token_learner, second.token_learner)
+
+
+@pytest.mark.parametrize("options", [CPU, WINDOWS])
+def test_an_ensembles_progress_goes_over_all_its_networks(
+    ensemble: ModelBundle, prepared: Prepared, options: InferenceOptions
+) -> None:
+    fractions: list[float] = []
+    predict(prepared, ensemble, options, fractions.append)
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    for k in range(3):
+        assert sum(k / 3 < f <= (k + 1) / 3 + 1e-9 for f in fractions) >= len(fractions) // 3 - 1
+
+
+def test_only_one_network_of_an_ensemble_is_in_memory_at_a_time(
+    ensemble: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
+    most = 0
+    build = ModelBundle.build
+
+    def counted(self: ModelBundle, member: int = 0) -> torch.nn.Module:
+        nonlocal most
+        network = build(self, member)
+        living.add(network)
+        most = max(most, len(living))
+        return network
+
+    monkeypatch.setattr(ModelBundle, "build", counted)
+    predict(prepared, ensemble, CPU)
+    assert most == 1
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_reports_its_progress(tmp_path: Path, prepared: Prepared, name: str) -> None:
     arguments = {"feature_size": 12} if name == "swin_unetr" else {}
@@ -178,6 +256,27 @@ def test_memory_running_out_falls_down_the_announced_ladder(
     monkeypatch.undo()
     expected, _ = predict(prepared, bundle, WINDOWS)
     np.testing.assert_array_equal(prediction.probabilities, expected.probabilities)
+
+
+def test_an_ensemble_without_memory_for_its_last_network_starts_again_with_windows_for_all(
+    ensemble: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, passes = TokenUNet.encode, 0
+
+    def third_is_too_much(self: TokenUNet, x: torch.Tensor) -> tuple:
+        nonlocal passes
+        whole_brain = not x.is_meta and x[0, 0].numel() > 32**3
+        passes += whole_brain
+        if whole_brain and passes == 3:
+            raise torch.OutOfMemoryError
+        return encode(self, x)
+
+    monkeypatch.setattr(TokenUNet, "encode", third_is_too_much)
+    prediction, execution = predict(prepared, ensemble, CPU)
+    assert execution.mode == "sliding_window"
+    assert len(execution.fallbacks) == 1
+    monkeypatch.undo()
+    np.testing.assert_array_equal(prediction.members, predict(prepared, ensemble, WINDOWS)[0].members)
 
 
 def test_too_little_memory_for_anything_is_one_clear_sentence(

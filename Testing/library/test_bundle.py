@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tokenunet.bundle as bundle_module
 import torch
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.bundle import MANIFEST_NAME, WEIGHTS_NAME, ModelManifest, load_bundle, save_bundle
@@ -34,7 +35,7 @@ def edit_manifest(folder: Path, **changes: object) -> None:
 
 def test_weights_come_back_as_they_were_stored(tmp_path: Path) -> None:
     network = build_network(SMALL_MANIFEST.architecture, **SMALL_MANIFEST.arguments)
-    save_bundle(tmp_path / "model", SMALL_MANIFEST, network, torch.float32)
+    save_bundle(tmp_path / "model", SMALL_MANIFEST, [network], torch.float32)
     for name, value in load_bundle(tmp_path / "model").build().state_dict().items():
         assert torch.equal(value, network.state_dict()[name])
 
@@ -43,6 +44,55 @@ def test_half_precision_weights_are_half_the_size_and_build_in_single(bundle: Pa
     loaded = load_bundle(bundle)
     assert all(value.dtype == torch.float16 for value in loaded.weights.values())
     assert all(value.dtype == torch.float32 for value in loaded.build().state_dict().values())
+
+
+def test_an_ensemble_gives_back_each_of_its_networks(tmp_path: Path) -> None:
+    networks = [build_network(SMALL_MANIFEST.architecture, **SMALL_MANIFEST.arguments) for _ in range(3)]
+    loaded = load_bundle(save_bundle(tmp_path / "model", SMALL_MANIFEST, iter(networks), torch.float32))
+    assert loaded.manifest.members == 3
+    assert loaded.manifest.kind == "token_unet_transformer, ensemble of 3"
+    for member, network in enumerate(networks):
+        built = loaded.build(member).state_dict()
+        assert all(torch.equal(built[name], value) for name, value in network.state_dict().items())
+    for member in (-1, 3):
+        with pytest.raises(IndexError, match=f"no member {member}"):
+            loaded.build(member)
+    assert {p.name for p in (tmp_path / "model").iterdir()} == {MANIFEST_NAME, WEIGHTS_NAME}
+
+
+def test_bundles_from_before_there_were_ensembles_still_load(bundle: Path) -> None:
+    path = bundle / MANIFEST_NAME
+    values = json.loads(path.read_text())
+    del values["members"]
+    path.write_text(json.dumps(values))
+    loaded = load_bundle(bundle)
+    assert loaded.manifest.members == 1
+    loaded.build()
+
+
+@pytest.mark.parametrize("members", [1, 2, 4, 5])
+def test_an_ensemble_with_more_or_fewer_networks_than_it_says_is_refused(tmp_path: Path, members: int) -> None:
+    bundle = small_bundle(tmp_path / "model", members=3)
+    edit_manifest(bundle, members=members)
+    with pytest.raises(UnusableWeightsError):
+        load_bundle(bundle).build()
+
+
+def test_an_ensemble_of_unlike_networks_is_refused_before_it_runs(tmp_path: Path) -> None:
+    arguments = [SMALL_MANIFEST.arguments, SMALL_MANIFEST.arguments | {"hidden": 16}]
+    networks = [build_network(SMALL_MANIFEST.architecture, **a) for a in arguments]
+    bundle = save_bundle(tmp_path / "model", SMALL_MANIFEST, networks)
+    with pytest.raises(UnusableWeightsError, match="not those of 2 networks"):
+        load_bundle(bundle)
+
+
+def test_what_could_not_be_loaded_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bundle_module._SIZE_LIMITS, WEIGHTS_NAME, 1000)
+    with pytest.raises(ModelError, match="a model may have 1000"):
+        small_bundle(tmp_path / "model", members=2)
+    with pytest.raises(ModelError, match="no network"):
+        small_bundle(tmp_path / "model", members=0)
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("prefix", ["", "my model/"])
@@ -82,6 +132,10 @@ def test_weights_of_another_architecture_are_refused(bundle: Path) -> None:
         ({"patch_size": [100, 128, 128]}, "patch size"),
         ({"arguments": {"depth": 10**9}}, "out of range"),
         ({"arguments": {"channels": [10**9]}}, "out of range"),
+        ({"members": 0}, "members 0"),
+        ({"members": 10**9}, "members 1000000000"),
+        ({"members": True}, "members True"),
+        ({"members": "5"}, "members '5'"),
         ({"surprise": 1}, "unknown fields: surprise"),
     ],
 )

@@ -1,6 +1,7 @@
 """``tokenunet models``: the model bundles at hand."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from tokenunet.bundle import load_bundle
@@ -24,17 +25,20 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def _list(options: argparse.Namespace, on_event: OnEvent) -> None:
     for model in stored_models():
-        print(f"{model.name:<28} {model.manifest.architecture:<24} {model.path}")
+        print(f"{model.name:<28} {model.manifest.kind:<24} {model.path}")
 
 
 def _show(options: argparse.Namespace, on_event: OnEvent) -> None:
-    print(load_bundle(find_model(options.model)).manifest.to_json(), end="")
+    manifest = load_bundle(find_model(options.model)).manifest
+    if manifest.members > 1:
+        print(f"{manifest.name}: {manifest.kind}", file=sys.stderr)  # standard output holds the manifest alone
+    print(manifest.to_json(), end="")
 
 
 def _verify(options: argparse.Namespace, on_event: OnEvent) -> None:
     bundle = load_bundle(find_model(options.model))
     bundle.build()
-    print(f"{bundle.source}: weights match their checksum and {bundle.manifest.architecture}.")
+    print(f"{bundle.source}: weights match their checksum and {bundle.manifest.kind}.")
 
 
 def _import(options: argparse.Namespace, on_event: OnEvent) -> None:

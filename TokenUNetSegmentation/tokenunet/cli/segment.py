@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.errors import UsageError
@@ -55,8 +56,15 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     report = segment(request, on_event)
     if options.progress != "json":
         for region, title in REGION_TITLES.items():
-            print(f"{title:<17} {report['volumes_ml'][region]:8.2f} ml")
+            print(f"{title:<17} {report['volumes_ml'][region]:8.2f} ml{_range_text(report, region)}")
         print(f"Results are in {options.output}.")
+
+
+def _range_text(report: dict[str, Any], region: str) -> str:
+    if region not in report["volumes_range_ml"]:
+        return ""
+    low, high = report["volumes_range_ml"][region]
+    return f" ({low:.2f} to {high:.2f} over {report['model']['members']} folds)"
 
 
 def _inputs(options: argparse.Namespace) -> dict[SequenceName, Path]:

@@ -70,7 +70,8 @@ def main() -> None:
     bundle = load_bundle(options.model)
     levels = calibrated(bundle, options.patients)
     training = {**bundle.manifest.training, "tumour_following_masks": [asdict(one) for one in levels]}
-    save_bundle(options.model, replace(bundle.manifest, training=training), bundle.build())
+    networks = (bundle.build(member) for member in range(bundle.manifest.members))
+    save_bundle(options.model, replace(bundle.manifest, training=training), networks)
     print(f"{options.model}: {', '.join(one.name for one in levels) or 'no mask follows tumour'}")
 
 

@@ -5,6 +5,7 @@
 | ``labels.nii.gz`` | exclusive labels on the reference grid |
 | ``labels_<sequence>.nii.gz`` | the same on the grid of every sequence that has another grid |
 | ``segmentation.seg.nrrd`` | whole tumour, tumour core and enhancing tumour as overlapping segments for Slicer |
+| ``disagreement.nii.gz`` | `Prediction.disagreement` on the reference grid, if the model is an ensemble |
 | ``masks/token_learner_1.nii.gz`` ... | attention masks on the bottleneck's grid, if asked for |
 | ``run.json`` | the run report; where it stands, the rest is complete |
 """
@@ -24,8 +25,9 @@ from tokenunet.segmentation_file import write_segmentation
 RUN_REPORT = "run.json"
 LABELS = "labels.nii.gz"
 SEGMENTATION = "segmentation.seg.nrrd"
+DISAGREEMENT = "disagreement.nii.gz"
 MASKS = "masks"
-RESULT_PATTERNS = (LABELS, "labels_*.nii.gz", SEGMENTATION, MASKS, RUN_REPORT)
+RESULT_PATTERNS = (LABELS, "labels_*.nii.gz", SEGMENTATION, DISAGREEMENT, MASKS, RUN_REPORT)
 
 
 def check_output(folder: Path, force: bool) -> None:
@@ -55,6 +57,8 @@ def write_result(result: Result, folder: Path) -> None:
         for sequence, (labels, grid) in result.other_labels.items():
             _write_image(grid.image(labels), folder / f"labels_{sequence}.nii.gz")
         write_segmentation(result.regions, labels_image, folder / SEGMENTATION)
+        if result.disagreement is not None:
+            _write_image(result.grid.image(result.disagreement), folder / DISAGREEMENT)
         if result.masks is not None:
             _write_masks(result.masks, folder / MASKS)
     except RuntimeError as error:  # SimpleITK's only kind of error

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from tokenunet.inference.device import Precision, autocast, fastest_precision, i
 from tokenunet.inference.field_of_view import FieldOfView
 from tokenunet.inference.forward import OnFraction, single_pass, window_pass
 from tokenunet.inference.ladder import Attempt, Mode, attempts
-from tokenunet.networks import ARCHITECTURES, TokenMasks, TokenUNet
+from tokenunet.networks import ARCHITECTURES, TokenMasks
 from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.preprocessing import Prepared
 from tokenunet.regions import REGIONS
@@ -60,7 +60,8 @@ def predict(
 ) -> tuple[Prediction, Execution]:
     """Segments one prepared patient.
 
-    The same inputs, options and machine give the same result to the last bit.
+    The networks of an ensemble run one after the other, and their probabilities are averaged; masks are those of the
+    first one. The same inputs, options and machine give the same result to the last bit.
 
     Args:
         prepared: the patient in the bundle's space.
@@ -77,15 +78,14 @@ def predict(
     """
     if not 0 <= options.overlap < 1:
         raise UsageError(f"The overlap of windows must be from 0 to below 1, not {options.overlap}.")
-    network = bundle.build()
-    if options.masks and not isinstance(network, TokenUNet):
+    if options.masks and not ARCHITECTURES[bundle.manifest.architecture].has_masks:
         raise ModelError(f"{bundle.manifest.name} has no attention masks.", "Leave out --masks or choose a Token-UNet.")
     fallbacks: list[str] = []
     ladder = attempts(resolve_device(options.device), options.mode)
     for attempt, following in zip(ladder, [*ladder[1:], None], strict=True):
         precision = fastest_precision(attempt.device) if options.precision == "auto" else options.precision
         try:
-            prediction = _run(prepared, bundle.manifest, network, attempt, precision, options, on_fraction)
+            prediction = _run_members(prepared, bundle, attempt, precision, options, on_fraction)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -102,6 +102,35 @@ def predict(
         gc.collect()
         torch.cuda.empty_cache()
     raise AssertionError("the ladder has at least one rung")
+
+
+def _run_members(
+    prepared: Prepared,
+    bundle: ModelBundle,
+    attempt: Attempt,
+    precision: Precision,
+    options: InferenceOptions,
+    on_fraction: OnFraction,
+) -> Prediction:
+    """One network after the other, so that never more than one takes memory."""
+    count = bundle.manifest.members
+    if count == 1:
+        return _run(prepared, bundle.manifest, bundle.build(), attempt, precision, options, on_fraction)
+    members = np.empty((count, len(REGIONS), *prepared.brain.shape), np.float32)
+    masks = None
+    for member in range(count):
+        prediction = _run(
+            prepared,
+            bundle.manifest,
+            bundle.build(member),
+            attempt,
+            precision,
+            replace(options, masks=options.masks and member == 0),
+            lambda fraction, done=member: on_fraction((done + fraction) / count),  # type: ignore[misc]
+        )
+        members[member] = prediction.probabilities
+        masks = masks or prediction.masks
+    return Prediction(members.mean(axis=0), masks, members)
 
 
 def _run(

@@ -35,10 +35,12 @@ class Architecture:
     Attributes:
         build: makes the network; takes ``in_channels``, ``out_channels`` and the architecture's own arguments.
         size_multiple: every side of the input must be a multiple of this many voxels.
+        has_masks: whether it is a `TokenUNet`, which gives attention masks.
     """
 
     build: Callable[..., nn.Module]
     size_multiple: int
+    has_masks: bool = False
 
 
 def _unet(**arguments: Any) -> nn.Module:
@@ -59,8 +61,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "unet": Architecture(_unet, size_multiple=32),
     "swin_unetr": Architecture(_swin_unetr, size_multiple=32),
     "unet_star": Architecture(UNetStar, size_multiple=8),
-    "token_unet": Architecture(TokenUNet, size_multiple=8),
-    "token_unet_transformer": Architecture(partial(TokenUNet, mixer="transformer"), size_multiple=8),
+    "token_unet": Architecture(TokenUNet, size_multiple=8, has_masks=True),
+    "token_unet_transformer": Architecture(partial(TokenUNet, mixer="transformer"), size_multiple=8, has_masks=True),
 }
 
 

@@ -1,6 +1,6 @@
 """From the network's space back to where the scans lie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tokenunet.grid import Grid
 from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.preprocessing.prepare import Prepared
-from tokenunet.regions import ED, ET_LABEL, NCR, REGIONS, labels_from_regions
+from tokenunet.regions import ET_LABEL, labels_from_regions
 from tokenunet.sequences import SequenceName
 
 _THRESHOLD = 0.5
@@ -26,6 +26,9 @@ class Result:
         other_labels: exclusive labels of the sequences with another grid, with that grid.
         volumes_ml: of WT, TC, ET, NCR and ED, measured on ``grid``.
         masks: where they were asked for; on a grid of their own.
+        volumes_range_ml: of an ensemble, the smallest and the largest of its members' volumes; else empty. Where the
+            members mark different places, ``volumes_ml``, of their averaged probabilities, may lie outside.
+        disagreement: of an ensemble, `Prediction.disagreement` on ``grid``, (z, y, x).
     """
 
     regions: NDArray[np.bool_]
@@ -34,6 +37,8 @@ class Result:
     other_labels: dict[SequenceName, tuple[NDArray[np.uint8], Grid]]
     volumes_ml: dict[str, float]
     masks: AttentionMasks | None
+    volumes_range_ml: dict[str, tuple[float, float]] = field(default_factory=dict)
+    disagreement: NDArray[np.float32] | None = None
 
 
 def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL) -> Result:
@@ -54,10 +59,23 @@ def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL
         )
         for sequence, other in prepared.other_grids.items()
     }
-    counts = {**dict(zip(REGIONS, regions.sum((1, 2, 3)), strict=True))}
-    counts |= {"NCR": (labels == NCR).sum(), "ED": (labels == ED).sum()}
-    volumes = {name: round(float(count) * grid.voxel_ml, 3) for name, count in counts.items()}
-    return Result(regions, labels, grid, others, volumes, prediction.masks)
+    result = Result(regions, labels, grid, others, _volumes_ml(regions, grid), prediction.masks)
+    disagreement = prediction.disagreement
+    if prediction.members is None or disagreement is None:
+        return result
+    volumes = [_volumes_ml(regions_on_grid(member, prepared.grid, grid), grid) for member in prediction.members]
+    return replace(
+        result,
+        volumes_range_ml={n: (min(v[n] for v in volumes), max(v[n] for v in volumes)) for n in result.volumes_ml},
+        disagreement=sitk.GetArrayFromImage(_on_grid(disagreement, prepared.grid, grid)),
+    )
+
+
+def _volumes_ml(regions: NDArray[np.bool_], grid: Grid) -> dict[str, float]:
+    """Of the nested regions and of what each leaves of the one around it."""
+    whole, core, enhancing = (float(count) for count in regions.sum((1, 2, 3)))
+    counts = {"WT": whole, "TC": core, "ET": enhancing, "NCR": core - enhancing, "ED": whole - core}
+    return {name: round(count * grid.voxel_ml, 3) for name, count in counts.items()}
 
 
 def regions_on_grid(probabilities: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.bool_]:
@@ -68,10 +86,13 @@ def regions_on_grid(probabilities: NDArray[np.float32], source: Grid, target: Gr
     """
     regions = []
     for probability in probabilities:
-        image = sitk.DICOMOrient(source.image(probability), target.orientation)
-        if not Grid.of(image).same_as(target):
-            image = target.resample(image)
+        image = _on_grid(probability, source, target)
         regions.append(sitk.GetArrayViewFromImage(image) > _THRESHOLD)
     whole, core, enhancing = regions
     core = core & whole
     return np.stack([whole, core, enhancing & core])
+
+
+def _on_grid(values: NDArray[np.float32], source: Grid, target: Grid) -> sitk.Image:
+    image = sitk.DICOMOrient(source.image(values), target.orientation)
+    return image if Grid.of(image).same_as(target) else target.resample(image)

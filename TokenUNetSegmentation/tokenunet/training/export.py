@@ -64,7 +64,7 @@ def export(training: Path, bundle: Path, title: str, note: str = "") -> Path:
         licence="Apache-2.0",
         intended_use=INTENDED_USE,
     )
-    return save_bundle(bundle, manifest, network)
+    return save_bundle(bundle, manifest, [network])
 
 
 def main() -> None:
