@@ -95,10 +95,14 @@ def read_study(paths: dict[SequenceName, Path], reference: SequenceName = "T1ce"
         UnreadableImageError: where a file is absent, damaged or of unknown format.
         UnusableImageError: where an image is not a 3-D scan with finite, varying values.
     """
-    missing = [s for s in SEQUENCES if s not in paths]
+    return study_of({sequence: read_scan(paths[sequence]) for sequence in SEQUENCES if sequence in paths}, reference)
+
+
+def study_of(scans: dict[SequenceName, Scan], reference: SequenceName = "T1ce") -> Study:
+    """A study of four scans that were read before; see `read_study` for the errors."""
+    missing = [s for s in SEQUENCES if s not in scans]
     if missing:
         raise MissingSequenceError(f"No image was given for {', '.join(missing)}.")
-    scans = {sequence: read_scan(paths[sequence]) for sequence in SEQUENCES}
     for one, other in combinations(SEQUENCES, 2):
         if _same_content(scans[one].image, scans[other].image):
             raise AmbiguousSequenceError(
@@ -114,6 +118,16 @@ def _same_content(one: sitk.Image, other: sitk.Image) -> bool:
 
 def read_scan(path: Path) -> Scan:
     """Reads and checks one scan; see `read_study` for the errors."""
+    return as_scan(read_image(path), str(path), sha256_of(path))
+
+
+def read_image(path: Path) -> sitk.Image:
+    """Reads an image of any kind, whole.
+
+    Raises:
+        UnreadableImageError: where the file is absent, damaged or of unknown format.
+        UnusableImageError: where a voxel of a NIfTI file is NaN or Inf.
+    """
     if not path.is_file():
         raise UnreadableImageError(f"There is no file {path}.", "Check the path.")
     try:
@@ -124,31 +138,36 @@ def read_scan(path: Path) -> Scan:
         ) from error
     if path.name.lower().endswith((".nii", ".nii.gz")):
         check_nifti_data(path, image)
+    return image
+
+
+def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
+    """Checks an image and makes a scan of it; see `read_study` for the errors."""
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
     kind = image.GetPixelIDTypeAsString()
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or "complex" in kind:
         raise UnusableImageError(
-            f"{path} is not a 3-D image with one value per voxel: it has {image.GetDimension()} dimensions and "
+            f"{source} is not a 3-D image with one value per voxel: it has {image.GetDimension()} dimensions and "
             f"{image.GetNumberOfComponentsPerPixel()} values per voxel ({kind}).",
             "Choose a single 3-D scan.",
         )
     image = sitk.Cast(image, sitk.sitkFloat32)
-    _check_values(image, path)
-    return Scan(image, str(path), sha256_of(path))
+    _check_values(image, source)
+    return Scan(image, source, sha256)
 
 
-def _check_values(image: sitk.Image, path: Path) -> None:
+def _check_values(image: sitk.Image, source: str) -> None:
     if min(image.GetSize()) < _SMALLEST_SIDE:
         size = " x ".join(map(str, image.GetSize()))
-        raise UnusableImageError(f"{path} has only {size} voxels.", "Choose a scan of the whole head.")
+        raise UnusableImageError(f"{source} has only {size} voxels.", "Choose a scan of the whole head.")
     if not all(_SPACING_MM[0] <= s <= _SPACING_MM[1] for s in image.GetSpacing()):
         spacing = " x ".join(f"{s:g}" for s in image.GetSpacing())
-        raise UnusableImageError(f"{path} has voxels of {spacing} mm.", "Check the header of the file.")
+        raise UnusableImageError(f"{source} has voxels of {spacing} mm.", "Check the header of the file.")
     array = sitk.GetArrayViewFromImage(image)
     low, high = float(array.min()), float(array.max())
     if not np.isfinite([low, high]).all():
-        raise UnusableImageError(f"{path} holds values that are not numbers (NaN or Inf).", "Export the scan again.")
+        raise UnusableImageError(f"{source} holds values that are not numbers (NaN or Inf).", "Export the scan again.")
     if low == high:
         what = "empty: every voxel is 0" if low == 0 else f"constant: every voxel is {low:g}"
-        raise UnusableImageError(f"{path} is {what}.", "Choose another file.")
+        raise UnusableImageError(f"{source} is {what}.", "Choose another file.")

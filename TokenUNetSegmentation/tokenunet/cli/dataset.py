@@ -1,0 +1,28 @@
+"""``tokenunet dataset``: what is wrong with a dataset, before it is trained on."""
+
+import argparse
+import json
+from pathlib import Path
+
+from tokenunet.cli.progress import add_progress_argument
+from tokenunet.events import OnEvent, ResultEvent
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("dataset", help="check labelled patients before training on them")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="read every file and report what is wrong; exits with 3 on errors")
+    check.add_argument("data", type=Path, metavar="DIR_OR_CSV", help="a BraTS, FeTS, MSD or nnU-Net folder, or a CSV")
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_progress_argument(check)
+    check.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace, on_event: OnEvent) -> None:
+    from tokenunet.training.dataset import check_dataset, read_dataset  # brings PyTorch, slow to import
+
+    report = check_dataset(read_dataset(options.data), on_event)
+    on_event(ResultEvent(str(options.data), report.to_json()))
+    if options.progress != "json":  # else the report is in the event
+        print(json.dumps(report.to_json(), indent=1) if options.json else report.to_text().rstrip())
+    report.raise_errors()
