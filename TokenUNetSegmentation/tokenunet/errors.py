@@ -63,6 +63,18 @@ class GridMismatchError(InputError):
     code = "grid_mismatch"
 
 
+class DatasetError(InputError):
+    """A dataset cannot be trained on."""
+
+    code = "bad_dataset"
+
+
+class ExperimentError(InputError):
+    """A folder holds no experiment, another one, or one that is being trained already."""
+
+    code = "bad_experiment"
+
+
 class ModelError(TokenUNetError):
     """A model bundle cannot be used."""
 
@@ -91,6 +103,12 @@ class OutOfMemoryError(DeviceError):
     """Neither the device nor the CPU has the memory, even with the smallest windows."""
 
     code = "out_of_memory"
+
+
+class TrainingError(TokenUNetError):
+    """A training cannot go on; its folder holds all that is needed to resume it."""
+
+    code = "training"
 
 
 class OutputError(TokenUNetError):

@@ -9,15 +9,17 @@ from typing import Any, ClassVar
 
 
 class Stage(StrEnum):
-    """What a task can be doing; the middle five are segmenting a patient."""
+    """What a task can be doing; from LOAD to WRITE it is segmenting a patient."""
 
     SYNTHESISE = "synthesise"
+    CHECK = "check"
     LOAD = "load"
     PREPARE = "prepare"
     PREDICT = "predict"
     RESTORE = "restore"
     WRITE = "write"
     RENDER = "render"
+    TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,17 @@ def ignore_events(event: Event) -> None:
     """The receiver for those who do not ask."""
 
 
+def part_of_run(on_event: OnEvent, start: float, share: float) -> OnEvent:
+    """A receiver for a task that is a part of a larger run, which begins at ``start`` and takes ``share`` of it."""
+
+    def receive(event: Event) -> None:
+        if isinstance(event, ProgressEvent):
+            event = ProgressEvent(event.stage, round(start + share * event.fraction, 4), None)
+        on_event(event)
+
+    return receive
+
+
 class Progress:
     """Turns "this stage is so far" into fractions of the whole run with an estimate of the time left.
 
@@ -101,11 +114,14 @@ class Progress:
             self._start[stage] = before
             before += share
         self._fraction = 0.0
+        self._first: float | None = None
         self._began = time.monotonic()
 
     def update(self, stage: Stage, fraction: float) -> None:
         """Reports that ``fraction`` (0 to 1) of ``stage`` is done."""
         self._fraction = max(self._fraction, self._start[stage] + self._share[stage] * fraction)
-        elapsed = time.monotonic() - self._began
-        eta_s = elapsed * (1 - self._fraction) / self._fraction if self._fraction > 0.02 else None
+        if self._first is None:
+            self._first = self._fraction  # of a resumed task, done at another time
+        elapsed, done = time.monotonic() - self._began, self._fraction - self._first
+        eta_s = elapsed * (1 - self._fraction) / done if done > 0.02 * (1 - self._first) else None
         self._on_event(ProgressEvent(stage, round(self._fraction, 4), None if eta_s is None else round(eta_s, 1)))

@@ -1,0 +1,87 @@
+"""The presets, and the paper's protocol field by field."""
+
+import json
+from typing import Any
+
+import pytest
+from tokenunet.errors import UsageError
+from tokenunet.networks import ARCHITECTURES
+from tokenunet.training.configuration import PRESETS, TrainingConfiguration, configuration_of
+
+PAPER: dict[str, Any] = {
+    # section 3.3: "Each fold training runs for 60 epochs"
+    "epochs": 60,
+    # "patches of size 128 x 128 x 128, randomly extracted from the images, are fed to the model, once per subject"
+    "patch_size": (128, 128, 128),
+    "patches_per_case": 1,
+    "tumour_share": 0.0,
+    "augmentation": False,
+    # "batch size is set to 1 ... gradient accumulation for 16 mini-batches"
+    "batch_size": 1,
+    "accumulation": 16,
+    # "All learning rates are reduced with a cosine annealing schedule"
+    "warm_up_steps": 0,
+    # nothing else is said to be done
+    "clip_norm": 0.0,
+    "average_decay": 0.0,
+    "weight_decay": 0.0,
+    # BraTS's own voxels
+    "spacing": 1.0,
+}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_paper_preset_is_the_papers_protocol(architecture: str) -> None:
+    configuration = configuration_of(architecture, "paper")
+    assert {name: getattr(configuration, name) for name in PAPER} == PAPER
+    # "SGD with Nesterov momentum, with learning rate set to 10^-2, while the SwinUNETR models ... AdamW ... 8e-4"
+    optimiser = ("adamw", 8e-4) if architecture == "swin_unetr" else ("sgd", 1e-2)
+    assert (configuration.optimiser, configuration.learning_rate) == optimiser
+    assert configuration.arguments == {}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_presets_survive_being_written_and_read(preset: Any, architecture: str) -> None:
+    configuration = configuration_of(architecture, preset)
+    assert TrainingConfiguration.from_json(json.loads(json.dumps(configuration.to_json()))) == configuration
+
+
+def test_any_number_can_be_given_as_text() -> None:
+    overrides = {
+        "epochs": "3",
+        "learning_rate": "2e-3",
+        "patch_size": "64",
+        "augmentation": "true",
+        "precision": "fp32",
+    }
+    configuration = configuration_of("unet", "paper", overrides)
+    assert configuration.epochs == 3
+    assert configuration.learning_rate == 2e-3
+    assert configuration.patch_size == (64, 64, 64)
+    assert configuration.augmentation is True
+    assert configuration_of("unet", "paper", {"patch_size": "64,96,128"}).patch_size == (64, 96, 128)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"epoch": "3"}, "no setting epoch"),
+        ({"epochs": "three"}, "epochs cannot be 'three'"),
+        ({"epochs": "0"}, "epochs must be from 1"),
+        ({"patch_size": "100"}, "multiples of 32"),
+        ({"optimiser": "lion"}, "optimiser must be one of sgd, adamw"),
+        ({"learning_rate": "nan"}, "learning_rate must be"),
+        ({"augmentation": "perhaps"}, "augmentation cannot be"),
+    ],
+)
+def test_impossible_settings_are_refused(overrides: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        configuration_of("unet", "paper", overrides)
+
+
+def test_unknown_architectures_and_presets_are_refused() -> None:
+    with pytest.raises(UsageError, match="no architecture 'vnet'"):
+        configuration_of("vnet", "paper")
+    with pytest.raises(UsageError, match="no preset"):
+        configuration_of("unet", "fast")  # type: ignore[arg-type]

@@ -1,0 +1,69 @@
+"""Trains the tiny network in a process of its own, for tests that kill it or start two.
+
+``train_tiny.py FOLDER SETTINGS_AS_JSON [kill SEED TIMES]``. With ``kill`` the training runs in child processes, each of
+which is killed with signal 9 at a random moment, before one is left to end.
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from tokenunet.training.engine import FoldTraining
+from tokenunet.training.fabric import make_fabric
+from tokenunet.training.fold_folder import FoldFolder
+from training.learning_cases import cached_case, tiny_configuration
+
+CASES, VALIDATED = 5, 2
+
+
+def fold_folder(folder: Path) -> FoldFolder:
+    return FoldFolder(folder / "fold_0", "token_unet_transformer", 0)
+
+
+def train(folder: Path, settings: dict) -> None:
+    """Trains in ``folder``, or goes on there."""
+    fabric = make_fabric(torch.device("cpu"))
+    cases = [cached_case(folder / f"cache_{os.getpid()}", number) for number in range(CASES + VALIDATED)]
+    FoldTraining(
+        fold_folder(folder),
+        tiny_configuration(**settings),
+        cases[:CASES],
+        cases[CASES:],
+        seed=3,
+        fabric=fabric,
+        stop_requested=lambda: None,
+        on_step=lambda step, total: None,
+    ).run()
+
+
+def train_and_be_killed(folder: Path, settings: dict, seed: int, times: int) -> None:
+    """Prints how many children were killed while they trained."""
+    fork = multiprocessing.get_context("fork")  # this process has no threads yet, and importing takes seconds
+    moments = random.Random(seed)
+    killed = 0
+    while True:
+        child = fork.Process(target=train, args=(folder, settings))
+        child.start()
+        child.join(moments.uniform(0.1, 0.9) if killed < times else None)
+        if child.exitcode is None:
+            os.kill(child.pid or 0, signal.SIGKILL)
+            child.join()
+            killed += 1
+        elif child.exitcode == 0:
+            break
+        else:
+            raise SystemExit(f"a resumed training ended with {child.exitcode}")
+    print(json.dumps({"killed": killed}))
+
+
+if __name__ == "__main__":
+    place, settings = Path(sys.argv[1]), json.loads(sys.argv[2])
+    if "kill" in sys.argv:
+        train_and_be_killed(place, settings, int(sys.argv[4]), int(sys.argv[5]))
+    else:
+        train(place, settings)

@@ -1,0 +1,122 @@
+"""``tokenunet train``: folds by architectures, from labelled patients to report.html."""
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from tokenunet.cli.progress import add_progress_argument
+from tokenunet.errors import Cancelled, UsageError
+from tokenunet.events import OnEvent, ResultEvent
+from tokenunet.inference.device import resolve_device
+from tokenunet.networks import ARCHITECTURES
+from tokenunet.training.configuration import PRESETS
+from tokenunet.training.experiment import Experiment, ExperimentPlan
+
+DEFAULT_ARCHITECTURE = "token_unet_transformer"
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("train", help="train folds of one or more architectures on labelled patients")
+    parser.add_argument("--data", type=Path, metavar="DIR_OR_CSV", help="the patients; see: tokenunet dataset check")
+    parser.add_argument("--output", type=Path, metavar="EXPERIMENT", required=True, help="folder of the experiment")
+    parser.add_argument("--preset", choices=PRESETS, help="the configuration to begin with (default: paper)")
+    parser.add_argument(
+        "--architectures",
+        type=lambda text: tuple(text.split(",")),
+        metavar="A,B",
+        help=f"of {', '.join(ARCHITECTURES)} (default: {DEFAULT_ARCHITECTURE})",
+    )
+    parser.add_argument("--folds", type=int, help="of the cross-validation (default: 5)")
+    parser.add_argument(
+        "--only-folds",
+        type=lambda text: tuple(int(n) for n in text.split(",")),
+        metavar="0,2",
+        help="train these folds only, counted from 0",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="another value for a setting of the preset"
+    )
+    parser.add_argument("--seed", type=int, help="of splits, weights and patches (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument("--resume", action="store_true", help="go on with the experiment in --output")
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="train the folds on a Ray cluster; 'local' begins one on this computer"
+    )
+    add_progress_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    # Only here, for it takes seconds to import.
+    from tokenunet.training import jobs
+
+    processes = jobs.make_fabric(resolve_device(options.device))
+    if processes.is_global_zero:
+        if options.resume:
+            _refuse_with_resume(options)
+            jobs.resume(options.output, _settings(options.set), on_event)
+        elif options.data is None:
+            raise UsageError("No patients were given.", "Use --data DIR, or --resume to go on with an experiment.")
+        else:
+            jobs.begin(options.output, options.data, _plan(options), on_event)
+    processes.barrier()
+    experiment = Experiment(options.output)
+    with _interruptions_stop(experiment):
+        if options.cluster is None:
+            jobs.train(experiment, options.device, on_event)
+        else:
+            from tokenunet.training.cluster import train_on_cluster
+
+            train_on_cluster(experiment, options.cluster, options.device, on_event)
+    on_event(ResultEvent(str(options.output), {"report": str(experiment.report)}))
+    if options.progress != "json" and processes.is_global_zero:
+        print(f"The report is {experiment.report}.")
+
+
+def _plan(options: argparse.Namespace) -> ExperimentPlan:
+    folds = options.folds or 5
+    return ExperimentPlan(
+        preset=options.preset or "paper",
+        architectures=options.architectures or (DEFAULT_ARCHITECTURE,),
+        folds=folds,
+        trained_folds=options.only_folds or tuple(range(folds)),
+        seed=options.seed or 0,
+        overrides=_settings(options.set),
+    )
+
+
+def _refuse_with_resume(options: argparse.Namespace) -> None:
+    for name in ("data", "preset", "architectures", "folds", "only_folds", "seed"):
+        if getattr(options, name) is not None:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} cannot be given with --resume.", "The experiment's folder says what it trains.")
+
+
+def _settings(settings: list[str]) -> dict[str, str]:
+    overrides = {}
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        if not separator:
+            raise UsageError(f"--set {setting} has no value.", "Write --set NAME=VALUE, for instance --set epochs=3.")
+        overrides[name] = value
+    return overrides
+
+
+@contextmanager
+def _interruptions_stop(experiment: Experiment) -> Iterator[None]:
+    """Makes the first Ctrl-C or request to terminate save everything and stop; the second stops at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if experiment.stop_requested() == "now":
+            raise Cancelled("Stopped at once; --resume goes on from the last checkpoint.")
+        experiment.request_stop("now")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

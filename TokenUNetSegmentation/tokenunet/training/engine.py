@@ -1,0 +1,394 @@
+"""Trains one network on one fold, so that it can be stopped at any moment and resumed to the same weights.
+
+`FoldTraining.run` is the whole of it. Its state is a checkpoint, its story ``log.jsonl``; a resumed training cuts the
+log back to where its checkpoint was written, so that no line is lost or doubled.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
+
+from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, OutputError, TokenUNetError, TrainingError
+from tokenunet.files import write_bytes
+from tokenunet.inference.device import is_out_of_memory
+from tokenunet.inference.segment import peak_memory_bytes
+from tokenunet.networks import build_network, trainable_parameters
+from tokenunet.regions import REGIONS
+from tokenunet.training.cache import CachedCase
+from tokenunet.training.checkpoint import load_newest, save_newest
+from tokenunet.training.configuration import OPERATIONAL, TrainingConfiguration
+from tokenunet.training.fold_folder import FoldFolder, StopWhen, append_log
+from tokenunet.training.loss import RegionLoss
+from tokenunet.training.patches import PatchDataset, Schedule, patch_loader
+from tokenunet.training.validation import dice_of_cases
+
+_MOST_SKIPPED_STEPS = 20
+"""In a row; after that many steps without a finite gradient a training does not recover."""
+
+
+def learning_rate(configuration: TrainingConfiguration, step: int, total_steps: int) -> float:
+    """At a step, counted from 0: a linear rise in the warm-up, then a cosine down to 0 (section 3.3)."""
+    if step < configuration.warm_up_steps:
+        return configuration.learning_rate * (step + 1) / configuration.warm_up_steps
+    progress = (step - configuration.warm_up_steps) / max(1, total_steps - configuration.warm_up_steps)
+    return configuration.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def build_optimiser(configuration: TrainingConfiguration, network: nn.Module) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum, or AdamW, as the configuration says."""
+    c = configuration
+    if c.optimiser == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            c.learning_rate,
+            momentum=c.momentum,
+            nesterov=c.momentum > 0,
+            weight_decay=c.weight_decay,
+        )
+    return torch.optim.AdamW(
+        network.parameters(), c.learning_rate, betas=(c.momentum, 0.999), weight_decay=c.weight_decay
+    )
+
+
+class FoldTraining:
+    """The training of one fold.
+
+    Args:
+        fold: where everything goes; what is there already is gone on with.
+        configuration: of the training.
+        training: cases to learn from.
+        validation: cases to measure on.
+        seed: of weights and patches.
+        fabric: launched; knows devices, precision and processes.
+        stop_requested: is asked after every step and before every validation case.
+        on_step: is told how many steps are done, of how many.
+    """
+
+    def __init__(
+        self,
+        fold: FoldFolder,
+        configuration: TrainingConfiguration,
+        training: Sequence[CachedCase],
+        validation: Sequence[CachedCase],
+        seed: int,
+        fabric: Fabric,
+        stop_requested: Callable[[], StopWhen | None],
+        on_step: Callable[[int, int], None],
+    ) -> None:
+        self._fold, self._configuration, self._fabric = fold, configuration, fabric
+        self._validation = validation
+        self._stop_requested, self._on_step = stop_requested, on_step
+        seed = int(np.random.default_rng([seed, fold.fold]).integers(2**31))
+        self._schedule = Schedule(len(training), configuration, seed)
+        self._dataset = PatchDataset(training, configuration, seed)
+        torch.manual_seed(seed)
+        network = build_network(configuration.architecture, **configuration.arguments)
+        self._parameters = trainable_parameters(network)
+        self._network, self._optimiser = fabric.setup(network, build_optimiser(configuration, network))
+        self._average: AveragedModel | None = None
+        if configuration.average_decay:
+            self._average = AveragedModel(
+                self._network.module, multi_avg_fn=get_ema_multi_avg_fn(configuration.average_decay)
+            )
+        self._loss = RegionLoss(configuration.dice_smoothing)
+        self._step = 0
+        self._skipped_in_a_row = 0
+        self._epoch_losses: list[float] = []
+        self._unvalidated_epoch = 0
+        self._best = -1.0
+        self._best_epoch = 0
+        self._seconds = 0.0
+
+    @property
+    def trained_network(self) -> nn.Module:
+        """The network whose weights count: the averaged one where there is one."""
+        return self._network.module if self._average is None else self._average.module
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the metrics say about the training."""
+        return {
+            "parameters": self._parameters,
+            "best_epoch": self._best_epoch,
+            "training": {
+                "seconds": round(self._seconds, 1),
+                "seconds_per_step": round(self._seconds / max(1, self._step), 3),
+                "peak_memory_bytes": self._peak_memory(),
+            },
+        }
+
+    def run(self) -> None:
+        """Trains to the last epoch, from wherever an earlier run was stopped.
+
+        Raises:
+            Cancelled: after a request to stop; the state is saved.
+            TrainingError: where gradients stay infinite, or a process that makes patches died.
+            OutOfMemoryError: where the device's or the computer's memory does not suffice.
+            OutputError: where the disk is full.
+        """
+        try:
+            self._resume_or_begin()
+            with self._tensorboard() as board:
+                self._train(board)
+            self._save_weights(self._fold.last_weights)
+        except Exception as error:
+            if (explained := self._explained(error)) is not None:
+                raise explained from error
+            raise
+
+    def _train(self, board: SummaryWriter | None) -> None:
+        if self._unvalidated_epoch:
+            self._end_epoch(board)
+        schedule, fabric = self._schedule, self._fabric
+        batches = iter(patch_loader(self._dataset, schedule, self._step, fabric.global_rank, fabric.world_size))
+        saved = time.monotonic()
+        while self._step < schedule.total_steps:
+            self._one_step(batches, board)
+            self._on_step(self._step, schedule.total_steps)
+            if self._step % schedule.steps_per_epoch == 0:
+                self._unvalidated_epoch = self._step // schedule.steps_per_epoch
+                self._save()
+                self._end_epoch(board)
+                saved = time.monotonic()
+            elif time.monotonic() - saved > self._configuration.checkpoint_every_s:
+                self._save()
+                saved = time.monotonic()
+            self._check_stop()
+
+    def _one_step(self, batches: Iterator[tuple[Tensor, Tensor]], board: SummaryWriter | None) -> None:
+        schedule, fabric = self._schedule, self._fabric
+        began, waited, losses = time.perf_counter(), 0.0, 0.0
+        self._network.train()
+        rate = learning_rate(self._configuration, self._step, schedule.total_steps)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        planned = schedule.batches(self._step, fabric.global_rank, fabric.world_size)
+        for number, batch in enumerate(planned, start=1):
+            asked = time.perf_counter()
+            image, regions = (part.to(fabric.device, non_blocking=True) for part in next(batches))
+            waited += time.perf_counter() - asked
+            weight = schedule.weight(self._step, batch, fabric.global_rank, fabric.world_size)
+            with fabric.no_backward_sync(self._network, enabled=number < len(planned)):
+                loss = self._loss(self._network(image), regions) * weight
+                fabric.backward(loss)
+            losses += float(loss.detach())
+        norm = self._update()
+        mean_loss = float(fabric.all_reduce(torch.tensor(losses, dtype=torch.float64)))
+        self._step += 1
+        seconds = time.perf_counter() - began
+        self._seconds += seconds
+        self._epoch_losses.append(mean_loss)
+        self._log(
+            "step",
+            step=self._step,
+            epoch=(self._step - 1) // schedule.steps_per_epoch + 1,
+            loss=mean_loss,
+            learning_rate=rate,
+            gradient_norm=norm,
+            seconds=round(seconds, 3),
+            data_seconds=round(waited, 3),
+            peak_memory_bytes=self._peak_memory(),
+        )
+        if board is not None:
+            board.add_scalar("loss/step", mean_loss, self._step)
+            board.add_scalar("learning_rate", rate, self._step)
+
+    def _update(self) -> float | None:
+        """Moves the weights, unless the gradient is not finite; returns its norm."""
+        clip = self._configuration.clip_norm or math.inf
+        norm = self._fabric.clip_gradients(self._network, self._optimiser, max_norm=clip, error_if_nonfinite=False)
+        finite = norm is not None and bool(torch.isfinite(norm))
+        scaler = getattr(self._fabric.strategy.precision, "scaler", None)
+        if finite or scaler is not None:  # the scaler leaves such steps out by itself, and then scales less
+            self._optimiser.step()
+        self._optimiser.zero_grad()
+        if finite:
+            self._skipped_in_a_row = 0
+            if self._average is not None:
+                self._average.update_parameters(self._network.module)
+            return float(norm)  # type: ignore[arg-type]
+        self._skipped_in_a_row += 1
+        self._log("skipped_step", step=self._step + 1, reason="The gradient was not finite.")
+        if self._skipped_in_a_row == _MOST_SKIPPED_STEPS:
+            raise TrainingError(
+                f"The gradients of {_MOST_SKIPPED_STEPS} steps in a row were not finite.",
+                "Begin anew with a lower learning rate, or with --set precision=fp32.",
+            )
+        return None
+
+    def _end_epoch(self, board: SummaryWriter | None) -> None:
+        """Logs the epoch that just ended and validates, if it is its turn."""
+        epoch, c = self._unvalidated_epoch, self._configuration
+        loss = sum(self._epoch_losses) / len(self._epoch_losses)
+        dice = None
+        if epoch % c.validate_every == 0 or epoch == c.epochs:
+            began = time.perf_counter()
+            dice = self._validate()
+            seconds = round(time.perf_counter() - began, 3)
+        self._log("epoch", epoch=epoch, loss=loss)
+        if board is not None:
+            board.add_scalar("loss/epoch", loss, epoch)
+        if dice is not None:
+            self._log("validation", epoch=epoch, dice=dice, seconds=seconds)
+            if dice["mean"] > self._best:
+                self._best, self._best_epoch = dice["mean"], epoch
+                self._save_weights(self._fold.best_weights)
+            for name, value in dice.items() if board is not None else ():
+                board.add_scalar(f"dice/{name}", value, epoch)  # type: ignore[union-attr]
+        self._unvalidated_epoch = 0
+        self._epoch_losses = []
+        self._save()
+        if self._agreed_stop() == "epoch":
+            raise Cancelled(f"Stopped after epoch {epoch}. --resume goes on from there.")
+
+    def _validate(self) -> dict[str, float]:
+        """Mean Dice over the validation cases, which the processes share among themselves."""
+        rank, ranks = self._fabric.global_rank, self._fabric.world_size
+        mine = range(rank, len(self._validation), ranks)
+        scores = torch.zeros(len(self._validation), len(REGIONS), dtype=torch.float64)
+        with self._fabric.autocast():
+            scores[mine.start :: ranks] = dice_of_cases(
+                self.trained_network,
+                [self._validation[i] for i in mine],
+                self._configuration,
+                self._fabric.device,
+                self._check_stop if ranks == 1 else lambda: None,
+            )
+        total = self._fabric.all_reduce(scores.to(self._fabric.device), reduce_op="sum")
+        means = total.mean(dim=0).tolist()  # type: ignore[union-attr]
+        dice = dict(zip(REGIONS, means, strict=True))
+        return {**dice, "mean": sum(means) / len(means)}
+
+    def _agreed_stop(self) -> StopWhen | None:
+        """The same answer in all processes."""
+        when = self._stop_requested() if self._fabric.is_global_zero else None
+        return self._fabric.broadcast(when) if self._fabric.world_size > 1 else when
+
+    def _check_stop(self) -> None:
+        if self._agreed_stop() == "now":
+            if not self._unvalidated_epoch:
+                self._save()
+            raise Cancelled("Stopped; everything is saved. --resume goes on from there.")
+
+    def _resume_or_begin(self) -> None:
+        state = load_newest(self._fold.checkpoints)
+        if state is not None:
+            self._restore(state)
+            return
+        if self._fabric.is_global_zero:
+            self._fold.folder.mkdir(parents=True, exist_ok=True)
+            self._fold.log.unlink(missing_ok=True)
+        self._log(
+            "started",
+            architecture=self._configuration.architecture,
+            parameters=self._parameters,
+            total_epochs=self._configuration.epochs,
+            steps_per_epoch=self._schedule.steps_per_epoch,
+            device=str(self._fabric.device),
+            processes=self._fabric.world_size,
+            precision=str(self._fabric.strategy.precision.precision),
+        )
+        self._save()
+
+    def _save(self) -> None:
+        """Writes the whole state; in the first process only, since all have the same."""
+        if not self._fabric.is_global_zero:
+            return
+        with self._fold.log.open("rb+") as log:
+            os.fsync(log.fileno())
+        state = {
+            "network": self._network.module.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "precision": self._fabric.strategy.precision.state_dict(),
+            "random": torch.get_rng_state(),
+            "trains": self._what_is_trained(),
+            "step": self._step,
+            "skipped_in_a_row": self._skipped_in_a_row,
+            "epoch_losses": self._epoch_losses,
+            "unvalidated_epoch": self._unvalidated_epoch,
+            "best": self._best,
+            "best_epoch": self._best_epoch,
+            "seconds": self._seconds,
+            "log_bytes": self._fold.log.stat().st_size,
+        }
+        save_newest(self._fold.checkpoints, self._step, state)
+
+    def _what_is_trained(self) -> dict[str, Any]:
+        """What must not change between the parts of an interrupted training."""
+        settings = {k: v for k, v in self._configuration.to_json().items() if k not in OPERATIONAL}
+        return {"configuration": json.dumps(settings), "cases": self._dataset.names}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        if state["trains"] != self._what_is_trained():
+            raise ExperimentError(
+                f"{self._fold.folder} was begun with another configuration or other training cases.",
+                "Put experiment.json and splits.json back as they were, or begin a new experiment.",
+            )
+        self._network.module.load_state_dict(state["network"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._fabric.strategy.precision.load_state_dict(state["precision"])
+        torch.set_rng_state(state["random"])
+        self._step = state["step"]
+        self._skipped_in_a_row = state["skipped_in_a_row"]
+        self._epoch_losses = state["epoch_losses"]
+        self._unvalidated_epoch = state["unvalidated_epoch"]
+        self._best, self._best_epoch = state["best"], state["best_epoch"]
+        self._seconds = state["seconds"]
+        if self._fabric.is_global_zero:
+            os.truncate(self._fold.log, state["log_bytes"])
+
+    def _save_weights(self, path: Any) -> None:
+        if self._fabric.is_global_zero:
+            weights = {name: tensor.cpu().contiguous() for name, tensor in self.trained_network.state_dict().items()}
+            write_bytes(path, safetensors.torch.save(weights))
+
+    def _log(self, event: str, **values: Any) -> None:
+        if self._fabric.is_global_zero:
+            append_log(self._fold.log, {"event": event, **values})
+
+    @contextmanager
+    def _tensorboard(self) -> Iterator[SummaryWriter | None]:
+        if not self._fabric.is_global_zero:
+            yield None
+            return
+        with SummaryWriter(str(self._fold.tensorboard), purge_step=self._step + 1) as board:
+            yield board
+
+    def _peak_memory(self) -> int:
+        if self._fabric.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._fabric.device)
+        return peak_memory_bytes()
+
+    def _explained(self, error: Exception) -> TokenUNetError | None:
+        """The error in the words of a user, where it is one that happens to users."""
+        if is_out_of_memory(error):
+            return OutOfMemoryError(
+                f"There is not enough memory on {self._fabric.device} to train {self._configuration.architecture}.",
+                "Close other programs and --resume, or begin anew with smaller patches.",
+            )
+        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+            return TrainingError(
+                "A process that makes training patches died.",
+                "--resume goes on from the last checkpoint; if it happens again, use --set workers=0.",
+            )
+        if isinstance(error, OSError):
+            return OutputError(
+                f"{self._fold.folder} cannot be written: {error.strerror or error}.",
+                "Make room on the disk; --resume goes on from the last checkpoint.",
+            )
+        return None

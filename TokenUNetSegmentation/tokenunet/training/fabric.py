@@ -1,0 +1,25 @@
+"""Devices, precision and processes of a training, through lightning-fabric."""
+
+import os
+
+import torch
+from lightning_fabric import Fabric
+
+from tokenunet.inference.device import Precision
+
+_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def make_fabric(device: torch.device, precision: Precision = "fp32") -> Fabric:
+    """One process on the device, or, under ``torchrun``, all its processes with one device each."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=[device.index] if processes == 1 and device.index is not None else here,
+        num_nodes=processes // here,
+        strategy="ddp" if processes > 1 else "auto",
+        precision=_PRECISION[precision],  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric

@@ -1,0 +1,88 @@
+"""How good a trained fold is: its validation cases, segmented as users would segment them."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import SimpleITK as sitk
+import torch
+
+from tokenunet.bundle import ModelBundle
+from tokenunet.evaluation.dice import dice_by_region
+from tokenunet.files import staging_folder, write_text
+from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.segment import peak_memory_bytes
+from tokenunet.preprocessing import prepare, restore
+from tokenunet.regions import REGIONS
+from tokenunet.training.configuration import TrainingConfiguration
+from tokenunet.training.dataset.case import Case, read_study, read_truth
+from tokenunet.training.fold_folder import FoldFolder
+
+
+def measure_fold(
+    fold: FoldFolder,
+    bundle: ModelBundle,
+    cases: Sequence[Case],
+    configuration: TrainingConfiguration,
+    device: str,
+    facts: Mapping[str, Any],
+    on_case: Callable[[], None],
+) -> None:
+    """Segments the validation cases as users would, and writes predictions and ``metrics.json``.
+
+    Dice is measured on the grid of each case's own scans, with BraTS's rule for empty regions.
+
+    Args:
+        fold: where the predictions and metrics go.
+        bundle: the trained network.
+        cases: of the fold's validation.
+        configuration: of the training; gives the windows' overlap.
+        device: to compute on.
+        facts: further entries of ``metrics.json``.
+        on_case: is called before every case; may raise to stop.
+
+    Raises:
+        InputError: where a case can no longer be read.
+        DeviceError: where memory does not suffice.
+        OutputError: where the results cannot be written.
+    """
+    options = InferenceOptions(device=device, mode="sliding_window", overlap=configuration.validation_overlap)
+    rows = []
+    for case in cases:
+        on_case()
+        prepared = prepare(read_study(case), bundle.manifest.space)
+        began = time.perf_counter()
+        prediction, _execution = predict(prepared, bundle, options)
+        seconds = time.perf_counter() - began
+        result = restore(prediction, prepared)
+        with staging_folder(fold.predictions) as staging:
+            sitk.WriteImage(result.grid.image(result.labels), str(staging / f"{case.name}.nii.gz"))
+        truth = result.grid.resample(read_truth(case), sitk.sitkNearestNeighbor)
+        scores = dice_by_region(result.labels, sitk.GetArrayFromImage(truth))
+        rows.append(
+            {
+                "case": case.name,
+                "patient": case.patient,
+                "dice": scores | {"mean": statistics.fmean(scores.values())},
+                "seconds": round(seconds, 3),
+            }
+        )
+    metrics = {
+        "architecture": fold.architecture,
+        "fold": fold.fold,
+        "weights": "last",
+        **facts,
+        "cases": rows,
+        "mean": {name: statistics.fmean(row["dice"][name] for row in rows) for name in (*REGIONS, "mean")},
+        "inference": {
+            "seconds": statistics.median(row["seconds"] for row in rows),
+            "peak_memory_bytes": _peak_memory(device),
+        },
+    }
+    write_text(fold.metrics, json.dumps(metrics, indent=1) + "\n")
+
+
+def _peak_memory(device: str) -> int:
+    return torch.cuda.max_memory_allocated() if device.startswith("cuda") else peak_memory_bytes()

@@ -1,0 +1,220 @@
+"""From a folder of patients to trained folds: `begin` or `resume` an experiment, then `train` it.
+
+Several processes started by ``torchrun`` share each fold's patches among themselves.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from tokenunet.bundle import ModelBundle
+from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, TokenUNetError, TrainingError
+from tokenunet.events import OnEvent, Progress, Stage, WarningEvent, part_of_run
+from tokenunet.inference.device import fastest_precision, resolve_device
+from tokenunet.manifest import ModelManifest
+from tokenunet.report.training import write_report
+from tokenunet.training.cache import CachedCase, cached_cases
+from tokenunet.training.configuration import TrainingConfiguration
+from tokenunet.training.dataset import Case, check_dataset, read_dataset
+from tokenunet.training.engine import FoldTraining
+from tokenunet.training.experiment import Experiment, ExperimentPlan, create_experiment, refuse_occupied
+from tokenunet.training.fabric import make_fabric
+from tokenunet.training.fold_folder import FoldFolder, append_log
+from tokenunet.training.fold_metrics import measure_fold
+from tokenunet.training.patches import Schedule
+from tokenunet.training.summary import write_summary
+
+_SHARE_OF_CHECK = 0.02
+_SHARES = {Stage.CHECK: _SHARE_OF_CHECK, Stage.PREPARE: 0.05, Stage.TRAIN: 0.93}
+
+
+def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent) -> Experiment:
+    """Makes an experiment of checked data.
+
+    Args:
+        folder: of the experiment; absent or empty.
+        data: folder or CSV, as for `read_dataset`.
+        plan: what to train.
+        on_event: receives progress.
+
+    Raises:
+        DatasetError: where there is anything in the data that training would stumble over.
+        TokenUNetError: as for `create_experiment`.
+    """
+    refuse_occupied(folder)
+    dataset = read_dataset(data)
+    report = check_dataset(dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
+    report.raise_errors()
+    return create_experiment(folder, dataset, report.fingerprint, plan)
+
+
+def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent) -> Experiment:
+    """Opens an experiment to go on with it.
+
+    Args:
+        folder: of the experiment.
+        settings: new values of `OPERATIONAL` settings.
+        on_event: receives progress.
+
+    Raises:
+        ExperimentError: where its data or splits are no longer what they were.
+        UsageError: where a setting would change the result.
+    """
+    experiment = Experiment(folder)
+    experiment.change(settings)
+    fingerprint = check_dataset(experiment.dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK)).fingerprint
+    if experiment.description["dataset"]["fingerprint"] != fingerprint:
+        raise ExperimentError(
+            f"The data in {experiment.dataset.folder} are no longer those that {folder} was begun with.",
+            "Bring the old data back, or begin a new experiment.",
+        )
+    names = sorted(case.name for case in experiment.dataset.cases)
+    validated = sorted(name for fold in experiment.splits.folds for name in fold.validation)
+    if experiment.splits.fingerprint != fingerprint or validated != names:
+        raise ExperimentError(
+            f"{folder / 'splits.json'} does not belong to this experiment's data.",
+            "Bring the old file back, or begin a new experiment.",
+        )
+    return experiment
+
+
+def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
+    """Trains all folds that are not finished; summary and report are made anew after every fold.
+
+    A fold that cannot be trained does not keep the others from it.
+
+    Args:
+        experiment: what to train.
+        device: as for `resolve_device`.
+        on_event: receives progress over all folds, and warnings.
+
+    Raises:
+        Cancelled: after a request to stop.
+        ExperimentError: where another process trains here, or the configuration changed.
+        TrainingError: at the end, where folds failed.
+        TokenUNetError: where data, device or disk fail.
+    """
+    place = resolve_device(device)
+    processes = make_fabric(place)
+    if not processes.is_global_zero:
+        processes.barrier()  # the first process prepares the cases
+        _train_folds(experiment, place, Progress(lambda event: None, _SHARES), on_event)
+        return
+    with experiment.training_process():
+        try:
+            progress = Progress(on_event, _SHARES)
+            prepare_cases(experiment, progress)
+            processes.barrier()
+            _train_folds(experiment, place, progress, on_event)
+        except TokenUNetError as error:
+            event = "stopped" if isinstance(error, Cancelled) else "failed"
+            append_log(experiment.log, {"event": event, "code": error.code, "message": str(error), "hint": error.hint})
+            raise
+        append_log(experiment.log, {"event": "finished"})
+
+
+def _train_folds(experiment: Experiment, device: torch.device, progress: Progress, on_event: OnEvent) -> None:
+    jobs = experiment.jobs()
+    steps = {job.folder: total_steps(experiment, job) for job in jobs}
+    failed: list[str] = []
+    for job in jobs:
+        if job.finished:
+            continue
+        others = sum(steps[other.folder] for other in jobs if other.finished)
+
+        def on_step(done: int, total: int, others: int = others) -> None:
+            progress.update(Stage.TRAIN, (others + done) / sum(steps.values()))
+
+        try:
+            train_fold(experiment, job, device, on_step)
+        except (TrainingError, OutOfMemoryError) as error:
+            failed.append(f"{job.architecture}, fold {job.fold}")
+            append_log(experiment.log, {"event": "fold_failed", **_identity(job), "message": str(error)})
+            on_event(WarningEvent(error.code, f"{failed[-1]}: {error} {error.hint}"))
+    if failed:
+        raise TrainingError(f"Not trained to the end: {'; '.join(failed)}.", "The warnings say why; see log.jsonl.")
+
+
+def prepare_cases(experiment: Experiment, progress: Progress) -> None:
+    """Fills the cache with all cases that the folds need."""
+    cases = experiment.dataset.cases
+    for spacing in {experiment.configuration(name).spacing for name in experiment.plan.architectures}:
+
+        def on_case(done: int) -> None:
+            _check_stop(experiment)
+            progress.update(Stage.PREPARE, done / len(cases))
+
+        cached_cases(cases, spacing, experiment.cache, on_case)
+
+
+def total_steps(experiment: Experiment, job: FoldFolder) -> int:
+    """Optimiser steps of a fold's whole training."""
+    cases = len(experiment.splits.folds[job.fold].training)
+    return Schedule(cases, experiment.configuration(job.architecture), 0).total_steps
+
+
+def train_fold(
+    experiment: Experiment, job: FoldFolder, device: torch.device, on_step: Callable[[int, int], None]
+) -> None:
+    """Trains one fold to the end, measures it on its validation cases, and renews summary and report.
+
+    Raises:
+        TokenUNetError: as for `FoldTraining.run` and `measure_fold`.
+    """
+    configuration = experiment.configuration(job.architecture)
+    fold = experiment.splits.folds[job.fold]
+    cases = {case.name: case for case in experiment.dataset.cases}
+    training, validation = ([cases[name] for name in names] for names in (fold.training, fold.validation))
+    precision = fastest_precision(device) if configuration.precision == "auto" else configuration.precision
+    fabric = make_fabric(device, precision)
+    if fabric.is_global_zero:
+        append_log(experiment.log, {"event": "fold_started", **_identity(job)})
+    run = FoldTraining(
+        job,
+        configuration,
+        _cached(training, configuration, experiment),
+        _cached(validation, configuration, experiment),
+        experiment.plan.seed,
+        fabric,
+        experiment.stop_requested,
+        on_step,
+    )
+    run.run()
+    if fabric.is_global_zero:
+        bundle = fold_bundle(job, configuration)
+        measure_fold(
+            job, bundle, validation, configuration, str(fabric.device), run.facts, lambda: _check_stop(experiment)
+        )
+        append_log(experiment.log, {"event": "fold_finished", **_identity(job)})
+        write_summary(experiment)
+        write_report(experiment)
+    fabric.barrier()
+
+
+def fold_bundle(job: FoldFolder, configuration: TrainingConfiguration) -> ModelBundle:
+    """The trained network of a fold as a model, in memory."""
+    spacing = configuration.spacing
+    manifest = ModelManifest(
+        name=f"{job.architecture}, fold {job.fold}",
+        architecture=job.architecture,
+        arguments=configuration.arguments,
+        spacing=(spacing, spacing, spacing),
+        patch_size=configuration.patch_size,
+    )
+    return ModelBundle(manifest, safetensors.torch.load_file(job.last_weights), str(job.last_weights))
+
+
+def _cached(cases: Sequence[Case], configuration: TrainingConfiguration, experiment: Experiment) -> list[CachedCase]:
+    ready = cached_cases(cases, configuration.spacing, experiment.cache, lambda done: None)
+    return [ready[case.name] for case in cases]
+
+
+def _check_stop(experiment: Experiment) -> None:
+    if experiment.stop_requested() == "now":
+        raise Cancelled("Stopped; everything is saved. --resume goes on from there.")
+
+
+def _identity(job: FoldFolder) -> dict[str, str | int]:
+    return {"architecture": job.architecture, "fold": job.fold}
