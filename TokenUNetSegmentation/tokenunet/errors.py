@@ -69,6 +69,12 @@ class DatasetError(InputError):
     code = "bad_dataset"
 
 
+class UnexpectedLabelsError(DatasetError):
+    """A truth holds values that its labels' scheme does not know."""
+
+    code = "label_values"
+
+
 class ExperimentError(InputError):
     """A folder holds no experiment, another one, or one that is being trained already."""
 

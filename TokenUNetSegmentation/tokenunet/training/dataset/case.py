@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import SimpleITK as sitk
 
-from tokenunet.errors import DatasetError
+from tokenunet.errors import DatasetError, UnexpectedLabelsError
 from tokenunet.files import sha256_of
 from tokenunet.preprocessing.study import Scan, Study, as_scan, read_image, study_of
 from tokenunet.sequences import SEQUENCES, SequenceName
@@ -116,7 +116,8 @@ def read_truth(case: Case) -> sitk.Image:
     """The expert's segmentation: 3-D, uint8, exclusive labels NCR = 1, ED = 2, ET = 4 whatever the file's scheme.
 
     Raises:
-        DatasetError: where there is none, or it is not a 3-D image of the values that the case's scheme knows.
+        DatasetError: where there is none, or it is not a 3-D image.
+        UnexpectedLabelsError: where it holds values that the case's scheme does not know.
         UnreadableImageError: where the file is absent, damaged or of unknown format.
     """
     return read_truth_and_values(case)[0]
@@ -137,12 +138,12 @@ def read_truth_and_values(case: Case) -> tuple[sitk.Image, frozenset[int]]:
     if strange:
         shown = ", ".join(f"{value:g}" for value in strange[:5]) + (" and more" if len(strange) > 5 else "")
         hint = " (from BraTS 2024 on, 4 is the resection cavity)" if strange == [4] else ""
-        raise DatasetError(
+        raise UnexpectedLabelsError(
             f"{case.truth} holds the unexpected label {'value' if len(strange) == 1 else 'values'} {shown}{hint}.",
             f"Known are {', '.join(map(str, case.label_values))}.",
         )
     if case.label_values == BRATS_LABELS and {3, 4} <= set(found):
-        raise DatasetError(
+        raise UnexpectedLabelsError(
             f"{case.truth} holds both 3 and 4, of which only one can be enhancing tumour.",
             "From BraTS 2024 on, 4 is the resection cavity; give it another label or 0.",
         )

@@ -51,6 +51,7 @@ def check_dataset(dataset: Dataset, on_event: OnEvent = ignore_events) -> Datase
         on_event: receives progress; may raise to stop.
     """
     progress = Progress(on_event, {Stage.CHECK: 1.0})
+    progress.update(Stage.CHECK, 0.0)
     examined: dict[str, _Examined] = {}
     with ThreadPoolExecutor(min(_CHECKED_AT_ONCE, os.cpu_count() or 1)) as pool:
         try:

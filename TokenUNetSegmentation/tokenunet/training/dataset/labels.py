@@ -18,12 +18,12 @@ BRATS_2023_LABELS: LabelValues = {0: 0, 1: NCR, 2: ED, 3: ET_LABEL}
 _MEANINGS = {
     "background": r"background|bg",
     "WT": r"whole|wt",
-    "TC": r"core|tc",
-    "NCR": r"necro\w*|ncr|net|netc|non\W*enhanc\w*|nonenhanc\w*",
+    "ED": r"o?edema\w*|ed|snfh|surround\w*|hyperintens\w*|invas\w*|invaded|infiltrat\w*|peritumou?ral",
+    "NCR": r"necro\w*|ncr|net|netc|non\W*enhanc\w*",
     "ET": r"enhanc\w*|et|gd",
-    "ED": r"o?edema\w*|ed|snfh|invas\w*|infiltrat\w*|peritumou?ral",
+    "TC": r"core|tc",
 }
-"""What the words of a label's name say; the first that matches counts."""
+"""What the words of a label's name say. The first that matches counts: "non-enhancing tumour core" is no core."""
 
 
 def labels_of(names: Mapping[str, Any]) -> LabelValues:

@@ -44,6 +44,7 @@ def read_dataset(folder: Path) -> Dataset:
     Raises:
         DatasetError: where there is no case, or the layout's own files are wrong.
     """
+    folder = folder.resolve()
     try:
         if folder.is_file():
             dataset = _read_csv(folder)
@@ -153,7 +154,10 @@ def _read_described(folder: Path) -> Dataset:
     """MSD and both versions of nnU-Net, which describe themselves in ``dataset.json``."""
     description = _read_description(folder / "dataset.json")
     channels = _sequence_channels(description, folder / "dataset.json")
-    values = labels_of(description["labels"])
+    try:
+        values = labels_of(description["labels"])
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{folder / 'dataset.json'} has labels of an unknown form.", "See nnU-Net's.") from error
     ending = str(description.get("file_ending", ".nii.gz"))
     files = sorted(p for p in (folder / "imagesTr").iterdir() if p.name.endswith(ending) and _is_image(p))
     of_case: dict[str, list[Path]] = {}
@@ -210,12 +214,12 @@ def _sequence_channels(description: Mapping[str, Any], path: Path) -> dict[Seque
 
 def _read_csv(path: Path) -> Dataset:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
+        lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
+        reader = csv.DictReader(lines, delimiter=";" if lines[0].count(";") > lines[0].count(",") else ",")
+        columns = {_column_named(name): name for name in reader.fieldnames or ()}
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path} is no CSV in UTF-8.", "Save it as CSV UTF-8.") from error
-    header = text.partition("\n")[0]
-    rows = csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ",")
-    columns = {_column_named(name): name for name in rows.fieldnames or ()}
     missing = [name for name in ("case", *SEQUENCES, "truth") if name not in columns]
     if missing:
         raise DatasetError(
