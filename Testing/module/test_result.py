@@ -194,3 +194,21 @@ def test_two_patients_results_are_kept_apart(module: host.LoadedModule, result: 
     module.widget.ui.segmentationSelector.setCurrentNode(result.segmentation)
     assert module.widget.result() == result
     assert module.widget.ui.segmentsTable.segmentationNode() == result.segmentation
+
+
+def test_an_ensembles_volumes_have_their_range_beside_them(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from scene.synthetic_output import write_patient
+
+    ensemble = write_patient(tmp_path / "ensemble", ensemble=True)
+    standin.setenv("STANDIN_RESULT", str(ensemble.output))
+    table = module.widget.ui.volumesTable
+    assert table.columnCount == 2
+    result = segment(module)
+    assert result.disagreement is not None
+    assert table.columnCount == 3
+    assert table.horizontalHeaderItem(2).text() == "Over folds (ml)"
+    for row, name in enumerate(("WT", "TC", "ET", "NCR", "ED")):
+        low, high = ensemble.report["volumes_range_ml"][name]  # type: ignore[index]
+        assert table.item(row, 2).text() == f"{low:.1f} to {high:.1f}"

@@ -36,8 +36,11 @@ class SyntheticPatient:
     report: dict[str, object]
 
 
-def write_patient(folder: Path, seed: int = 0, tumour: bool = True) -> SyntheticPatient:
-    """Writes scans (2 mm, on oblique axes) and the output folder of one patient."""
+def write_patient(folder: Path, seed: int = 0, tumour: bool = True, ensemble: bool = False) -> SyntheticPatient:
+    """Writes scans (2 mm, on oblique axes) and the output folder of one patient, segmented by one network or by five.
+
+    The five differ within a shell around the tumour, where ``disagreement.nii.gz`` is 0.25.
+    """
     random = np.random.default_rng(seed)
     size = (48, 56, 40)
     axes = np.linalg.qr(np.eye(3) + 0.05 * random.standard_normal((3, 3)))[0]
@@ -76,13 +79,19 @@ def write_patient(folder: Path, seed: int = 0, tumour: bool = True) -> Synthetic
 
     ml = float(np.prod(scan.GetSpacing())) / 1000
     volumes = {"WT": regions[0], "TC": regions[1], "ET": regions[2], "NCR": labels == 1, "ED": labels == 2}
+    ml_of = {name: round(float(voxels.sum()) * ml, 3) for name, voxels in volumes.items()}
     report: dict[str, object] = {
         "schema": 1,
         "reference": "T1ce",
         "warnings": [{"code": "example", "message": "Ödem «µ» µl"}],
-        "volumes_ml": {name: round(float(voxels.sum()) * ml, 3) for name, voxels in volumes.items()},
+        "volumes_ml": ml_of,
         "masks": {"token_learner": NUMBER_OF_MASKS, "token_fuser": NUMBER_OF_MASKS},
     }
+    if ensemble:
+        shell = ((distance > 0.35) & (distance < 0.45)).astype(np.float32)
+        _write(shell / 4, scan, output / "disagreement.nii.gz")
+        report["model"] = {"name": "Five folds", "architecture": "token_unet", "members": 5}
+        report["volumes_range_ml"] = {name: [round(0.8 * ml, 3), round(1.1 * ml, 3)] for name, ml in ml_of.items()}
     (output / "run.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
     return SyntheticPatient(inputs, output, regions, scan, masks, report)
 

@@ -104,6 +104,8 @@ def run_report_text(result: PatientResult) -> str:
         lines.append(
             f"Model {model.get('name')} ({model.get('architecture')}), SHA-256 {model.get('sha256', '')[:16]}…"
         )
+        if model.get("members", 1) > 1:
+            lines.append(f"Ensemble of {model['members']} networks, averaged; masks are those of the first one")
     if "device" in report:
         lines.append(f"On {report['device']}, {report.get('mode')}, {report.get('precision')}")
     if timings := report.get("timings_s"):

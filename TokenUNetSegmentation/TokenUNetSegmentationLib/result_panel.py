@@ -36,8 +36,6 @@ class ResultPanel:
         self._ui = ui
         self._result = result
         self._showing = False
-        ui.volumesTable.setColumnCount(2)
-        ui.volumesTable.setHorizontalHeaderLabels([_("Region"), _("Volume (ml)")])
         ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
         ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
         ui.outlineBox.toggled.connect(
@@ -125,10 +123,19 @@ class ResultPanel:
 
     def _show_volumes(self, result: PatientResult | None) -> None:
         table = result.volume_table if result is not None else None
+        headers = [_("Region"), _("Volume (ml)")]
         rows = []
         if table is not None:
             for row in range(table.GetNumberOfRows()):
-                rows.append((table.GetCellText(row, 0), f"{float(table.GetCellText(row, 1)):.1f}"))
+                columns = range(1, table.GetNumberOfColumns())
+                volume, *ends = (f"{float(table.GetCellText(row, column)):.1f}" for column in columns)
+                rows.append([table.GetCellText(row, 0), volume])
+                if ends:  # of an ensemble, the smallest and the largest of its networks' volumes
+                    rows[-1].append(_("{low} to {high}").format(low=ends[0], high=ends[1]))
+            if table.GetNumberOfColumns() > 2:
+                headers.append(_("Over folds (ml)"))
+        self._ui.volumesTable.setColumnCount(len(headers))
+        self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         fill_table(self._ui.volumesTable, rows)
 
     def update_volumes(self) -> None:

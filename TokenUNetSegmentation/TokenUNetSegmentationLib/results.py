@@ -24,6 +24,7 @@ VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
 REPORT_ROLE = "tokenUNetReport"
 LABELS_ROLE = "tokenUNetExclusiveLabels"
 HINTS_ROLE = "tokenUNetReviewHints"
+DISAGREEMENT_ROLE = "tokenUNetDisagreement"
 INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
 MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
 COLOUR_ROLES = {kind: f"tokenUNet{kind.network_part}Colours" for kind in MaskKind}
@@ -32,6 +33,7 @@ _RESULT_ROLES = (
     REPORT_ROLE,
     LABELS_ROLE,
     HINTS_ROLE,
+    DISAGREEMENT_ROLE,
     *MASK_ROLES.values(),
     *COLOUR_ROLES.values(),
 )
@@ -87,6 +89,11 @@ class PatientResult:
     def review_hints(self) -> slicer.vtkMRMLSegmentationNode | None:
         """Places to review, once looked for."""
         return self.segmentation.GetNodeReference(HINTS_ROLE)
+
+    @property
+    def disagreement(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """Where the networks of an ensemble differ; None where one network segmented."""
+        return self.segmentation.GetNodeReference(DISAGREEMENT_ROLE)
 
     @property
     def report_node(self) -> slicer.vtkMRMLTextNode | None:

@@ -13,9 +13,11 @@ from tokenunet.sequences import SequenceName
 from tokenunet.terminology import LABEL_STYLES, REGION_STYLES, LabelName
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
+from TokenUNetSegmentationLib.disagreement import load_disagreement
 from TokenUNetSegmentationLib.masks import MaskKind, create_colour_table, load_mask, mask_files
 from TokenUNetSegmentationLib.results import (
     COLOUR_ROLES,
+    DISAGREEMENT_ROLE,
     INPUT_ROLES,
     LABELS_ROLE,
     MASK_ROLES,
@@ -31,6 +33,7 @@ from TokenUNetSegmentationLib.results import (
 )
 
 REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
+RANGE_COLUMNS = ("Smallest over folds", "Largest over folds")
 _OUTERMOST_PARTS: tuple[tuple[RegionName, LabelName], ...] = (("ET", "ET"), ("TC", "NCR"), ("WT", "ED"))
 """Of each region, from the innermost: the exclusive label of what the regions inside it leave."""
 
@@ -75,9 +78,12 @@ def build_steps(
         for kind in MaskKind:
             for _mask in _add_masks(result, kind, output / "masks", folder):
                 yield result
+        _add_report(result, output / "run.json", folder)
+        if result.report.get("volumes_range_ml"):
+            _add_disagreement(result, output / "disagreement.nii.gz", folder)
+            yield result
         for _region in _volume_table_steps(result):
             yield result
-        _add_report(result, output / "run.json", folder)
     except BaseException:
         remove_result(result)
         raise
@@ -99,22 +105,27 @@ def _volume_table_steps(result: PatientResult) -> Iterator[None]:
     """As `update_volume_table`, region by region from the innermost to the outermost."""
     reference = result.require_reference()
     inner = np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
-    regions: list[tuple[str, int]] = []
-    parts: list[tuple[str, int]] = []
+    regions: list[tuple[RegionName | LabelName, str, int]] = []
+    parts: list[tuple[RegionName | LabelName, str, int]] = []
     for region_name, label_name in _OUTERMOST_PARTS:
         region = result.region(region_name)
-        regions.insert(0, (REGION_STYLES[region_name].title, int(np.count_nonzero(region))))
-        parts.append((LABEL_STYLES[label_name].title, int(np.count_nonzero(region & ~inner))))
+        regions.insert(0, (region_name, REGION_STYLES[region_name].title, int(np.count_nonzero(region))))
+        parts.append((label_name, LABEL_STYLES[label_name].title, int(np.count_nonzero(region & ~inner))))
         inner |= region
         yield
     rows = regions + parts[1:]
     ml_per_voxel = float(np.prod(reference.GetSpacing())) / 1000
+    ranges = result.report.get("volumes_range_ml", {})
     names, volumes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
-    for column, title in ((names, REGION_COLUMN), (volumes, VOLUME_COLUMN)):
+    ends = [vtk.vtkDoubleArray() for _ in RANGE_COLUMNS] if ranges else []
+    titles = (REGION_COLUMN, VOLUME_COLUMN, *RANGE_COLUMNS)
+    for column, title in zip((names, volumes, *ends), titles, strict=False):
         column.SetName(title)
-    for title, voxels in rows:
+    for name, title, voxels in rows:
         names.InsertNextValue(title)
         volumes.InsertNextValue(round(float(voxels) * ml_per_voxel, 3))
+        for column, end in zip(ends, ranges.get(name, ()), strict=True):
+            column.InsertNextValue(end)
     table = result.volume_table
     if table is None:
         table = _add_node("vtkMRMLTableNode", f"{reference.GetName()} tumour volumes")
@@ -124,6 +135,10 @@ def _volume_table_steps(result: PatientResult) -> Iterator[None]:
     table.RemoveAllColumns()
     table.AddColumn(names)
     table.AddColumn(volumes)
+    for column in ends:
+        table.AddColumn(column)
+        table.SetColumnUnitLabel(column.GetName(), "ml")
+        table.SetColumnDescription(column.GetName(), "Of the volumes that each network alone gave, before corrections")
     table.SetColumnUnitLabel(VOLUME_COLUMN, "ml")
     table.SetColumnDescription(VOLUME_COLUMN, "Volume of the segment in millilitres")
     table.EndModify(was_modifying)
@@ -211,6 +226,12 @@ def _add_masks(
         result.segmentation.AddNodeReferenceID(MASK_ROLES[kind], mask.GetID())
         _put_into(kind_folder, mask)
         yield mask
+
+
+def _add_disagreement(result: PatientResult, path: Path, folder: int) -> None:
+    node = load_disagreement(path, f"{result.require_reference().GetName()} disagreement of folds")
+    result.segmentation.SetNodeReferenceID(DISAGREEMENT_ROLE, node.GetID())
+    _put_into(folder, node)
 
 
 def _add_report(result: PatientResult, path: Path, folder: int) -> None:
