@@ -162,6 +162,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def onQuit(self) -> None:
         """No process stays behind."""
         self.runPanel.abandon()
+        self.resultPanel.abandon()
         self.masksPanel.abandon()
         self.reviewPanel.abandon()
 

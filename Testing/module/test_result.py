@@ -10,7 +10,7 @@ import host
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from module.driving import changed, segment
+from module.driving import changed, segment, wait_until
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_corrections_change_the_volumes_on_return(module: host.LoadedModule, res
     empty[:2, :2, :2] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(empty, result.segmentation, "WT", result.reference)
     module.widget.enter()
-    assert float(table.item(0, 1).text()) < before
+    wait_until(lambda: float(table.item(0, 1).text()) < before)
 
 
 def test_edit_opens_the_segment_editor_on_this_result(

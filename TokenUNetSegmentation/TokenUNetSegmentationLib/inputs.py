@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import slicer
@@ -22,6 +23,7 @@ _EMPTY_SHARE_OF_STRIPPED = 0.35
 _LARGEST_SAMPLE = 64
 _LOOKS_MM = 4.0
 _TIMES = " \N{MULTIPLICATION SIGN} "
+_REMEMBERED_VOLUMES = 64
 
 
 @dataclass(frozen=True)
@@ -168,14 +170,32 @@ def describe(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 def is_skull_stripped(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
     """Whether one value fills what lies around the brain, as skull-stripping leaves it; noise does around a head."""
-    sample = _sample(volume)
-    return float((sample == sample[0, 0, 0]).mean()) > _EMPTY_SHARE_OF_STRIPPED
+    return _voxels_of(volume).empty_share > _EMPTY_SHARE_OF_STRIPPED
 
 
-def _sample(volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """A coarse sample of the voxels, (z, y, x): the answer comes at once for large volumes too."""
-    array = slicer.util.arrayFromVolume(volume)
-    return array[tuple(slice(None, None, max(1, n // _LARGEST_SAMPLE)) for n in array.shape)]
+@dataclass(frozen=True)
+class _Voxels:
+    """What a coarse sample of a volume's voxels says: all are numbers, all are equal, share that equals the corner."""
+
+    finite: bool
+    constant: bool
+    empty_share: float
+
+
+def _voxels_of(volume: slicer.vtkMRMLScalarVolumeNode) -> _Voxels:
+    return _sampled_voxels(volume.GetID(), volume.GetImageData().GetMTime())
+
+
+@lru_cache(_REMEMBERED_VOLUMES)
+def _sampled_voxels(volume_id: str, modified: int) -> _Voxels:
+    """Looked at once for each state of a volume: the panel asks at every change of any of its parts."""
+    array = slicer.util.arrayFromVolume(slicer.mrmlScene.GetNodeByID(volume_id))
+    sample = array[tuple(slice(None, None, max(1, n // _LARGEST_SAMPLE)) for n in array.shape)]
+    return _Voxels(
+        finite=bool(np.isfinite(sample).all()),
+        constant=bool(sample.min() == sample.max()),
+        empty_share=float((sample == sample[0, 0, 0]).mean()),
+    )
 
 
 def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
@@ -187,10 +207,10 @@ def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
         return "This is a colour or vector volume."
     if min(image.GetDimensions()) < _FEWEST_SLICES:
         return f"This is not a 3-D scan: {_TIMES.join(str(n) for n in image.GetDimensions())} voxels."
-    sample = _sample(volume)
-    if not np.isfinite(sample).all():
+    voxels = _voxels_of(volume)
+    if not voxels.finite:
         return "This volume has voxels that are not numbers."
-    if sample.min() == sample.max():
+    if voxels.constant:
         return "This volume has the same value everywhere."
     return ""
 

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 from tokenunet.errors import TokenUNetError
 
+from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.displays import jump_to_tumour, show_surfaces
 from TokenUNetSegmentationLib.exporting import (
     can_export_dicom,
@@ -20,7 +21,7 @@ from TokenUNetSegmentationLib.exporting import (
     run_report_text,
 )
 from TokenUNetSegmentationLib.results import PatientResult
-from TokenUNetSegmentationLib.scene import show_exclusive_labels, update_volume_table
+from TokenUNetSegmentationLib.scene import show_exclusive_labels, volume_table_steps
 from TokenUNetSegmentationLib.tables import fill_table
 
 
@@ -36,6 +37,7 @@ class ResultPanel:
         self._ui = ui
         self._result = result
         self._showing = False
+        self._measuring = BackgroundSteps(lambda: None, self._end_measuring)
         ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
         ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
         ui.outlineBox.toggled.connect(
@@ -141,9 +143,18 @@ class ResultPanel:
     def update_volumes(self) -> None:
         """Measures the segments as they are now, after corrections."""
         result = self._result()
+        self._measuring.abandon()
         if result is not None and result.reference is not None:
-            update_volume_table(result)
-            self._show_volumes(result)
+            self._measuring.start(volume_table_steps(result))
+
+    def _end_measuring(self, error: Exception | None) -> None:
+        self._show_volumes(self._result())
+        if error is not None:
+            self._say(f"<b>⚠</b> {escape(str(error))}")
+
+    def abandon(self) -> None:
+        """Stops what goes on in the background."""
+        self._measuring.abandon()
 
     def _show_exclusive(self, result: PatientResult) -> None:
         show_exclusive_labels(result, self._ui.exclusiveBox.checked)

@@ -15,6 +15,7 @@ import vtk
 from numpy.typing import NDArray
 from tokenunet.regions import REGIONS, RegionName
 from tokenunet.sequences import SEQUENCES, SequenceName
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from TokenUNetSegmentationLib.masks import MaskKind, mask_number
 
@@ -28,6 +29,7 @@ DISAGREEMENT_ROLE = "tokenUNetDisagreement"
 INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
 MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
 COLOUR_ROLES = {kind: f"tokenUNet{kind.network_part}Colours" for kind in MaskKind}
+_SAME_GRID_MM = 1e-4
 _RESULT_ROLES = (
     VOLUME_TABLE_ROLE,
     REPORT_ROLE,
@@ -198,10 +200,42 @@ def child_items(item: int, recursive: bool = False) -> list[int]:
 def segment_voxels(
     segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
 ) -> NDArray[np.bool_]:
-    """A segment on a volume's grid: (D, H, W).
+    """A segment on a volume's grid: (D, H, W)."""
+    voxels = _voxels_of_same_grid(segmentation, segment, reference)
+    return _resampled_voxels(segmentation, segment, reference) if voxels is None else voxels
 
-    As slicer.util.arrayFromSegmentBinaryLabelmap, which leaves a display node in the scene at every call.
-    """
+
+def _voxels_of_same_grid(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
+) -> NDArray[np.bool_] | None:
+    """Without a node in the scene, which the whole window would take note of; None where the grids differ."""
+    image = slicer.vtkOrientedImageData()
+    same_place = segmentation.GetTransformNodeID() == reference.GetTransformNodeID()
+    if not same_place or not segmentation.GetBinaryLabelmapRepresentation(segment, image):
+        return None
+    own, wanted = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(own)
+    reference.GetIJKToRASMatrix(wanted)
+    shape = slicer.util.arrayFromVolume(reference).shape
+    first_to_last = np.array(image.GetExtent()).reshape(3, 2)[::-1]
+    difference = slicer.util.arrayFromVTKMatrix(own) - slicer.util.arrayFromVTKMatrix(wanted)
+    if np.abs(difference).max() > _SAME_GRID_MM:
+        return None
+    voxels = np.zeros(shape, bool)
+    if (first_to_last[:, 1] < first_to_last[:, 0]).any():  # an empty segment
+        return voxels
+    if (first_to_last < 0).any() or (first_to_last[:, 1] >= shape).any():
+        return None
+    extent = tuple(slice(first, last + 1) for first, last in first_to_last)
+    values = vtk_to_numpy(image.GetPointData().GetScalars())
+    voxels[extent] = values.reshape(voxels[extent].shape) > 0
+    return voxels
+
+
+def _resampled_voxels(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
+) -> NDArray[np.bool_]:
+    """As slicer.util.arrayFromSegmentBinaryLabelmap, which leaves a display node in the scene at every call."""
     segments = vtk.vtkStringArray()
     segments.InsertNextValue(segment)
     labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tokenunet.background import background_value
 from tokenunet.grid import Grid, Triple
 from tokenunet.prediction import AttentionMasks
-from tokenunet.review import Basis, ReviewHints, find_review_hints, levels_from_notes
+from tokenunet.review import Basis, ReviewHints, levels_from_notes, review_steps
 from tokenunet.terminology import Code, SegmentStyle
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
@@ -90,9 +90,10 @@ def look_for_hints(result: PatientResult) -> Iterator[None]:
     brain = values != background_value(values)
     yield
     known = levels_from_notes(result.report.get("model", {}).get("tumour_following_masks"))
-    found = find_review_hints(segmented, brain, _grid(reference), _attention_masks(result), known)
-    yield
-    _add_to_scene(result, found)
+    for found in review_steps(segmented, brain, _grid(reference), _attention_masks(result), known):
+        yield
+        if found is not None:
+            _add_to_scene(result, found)
     yield
 
 

@@ -82,7 +82,7 @@ def build_steps(
         if result.report.get("volumes_range_ml"):
             _add_disagreement(result, output / "disagreement.nii.gz", folder)
             yield result
-        for _region in _volume_table_steps(result):
+        for _region in volume_table_steps(result):
             yield result
     except BaseException:
         remove_result(result)
@@ -96,12 +96,12 @@ def update_volume_table(result: PatientResult) -> slicer.vtkMRMLTableNode:
     Raises:
         LookupError: where the reference volume is gone.
     """
-    for _region in _volume_table_steps(result):
+    for _region in volume_table_steps(result):
         pass
     return result.volume_table
 
 
-def _volume_table_steps(result: PatientResult) -> Iterator[None]:
+def volume_table_steps(result: PatientResult) -> Iterator[None]:
     """As `update_volume_table`, region by region from the innermost to the outermost."""
     reference = result.require_reference()
     inner = np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)

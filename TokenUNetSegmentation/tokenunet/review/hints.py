@@ -99,27 +99,56 @@ def find_review_hints(
         masks: of the same patient.
         known: which masks follow tumour, for a patient in whom too little is segmented to measure it.
     """
+    for found in review_steps(segmented, brain, grid, masks, known):
+        if found is not None:
+            return found
+    raise AssertionError("the last step gives the hints")
+
+
+def review_steps(
+    segmented: NDArray[np.bool_],
+    brain: NDArray[np.bool_],
+    grid: Grid,
+    masks: AttentionMasks,
+    known: tuple[MaskLevels, ...] = (),
+) -> Iterator[ReviewHints | None]:
+    """As `find_review_hints`, in short steps so that a window need not stand still; the last gives the hints."""
     work = masks.grid.with_spacing(tuple(s / _REFINEMENT for s in masks.grid.spacing))  # type: ignore[arg-type]
-    tumour_image, brain_image = (
-        work.resample(grid.image(region.astype(np.uint8)), sitk.sitkNearestNeighbor) for region in (segmented, brain)
-    )
+    tumour_image = work.resample(grid.image(segmented.astype(np.uint8)), sitk.sitkNearestNeighbor)
+    yield None
+    brain_image = work.resample(grid.image(brain.astype(np.uint8)), sitk.sitkNearestNeighbor)
+    yield None
     near_image = sitk.BinaryDilate(tumour_image, [_MARGIN] * 3)
+    yield None
     tumour, near, inside_brain = (_shares(image) for image in (tumour_image, near_image, brain_image))
     following = tumour_following(masks, tumour >= 0.5, (near == 0) & (inside_brain >= 0.5))
+    yield None
     basis = Basis.PATIENT
     if following is None:
         following, basis = known, Basis.MODEL
     if not following:
-        return ReviewHints((), np.zeros(work.size[::-1], np.uint16), work, (), Basis.NONE)
+        yield ReviewHints((), np.zeros(work.size[::-1], np.uint16), work, (), Basis.NONE)
+        return
 
-    each = {levels: work.resample(masks.grid.image(likeness(masks, levels))) for levels in following}
+    each: dict[MaskLevels, sitk.Image] = {}
+    for levels in following:
+        each[levels] = work.resample(masks.grid.image(likeness(masks, levels)))
+        yield None
     combined = sum(each.values(), start=0.0 * next(iter(each.values()))) / len(each)
     candidates = sitk.Mask(combined, brain_image & (near_image == 0))
+    yield None
     regions = sitk.DoubleThreshold(candidates, _EXTENT, _PEAK, np.inf, np.inf)
+    yield None
     least_voxels = int(np.ceil(_LEAST_ML / work.voxel_ml))
     labels = sitk.RelabelComponent(sitk.ConnectedComponent(regions), least_voxels)
-    return ReviewHints(
-        tuple(_described(labels, combined, each)),
+    yield None
+    means: dict[MaskLevels, dict[int, float]] = {}
+    for levels, image in each.items():
+        values = _statistics(labels, image)
+        means[levels] = {label: values.GetMean(label) for label in values.GetLabels()}
+        yield None
+    yield ReviewHints(
+        tuple(_described(labels, combined, means)),
         sitk.GetArrayFromImage(labels).astype(np.uint16),
         work,
         following,
@@ -127,13 +156,16 @@ def find_review_hints(
     )
 
 
-def _described(labels: sitk.Image, combined: sitk.Image, each: dict[MaskLevels, sitk.Image]) -> Iterator[ReviewHint]:
-    values = sitk.LabelIntensityStatisticsImageFilter()
-    means = {}
-    for levels, image in each.items():
-        values.Execute(labels, image)
-        means[levels] = {label: values.GetMean(label) for label in values.GetLabels()}
-    values.Execute(labels, combined)
+def _statistics(labels: sitk.Image, image: sitk.Image) -> sitk.LabelIntensityStatisticsImageFilter:
+    statistics = sitk.LabelIntensityStatisticsImageFilter()
+    statistics.Execute(labels, image)
+    return statistics
+
+
+def _described(
+    labels: sitk.Image, combined: sitk.Image, means: dict[MaskLevels, dict[int, float]]
+) -> Iterator[ReviewHint]:
+    values = _statistics(labels, combined)
     for label in values.GetLabels():
         yield ReviewHint(
             number=label,
