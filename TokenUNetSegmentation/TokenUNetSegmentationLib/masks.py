@@ -29,6 +29,10 @@ class MaskKind(StrEnum):
         """The network's part that the masks come from."""
         return {MaskKind.TOKEN_LEARNER: "TokenLearner", MaskKind.TOKEN_FUSER: "TokenFuser"}[self]
 
+    def label(self) -> str:
+        """Text of the choice in the panel."""
+        return self.network_part
+
 
 DEFAULT_THRESHOLD = {MaskKind.TOKEN_LEARNER: 0.2, MaskKind.TOKEN_FUSER: 0.35}
 """Share of a mask's range, as in `set_threshold`."""

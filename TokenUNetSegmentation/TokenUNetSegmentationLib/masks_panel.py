@@ -75,10 +75,6 @@ class MasksPanel:
         masks = self._masks()
         parameters = self._parameters()
         chosen = masks.get(parameters.maskNumber)
-        for index, kind in enumerate(MaskKind):
-            self._ui.maskKindBox.setItemText(
-                index, kind.network_part
-            )  # the connection to the parameter writes other names
         for number in _NUMBERS:
             self._button(number).setEnabled(number in masks)
             self._button(number).setChecked(chosen is not None and number == parameters.maskNumber)

@@ -46,4 +46,4 @@ class Mode(Enum):
 
     def label(self) -> str:
         """Text of the choice in the panel."""
-        return {"single_pass": "whole brain at once", "sliding_window": "window by window"}[self.value]
+        return {"single_pass": "whole brain", "sliding_window": "window by window"}[self.value]

@@ -105,6 +105,7 @@ class RunPanel:
         self._ui.cancelButton.setToolTip(
             _("Stop; scene and disk stay as they were.") if self.running else _("Nothing is running.")
         )
+        self._ui.modelBox.setToolTip(_("The trained network: {name}.").format(name=self._ui.modelBox.currentText))
         for box in (self._ui.modelBox, self._ui.deviceBox, self._ui.modeBox, self._ui.masksBox, self._ui.referenceBox):
             box.setEnabled(not self.running)
         self._ui.missingFrame.setVisible(bool(self.missing))

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from TokenUNetSegmentationLib.worker import WorkerProcess
 SAMPLE_NAME = "Token-UNet synthetic glioma"
 _SEED = 1
 _NODE_NAME = "SyntheticGlioma"
+_PAUSE_S = 0.02
 
 
 class SampleDataError(TokenUNetError):
@@ -61,6 +63,7 @@ def _make_patient(folder: Path, start_worker: Callable[[Sequence[str], Path], Wo
     worker = start_worker([*command, "--progress", "json"], folder)
     try:
         while worker.exit_code is None:
+            time.sleep(_PAUSE_S)
             yield
         failures = [event for event in worker.new_events() if isinstance(event, ErrorEvent)]
         if failures:

@@ -31,7 +31,7 @@ def fill_table(table: Any, rows: Sequence[Sequence[str]], row_names: Sequence[st
     if not row_names:
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
     table.resizeRowsToContents()
-    heights = [table.sizeHintForRow(number) for number in range(len(rows))]
-    header_height = max(heights, default=_EMPTY_HEIGHT) + _HEADER_PADDING
+    rows_height = table.verticalHeader().length()
+    header_height = (rows_height // len(rows) if rows else _EMPTY_HEIGHT) + _HEADER_PADDING
     table.horizontalHeader().setFixedHeight(header_height)
-    table.setFixedHeight(header_height + sum(heights) + 2 * table.frameWidth)
+    table.setFixedHeight(header_height + rows_height + 2 * table.frameWidth)
