@@ -64,6 +64,12 @@ class LayoutManager:
         """For tests: what the view shows, uint8 (rows, columns, 3)."""
         return self._views[name].grab()
 
+    def forget_views(self) -> None:
+        """For tests: views that are not in the conventional layout are made anew when they are shown again."""
+        self.setLayout(CONVENTIONAL_LAYOUT)
+        for name in set(self._views) - {"Red", "Green", "Yellow"}:
+            self._views.pop(name).close()
+
     def close(self) -> None:
         for view in self._views.values():
             view.close()

@@ -9,9 +9,10 @@ import host
 import numpy as np
 import psutil
 import pytest
+from host.heartbeat import Heartbeat
 from model_fixtures import small_bundle
 from module.driving import changed, foreground, node_ids, segment, wait_until
-from module.test_responsiveness import LONGEST_BLOCK_S, Heartbeat
+from module.test_responsiveness import LONGEST_BLOCK_S
 
 
 @pytest.fixture(scope="session")

@@ -5,31 +5,10 @@ from typing import Any
 
 import host
 import pytest
+from host.heartbeat import Heartbeat
 from module.driving import segment, wait_until
 
 LONGEST_BLOCK_S = 0.1
-
-
-class Heartbeat:
-    """A timer that should fire every few milliseconds, and the longest pause between two of its beats."""
-
-    def __init__(self) -> None:
-        import qt
-
-        self.longest = 0.0
-        self._last = time.perf_counter()
-        self._timer = qt.QTimer()
-        self._timer.setInterval(2)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start()
-
-    def _beat(self) -> None:
-        now = time.perf_counter()
-        self.longest = max(self.longest, now - self._last)
-        self._last = now
-
-    def stop(self) -> None:
-        self._timer.stop()
 
 
 def test_a_block_is_noticed(app: Any) -> None:
@@ -39,6 +18,18 @@ def test_a_block_is_noticed(app: Any) -> None:
     app.processEvents()
     heartbeat.stop()
     assert heartbeat.longest > 0.14
+
+
+def test_blocks_are_told_by_phase(app: Any) -> None:
+    phase = "quiet"
+    heartbeat = Heartbeat(lambda: phase)
+    app.processEvents()
+    phase = "busy"
+    wait_until(lambda: "quiet" in heartbeat.longest_by_phase)
+    time.sleep(0.15)
+    wait_until(lambda: heartbeat.longest > 0.14)
+    heartbeat.stop()
+    assert heartbeat.longest_by_phase["busy"].seconds > 0.14 > heartbeat.longest_by_phase["quiet"].seconds
 
 
 def longest_block_of_a_run(module: host.LoadedModule) -> float:
