@@ -57,6 +57,7 @@ def test_any_number_can_be_given_as_text() -> None:
     }
     configuration = configuration_of("unet", "paper", overrides)
     assert configuration.epochs == 3
+    assert configuration.arguments == {"channels": [4, 8], "strides": [2]}
     assert configuration.learning_rate == 2e-3
     assert configuration.patch_size == (64, 64, 64)
     assert configuration.augmentation is True
@@ -73,6 +74,8 @@ def test_any_number_can_be_given_as_text() -> None:
         ({"optimiser": "lion"}, "optimiser must be one of sgd, adamw"),
         ({"learning_rate": "nan"}, "learning_rate must be"),
         ({"augmentation": "perhaps"}, "augmentation cannot be"),
+        ({"arguments": "{channels: 3}"}, "arguments cannot be"),
+        ({"arguments": '{"wheels": 4}'}, "unet cannot be built"),
     ],
 )
 def test_impossible_settings_are_refused(overrides: dict[str, str], said: str) -> None:

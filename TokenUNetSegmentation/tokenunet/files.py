@@ -40,7 +40,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         with suppress(OSError):
             unfinished.unlink()
         raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}.", "Make room on the disk, or check the folder's rights."
+            f"{path} cannot be written: {error.strerror or error}.", "Make room on the disk, or check its rights."
         ) from error
 
 

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 import tokenunet
-from tokenunet.cli import dataset, demo, models, networks, segment, synth
+from tokenunet.cli import dataset, demo, export, models, networks, segment, synth, train
 from tokenunet.cli.progress import event_receiver
 from tokenunet.errors import Cancelled, TokenUNetError
 from tokenunet.events import ErrorEvent
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tokenunet", description=tokenunet.__doc__)
     parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (segment, demo, networks, models, synth, dataset):
+    for command in (segment, demo, networks, models, synth, dataset, train, export):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     on_event = event_receiver(getattr(options, "progress", None))

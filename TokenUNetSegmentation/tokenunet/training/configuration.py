@@ -3,12 +3,15 @@
 `configuration_of` makes the configuration of one architecture from a preset's name and overrides.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args, get_type_hints
 
+import torch
+
 from tokenunet.errors import UsageError
-from tokenunet.networks import ARCHITECTURES
+from tokenunet.networks import ARCHITECTURES, build_network
 
 PresetName = Literal["paper", "robust", "quick"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
@@ -106,6 +109,11 @@ class TrainingConfiguration:
         multiple = ARCHITECTURES[self.architecture].size_multiple
         if any(side < multiple or side % multiple for side in self.patch_size):
             raise UsageError(f"The sides of {self.architecture}'s patches must be multiples of {multiple} voxels.")
+        try:
+            with torch.device("meta"):  # takes neither time nor memory
+                build_network(self.architecture, **self.arguments)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UsageError(f"{self.architecture} cannot be built with {self.arguments}: {error}") from error
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise UsageError(f"{name} must be from {low:g} to {high:g}, not {getattr(self, name):g}.")
@@ -191,12 +199,10 @@ _PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
 
 def _converted(name: str, value: Any) -> Any:
     """The value in its field's type; from the command line it comes as text."""
-    if name == "arguments":
-        if not isinstance(value, dict):
-            raise UsageError("arguments must be a dictionary.")
-        return value
     kind = get_type_hints(TrainingConfiguration)[name]
     try:
+        if name == "arguments":
+            return dict(json.loads(value) if isinstance(value, str) else value)
         if name == "patch_size":
             sides = value.split(",") if isinstance(value, str) else list(value)
             z, y, x = (int(side) for side in (sides * 3 if len(sides) == 1 else sides))

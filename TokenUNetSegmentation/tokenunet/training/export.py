@@ -1,80 +1,85 @@
-"""Makes a model bundle of a training on synthetic patients.
+"""From a trained experiment to a model that segments."""
 
-python -m tokenunet.training.export --training FINE --bundle Resources/Models/token_unet_transformer
-
-After it, `tokenunet.evaluation.mask_calibration` notes in the bundle which of its masks follow tumour.
-"""
-
-import argparse
 import json
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
-from tokenunet.bundle import ModelManifest, save_bundle
-from tokenunet.networks import build_network
+from tokenunet.bundle import save_bundle
+from tokenunet.errors import ExperimentError, OutputExistsError
+from tokenunet.manifest import ModelManifest
 from tokenunet.regions import REGIONS
-from tokenunet.training.synthetic import LOG_NAME, WEIGHTS_NAME
+from tokenunet.training.experiment import Experiment
+from tokenunet.training.fold_folder import FoldFolder
+from tokenunet.training.jobs import fold_bundle
 
-INTENDED_USE = (
-    "Research on glioma segmentation in skull-stripped, co-registered T1, T1ce, T2 and FLAIR of adults before surgery. "
-    "Trained on synthetic patients only, without any patient data. "
+_INTENDED_USE = (
+    "Research on glioma segmentation in scans like those that it was trained on. "
     "Not a medical device; not for diagnosis or treatment."
 )
 
 
-def training_summary(log: Path) -> dict[str, Any]:
-    """What the log of a training says about the weights kept: settings, last step, and the best validation."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    settings = [line["training"] for line in lines if "training" in line][-1]
-    validations = [line for line in lines if "validation" in line]
-    best = max(validations, key=lambda line: line["validation"]["mean"])
-    return {
-        "data": "synthetic patients",
-        "settings": settings,
-        "step": best["step"],
-        "synthetic_validation_dice": {name: best["validation"][name] for name in REGIONS if name in best["validation"]},
-        "validation_cases": settings["validation_cases"],
-    }
+def finished_folds(experiment: Experiment, architecture: str) -> tuple[int, ...]:
+    """The folds of an architecture that have been trained and measured."""
+    return tuple(job.fold for job in experiment.jobs() if job.architecture == architecture and job.finished)
 
 
-def export(training: Path, bundle: Path, title: str, note: str = "") -> Path:
-    """Writes the bundle of a training's best weights; returns its folder.
+def export_bundle(
+    experiment: Experiment, architecture: str, folds: Sequence[int], bundle: Path, title: str = ""
+) -> Path:
+    """Writes a model of one fold, or of several as an ensemble; returns its folder.
+
+    Its card says how good each fold was on the cases that it was not trained on. The ensemble itself cannot be measured
+    on them, since each of its members was trained on most.
 
     Args:
-        training: output folder of `tokenunet.training.synthetic`, the last one of a chain.
-        bundle: folder to write.
-        title: the model's name as shown to users.
-        note: what else a user should know about the training.
+        experiment: with the folds finished.
+        architecture: one of the experiment's.
+        folds: numbers, from 0.
+        bundle: folder to write; absent or empty.
+        title: the model's name as shown to users; made from the experiment's where empty.
 
     Raises:
-        OutputError: where the bundle cannot be written.
+        ExperimentError: where a fold is not finished.
+        OutputExistsError: where there is something in the folder.
+        OutputError: where it cannot be written.
     """
-    summary = training_summary(training / LOG_NAME)
-    settings = summary["settings"]
-    network = build_network(settings["architecture"], **settings["arguments"])
-    network.load_state_dict(safetensors.torch.load_file(training / WEIGHTS_NAME))
+    if bundle.exists() and any(bundle.iterdir()):
+        raise OutputExistsError(f"{bundle} is not empty.", "Choose another folder for the model.")
+    finished = finished_folds(experiment, architecture)
+    unfinished = [str(fold) for fold in folds if fold not in finished]
+    if unfinished or not folds:
+        raise ExperimentError(
+            f"{architecture} has no finished fold {', '.join(unfinished)}".rstrip() + f" in {experiment.folder}.",
+            f"Finished are: {', '.join(map(str, finished)) or 'none'}.",
+        )
+    jobs = [experiment.fold(architecture, fold) for fold in folds]
+    configuration = experiment.configuration(architecture)
     manifest = ModelManifest(
-        name=title,
-        architecture=settings["architecture"],
-        arguments=settings["arguments"],
-        spacing=(settings["spacing"],) * 3,
-        training=summary | {"note": note},
-        licence="Apache-2.0",
-        intended_use=INTENDED_USE,
+        name=title or f"{experiment.folder.name}: {architecture}",
+        architecture=architecture,
+        arguments=configuration.arguments,
+        spacing=(configuration.spacing,) * 3,
+        patch_size=configuration.patch_size,
+        training=_card(experiment, jobs),
+        intended_use=_INTENDED_USE,
     )
-    return save_bundle(bundle, manifest, [network])
+    return save_bundle(bundle, manifest, (fold_bundle(job, configuration).build() for job in jobs))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--training", type=Path, required=True)
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--title", default="Token-UNet with transformer, synthetic patients")
-    parser.add_argument("--note", default="", help="what else a user should know about the training")
-    print(export(**vars(parser.parse_args())))
-
-
-if __name__ == "__main__":
-    main()
+def _card(experiment: Experiment, jobs: Sequence[FoldFolder]) -> dict[str, Any]:
+    measured = [json.loads(job.metrics.read_text(encoding="utf-8")) for job in jobs]
+    return {
+        "data": f"{len(experiment.dataset.cases)} cases, {experiment.dataset.layout}",
+        "fingerprint": experiment.description["dataset"]["fingerprint"],
+        "preset": experiment.plan.preset,
+        "settings": experiment.configuration(jobs[0].architecture).to_json(),
+        "seed": experiment.plan.seed,
+        "folds": [job.fold for job in jobs],
+        "validation_dice_by_fold": [metrics["mean"] for metrics in measured],
+        "validation_dice": {
+            name: statistics.fmean(metrics["mean"][name] for metrics in measured) for name in (*REGIONS, "mean")
+        },
+        "validation_cases": sum(len(metrics["cases"]) for metrics in measured),
+    }

@@ -3,7 +3,8 @@
 Several processes started by ``torchrun`` share each fold's patches among themselves.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors.torch
@@ -11,7 +12,7 @@ import torch
 
 from tokenunet.bundle import ModelBundle
 from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, TokenUNetError, TrainingError
-from tokenunet.events import OnEvent, Progress, Stage, WarningEvent, part_of_run
+from tokenunet.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
 from tokenunet.inference.device import fastest_precision, resolve_device
 from tokenunet.manifest import ModelManifest
 from tokenunet.report.training import write_report
@@ -27,7 +28,7 @@ from tokenunet.training.patches import Schedule
 from tokenunet.training.summary import write_summary
 
 _SHARE_OF_CHECK = 0.02
-_SHARES = {Stage.CHECK: _SHARE_OF_CHECK, Stage.PREPARE: 0.05, Stage.TRAIN: 0.93}
+SHARES = {Stage.CHECK: _SHARE_OF_CHECK, Stage.PREPARE: 0.05, Stage.TRAIN: 0.93}
 
 
 def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent) -> Experiment:
@@ -100,14 +101,21 @@ def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
     processes = make_fabric(place)
     if not processes.is_global_zero:
         processes.barrier()  # the first process prepares the cases
-        _train_folds(experiment, place, Progress(lambda event: None, _SHARES), on_event)
+        _train_folds(experiment, place, Progress(ignore_events, SHARES), ignore_events, first=False)
         return
+    progress = Progress(on_event, SHARES)
+    with recorded(experiment):
+        prepare_cases(experiment, progress)
+        processes.barrier()
+        _train_folds(experiment, place, progress, on_event, first=True)
+
+
+@contextmanager
+def recorded(experiment: Experiment) -> Iterator[None]:
+    """Says in the experiment's folder that this process trains there, and how it ended."""
     with experiment.training_process():
         try:
-            progress = Progress(on_event, _SHARES)
-            prepare_cases(experiment, progress)
-            processes.barrier()
-            _train_folds(experiment, place, progress, on_event)
+            yield
         except TokenUNetError as error:
             event = "stopped" if isinstance(error, Cancelled) else "failed"
             append_log(experiment.log, {"event": event, "code": error.code, "message": str(error), "hint": error.hint})
@@ -115,7 +123,9 @@ def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
         append_log(experiment.log, {"event": "finished"})
 
 
-def _train_folds(experiment: Experiment, device: torch.device, progress: Progress, on_event: OnEvent) -> None:
+def _train_folds(
+    experiment: Experiment, device: torch.device, progress: Progress, on_event: OnEvent, first: bool
+) -> None:
     jobs = experiment.jobs()
     steps = {job.folder: total_steps(experiment, job) for job in jobs}
     failed: list[str] = []
@@ -129,9 +139,12 @@ def _train_folds(experiment: Experiment, device: torch.device, progress: Progres
 
         try:
             train_fold(experiment, job, device, on_step)
+            if first:
+                write_summary(experiment)
+                write_report(experiment)
         except (TrainingError, OutOfMemoryError) as error:
             failed.append(f"{job.architecture}, fold {job.fold}")
-            append_log(experiment.log, {"event": "fold_failed", **_identity(job), "message": str(error)})
+            append_log(experiment.log, {"event": "fold_failed", **identity(job), "message": str(error)})
             on_event(WarningEvent(error.code, f"{failed[-1]}: {error} {error.hint}"))
     if failed:
         raise TrainingError(f"Not trained to the end: {'; '.join(failed)}.", "The warnings say why; see log.jsonl.")
@@ -158,7 +171,7 @@ def total_steps(experiment: Experiment, job: FoldFolder) -> int:
 def train_fold(
     experiment: Experiment, job: FoldFolder, device: torch.device, on_step: Callable[[int, int], None]
 ) -> None:
-    """Trains one fold to the end, measures it on its validation cases, and renews summary and report.
+    """Trains one fold to the end and measures it on its validation cases.
 
     Raises:
         TokenUNetError: as for `FoldTraining.run` and `measure_fold`.
@@ -170,7 +183,7 @@ def train_fold(
     precision = fastest_precision(device) if configuration.precision == "auto" else configuration.precision
     fabric = make_fabric(device, precision)
     if fabric.is_global_zero:
-        append_log(experiment.log, {"event": "fold_started", **_identity(job)})
+        append_log(experiment.log, {"event": "fold_started", **identity(job)})
     run = FoldTraining(
         job,
         configuration,
@@ -187,9 +200,7 @@ def train_fold(
         measure_fold(
             job, bundle, validation, configuration, str(fabric.device), run.facts, lambda: _check_stop(experiment)
         )
-        append_log(experiment.log, {"event": "fold_finished", **_identity(job)})
-        write_summary(experiment)
-        write_report(experiment)
+        append_log(experiment.log, {"event": "fold_finished", **identity(job)})
     fabric.barrier()
 
 
@@ -216,5 +227,6 @@ def _check_stop(experiment: Experiment) -> None:
         raise Cancelled("Stopped; everything is saved. --resume goes on from there.")
 
 
-def _identity(job: FoldFolder) -> dict[str, str | int]:
+def identity(job: FoldFolder) -> dict[str, str | int]:
+    """How a log names a fold."""
     return {"architecture": job.architecture, "fold": job.fold}

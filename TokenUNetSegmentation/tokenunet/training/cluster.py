@@ -1,0 +1,89 @@
+"""The folds of an experiment as independent jobs on Ray, which places them and tries again those whose process died.
+
+All machines must see the experiment's folder and the data under the same paths.
+"""
+
+import os
+from pathlib import Path
+
+import ray
+
+from tokenunet.errors import Cancelled, OutOfMemoryError, TrainingError
+from tokenunet.events import OnEvent, Progress, Stage, WarningEvent
+from tokenunet.inference.device import resolve_device
+from tokenunet.report.training import write_report
+from tokenunet.training.experiment import Experiment
+from tokenunet.training.fold_folder import FoldFolder, append_log
+from tokenunet.training.jobs import SHARES, identity, prepare_cases, recorded, total_steps, train_fold
+from tokenunet.training.summary import write_summary
+
+_RETRIES = 5
+_POLL_S = 2.0
+
+
+def train_on_cluster(experiment: Experiment, address: str, device: str, on_event: OnEvent) -> None:
+    """Trains all folds that are not finished, as many at a time as the cluster has room for.
+
+    A job takes one GPU, or one CPU where ``device`` is ``cpu``. A job whose process dies is begun again, elsewhere
+    perhaps, and goes on from its last checkpoint.
+
+    Args:
+        experiment: in a folder that all machines see.
+        address: of the cluster; ``local`` begins one on this computer.
+        device: ``auto``, ``cuda`` or ``cpu``, on every machine.
+        on_event: receives progress over all folds, and warnings.
+
+    Raises:
+        Cancelled: after a request to stop.
+        TrainingError: where the cluster cannot be reached, or, at the end, where folds failed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    try:
+        ray.init(address=address)
+    except ConnectionError as error:
+        raise TrainingError(f"There is no Ray cluster at {address}.", "Start one with: ray start --head") from error
+    try:
+        progress = Progress(on_event, SHARES)
+        with recorded(experiment):
+            prepare_cases(experiment, progress)
+            _train_jobs(experiment, device, progress, on_event)
+    finally:
+        ray.shutdown()
+
+
+def _train_jobs(experiment: Experiment, device: str, progress: Progress, on_event: OnEvent) -> None:
+    jobs = experiment.jobs()
+    steps = {job.folder: total_steps(experiment, job) for job in jobs}
+    remote = ray.remote(_train_job).options(max_retries=_RETRIES, num_cpus=1, num_gpus=0 if device == "cpu" else 1)
+    unfinished = [job for job in jobs if not job.finished]
+    waiting = {remote.remote(str(experiment.folder), job.architecture, job.fold, device): job for job in unfinished}
+    failed: list[str] = []
+    while waiting:
+        ready, _ = ray.wait(list(waiting), timeout=_POLL_S)
+        done = sum(steps[job.folder] if job.finished else _steps_done(job) for job in jobs)
+        progress.update(Stage.TRAIN, done / sum(steps.values()))
+        for reference in ready:
+            job = waiting.pop(reference)
+            try:
+                ray.get(reference)
+                write_summary(experiment)
+                write_report(experiment)
+            except Cancelled:
+                ray.wait(list(waiting), num_returns=len(waiting))  # they have been asked to stop as well
+                raise
+            except (TrainingError, OutOfMemoryError, ray.exceptions.WorkerCrashedError) as error:
+                failed.append(f"{job.architecture}, fold {job.fold}")
+                append_log(experiment.log, {"event": "fold_failed", **identity(job), "message": str(error)})
+                on_event(WarningEvent("training", f"{failed[-1]}: {error}"))
+    if failed:
+        raise TrainingError(f"Not trained to the end: {'; '.join(failed)}.", "The warnings say why; see log.jsonl.")
+
+
+def _train_job(folder: str, architecture: str, fold: int, device: str) -> None:
+    """What runs on a machine of the cluster."""
+    experiment = Experiment(Path(folder))
+    train_fold(experiment, experiment.fold(architecture, fold), resolve_device(device), lambda done, total: None)
+
+
+def _steps_done(job: FoldFolder) -> int:
+    return max((line["step"] for line in job.log_lines() if line["event"] == "step"), default=0)
