@@ -284,4 +284,13 @@ def test_long_lists_of_the_same_fault_are_shortened(tmp_path: Path) -> None:
     write_dataset(tmp_path, 5)
     for folder in tmp_path.iterdir():
         (folder / f"{folder.name}_seg.nii").unlink()
-    assert "  The same: P_3, P_4\n" in check(tmp_path).to_text()
+    text = check(tmp_path).to_text()
+    assert "  The same: P_3, P_4\n" in text
+    assert "P_3: " not in text
+
+
+def test_what_was_not_understood_when_looking_for_cases_is_in_the_report(tmp_path: Path) -> None:
+    write_dataset(tmp_path)
+    (tmp_path / "P_1" / "P_1_old_seg.nii").touch()
+    (finding,) = check(tmp_path).errors
+    assert (finding.case, finding.code) == ("P_1", "ambiguous_sequence")
