@@ -7,6 +7,7 @@ from typing import Any
 
 import host
 import pytest
+from module.file_systems import read_only
 
 MODULE = Path(__file__).resolve().parents[2] / "TokenUNetSegmentation" / "TokenUNetSegmentation.py"
 STANDIN = Path(__file__).with_name("standin_worker.py")
@@ -18,6 +19,21 @@ def app() -> Iterator[Any]:
     application = host.start()
     yield application
     application.layout_manager.close()
+
+
+@pytest.fixture
+def read_only_home(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home folder in which nothing can be written, the application's settings included."""
+    import qt
+
+    home = tmp_path / "home"
+    home.mkdir()
+    for variable in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(variable, str(home))
+    settings = qt.QSettings(str(home / "Slicer.ini"), qt.QSettings.IniFormat)
+    monkeypatch.setattr(app, "settings", lambda: settings)
+    with read_only(home):
+        yield home
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What goes wrong leaves scene, disk and earlier results as they were, and is said in one sentence."""
 
-import os
 import re
 import shutil
 import signal
@@ -13,6 +12,7 @@ import host
 import psutil
 import pytest
 from module.driving import node_ids, segment, wait_until
+from module.file_systems import mounted
 
 STAGES = ("Reading", "Preparing", "Segmenting", "Bringing", "Writing")
 
@@ -154,12 +154,8 @@ def full_disk(tmp_path: Path) -> Any:
     """A small file system of its own; skipped where it cannot be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = os.name == "posix" and shutil.which("mount") and os.geteuid() == 0
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if not mounted or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small file system needs the superuser")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with mounted(folder, "size=1m"):
+        yield folder
 
 
 def test_full_disk_is_said(

@@ -1,5 +1,6 @@
 """Results out of the scene: files and DICOM."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import slicer
@@ -50,7 +51,8 @@ def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode,
             f"{path} cannot be written: {error.strerror}.", "Choose another folder or make room on the disk."
         ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing to remove on a disk that cannot be written
+            unfinished.unlink()
         slicer.mrmlScene.RemoveNode(storage)
 
 

@@ -105,6 +105,9 @@ class SegmentationRun:
             yield
             yield from self._export(folder)
             yield from self._segment(folder)
+            for scan in folder.glob("*.nrrd"):  # large files take their time: one at each step, not all at the end
+                scan.unlink()
+                yield
             yield from self._load(folder / "output")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
