@@ -208,7 +208,8 @@ def test_an_ensembles_volumes_have_their_range_beside_them(
     result = segment(module)
     assert result.disagreement is not None
     assert table.columnCount == 3
-    assert table.horizontalHeaderItem(2).text() == "Over folds (ml)"
+    assert table.horizontalHeaderItem(2).text() == "Range"
+    assert "networks" in table.toolTip
     for row, name in enumerate(("WT", "TC", "ET", "NCR", "ED")):
         low, high = ensemble.report["volumes_range_ml"][name]  # type: ignore[index]
         assert table.item(row, 2).text() == f"{low:.1f} to {high:.1f}"

@@ -126,6 +126,7 @@ class ResultPanel:
     def _show_volumes(self, result: PatientResult | None) -> None:
         table = result.volume_table if result is not None else None
         headers = [_("Region"), _("Volume (ml)")]
+        meaning = _("Volume of each region in millilitres.")
         rows = []
         if table is not None:
             for row in range(table.GetNumberOfRows()):
@@ -135,7 +136,9 @@ class ResultPanel:
                 if ends:  # of an ensemble, the smallest and the largest of its networks' volumes
                     rows[-1].append(_("{low} to {high}").format(low=ends[0], high=ends[1]))
             if table.GetNumberOfColumns() > 2:
-                headers.append(_("Over folds (ml)"))
+                headers = [_("Region"), _("ml"), _("Range")]  # as short as large letters need it
+                meaning += " " + _("Range: the smallest and the largest that the model's networks gave alone.")
+        self._ui.volumesTable.setToolTip(meaning)
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         fill_table(self._ui.volumesTable, rows)
