@@ -191,7 +191,7 @@ def test_changed_data_are_not_gone_on_with(unfinished: Experiment, patients: Pat
     labels[60, 60, 40] = 2 if labels[60, 60, 40] != 2 else 1
     sitk.WriteImage(labels, str(truth))
     assert train("--output", unfinished.folder, "--resume") == 3
-    assert "no longer those" in capsys.readouterr().err
+    assert f"{case.name}'s truth is no longer the file" in capsys.readouterr().err
     assert not unfinished.jobs()[-1].folder.exists()
 
 

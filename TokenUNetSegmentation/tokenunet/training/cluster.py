@@ -4,6 +4,7 @@ All machines must see the experiment's folder and the data under the same paths.
 """
 
 import os
+import socket
 from pathlib import Path
 
 import ray
@@ -39,8 +40,9 @@ def train_on_cluster(experiment: Experiment, address: str, device: str, on_event
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     try:
+        _check_reachable(address)
         ray.init(address=address)
-    except ConnectionError as error:
+    except OSError as error:
         raise TrainingError(f"There is no Ray cluster at {address}.", "Start one with: ray start --head") from error
     try:
         progress = Progress(on_event, SHARES)
@@ -49,6 +51,13 @@ def train_on_cluster(experiment: Experiment, address: str, device: str, on_event
             _train_jobs(experiment, device, progress, on_event)
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raises OSError at once where nobody listens; Ray itself tries for minutes."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if separator:
+        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 def _train_jobs(experiment: Experiment, device: str, progress: Progress, on_event: OnEvent) -> None:

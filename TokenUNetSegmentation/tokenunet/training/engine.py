@@ -185,7 +185,7 @@ class FoldTraining:
                 fabric.backward(loss)
             losses += float(loss.detach())
         norm = self._update()
-        mean_loss = float(fabric.all_reduce(torch.tensor(losses, dtype=torch.float64)))
+        mean_loss = float(fabric.all_reduce(torch.tensor(losses, dtype=torch.float64)))  # type: ignore[arg-type]
         self._step += 1
         seconds = time.perf_counter() - began
         self._seconds += seconds

@@ -36,7 +36,7 @@ import tokenunet
 from tokenunet.errors import ExperimentError, OutputExistsError, UsageError
 from tokenunet.files import write_text
 from tokenunet.training.configuration import OPERATIONAL, PresetName, TrainingConfiguration, configuration_of
-from tokenunet.training.dataset import Dataset, dataset_from_json, dataset_to_json
+from tokenunet.training.dataset import Dataset, FileHashes, dataset_from_json, dataset_to_json, fingerprint
 from tokenunet.training.fold_folder import FoldFolder, StopWhen, read_log
 from tokenunet.training.splits import Splits, split_cases
 
@@ -106,7 +106,15 @@ class Experiment:
     @property
     def dataset(self) -> Dataset:
         """The cases, as they were when the experiment was made."""
-        return dataset_from_json(json.loads((self.folder / "dataset.json").read_text(encoding="utf-8")))
+        return dataset_from_json(self._dataset_values())
+
+    @property
+    def hashes(self) -> FileHashes:
+        """Of the dataset's files, as they were when the experiment was made."""
+        return self._dataset_values()["hashes"]
+
+    def _dataset_values(self) -> dict[str, Any]:
+        return json.loads((self.folder / "dataset.json").read_text(encoding="utf-8"))
 
     def configuration(self, architecture: str) -> TrainingConfiguration:
         """How that architecture is trained."""
@@ -202,13 +210,13 @@ def refuse_occupied(folder: Path) -> None:
         raise OutputExistsError(f"{folder} is not empty.", "Choose another folder, or --resume what is in it.")
 
 
-def create_experiment(folder: Path, dataset: Dataset, fingerprint: str, plan: ExperimentPlan) -> Experiment:
+def create_experiment(folder: Path, dataset: Dataset, hashes: FileHashes, plan: ExperimentPlan) -> Experiment:
     """Makes an experiment's folder, with configurations, dataset and splits.
 
     Args:
         folder: absent or empty.
         dataset: checked.
-        fingerprint: of the dataset's files.
+        hashes: of the dataset's files.
         plan: what to train.
 
     Raises:
@@ -223,12 +231,12 @@ def create_experiment(folder: Path, dataset: Dataset, fingerprint: str, plan: Ex
     if wrong:
         raise ExperimentError(f"There is no fold {wrong[0]}.", f"They are numbered from 0 to {plan.folds - 1}.")
     configurations = {name: configuration_of(name, plan.preset, plan.overrides) for name in plan.architectures}
-    splits = split_cases(dataset.cases, plan.folds, plan.seed, fingerprint)
+    splits = split_cases(dataset.cases, plan.folds, plan.seed, fingerprint(dataset, hashes))
     description = {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "tokenunet": tokenunet.__version__,
-        "dataset": {"folder": str(dataset.folder), "layout": dataset.layout, "fingerprint": fingerprint},
+        "dataset": {"folder": str(dataset.folder), "layout": dataset.layout, "fingerprint": splits.fingerprint},
         "preset": plan.preset,
         "overrides": dict(plan.overrides),
         "seed": plan.seed,
@@ -237,7 +245,7 @@ def create_experiment(folder: Path, dataset: Dataset, fingerprint: str, plan: Ex
         "architectures": list(plan.architectures),
         "configurations": {name: configuration.to_json() for name, configuration in configurations.items()},
     }
-    write_text(folder / "dataset.json", json.dumps(dataset_to_json(dataset), indent=1) + "\n")
+    write_text(folder / "dataset.json", json.dumps({**dataset_to_json(dataset), "hashes": hashes}, indent=1) + "\n")
     write_text(folder / "splits.json", splits.to_json())
     # Last: where this stands, the others do.
     write_text(folder / "experiment.json", json.dumps(description, indent=1) + "\n")

@@ -49,7 +49,7 @@ def measure_fold(
         OutputError: where the results cannot be written.
     """
     options = InferenceOptions(device=device, mode="sliding_window", overlap=configuration.validation_overlap)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for case in cases:
         on_case()
         prepared = prepare(read_study(case), bundle.manifest.space)

@@ -18,7 +18,7 @@ from tokenunet.manifest import ModelManifest
 from tokenunet.report.training import write_report
 from tokenunet.training.cache import CachedCase, cached_cases
 from tokenunet.training.configuration import TrainingConfiguration
-from tokenunet.training.dataset import Case, check_dataset, read_dataset
+from tokenunet.training.dataset import Case, check_dataset, fingerprint, hash_files, read_dataset
 from tokenunet.training.engine import FoldTraining
 from tokenunet.training.experiment import Experiment, ExperimentPlan, create_experiment, refuse_occupied
 from tokenunet.training.fabric import make_fabric
@@ -48,7 +48,7 @@ def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent) -> 
     dataset = read_dataset(data)
     report = check_dataset(dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
     report.raise_errors()
-    return create_experiment(folder, dataset, report.fingerprint, plan)
+    return create_experiment(folder, dataset, report.hashes, plan)
 
 
 def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent) -> Experiment:
@@ -65,15 +65,16 @@ def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent) -> Expe
     """
     experiment = Experiment(folder)
     experiment.change(settings)
-    fingerprint = check_dataset(experiment.dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK)).fingerprint
-    if experiment.description["dataset"]["fingerprint"] != fingerprint:
-        raise ExperimentError(
-            f"The data in {experiment.dataset.folder} are no longer those that {folder} was begun with.",
-            "Bring the old data back, or begin a new experiment.",
-        )
+    now = hash_files(experiment.dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
+    for case, before in experiment.hashes.items():
+        if changed := [name for name, sha256 in before.items() if now.get(case, {}).get(name) != sha256]:
+            raise ExperimentError(
+                f"{case}'s {changed[0]} is no longer the file that {folder} was begun with.",
+                "Bring the old data back, or begin a new experiment.",
+            )
     names = sorted(case.name for case in experiment.dataset.cases)
     validated = sorted(name for fold in experiment.splits.folds for name in fold.validation)
-    if experiment.splits.fingerprint != fingerprint or validated != names:
+    if experiment.splits.fingerprint != fingerprint(experiment.dataset, now) or validated != names:
         raise ExperimentError(
             f"{folder / 'splits.json'} does not belong to this experiment's data.",
             "Bring the old file back, or begin a new experiment.",

@@ -147,7 +147,7 @@ def patch_loader(dataset: PatchDataset, schedule: Schedule, first_step: int, ran
     workers = schedule.configuration.workers
     return DataLoader(
         dataset,
-        batch_sampler=_Batches(schedule, first_step, rank, ranks),  # type: ignore[arg-type]
+        batch_sampler=_Batches(schedule, first_step, rank, ranks),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         # A forked process would inherit the locks of this one's thread pools.

@@ -42,7 +42,7 @@ def dice_of_cases(
             image, configuration.patch_size, 1, network, overlap=configuration.validation_overlap, mode="gaussian"
         )
         brain = (image[0] != 0).any(dim=0)
-        predicted = ((logits[0] > 0) & brain).cpu().numpy()  # type: ignore[index, operator]
+        predicted = ((logits[0] > 0) & brain).cpu().numpy()
         for region, truth in enumerate(case.regions()):
             scores[number, region] = dice(predicted[region], truth)
     return scores

@@ -11,6 +11,7 @@ from tokenunet.training.dataset.case import (
     read_truth,
 )
 from tokenunet.training.dataset.check import check_dataset
+from tokenunet.training.dataset.fingerprint import FileHashes, fingerprint, hash_files
 from tokenunet.training.dataset.layouts import read_dataset
 from tokenunet.training.dataset.report import CaseFacts, DatasetReport
 
@@ -19,11 +20,14 @@ __all__ = [
     "CaseFacts",
     "Dataset",
     "DatasetReport",
+    "FileHashes",
     "Finding",
     "ImageSource",
     "check_dataset",
     "dataset_from_json",
     "dataset_to_json",
+    "fingerprint",
+    "hash_files",
     "read_dataset",
     "read_study",
     "read_truth",

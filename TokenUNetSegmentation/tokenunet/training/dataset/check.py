@@ -1,7 +1,6 @@
 """The doctor: what is wrong with a dataset, told before a single step is trained."""
 
 import hashlib
-import json
 import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,6 +16,7 @@ from tokenunet.preprocessing import ModelSpace, Study, check_sequences, prepare
 from tokenunet.regions import REGIONS, regions_from_labels
 from tokenunet.sequences import SEQUENCES, SequenceName
 from tokenunet.training.dataset.case import Case, Dataset, Finding, Severity, read_study, read_truth_and_values
+from tokenunet.training.dataset.fingerprint import fingerprint
 from tokenunet.training.dataset.report import CaseFacts, DatasetReport, by
 
 _CHECKED_AT_ONCE = 4
@@ -70,7 +70,7 @@ def check_dataset(dataset: Dataset, on_event: OnEvent = ignore_events) -> Datase
         patients=len(dataset.patients),
         facts=tuple(one.facts for one in in_order if one.facts),
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
-        fingerprint=_fingerprint(in_order),
+        fingerprint=fingerprint(dataset, {one.case.name: one.files for one in in_order}),
     )
 
 
@@ -192,12 +192,3 @@ def _duplicates(examined: list[_Examined]) -> list[Finding]:
         message += "They will stay in one fold." if of_one_patient else "Take one of the two out."
         findings.append(Finding("duplicate", "warning" if of_one_patient else "error", copy, message))
     return findings
-
-
-def _fingerprint(examined: list[_Examined]) -> str:
-    parts = []
-    for one in sorted(examined, key=lambda one: one.case.name):
-        case = one.case
-        channels = {sequence: source.channel for sequence, source in case.images.items()}
-        parts.append([case.name, case.patient, sorted(case.label_values.items()), one.files, channels])
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

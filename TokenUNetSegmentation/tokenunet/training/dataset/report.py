@@ -12,6 +12,7 @@ from tokenunet.errors import DatasetError
 from tokenunet.grid import Triple
 from tokenunet.regions import REGIONS, RegionName
 from tokenunet.training.dataset.case import Finding, Severity
+from tokenunet.training.dataset.fingerprint import FileHashes
 
 _SHOWN_PER_CODE = 3
 
@@ -63,6 +64,11 @@ class DatasetReport:
     def errors(self) -> tuple[Finding, ...]:
         """The findings with which nothing can be trained."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def hashes(self) -> FileHashes:
+        """Of the files of all cases that could be read."""
+        return {facts.name: facts.sha256 for facts in self.facts}
 
     def raise_errors(self) -> None:
         """Refuses a dataset with errors.
