@@ -1,8 +1,8 @@
 """Draws the Segmentation panel in every state: ``python Testing/host/draw_panel.py FOLDER``.
 
 Writes ``empty.png``, ``ready.png``, ``running.png``, ``done.png`` and ``failed.png``, 380 pixels wide, and the same
-with ``_large`` at one and a half times the font size; ``panel.png`` has the five side by side. The run in them is a
-stand-in's; the panel and the scene are real.
+with ``_large`` at one and a half times the font size; ``panel.png`` has the five side by side. The patient is
+synthetic, the result the shipped model's; only the run's stages are a stand-in's, which waits where a picture is made.
 """
 
 import argparse
@@ -31,7 +31,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the pictures go")
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        _draw_all(folder, Path(temporary))
+
+
+def _draw_all(folder: Path, work: Path) -> None:
     app = host.start()
+    app.temporaryPath = str(work)
+    scans, output = _segmented_patient(work)
+    os.environ |= {"STANDIN_RESULT": str(output), "STANDIN_PAUSE": "0.05"}
     import qt
 
     normal = qt.QApplication.font()
@@ -39,13 +47,24 @@ def main() -> None:
         font = qt.QFont(normal)
         font.setPointSizeF(normal.pointSizeF() * factor)
         qt.QApplication.setFont(font)
-        _draw_states(app, lambda name, panel, suffix=suffix: _draw(panel, folder / f"{name}{suffix}.png"))
+        _draw_states(app, scans, lambda name, panel, suffix=suffix: _draw(panel, folder / f"{name}{suffix}.png"))
     _draw_side_by_side(folder)
 
 
-def _draw_states(app: Any, draw: Callable[[str, Any], None]) -> None:
+def _segmented_patient(work: Path) -> tuple[dict[str, Path], Path]:
+    """Four scans and the output folder of their segmentation; voxels of 2 mm to be quick."""
+    from tokenunet.cli import main as tokenunet
+    from tokenunet.preprocessing.study import find_sequences
+    from tokenunet.synthesis import synthetic_patient, write_patient
+
+    patient = write_patient(synthetic_patient(1, spacing=2.0), work / "patients")
+    if tokenunet(["segment", "--input", str(patient), "--output", str(work / "output"), "--masks"]):
+        raise RuntimeError("The patient for the pictures could not be segmented.")
+    return dict(find_sequences(patient)), work / "output"
+
+
+def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], None]) -> None:
     import slicer
-    from scene.synthetic_output import write_patient
     from TokenUNetSegmentationLib.segmentation_run import SegmentationRun
     from TokenUNetSegmentationLib.volumes import load_volume
     from TokenUNetSegmentationLib.worker import WorkerProcess
@@ -56,41 +75,36 @@ def _draw_states(app: Any, draw: Callable[[str, Any], None]) -> None:
     script = _ROOT / "Testing" / "module" / "standin_worker.py"
     start_worker = functools.partial(WorkerProcess, script=script)
     run_panel.start_run = functools.partial(SegmentationRun, start_worker=start_worker)
-    if not run_panel._models:
-        run_panel._models = {"token_unet_transformer": "Token-UNet transformer"}
-        ui.modelBox.addItem("Token-UNet transformer", "token_unet_transformer")
     for section in (ui.resultSection, ui.masksSection, ui.reviewSection):
         section.collapsed = True
     module.widget.onParametersChanged()
     draw("empty", panel)
-    with tempfile.TemporaryDirectory() as temporary:
-        patient = write_patient(Path(temporary) / "patient")
-        app.temporaryPath = temporary
-        for sequence, path in patient.inputs.items():
-            load_volume(path, f"Example_{sequence}")
-        app.processEvents()
-        draw("ready", panel)
+    for sequence, path in scans.items():
+        load_volume(path, f"Example_{sequence}")
+    app.processEvents()
+    draw("ready", panel)
 
-        os.environ |= {"STANDIN_RESULT": str(patient.output), "STANDIN_PAUSE": "0.05"}
-        ui.segmentButton.click()
-        _live(app, lambda: "Segmenting" in ui.progressBar.format)
-        draw("running", panel)
-        _live(app, lambda: not run_panel.running)
-        ui.inputsSection.collapsed = True
-        ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = False
-        ui.mask3.click()
-        _live(app, lambda: ui.overlapTable.rowCount == 8)
-        draw("done", panel)
+    ui.segmentButton.click()
+    _live(app, lambda: "Segmenting" in ui.progressBar.format)
+    draw("running", panel)
+    _live(app, lambda: not run_panel.running)
+    ui.inputsSection.collapsed = True
+    ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = False
+    ui.mask3.click()
+    _live(app, lambda: ui.overlapTable.rowCount == 8)
+    ui.reviewButton.click()
+    _live(app, lambda: ui.reviewButton.enabled)
+    draw("done", panel)
 
-        ui.inputsSection.collapsed = False
-        ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = True
-        os.environ["STANDIN_ERROR"] = "grid_mismatch"
-        ui.segmentButton.click()
-        _live(app, lambda: not run_panel.running)
-        del os.environ["STANDIN_ERROR"]
-        ui.logButton.click()
-        draw("failed", panel)
-        module.close()
+    ui.inputsSection.collapsed = False
+    ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = True
+    os.environ["STANDIN_ERROR"] = "grid_mismatch"
+    ui.segmentButton.click()
+    _live(app, lambda: not run_panel.running)
+    del os.environ["STANDIN_ERROR"]
+    ui.logButton.click()
+    draw("failed", panel)
+    module.close()
 
 
 def _live(app: Any, until: Callable[[], bool]) -> None:

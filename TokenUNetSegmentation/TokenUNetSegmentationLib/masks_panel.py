@@ -134,7 +134,7 @@ class MasksPanel:
         for table_so_far in overlap_steps(result, kind):
             table = table_so_far
             yield
-        rows = [[f"{by_region[name]:.2f}" for name in REGIONS] for by_region in table.values()]
+        rows = [[f"{by_region[name]:.3f}" for name in REGIONS] for by_region in table.values()]
         fill_table(self._ui.overlapTable, rows, [str(number) for number in table])
 
     def _end_description(self, error: Exception | None) -> None:

@@ -113,6 +113,7 @@ class RunPanel:
             _("Not installed yet: {what}.").format(what=dependencies.describe(self.missing)) if self.missing else ""
         )
         self._ui.estimateLabel.setText("" if problems else self._estimate())
+        self._ui.estimateLabel.setVisible(not problems)
         self._ui.progressBar.setVisible(self.running)
         self._ui.messageLabel.setVisible(bool(self._message))
         self._ui.messageLabel.setText(self._message)
