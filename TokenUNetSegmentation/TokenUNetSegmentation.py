@@ -157,6 +157,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def cleanup(self) -> None:
         self.onQuit()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
+        self.setParameterNode(None)  # or, after a reload, the scene would go on writing into widgets that are gone
         self.removeObservers()
 
     def onQuit(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import host
 import numpy as np
 import pytest
+from module.conftest import MODULE
 from module.driving import changed, difference, foreground, node_ids, press, segment, wait_until
 
 
@@ -145,3 +146,15 @@ def test_overlap_table_is_headed_as_a_description(
     assert all(0 <= v <= 1 for row in values for v in row)
     assert max(max(row) for row in values) > 0.2
     assert not ui.mask1.icon.isNull()
+
+
+def test_closed_panel_no_longer_follows_the_scene(module: host.LoadedModule, app: Any) -> None:
+    """As on a reload of the module: in the application its widgets are gone then."""
+    another = host.load_module(MODULE)
+    parameters, ui = another.widget.parameters(), another.widget.ui
+    parameters.maskOpacity = 0.7
+    assert ui.maskOpacitySlider.value == 0.7
+    another.close()
+    parameters.maskOpacity = 0.2
+    assert ui.maskOpacitySlider.value == 0.7
+    another.widget.onNodesSettled()
