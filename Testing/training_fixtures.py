@@ -41,7 +41,7 @@ def fabricated_experiment(
     plan = ExperimentPlan(
         "quick", tuple(architectures), folds, tuple(range(folds)), 0, {"epochs": EPOCHS, **(overrides or {})}
     )
-    experiment = create_experiment(folder, dataset, "f" * 64, plan)
+    experiment = create_experiment(folder, dataset, {case.name: {} for case in dataset.cases}, plan)
     jobs = experiment.jobs()
     count = len(jobs) if finished is None else finished
     append_log(experiment.log, {"event": "started"})

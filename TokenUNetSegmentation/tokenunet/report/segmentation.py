@@ -1,14 +1,12 @@
 """The page that shows one segmented patient: pictures, volumes, attention masks and how it was made."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from tokenunet.regions import REGION_TITLES
+from tokenunet.report.page import css_colour, data_url, render_page
 from tokenunet.terminology import LABEL_STYLES, REGION_STYLES
 
 
@@ -29,7 +27,7 @@ class Picture:
     @property
     def data_url(self) -> str:
         """The picture itself as a URL, so that the page needs no other file."""
-        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode()
+        return data_url(self.path.read_bytes(), "image/png")
 
 
 def segmentation_report(
@@ -48,22 +46,16 @@ def segmentation_report(
         dice: by region, where the truth is known.
         no_pictures_because: a sentence shown in the pictures' place.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tokenunet.report", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     groups: dict[str, list[Picture]] = {}
     for picture in pictures:
         groups.setdefault(picture.group, []).append(picture)
-    return environment.get_template("segmentation.html").render(
+    return render_page(
+        "segmentation.html",
         run=run,
         groups=groups,
         patient=patient,
         dice=dice,
         no_pictures_because=no_pictures_because,
-        regions=[(name, REGION_TITLES[name], _css(REGION_STYLES[name].colour)) for name in REGION_STYLES],
-        labels=[(name, style.title, _css(style.colour)) for name, style in LABEL_STYLES.items()],
+        regions=[(name, REGION_TITLES[name], css_colour(REGION_STYLES[name].colour)) for name in REGION_STYLES],
+        labels=[(name, style.title, css_colour(style.colour)) for name, style in LABEL_STYLES.items()],
     )
-
-
-def _css(colour: tuple[float, float, float]) -> str:
-    return "#" + "".join(f"{round(255 * c):02x}" for c in colour)
