@@ -180,7 +180,7 @@ _PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
     },
     "quick": {
         "spacing": 2.0,
-        "epochs": 6,
+        "epochs": 20,
         "patch_size": (64, 64, 64),
         "tumour_share": 0.5,
         "accumulation": 2,
@@ -188,10 +188,10 @@ _PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
         "optimiser": "adamw",
         "learning_rate": 2e-3,
         "weight_decay": 1e-2,
-        "warm_up_steps": 5,
+        "warm_up_steps": 20,
         "clip_norm": 1.0,
-        "average_decay": 0.9,
-        "validate_every": 2,
+        "average_decay": 0.95,
+        "validate_every": 5,
         "workers": 1,
     },
 }
