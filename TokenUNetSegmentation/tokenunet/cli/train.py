@@ -50,8 +50,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    # Only here, for it takes seconds to import.
-    from tokenunet.training import jobs
+    with _extra("train"):  # only here, for it takes seconds to import
+        from tokenunet.training import jobs
 
     processes = jobs.make_fabric(resolve_device(options.device))
     if processes.is_global_zero:
@@ -68,12 +68,24 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         if options.cluster is None:
             jobs.train(experiment, options.device, on_event)
         else:
-            from tokenunet.training.cluster import train_on_cluster
+            with _extra("cluster"):
+                from tokenunet.training.cluster import train_on_cluster
 
             train_on_cluster(experiment, options.cluster, options.device, on_event)
     on_event(ResultEvent(str(options.output), {"report": str(experiment.report)}))
     if options.progress != "json" and processes.is_global_zero:
         print(f"The report is {experiment.report}.")
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Says which packages to install where the block cannot import them."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"The package {error.name} is not installed.", f'Run: pip install "tokenunet[{name}]"'
+        ) from error
 
 
 def _plan(options: argparse.Namespace) -> ExperimentPlan:
