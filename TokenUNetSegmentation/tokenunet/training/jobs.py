@@ -14,6 +14,7 @@ from tokenunet.bundle import ModelBundle
 from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, TokenUNetError, TrainingError
 from tokenunet.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
 from tokenunet.inference.device import fastest_precision, resolve_device
+from tokenunet.inference.segment import versions
 from tokenunet.manifest import ModelManifest
 from tokenunet.report.training import write_report
 from tokenunet.training.cache import CachedCase, cached_cases
@@ -115,6 +116,7 @@ def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
 def recorded(experiment: Experiment) -> Iterator[None]:
     """Says in the experiment's folder that this process trains there, and how it ended."""
     with experiment.training_process():
+        append_log(experiment.log, {"event": "started", "versions": versions()})
         try:
             yield
         except TokenUNetError as error:
