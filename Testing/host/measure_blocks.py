@@ -11,8 +11,8 @@ Single calls of Slicer's that may take longer, and that a module can only wait f
 - "save seg.nrrd": ``vtkMRMLSegmentationStorageNode.WriteData`` writes all layers of all voxels.
 - "surfaces in 3D": ``vtkMRMLSegmentationNode.CreateClosedSurfaceRepresentation``.
 
-Measured on two shared cores, 240 x 240 x 155 voxels, best of three: at most 57 ms where the module has the choice; 60 ms
-(when the computer has nothing else to do) to 250 ms to save ``.seg.nrrd``, 310 ms to open eight windows, once.
+Measured on two shared cores, 240 x 240 x 155 voxels, best of three: at most 57 ms where the module has the choice;
+60 ms (when the computer has nothing else to do) to 250 ms to save ``.seg.nrrd``, 310 ms to open eight windows, once.
 """
 
 import argparse
