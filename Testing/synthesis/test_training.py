@@ -12,8 +12,8 @@ from tokenunet.synthesis import Kind, synthetic_patient
 from tokenunet.synthesis.fields import seeded
 from tokenunet.training.checkpoint import load_checkpoint
 from tokenunet.training.examples import PatientStream, cropped, whole_brain
-from tokenunet.training.synthetic_export import export
 from tokenunet.training.synthetic import RegionLoss, SyntheticTraining, Trainer, learning_rate, validate
+from tokenunet.training.synthetic_export import export
 
 TINY = {"channels": [4, 8, 8, 8], "depth": 1, "heads": 2, "hidden": 8}
 SHORT = SyntheticTraining(

@@ -239,7 +239,9 @@ def test_unfinished_folds_are_not_exported(unfinished: Experiment, tmp_path: Pat
     assert not (tmp_path / "model").exists()
 
 
-def test_packages_that_are_not_installed_are_named(patients: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_packages_that_are_not_installed_are_named(
+    patients: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     for name in [name for name in sys.modules if name.startswith("tokenunet.training.")]:
         monkeypatch.delitem(sys.modules, name)
