@@ -114,6 +114,7 @@ def draw_masks(view: MaskView) -> bytes:
             axes.set_axis_off()
         for number, (mask, axes) in enumerate(zip(view.masks, panels.flat, strict=False), start=1):
             axes.imshow(mask, cmap="viridis", vmin=0)
+            axes.contour(view.t1 != 0, levels=[0.5], colors="black", linewidths=0.5)
             axes.contour(view.truth > 0, levels=[0.5], colors="white", linewidths=0.8)
             axes.set_title(f"TokenLearner {number}: 0 to {mask.max():.3g}", fontsize=9)
         _show_labels(panels[-1, 0], view.t1, None, "T1")

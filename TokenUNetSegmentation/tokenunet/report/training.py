@@ -1,7 +1,7 @@
 """The page that shows a training experiment: results, the paper's figures redrawn, tests, and what was run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from safetensors import SafetensorError
@@ -36,6 +36,7 @@ class MaskFigure:
     Attributes:
         picture: as a URL; empty where there is none.
         case: that it shows.
+        dice: of that case, by name in `SCORES`.
         because: a sentence in the picture's place.
     """
 
@@ -43,6 +44,7 @@ class MaskFigure:
     fold: int
     picture: str = ""
     case: str = ""
+    dice: Mapping[str, float] = field(default_factory=dict)
     because: str = ""
 
 
@@ -90,7 +92,7 @@ def training_report(experiment: Experiment) -> str:
         score_titles={**REGION_TITLES, "mean": "mean"},
         same_folds=same_folds(summary),
         figures=figures,
-        mask_figures=_mask_figures(experiment),
+        mask_figures=_mask_figures(experiment, summary),
         worst=worst_cases(summary),
         repeated_patients=len({c.patient for c in summary.cases}) < len({c.case for c in summary.cases}),
         fewest_differences=FEWEST_DIFFERENCES,
@@ -194,18 +196,19 @@ def devices(experiment: Experiment) -> list[str]:
     )
 
 
-def _mask_figures(experiment: Experiment) -> list[MaskFigure]:
+def _mask_figures(experiment: Experiment, summary: Summary) -> list[MaskFigure]:
     """Of the first finished fold of every architecture that has masks."""
     first: dict[str, FoldFolder] = {}
     for job in experiment.jobs():
         if job.finished and ARCHITECTURES[job.architecture].has_masks:
             first.setdefault(job.architecture, job)
-    return [_mask_figure(experiment, job) for job in first.values()]
+    return [_mask_figure(experiment, job, summary) for job in first.values()]
 
 
-def _mask_figure(experiment: Experiment, job: FoldFolder) -> MaskFigure:
+def _mask_figure(experiment: Experiment, job: FoldFolder, summary: Summary) -> MaskFigure:
     try:
         view = mask_view(experiment, job)
     except (TokenUNetError, OSError, SafetensorError) as error:
         return MaskFigure(job.architecture, job.fold, because=f"There is no picture of masks. {error}")
-    return MaskFigure(job.architecture, job.fold, data_url(draw_masks(view), "image/png"), view.case)
+    dice = next(c.dice for c in summary.cases if (c.architecture, c.case) == (job.architecture, view.case))
+    return MaskFigure(job.architecture, job.fold, data_url(draw_masks(view), "image/png"), view.case, dice)
