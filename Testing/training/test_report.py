@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -107,6 +108,14 @@ def test_the_page_says_what_was_found_and_what_was_run(experiment: Experiment) -
     assert "Not finished" not in text
 
 
+def test_the_worst_cases_are_those_with_the_lowest_mean(experiment: Experiment) -> None:
+    for architecture, worst in worst_cases(summarise(experiment)).items():
+        files = (experiment.folder / architecture).glob("fold_*/metrics.json")
+        cases = [case for file in files for case in json.loads(file.read_text())["cases"]]
+        expected = sorted(cases, key=lambda case: case["dice"]["mean"])[:5]
+        assert [case.case for case in worst] == [case["case"] for case in expected]
+
+
 def test_the_headline_names_the_best_and_its_lead(experiment: Experiment) -> None:
     summary = summarise(experiment)
     test = next(c for c in summary.comparisons if c.region == "mean")
@@ -158,14 +167,20 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     """Names of folders, cases and patients come from users; they must neither be HTML nor break a figure."""
     name = "<b>A</b>&$x_{$"
     dataset = absent_dataset(4)
-    cases = tuple(
-        type(case)(f"{name}{n}", case.patient, case.images, case.truth, case.label_values)
-        for n, case in enumerate(dataset.cases)
-    )
-    dataset = type(dataset)(Path("<i>data</i>"), dataset.layout, cases)
+    cases = tuple(replace(case, name=f"{name}{n}") for n, case in enumerate(dataset.cases))
+    dataset = replace(dataset, folder=Path("<i>data</i>"), cases=cases)
     html = training_report(fabricated_experiment(tmp_path / "a<u>b", ("unet",), folds=2, dataset=dataset))
     assert not re.search("<b>|<i>|<u>", html)
     assert f"{name}0" in Page(html).text
+
+
+def test_several_cases_of_a_patient_are_pointed_out(experiment: Experiment, tmp_path: Path) -> None:
+    said = "Some patients have several cases here"
+    assert said not in Page(training_report(experiment)).text
+    dataset = absent_dataset(8)
+    cases = tuple(replace(case, patient=f"P{n // 2}") for n, case in enumerate(dataset.cases))
+    repeated = fabricated_experiment(tmp_path / "x", ARCHITECTURES, folds=2, dataset=replace(dataset, cases=cases))
+    assert said in Page(training_report(repeated)).text
 
 
 def test_figure_4_shows_time_memory_and_parameters(experiment: Experiment) -> None:
