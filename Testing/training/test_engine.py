@@ -16,8 +16,9 @@ import torch
 from tokenunet.errors import Cancelled, ExperimentError, OutputError, TrainingError
 from tokenunet.training import engine
 from tokenunet.training.checkpoint import load_newest
-from tokenunet.training.engine import FoldTraining, learning_rate
+from tokenunet.training.engine import FoldTraining
 from tokenunet.training.fold_folder import FoldFolder, StopWhen
+from tokenunet.training.optimisation import learning_rate
 from training.learning_cases import cached_case, tiny_configuration
 from training.train_tiny import CASES, VALIDATED, fold_folder
 
@@ -131,7 +132,7 @@ def test_two_processes_move_the_weights_as_one_does(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_twenty_times_it_ends_with_the_same_bits(tmp_path: Path) -> None:
-    settings = {"epochs": 25, "validate_every": 4}
+    settings = {"epochs": 80, "validate_every": 20}
     training(tmp_path / "whole", **settings).run()
     result = subprocess.run(
         [sys.executable, str(SCRIPT), str(tmp_path / "killed"), json.dumps(settings), "kill", "7", "20"],
@@ -145,7 +146,7 @@ def test_killed_twenty_times_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     assert json.loads(result.stdout) == {"killed": 20}
     assert same(weights_of(killed), weights_of(whole))
     assert without_times(killed.log_lines()) == without_times(whole.log_lines())
-    assert steps_of(killed) == list(range(1, 76))
+    assert steps_of(killed) == list(range(1, 241))
 
 
 @pytest.mark.parametrize("when", ["now", "epoch"])

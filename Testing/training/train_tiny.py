@@ -49,7 +49,7 @@ def train_and_be_killed(folder: Path, settings: dict, seed: int, times: int) -> 
     while True:
         child = fork.Process(target=train, args=(folder, settings))
         child.start()
-        child.join(moments.uniform(0.1, 0.9) if killed < times else None)
+        child.join(moments.uniform(0.1, 0.7) if killed < times else None)
         if child.exitcode is None:
             os.kill(child.pid or 0, signal.SIGKILL)
             child.join()

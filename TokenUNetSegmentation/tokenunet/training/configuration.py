@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args, get_type_hints
 
-import torch
-
 from tokenunet.errors import UsageError
 from tokenunet.networks import ARCHITECTURES, build_network
 
@@ -109,11 +107,6 @@ class TrainingConfiguration:
         multiple = ARCHITECTURES[self.architecture].size_multiple
         if any(side < multiple or side % multiple for side in self.patch_size):
             raise UsageError(f"The sides of {self.architecture}'s patches must be multiples of {multiple} voxels.")
-        try:
-            with torch.device("meta"):  # takes neither time nor memory
-                build_network(self.architecture, **self.arguments)
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise UsageError(f"{self.architecture} cannot be built with {self.arguments}: {error}") from error
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise UsageError(f"{name} must be from {low:g} to {high:g}, not {getattr(self, name):g}.")
@@ -159,7 +152,12 @@ def configuration_of(
     values: dict[str, Any] = {"architecture": architecture}
     if architecture == "swin_unetr":
         values |= {"optimiser": "adamw", "learning_rate": 8e-4}
-    return TrainingConfiguration.from_json(values | _PRESET_VALUES[preset] | dict(overrides or {}))
+    configuration = TrainingConfiguration.from_json(values | _PRESET_VALUES[preset] | dict(overrides or {}))
+    try:
+        build_network(architecture, **configuration.arguments)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"{architecture} cannot be built with {configuration.arguments}: {error}") from error
+    return configuration
 
 
 _PRESET_VALUES: dict[PresetName, dict[str, Any]] = {

@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, OutputError, TokenUNetError, TrainingError
 from tokenunet.files import write_bytes
 from tokenunet.inference.device import is_out_of_memory
-from tokenunet.inference.segment import peak_memory_bytes
+from tokenunet.inference.memory import PeakMemory
 from tokenunet.networks import build_network, trainable_parameters
 from tokenunet.regions import REGIONS
 from tokenunet.training.cache import CachedCase
@@ -31,35 +31,12 @@ from tokenunet.training.checkpoint import load_newest, save_newest
 from tokenunet.training.configuration import OPERATIONAL, TrainingConfiguration
 from tokenunet.training.fold_folder import FoldFolder, StopWhen, append_log
 from tokenunet.training.loss import RegionLoss
+from tokenunet.training.optimisation import build_optimiser, learning_rate
 from tokenunet.training.patches import PatchDataset, Schedule, patch_loader
 from tokenunet.training.validation import dice_of_cases
 
 _MOST_SKIPPED_STEPS = 20
 """In a row; after that many steps without a finite gradient a training does not recover."""
-
-
-def learning_rate(configuration: TrainingConfiguration, step: int, total_steps: int) -> float:
-    """At a step, counted from 0: a linear rise in the warm-up, then a cosine down to 0 (section 3.3)."""
-    if step < configuration.warm_up_steps:
-        return configuration.learning_rate * (step + 1) / configuration.warm_up_steps
-    progress = (step - configuration.warm_up_steps) / max(1, total_steps - configuration.warm_up_steps)
-    return configuration.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def build_optimiser(configuration: TrainingConfiguration, network: nn.Module) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW, as the configuration says."""
-    c = configuration
-    if c.optimiser == "sgd":
-        return torch.optim.SGD(
-            network.parameters(),
-            c.learning_rate,
-            momentum=c.momentum,
-            nesterov=c.momentum > 0,
-            weight_decay=c.weight_decay,
-        )
-    return torch.optim.AdamW(
-        network.parameters(), c.learning_rate, betas=(c.momentum, 0.999), weight_decay=c.weight_decay
-    )
 
 
 class FoldTraining:
@@ -110,6 +87,7 @@ class FoldTraining:
         self._best = -1.0
         self._best_epoch = 0
         self._seconds = 0.0
+        self._peak_memory = 0
 
     @property
     def trained_network(self) -> nn.Module:
@@ -125,7 +103,7 @@ class FoldTraining:
             "training": {
                 "seconds": round(self._seconds, 1),
                 "seconds_per_step": round(self._seconds / max(1, self._step), 3),
-                "peak_memory_bytes": self._peak_memory(),
+                "peak_memory_bytes": self._peak_memory,
             },
         }
 
@@ -168,12 +146,37 @@ class FoldTraining:
             self._check_stop()
 
     def _one_step(self, batches: Iterator[tuple[Tensor, Tensor]], board: SummaryWriter | None) -> None:
+        began = time.perf_counter()
+        rate = learning_rate(self._configuration, self._step, self._schedule.total_steps)
+        with PeakMemory(self._fabric.device) as memory:
+            loss, norm, waited = self._learn(batches, rate)
+        self._step += 1
+        seconds = time.perf_counter() - began
+        self._seconds += seconds
+        self._peak_memory = max(self._peak_memory, memory.bytes)
+        self._epoch_losses.append(loss)
+        self._log(
+            "step",
+            step=self._step,
+            epoch=(self._step - 1) // self._schedule.steps_per_epoch + 1,
+            loss=loss,
+            learning_rate=rate,
+            gradient_norm=norm,
+            seconds=round(seconds, 3),
+            data_seconds=round(waited, 3),
+            peak_memory_bytes=memory.bytes,
+        )
+        if board is not None:
+            board.add_scalar("loss/step", loss, self._step)
+            board.add_scalar("learning_rate", rate, self._step)
+
+    def _learn(self, batches: Iterator[tuple[Tensor, Tensor]], rate: float) -> tuple[float, float | None, float]:
+        """Makes a step; returns the mean loss, the gradient's norm, and the seconds that it waited for patches."""
         schedule, fabric = self._schedule, self._fabric
-        began, waited, losses = time.perf_counter(), 0.0, 0.0
         self._network.train()
-        rate = learning_rate(self._configuration, self._step, schedule.total_steps)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
+        waited, loss = 0.0, torch.zeros((), device=fabric.device)
         planned = schedule.batches(self._step, fabric.global_rank, fabric.world_size)
         for number, batch in enumerate(planned, start=1):
             asked = time.perf_counter()
@@ -181,29 +184,11 @@ class FoldTraining:
             waited += time.perf_counter() - asked
             weight = schedule.weight(self._step, batch, fabric.global_rank, fabric.world_size)
             with fabric.no_backward_sync(self._network, enabled=number < len(planned)):
-                loss = self._loss(self._network(image), regions) * weight
-                fabric.backward(loss)
-            losses += float(loss.detach())
+                share = self._loss(self._network(image), regions) * weight
+                fabric.backward(share)
+            loss += share.detach()
         norm = self._update()
-        mean_loss = float(fabric.all_reduce(torch.tensor(losses, dtype=torch.float64)))  # type: ignore[arg-type]
-        self._step += 1
-        seconds = time.perf_counter() - began
-        self._seconds += seconds
-        self._epoch_losses.append(mean_loss)
-        self._log(
-            "step",
-            step=self._step,
-            epoch=(self._step - 1) // schedule.steps_per_epoch + 1,
-            loss=mean_loss,
-            learning_rate=rate,
-            gradient_norm=norm,
-            seconds=round(seconds, 3),
-            data_seconds=round(waited, 3),
-            peak_memory_bytes=self._peak_memory(),
-        )
-        if board is not None:
-            board.add_scalar("loss/step", mean_loss, self._step)
-            board.add_scalar("learning_rate", rate, self._step)
+        return float(fabric.all_reduce(loss)), norm, waited  # type: ignore[arg-type]
 
     def _update(self) -> float | None:
         """Moves the weights, unless the gradient is not finite; returns its norm."""
@@ -322,6 +307,7 @@ class FoldTraining:
             "best": self._best,
             "best_epoch": self._best_epoch,
             "seconds": self._seconds,
+            "peak_memory": self._peak_memory,
             "log_bytes": self._fold.log.stat().st_size,
         }
         save_newest(self._fold.checkpoints, self._step, state)
@@ -349,6 +335,7 @@ class FoldTraining:
         self._unvalidated_epoch = state["unvalidated_epoch"]
         self._best, self._best_epoch = state["best"], state["best_epoch"]
         self._seconds = state["seconds"]
+        self._peak_memory = state["peak_memory"]
         if self._fabric.is_global_zero:
             os.truncate(self._fold.log, state["log_bytes"])
 
@@ -368,11 +355,6 @@ class FoldTraining:
             return
         with SummaryWriter(str(self._fold.tensorboard), purge_step=self._step + 1) as board:
             yield board
-
-    def _peak_memory(self) -> int:
-        if self._fabric.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._fabric.device)
-        return peak_memory_bytes()
 
     def _explained(self, error: Exception) -> TokenUNetError | None:
         """The error in the words of a user, where it is one that happens to users."""

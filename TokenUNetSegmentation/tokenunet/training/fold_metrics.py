@@ -13,7 +13,7 @@ from tokenunet.bundle import ModelBundle
 from tokenunet.evaluation.dice import dice_by_region
 from tokenunet.files import staging_folder, write_text
 from tokenunet.inference import InferenceOptions, predict
-from tokenunet.inference.segment import peak_memory_bytes
+from tokenunet.inference.memory import PeakMemory
 from tokenunet.preprocessing import prepare, restore
 from tokenunet.regions import REGIONS
 from tokenunet.training.configuration import TrainingConfiguration
@@ -50,12 +50,15 @@ def measure_fold(
     """
     options = InferenceOptions(device=device, mode="sliding_window", overlap=configuration.validation_overlap)
     rows: list[dict[str, Any]] = []
+    peak = 0
     for case in cases:
         on_case()
         prepared = prepare(read_study(case), bundle.manifest.space)
         began = time.perf_counter()
-        prediction, _execution = predict(prepared, bundle, options)
+        with PeakMemory(torch.device(device)) as memory:
+            prediction, _execution = predict(prepared, bundle, options)
         seconds = time.perf_counter() - began
+        peak = max(peak, memory.bytes)
         result = restore(prediction, prepared)
         with staging_folder(fold.predictions) as staging:
             sitk.WriteImage(result.grid.image(result.labels), str(staging / f"{case.name}.nii.gz"))
@@ -78,11 +81,7 @@ def measure_fold(
         "mean": {name: statistics.fmean(row["dice"][name] for row in rows) for name in (*REGIONS, "mean")},
         "inference": {
             "seconds": statistics.median(row["seconds"] for row in rows),
-            "peak_memory_bytes": _peak_memory(device),
+            "peak_memory_bytes": peak,
         },
     }
     write_text(fold.metrics, json.dumps(metrics, indent=1) + "\n")
-
-
-def _peak_memory(device: str) -> int:
-    return torch.cuda.max_memory_allocated() if device.startswith("cuda") else peak_memory_bytes()

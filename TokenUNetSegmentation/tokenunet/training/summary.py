@@ -60,7 +60,7 @@ class ArchitectureSummary:
         folds: mean Dice over the cases of every finished fold, by name in `SCORES`.
         dice: of the folds' means, by name in `SCORES`.
         inference_seconds: median over all cases.
-        peak_memory_bytes: the most that any fold's process had held when its cases had been segmented.
+        peak_memory_bytes: the most that the device, or on the CPU the process, held while cases were segmented.
         training_seconds: of all folds together.
         epoch_of_90_percent: by fold, as `epoch_of_reduction` defines it.
     """
