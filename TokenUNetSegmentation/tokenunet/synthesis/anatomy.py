@@ -1,5 +1,6 @@
 """Healthy anatomy: an atlas brain, turned, stretched, bent and folded anew for every patient."""
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, get_args
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenunet.resources import resource
-from tokenunet.synthesis.fields import Shape, chance, fresh_seed, resized, seeded, smooth_noise, uniform
+from tokenunet.synthesis.fields import Shape, blurred, chance, fresh_seed, resized, seeded, smooth_noise, uniform
+from tokenunet.synthesis.landmarks import landmark_distances
 
 AtlasName = Literal["icbm152", "colin27"]
 ATLASES: tuple[AtlasName, ...] = get_args(AtlasName)
@@ -60,9 +62,11 @@ class Atlas:
     Attributes:
         maps: (5, D, H, W): fluid, grey, white (adding up to the brain), ventricles, and detail, which is how much
             brighter T1 is than its mixture of tissues explains (deep grey matter, for instance).
+        landmarks: (5, D, H, W), distances in mm in the order of `Landmark`.
     """
 
     maps: Tensor
+    landmarks: Tensor
 
 
 @cache
@@ -73,10 +77,9 @@ def load_atlas(name: AtlasName) -> Atlas:
         FileNotFoundError: where the installation lacks it.
     """
     folder = resource("Atlas") / name
-    t1, grey, white, ventricles = (
-        sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"{n}.nii.gz"))).astype(np.float32)
-        for n in ("t1", "grey", "white", "ventricles")
-    )
+    files = [sitk.ReadImage(str(folder / f"{n}.nii.gz")) for n in ("t1", "grey", "white", "ventricles")]
+    t1, grey, white, ventricles = (sitk.GetArrayFromImage(file).astype(np.float32) for file in files)
+    x, y, z = files[0].TransformPhysicalPointToContinuousIndex((0.0, 0.0, 0.0))
     brain = t1 > 0
     grey, white = grey / 255, white / 255
     fluid = np.clip(brain - grey - white, 0, 1)
@@ -84,7 +87,8 @@ def load_atlas(name: AtlasName) -> Atlas:
     t1 = t1 / 255
     means, *_ = np.linalg.lstsq(tissues[:, brain].T, t1[brain], rcond=None)
     detail = (t1 - np.tensordot(means, tissues, 1)) * (grey + white)
-    return Atlas(torch.from_numpy(np.concatenate([tissues, ventricles[None], detail[None]]).astype(np.float32)))
+    maps = torch.from_numpy(np.concatenate([tissues, ventricles[None], detail[None]]).astype(np.float32))
+    return Atlas(maps, landmark_distances(maps[:3], (z, y, x)))
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,10 @@ def draw_pose(generator: torch.Generator, variety: float = 1.0) -> Pose:
 
 @dataclass
 class Anatomy:
-    """Tissues of one patient on a lattice, float32 (D, H, W), ``brain`` boolean."""
+    """Tissues of one patient on a lattice, float32 (D, H, W), ``brain`` boolean.
+
+    ``landmarks``, where asked for, are distances in mm, (5, D, H, W) in the order of `Landmark`.
+    """
 
     lattice: Lattice
     fluid: Tensor
@@ -156,6 +163,7 @@ class Anatomy:
     ventricles: Tensor
     detail: Tensor
     brain: Tensor
+    landmarks: Tensor | None = None
 
 
 def _rotation(degrees: tuple[float, float, float]) -> Tensor:
@@ -170,19 +178,10 @@ def _rotation(degrees: tuple[float, float, float]) -> Tensor:
     return matrix
 
 
-def build_anatomy(pose: Pose, lattice: Lattice, displacement_mm: Tensor | None = None) -> Anatomy:
-    """The patient's tissues.
-
-    Args:
-        pose: how the patient differs from the atlas.
-        lattice: where to sample.
-        displacement_mm: (3, d, h, w) along (z, y, x) over the box at any spacing: how far a mass has pushed the tissue
-            that is now here.
-    """
-    atlas = load_atlas(pose.atlas)
-    generator = seeded(pose.seed)
+def _atlas_positions(pose: Pose, lattice: Lattice, displacement_mm: Tensor | None) -> Tensor:
+    """Where in the atlas each voxel's tissue comes from, (1, D, H, W, 3), for `grid_sample`."""
     coarse = Lattice(4.0)
-    warp = coarse.noise(pose.warp_scale_mm, generator, fields=3, drawn_mm=4.0) * pose.warp_mm
+    warp = coarse.noise(pose.warp_scale_mm, seeded(pose.seed), fields=3, drawn_mm=4.0) * pose.warp_mm
     if displacement_mm is not None:
         warp = warp - resized(displacement_mm, coarse.shape)
     warp = resized(warp, lattice.shape)
@@ -194,12 +193,39 @@ def build_anatomy(pose: Pose, lattice: Lattice, displacement_mm: Tensor | None =
     mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0 if pose.mirrored else 1.0]))
     to_atlas = mirror @ torch.diag(1 / torch.tensor(pose.scale)) @ _rotation(pose.rotation_deg)
     source = torch.einsum("ij,j...->i...", to_atlas, centred + warp)
-    half = (torch.tensor(atlas.maps.shape[1:], dtype=torch.float32) - 1) / 2
-    grid = (source / half.view(3, 1, 1, 1)).flip(0).movedim(0, -1)
-    maps = F.grid_sample(atlas.maps[None], grid[None], align_corners=True)[0]
+    half = (torch.tensor(load_atlas(pose.atlas).maps.shape[1:], dtype=torch.float32) - 1) / 2
+    return (source / half.view(3, 1, 1, 1)).flip(0).movedim(0, -1)[None]
+
+
+def build_anatomy(
+    pose: Pose, lattice: Lattice, displacement_mm: Tensor | None = None, landmarks: bool = False
+) -> Anatomy:
+    """The patient's tissues.
+
+    Args:
+        pose: how the patient differs from the atlas.
+        lattice: where to sample.
+        displacement_mm: (3, d, h, w) along (z, y, x) over the box at any spacing: how far a mass has pushed the tissue
+            that is now here.
+        landmarks: whether the distances from landmarks are wanted, too.
+    """
+    atlas = load_atlas(pose.atlas)
+    grid = _atlas_positions(pose, lattice, displacement_mm)
+    maps = F.grid_sample(atlas.maps[None], grid, align_corners=True)[0]
+    distances = None
+    if landmarks:
+        distances = F.grid_sample(atlas.landmarks[None], grid, align_corners=True, padding_mode="border")[0]
     brain = maps[:3].sum(0) > 0.5
 
-    folds = lattice.noise(5.0, generator, fields=3)
+    folds = lattice.noise(5.0, seeded(pose.seed + 1), fields=3)
     logits = pose.sharpness * (maps[:3] + 0.02).log() + pose.folding * folds
     fluid, grey, white = logits.softmax(0) * brain
-    return Anatomy(lattice, fluid, grey, white, maps[3], maps[4], brain)
+    return Anatomy(lattice, fluid, grey, white, maps[3], maps[4], brain, distances)
+
+
+def surface_distance(brain: Tensor, spacing: float) -> Tensor:
+    """Distance in mm from the brain's surface, positive outside, (D, H, W); at most about 10 mm either way."""
+    sigma = 4.0
+    edge = blurred(brain.float(), sigma / spacing)
+    # Across a flat surface the blurred edge is the normal distribution's integral.
+    return -sigma * math.sqrt(2) * torch.erfinv((2 * edge - 1).clamp(-0.985, 0.985))

@@ -4,7 +4,6 @@ Intensities are in units where the brightest tissue is near 1. Ranges are wide o
 differ, and a network that has seen narrow ranges learns the generator instead of the disease.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,26 +12,28 @@ from torch import Tensor
 from tokenunet.regions import ET_LABEL, NCR
 from tokenunet.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.anatomy import Anatomy
-from tokenunet.synthesis.fields import blurred, chance, fresh_seed, seeded, uniform
-from tokenunet.synthesis.growth import Growth
+from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, seeded, uniform
+from tokenunet.synthesis.growth import WORK_SPACING, Growth
+from tokenunet.synthesis.surroundings import Enhancers, draw_enhancers, surroundings, with_surroundings
 
 TISSUE_RANGES: dict[SequenceName, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
-    # fluid, grey, white
-    "T1": ((0.15, 0.38), (0.52, 0.68), (0.72, 0.92)),
-    "T1ce": ((0.15, 0.40), (0.54, 0.74), (0.68, 0.90)),
-    "T2": ((0.75, 1.05), (0.38, 0.56), (0.26, 0.42)),
-    "FLAIR": ((0.05, 0.30), (0.48, 0.66), (0.40, 0.56)),
+    # fluid, grey, white minus grey: scanners differ most in the last, from next to no contrast to a lot; FLAIR has
+    # white matter mostly darker than grey, at times a little brighter; T2 may be nearly a proton density
+    "T1": ((0.12, 0.40), (0.48, 0.70), (0.05, 0.34)),
+    "T1ce": ((0.12, 0.42), (0.52, 0.76), (-0.03, 0.28)),
+    "T2": ((0.65, 1.10), (0.34, 0.58), (-0.24, -0.03)),
+    "FLAIR": ((0.04, 0.32), (0.46, 0.68), (-0.18, 0.06)),
 }
 OEDEMA_CHANGE: dict[SequenceName, tuple[float, float]] = {
-    # relative to white matter
-    "T1": (-0.28, -0.06),
+    # relative to white matter; infiltration may be faint
+    "T1": (-0.28, -0.04),
     "T1ce": (-0.26, -0.02),
-    "T2": (0.12, 0.50),
-    "FLAIR": (0.12, 0.45),
+    "T2": (0.10, 0.50),
+    "FLAIR": (0.10, 0.48),
 }
 ENHANCING_CHANGE: dict[SequenceName, tuple[float, float]] = {
     "T1": (-0.34, -0.04),
-    "T1ce": (0.10, 0.75),
+    "T1ce": (0.10, 0.90),
     "T2": (0.08, 0.48),
     "FLAIR": (0.05, 0.45),
 }
@@ -54,9 +55,14 @@ class SequenceContrast:
         oedema, core, enhancing: tumour parts; ``core`` is necrosis or non-enhancing tumour.
         detail: weight of the atlas's own variations.
         texture: amplitude of random variations in healthy tissue.
-        tumour_texture: the same in the tumour.
+        tumour_texture: the same in the oedema.
+        core_texture: the same in the core, which is seldom as even as oedema.
         lesions: change by white-matter lesions and periventricular caps.
-        ventricle_flow: amplitude of flow artefacts in the ventricles.
+        ependyma: brightness of the thin lining of the ventricles; 0 to 0.25 in FLAIR.
+        limbic: brightness of insula, hippocampus and cingulate above other grey matter; 0 to 0.15 in FLAIR.
+        white_haze: slow variations of white matter, as where myelin is thin; up to 0.04 in FLAIR.
+        ventricle_flow: amplitude of flow artefacts in the ventricles, 0 to 0.08 in FLAIR.
+        cistern_flow: the same about the brain, where fluid is not suppressed; up to 0.3 in one of four FLAIRs.
     """
 
     fluid: float
@@ -68,8 +74,13 @@ class SequenceContrast:
     detail: float
     texture: float
     tumour_texture: float
+    core_texture: float
     lesions: float
+    ependyma: float
+    limbic: float
+    white_haze: float
     ventricle_flow: float
+    cistern_flow: float
 
 
 @dataclass(frozen=True)
@@ -78,23 +89,25 @@ class Contrast:
 
     Attributes:
         sequences: means by sequence.
-        vessels, dura, choroid: brightness added by contrast agent in T1ce.
+        enhancers: vessels, dura, plexus, and what lies about the brain.
         lesion_threshold: higher means fewer white-matter lesions.
         caps: strength of the periventricular rims.
         core_border_mm, oedema_border_mm: softness of the borders.
-        blood: brightness of blood in the core in T1 and T1ce; mostly 0.
+        blood: brightness of blood in the core in T1 and T1ce, darkness in T2 and FLAIR; 0 in 88 %.
+        cysts: how much of the core is pockets of fluid with a sharp border, 0 to 0.6; 0 in 70 %.
+        weakness: how far enhancement fades in patches, 0 (nowhere) to 0.8 of it.
         seed: of the random fields.
     """
 
     sequences: dict[SequenceName, SequenceContrast]
-    vessels: float
-    dura: float
-    choroid: float
+    enhancers: Enhancers
     lesion_threshold: float
     caps: float
     core_border_mm: float
     oedema_border_mm: float
     blood: float
+    cysts: float
+    weakness: float
     seed: int
 
 
@@ -107,9 +120,14 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
 
     # A core may be nearly fluid (a cyst, liquid necrosis) or nearly solid; the four sequences agree on which.
     liquid = uniform(generator, 0.3, 1.0) if chance(generator, 0.4) else uniform(generator, 0.0, 0.3)
+    # A solid core is nearly always darker in T1 than the oedema about it, and more often than not brighter in T2.
+    dark_core, bright_core = chance(generator, 0.85), chance(generator, 0.65)
     sequences: dict[SequenceName, SequenceContrast] = {}
     for name in SEQUENCES:
-        fluid, grey, white = (within(bounds) for bounds in TISSUE_RANGES[name])
+        fluid, grey, gap = (within(bounds) for bounds in TISSUE_RANGES[name])
+        white = grey + gap
+        if name == "FLAIR":
+            fluid = min(fluid, white - 0.12)
         oedema = white + within(OEDEMA_CHANGE[name])
         solid_core = white + within(CORE_CHANGE[name])
         enhancing = white + within(ENHANCING_CHANGE[name])
@@ -119,6 +137,13 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
             oedema = max(oedema, grey + 0.04)
         if name == "T1ce":
             enhancing = max(enhancing, oedema + 0.1, sequences["T1"].enhancing + 0.08)
+        if name in ("T1", "T1ce") and dark_core:
+            solid_core = min(solid_core, oedema - 0.04)
+        if name == "T2" and bright_core:
+            solid_core = max(solid_core, oedema + 0.04)
+        # Strength of what only fluid-weighted sequences show.
+        water = {"T1": 0.0, "T1ce": 0.0, "T2": 0.6, "FLAIR": 1.0}[name]
+        unsuppressed = name == "FLAIR" and chance(generator, 0.25)
         sequences[name] = SequenceContrast(
             fluid=fluid,
             grey=grey,
@@ -127,27 +152,40 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
             core=solid_core + liquid * (fluid_core - solid_core),
             enhancing=enhancing,
             detail=uniform(generator, 0.4, 1.2) * {"T1": 1.0, "T1ce": 0.8, "T2": -0.6, "FLAIR": -0.4}[name],
-            texture=uniform(generator, 0.01, 0.04) * variety,
-            tumour_texture=uniform(generator, 0.02, 0.10) * variety,
+            texture=uniform(generator, 0.005, 0.03) * variety,
+            tumour_texture=uniform(generator, 0.01, 0.08) * variety,
+            core_texture=uniform(generator, 0.03, 0.16) * variety,
             lesions=uniform(generator, 0.1, 0.4) * {"T1": -0.4, "T1ce": -0.4, "T2": 0.7, "FLAIR": 1.0}[name],
+            ependyma=uniform(generator, 0.0, 0.25) * water,
+            limbic=uniform(generator, 0.0, 0.15) * water,
+            white_haze=uniform(generator, 0.0, 0.04) * water,
             ventricle_flow=uniform(generator, 0.0, 0.08) if name == "FLAIR" else 0.0,
+            cistern_flow=uniform(generator, 0.05, 0.3) if unsuppressed else 0.0,
         )
     return Contrast(
         sequences=sequences,
-        vessels=uniform(generator, 0.1, 0.7),
-        dura=uniform(generator, 0.0, 0.6),
-        choroid=uniform(generator, 0.0, 0.5),
+        enhancers=draw_enhancers(generator, variety),
         lesion_threshold=uniform(generator, 2.0, 4.5),
         caps=uniform(generator, 0.0, 0.9),
         core_border_mm=uniform(generator, 0.4, 1.0),
         oedema_border_mm=uniform(generator, 0.7, 2.5),
-        blood=uniform(generator, 0.1, 0.5) if chance(generator, 0.1) else 0.0,
+        blood=uniform(generator, 0.15, 0.6) if chance(generator, 0.12) else 0.0,
+        cysts=uniform(generator, 0.1, 0.6) if chance(generator, 0.3) else 0.0,
+        weakness=uniform(generator, 0.0, 0.8),
         seed=fresh_seed(generator),
     )
 
 
-def paint(contrast: Contrast, anatomy: Anatomy, growth: Growth) -> Tensor:
-    """The four images, (4, D, H, W) in the order of `SEQUENCES`, before artefacts, not yet zero outside the brain."""
+def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, outside_mm: Tensor) -> Tensor:
+    """The four images before artefacts, (4, D, H, W) in the order of `SEQUENCES`; fluid, dura and bone about the brain.
+
+    Args:
+        contrast: the look.
+        anatomy: of the lattice wanted.
+        work: the same on a lattice of 2 mm, with landmarks.
+        growth: the tumour on the lattice of ``anatomy``.
+        outside_mm: distance outside the brain on the lattice of ``work``.
+    """
     spacing = anatomy.lattice.spacing
     generator = seeded(contrast.seed)
 
@@ -155,8 +193,9 @@ def paint(contrast: Contrast, anatomy: Anatomy, growth: Growth) -> Tensor:
         return anatomy.lattice.noise(scale_mm, generator)[0]
 
     solid = anatomy.grey + anatomy.white
-    lesions = _white_matter_lesions(contrast, anatomy, noise(5), noise(40))
-    flow = anatomy.ventricles * noise(6)
+    around = surroundings(contrast.enhancers, anatomy, work, outside_mm, generator)
+    lesions, ependyma = _ventricle_rims(contrast, anatomy, work, generator)
+    flow, haze = noise(6), noise(30)
     # Soft weights of the tumour's parts; they add up to at most 1.
     core_sigma, oedema_sigma = contrast.core_border_mm / spacing, contrast.oedema_border_mm / spacing
     core_part = blurred((growth.labels == NCR).float(), core_sigma)
@@ -164,48 +203,54 @@ def paint(contrast: Contrast, anatomy: Anatomy, growth: Growth) -> Tensor:
     core = (core_part + enhancing_part).clamp(max=1)
     whole = torch.maximum(blurred((growth.labels > 0).float(), oedema_sigma), core)
     # Infiltration thins out towards its margin; grey matter takes up less water.
-    density = (growth.concentration / (growth.oedema_threshold + 0.35)).clamp(0.45, 1.0)
+    density = (growth.concentration / (growth.oedema_threshold + 0.35)).clamp(0.4, 1.0)
     oedema_part = (whole - core) * density * (1 - 0.35 * anatomy.grey) * (1 - 0.8 * anatomy.fluid)
     rest = (1 - core_part - enhancing_part - oedema_part).clamp(0, 1)
 
-    shared = 0.6 * noise(4) + 0.4 * noise(12)
-    tumour_shared = 0.5 * noise(4) + 0.7 * noise(14)
+    shared, core_coarse = 0.6 * noise(4) + 0.4 * noise(12), noise(10)
+    tumour_shared, core_shared = noise(14), 0.6 * noise(4) + 0.7 * core_coarse
+    cysts = ((core_coarse - 1.6 + 3.0 * contrast.cysts) * 8).sigmoid() * core_part if contrast.cysts else None
+    fading = 1 - contrast.weakness * (0.5 + 0.6 * tumour_shared).clamp(0, 1)
     images = []
     for name in SEQUENCES:
         c = contrast.sequences[name]
         healthy = c.fluid * anatomy.fluid + c.grey * anatomy.grey + c.white * anatomy.white + c.detail * anatomy.detail
         own = noise(3)
-        healthy = healthy + solid * (c.texture * (0.6 * shared + 0.6 * own)) + c.lesions * lesions
+        healthy = healthy + solid * (c.texture * 0.6 * (shared + own)) + c.lesions * lesions
+        if c.ependyma:
+            healthy = healthy + c.ependyma * ependyma + c.limbic * around.limbic
+            healthy = healthy + c.white_haze * haze * anatomy.white
         if c.ventricle_flow:
-            healthy = healthy + c.ventricle_flow * flow
+            healthy = healthy + c.ventricle_flow * flow * anatomy.ventricles
+        if c.cistern_flow:
+            healthy = healthy + c.cistern_flow * (haze + 0.3 * flow).clamp(min=0) * anatomy.fluid
+        healthy = with_surroundings(healthy, name, contrast.enhancers, around, anatomy.brain, c.fluid, c.white)
+        enhancing = c.enhancing
         if name == "T1ce":
-            healthy = healthy + _contrast_agent(contrast, anatomy, noise)
-        tumour = c.oedema * oedema_part + c.core * core_part + c.enhancing * enhancing_part
-        uneven = c.tumour_texture * (0.7 * tumour_shared + 0.5 * own) * (oedema_part * 0.6 + core)
+            enhancing = c.oedema + (c.enhancing - c.oedema) * fading
+        tumour = c.oedema * oedema_part + c.core * core_part + enhancing * enhancing_part
+        if cysts is not None:
+            tumour = tumour + (0.85 * c.fluid + 0.15 * c.oedema - c.core) * cysts
+        uneven = (0.7 * tumour_shared + 0.4 * own) * c.tumour_texture * oedema_part
+        uneven = uneven + (0.7 * core_shared + 0.5 * own) * c.core_texture * core
         images.append(rest * healthy + tumour + uneven)
     painted = torch.stack(images).clamp_(min=0.02)
     if contrast.blood:
-        spots = (noise(8) - 0.8).clamp(0, 1) * core_part * contrast.blood
-        painted[:2] += spots
+        spots = (noise(8) - 0.5).clamp(0, 1) * core_part
+        painted[:2] += contrast.blood * spots
+        painted[2:] *= 1 - contrast.blood * spots
     return painted
 
 
-def _white_matter_lesions(contrast: Contrast, anatomy: Anatomy, fine: Tensor, wide: Tensor) -> Tensor:
-    """Spots in white matter and rims along the ventricles, 0 to 1: what age leaves, and no tumour."""
-    near_ventricles = blurred(anatomy.ventricles, 5 / anatomy.lattice.spacing)
+def _ventricle_rims(
+    contrast: Contrast, anatomy: Anatomy, work: Anatomy, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """What lines the ventricles and is no tumour, 0 to 1 each: lesions and caps of age in white matter; ependyma."""
+    fine, wide = (work.lattice.noise(scale, generator)[0] for scale in (5, 40))
+    near_ventricles = blurred(work.ventricles, 5 / WORK_SPACING)
     spots = ((fine + 0.5 * wide + 2 * near_ventricles - contrast.lesion_threshold) * 2).clamp(0, 1)
-    rims = contrast.caps * blurred(anatomy.ventricles, 2.5 / anatomy.lattice.spacing) * (0.8 + 0.6 * wide).clamp(0, 1.5)
-    return torch.maximum(spots, rims.clamp(0, 1)) * anatomy.white
-
-
-def _contrast_agent(contrast: Contrast, anatomy: Anatomy, noise: Callable[[float], Tensor]) -> Tensor:
-    """What lights up in T1ce without being tumour: vessels, dura with the large sinuses, choroid plexus."""
-    first, second, patches = noise(11), noise(11), noise(10)
-    # Where two smooth fields are both zero there is a curve: a vessel, thin and winding.
-    curve = (-(first**2 + second**2) / (2 * 0.16**2)).exp()
-    surface = blurred(anatomy.fluid * (1 - anatomy.ventricles), 1.5 / anatomy.lattice.spacing)
-    vessels = contrast.vessels * curve * (0.08 + 2.0 * surface).clamp(max=1)
-    inner = blurred(anatomy.brain.float(), 2.0 / anatomy.lattice.spacing)
-    dura = contrast.dura * ((0.85 - inner) * 3).clamp(0, 1) * (patches - 0.3).clamp(0, 1)
-    choroid = contrast.choroid * anatomy.ventricles * (patches - 0.6).clamp(0, 1)
-    return vessels + dura + choroid
+    rims = contrast.caps * blurred(work.ventricles, 2.5 / WORK_SPACING) * (0.8 + 0.6 * wide).clamp(0, 1.5)
+    lesions = torch.maximum(spots, rims.clamp(0, 1)) * work.white
+    ependyma = (2.5 * blurred(work.ventricles, 1.2 / WORK_SPACING)).clamp(0, 1) * (1 - work.fluid)
+    fine_lesions, fine_ependyma = resized(torch.stack([lesions, ependyma]), anatomy.lattice.shape)
+    return fine_lesions, fine_ependyma

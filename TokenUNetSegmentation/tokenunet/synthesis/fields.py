@@ -38,11 +38,11 @@ def smooth_noise(shape: Shape, scale: float, generator: torch.Generator, fields:
     if scale <= 1:
         return torch.randn((fields, *shape), generator=generator)
     coarse = [math.ceil(n / scale) + 1 for n in shape]
-    values = torch.randn((1, fields, *coarse), generator=generator)
+    # Interpolation shrinks the variance to (2/3)^3 on average.
+    values = torch.randn((1, fields, *coarse), generator=generator) * 1.8
     fine = [round((c - 1) * scale) + 1 for c in coarse]
     noise = F.interpolate(values, size=fine, mode="trilinear", align_corners=True)[0]
-    # Interpolation shrinks the variance to (2/3)^3 on average.
-    return noise[:, : shape[0], : shape[1], : shape[2]] * 1.8
+    return noise[:, : shape[0], : shape[1], : shape[2]]
 
 
 def blurred(x: Tensor, sigma: float) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from tokenunet.sequences import SEQUENCES, SequenceName
-from tokenunet.synthesis.anatomy import Lattice, Pose, build_anatomy, draw_pose
+from tokenunet.synthesis.anatomy import Lattice, Pose, build_anatomy, draw_pose, surface_distance
 from tokenunet.synthesis.artefacts import Artefacts, acquire, draw_artefacts, stripped_brain
 from tokenunet.synthesis.contrast import Contrast, draw_contrast, paint
 from tokenunet.synthesis.fields import resized, seeded
@@ -92,11 +92,13 @@ def _make(seed: int, spacing: float, parameters: PatientParameters) -> Synthetic
         growth = growth + tumour.pressure * resized(core[None], coarse.lattice.shape)[0]
     displacement = expansion_displacement(growth, coarse.brain, COARSE_SPACING)
 
-    anatomy = build_anatomy(pose, Lattice(spacing), displacement)
-    work = anatomy if spacing == WORK_SPACING else build_anatomy(pose, Lattice(WORK_SPACING), displacement)
+    work = build_anatomy(pose, Lattice(WORK_SPACING), displacement, landmarks=True)
+    anatomy = work if spacing == WORK_SPACING else build_anatomy(pose, Lattice(spacing), displacement)
     grown = grow(tumour, anatomy, work)
-    mask = stripped_brain(parameters.artefacts, anatomy)
-    images = acquire(parameters.artefacts, anatomy, paint(parameters.contrast, anatomy, grown), mask)
+    outside_mm = surface_distance(work.brain, WORK_SPACING)
+    mask = stripped_brain(parameters.artefacts, anatomy, work, outside_mm)
+    painted = paint(parameters.contrast, anatomy, work, grown, outside_mm)
+    images = acquire(parameters.artefacts, anatomy, painted, mask)
     labels = grown.labels * mask
     return SyntheticPatient(
         seed=seed,

@@ -28,12 +28,12 @@ class Kind(StrEnum):
 
 
 KIND_SHARES = {
-    Kind.RING: 0.42,
-    Kind.SOLID: 0.13,
-    Kind.NODULAR: 0.18,
-    Kind.NON_ENHANCING: 0.16,
-    Kind.INFILTRATIVE: 0.05,
-    Kind.HEALTHY: 0.06,
+    Kind.RING: 0.36,
+    Kind.SOLID: 0.12,
+    Kind.NODULAR: 0.20,
+    Kind.NON_ENHANCING: 0.18,
+    Kind.INFILTRATIVE: 0.04,
+    Kind.HEALTHY: 0.10,
 }
 
 
@@ -68,12 +68,12 @@ class Tumour:
         kind: what the core is made of.
         foci: one lesion, or more.
         irregularity: amplitude of the noise on the core's boundary, relative to its radius.
-        rim_mm: thickness of the enhancing rim.
-        patchiness: how much of the enhancement is missing in patches, 0 to 1.
-        enhancing_share: of the core, for nodular tumours.
+        rim_mm: thickness of the enhancing rim, 1 to 7; thin ones as often as thick ones.
+        patchiness: how much of the enhancement is missing in patches, 0 to 0.9; above 0.2 in 45 %.
+        enhancing_share: of the core, for nodular tumours; 0.05 to 0.6.
         oedema_ml: volume of oedema aimed at; anatomy may leave less room.
         spread_mm: how far infiltration reaches along white matter.
-        pressure: volume the mass pushes aside, as a fraction of its own.
+        pressure: volume the mass pushes aside, as a fraction of its own, 0.1 to 0.9.
         seed: of the random fields.
     """
 
@@ -101,13 +101,13 @@ def draw_tumour(generator: torch.Generator, anatomy: Anatomy, variety: float = 1
     shares = torch.tensor(list(KIND_SHARES.values()))
     drawn = list(KIND_SHARES)[int(torch.multinomial(shares, 1, generator=generator))]
     kind = kind or drawn
-    lesions = 0 if kind is Kind.HEALTHY else 1 + chance(generator, 0.12) + chance(generator, 0.04)
-    # Cores of 0.5 to 100 ml: nearly evenly spread over the logarithm of the radius, a little more towards the large.
-    radius = 5.0 * (29 / 5.0) ** (uniform(generator, 0.0, 1.0) ** 0.75)
+    lesions = 0 if kind is Kind.HEALTHY else 1 + chance(generator, 0.14) + 2 * chance(generator, 0.05)
+    # Cores of 0.2 to 140 ml: nearly evenly spread over the logarithm of the radius, a little more towards the large.
+    radius = 3.6 * (32 / 3.6) ** (uniform(generator, 0.0, 1.0) ** 0.7)
     foci: list[Focus] = []
     for i in range(lesions):
         r = radius if i == 0 else radius * uniform(generator, 0.3, 0.8)
-        z, y, x = (max(3.0, r * uniform(generator, 1 - 0.3 * variety, 1 + 0.3 * variety)) for _ in range(3))
+        z, y, x = (max(2.5, r * uniform(generator, 1 - 0.3 * variety, 1 + 0.3 * variety)) for _ in range(3))
         near = foci[0].centre_mm if foci and chance(generator, 0.6) else None
         foci.append(Focus(_draw_centre(generator, anatomy, near, radius), (z, y, x)))
     core_ml = 4.19e-3 * radius**3
@@ -115,15 +115,15 @@ def draw_tumour(generator: torch.Generator, anatomy: Anatomy, variety: float = 1
         kind=kind,
         foci=tuple(foci),
         irregularity=uniform(generator, 0.12, 0.4) * variety,
-        rim_mm=uniform(generator, 1.5, 6.0),
-        patchiness=uniform(generator, 0.2, 0.8) if chance(generator, 0.4) else uniform(generator, 0.0, 0.2),
+        rim_mm=1.0 * 7 ** uniform(generator, 0.0, 1.0),
+        patchiness=uniform(generator, 0.2, 0.9) if chance(generator, 0.45) else uniform(generator, 0.0, 0.2),
         enhancing_share=uniform(generator, 0.05, 0.6),
         # Low-grade cores may have next to none; small high-grade ones often have a lot.
         oedema_ml=uniform(generator, 1.0, 12.0)
         + core_ml * uniform(generator, 0.0, 2.0)
         + 80 * uniform(generator, 0, 1) ** 3,
         spread_mm=uniform(generator, 6, 30),
-        pressure=uniform(generator, 0.1, 0.8),
+        pressure=uniform(generator, 0.1, 0.9),
         seed=fresh_seed(generator),
     )
 
@@ -132,7 +132,8 @@ def _draw_centre(
     generator: torch.Generator, anatomy: Anatomy, near: tuple[float, float, float] | None, radius_mm: float
 ) -> tuple[float, float, float]:
     """A random place in the brain, mostly white matter; within a few radii of ``near`` where that is given."""
-    weight = anatomy.white + 0.3 * anatomy.grey
+    # Grey matter counts, too: small tumours sit in the cortex, large ones reach it anyway.
+    weight = anatomy.white + 0.5 * anatomy.grey
     z, y, x = anatomy.lattice.positions()
     if near is not None:
         squared = (z - near[0]) ** 2 + (y - near[1]) ** 2 + (x - near[2]) ** 2
@@ -140,7 +141,7 @@ def _draw_centre(
         if float(weight.sum()) == 0:
             return near
     # Cerebellum and brain stem (the lowest part) are rare places in adults.
-    weight = weight * torch.where(z < 45, 0.25, 1.0)
+    weight = weight * torch.where(z < 45, 0.3, 1.0)
     index = int(torch.multinomial(weight.flatten().double(), 1, generator=generator))
     d, h, w = torch.unravel_index(torch.tensor(index), weight.shape)
     return float(z[d, 0, 0]), float(y[0, h, 0]), float(x[0, 0, w])

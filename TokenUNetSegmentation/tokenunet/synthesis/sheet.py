@@ -1,0 +1,100 @@
+"""A contact sheet of patients, so that a person can judge how real they look.
+
+One patient after another downwards, each cut in three planes through the middle of its tumour (of its brain, where
+there is none): axial, coronal, sagittal. From left to right the four sequences in the order of `SEQUENCES`, then T1ce
+and FLAIR once more with the true outlines.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.files import write_bytes
+from tokenunet.regions import regions_from_labels
+from tokenunet.sequences import SEQUENCES, SequenceName
+
+WINDOW = (-2.5, 3.5)
+"""Black and white in standard deviations from the brain's mean, for every sequence alike: what a network sees."""
+OUTLINED: tuple[SequenceName, ...] = ("T1ce", "FLAIR")
+COLOURS = ((60, 220, 90), (70, 150, 255), (255, 70, 60))
+"""Of the outlines of WT, TC and ET."""
+
+Rgb = NDArray[np.uint8]
+
+
+def contact_sheet(patients: list[tuple[dict[SequenceName, NDArray[np.float32]], NDArray[np.uint8]]]) -> Rgb:
+    """The sheet of patients given as (images, labels), all of one shape (D, H, W) and oriented LPS; (rows, columns, 3).
+
+    Raises:
+        ValueError: without a patient.
+    """
+    if not patients:
+        raise ValueError("A contact sheet needs at least one patient.")
+    return np.concatenate([_patient(images, labels) for images, labels in patients])
+
+
+def write_sheet(sheet: Rgb, path: Path) -> None:
+    """Writes the sheet as a PNG, whatever the file is called.
+
+    Raises:
+        OutputError: where it cannot be written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder) / "sheet.png"
+        sitk.WriteImage(sitk.GetImageFromArray(sheet, isVector=True), str(drawn), useCompression=True)
+        write_bytes(path, drawn.read_bytes())
+
+
+def _patient(images: dict[SequenceName, NDArray[np.float32]], labels: NDArray[np.uint8]) -> Rgb:
+    grey = {name: _windowed(image) for name, image in images.items()}
+    regions = regions_from_labels(labels)
+    rows = []
+    for axis, index in enumerate(_centre(labels, images["T1"] != 0)):
+        outlines = [_outline(_cut(region, axis, index)) for region in regions]
+        panels = [_coloured(_cut(grey[name], axis, index), []) for name in SEQUENCES]
+        panels += [_coloured(_cut(grey[name], axis, index), outlines) for name in OUTLINED]
+        rows.append(np.concatenate([_widened(panel, max(labels.shape[1:])) for panel in panels], axis=1))
+    return np.concatenate(rows)
+
+
+def _windowed(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    brain = image != 0
+    if not brain.any():
+        return np.zeros(image.shape, np.uint8)
+    z = (image - image[brain].mean()) / max(float(image[brain].std()), 1e-6)
+    low, high = WINDOW
+    return (np.clip((z - low) / (high - low), 0, 1) * 255 * brain).astype(np.uint8)
+
+
+def _centre(labels: NDArray[np.uint8], brain: NDArray[np.bool_]) -> list[int]:
+    """For each axis the slice with the most tumour; with the most brain where there is no tumour."""
+    shown = labels > 0 if labels.any() else brain
+    return [int(shown.sum(tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3)]
+
+
+def _cut(volume: NDArray, axis: int, index: int) -> NDArray:
+    """One slice as it is looked at: the front or the top is up."""
+    cut = volume.take(index, axis)
+    return cut if axis == 0 else cut[::-1]
+
+
+def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The region's voxels that have a neighbour outside."""
+    padded = np.pad(region, 1)
+    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return region & ~inside
+
+
+def _coloured(grey: NDArray[np.uint8], outlines: list[NDArray[np.bool_]]) -> Rgb:
+    panel = np.repeat(grey[..., None], 3, axis=2)
+    for outline, colour in zip(outlines, COLOURS, strict=False):
+        panel[outline] = colour
+    return panel
+
+
+def _widened(panel: Rgb, width: int) -> Rgb:
+    spare = width - panel.shape[1]
+    return np.pad(panel, ((0, 0), (spare // 2, spare - spare // 2), (0, 0)))
