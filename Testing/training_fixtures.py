@@ -9,7 +9,8 @@ import numpy as np
 from tokenunet.regions import REGIONS
 from tokenunet.sequences import SEQUENCES
 from tokenunet.training.dataset import Case, Dataset, ImageSource
-from tokenunet.training.experiment import Experiment, ExperimentPlan, create_experiment
+from tokenunet.training.creation import create_experiment
+from tokenunet.training.experiment import Experiment, ExperimentPlan
 from tokenunet.training.fold_folder import FoldFolder, append_log
 
 EPOCHS = 8

@@ -55,6 +55,7 @@ def test_any_number_can_be_given_as_text() -> None:
         "augmentation": "true",
         "precision": "fp32",
     }
+    overrides["arguments"] = '{"channels": [4, 8], "strides": [2]}'
     configuration = configuration_of("unet", "paper", overrides)
     assert configuration.epochs == 3
     assert configuration.arguments == {"channels": [4, 8], "strides": [2]}

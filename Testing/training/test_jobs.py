@@ -239,11 +239,13 @@ def test_unfinished_folds_are_not_exported(unfinished: Experiment, tmp_path: Pat
     assert not (tmp_path / "model").exists()
 
 
-def test_packages_that_are_not_installed_are_named(
-    patients: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
-) -> None:
-    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    for name in [name for name in sys.modules if name.startswith("tokenunet.training.")]:
-        monkeypatch.delitem(sys.modules, name)
-    assert train("--data", patients, "--output", tmp_path / "experiment", *TINY) == 2
-    assert 'pip install "tokenunet[train]"' in capsys.readouterr().err
+def test_packages_that_are_not_installed_are_named(patients: Path, tmp_path: Path) -> None:
+    without = "import sys; sys.modules['lightning_fabric'] = None; from tokenunet.cli import main; sys.exit(main())"
+    result = subprocess.run(
+        [sys.executable, "-c", without, "train", "--data", str(patients), "--output", str(tmp_path / "experiment")],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert 'pip install "tokenunet[train]"' in result.stderr
+    assert not (tmp_path / "experiment").exists()

@@ -26,19 +26,19 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
-import tokenunet
-from tokenunet.errors import ExperimentError, OutputExistsError, UsageError
+from tokenunet.errors import ExperimentError, UsageError
 from tokenunet.files import write_text
-from tokenunet.training.configuration import OPERATIONAL, PresetName, TrainingConfiguration, configuration_of
-from tokenunet.training.dataset import Dataset, FileHashes, dataset_from_json, dataset_to_json, fingerprint
 from tokenunet.training.fold_folder import FoldFolder, StopWhen, read_log
-from tokenunet.training.splits import Splits, split_cases
+
+if TYPE_CHECKING:  # they bring PyTorch, which those who only look at an experiment need not wait for
+    from tokenunet.training.configuration import PresetName, TrainingConfiguration
+    from tokenunet.training.dataset import Dataset, FileHashes
+    from tokenunet.training.splits import Splits
 
 FORMAT = 1
 
@@ -56,7 +56,7 @@ class ExperimentPlan:
         overrides: values that replace the preset's, for every architecture.
     """
 
-    preset: PresetName
+    preset: "PresetName"
     architectures: tuple[str, ...]
     folds: int
     trained_folds: tuple[int, ...]
@@ -99,25 +99,31 @@ class Experiment:
         )
 
     @property
-    def splits(self) -> Splits:
+    def splits(self) -> "Splits":
         """Its folds."""
+        from tokenunet.training.splits import Splits
+
         return Splits.from_json((self.folder / "splits.json").read_text(encoding="utf-8"))
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> "Dataset":
         """The cases, as they were when the experiment was made."""
+        from tokenunet.training.dataset import dataset_from_json
+
         return dataset_from_json(self._dataset_values())
 
     @property
-    def hashes(self) -> FileHashes:
+    def hashes(self) -> "FileHashes":
         """Of the dataset's files, as they were when the experiment was made."""
         return self._dataset_values()["hashes"]
 
     def _dataset_values(self) -> dict[str, Any]:
         return json.loads((self.folder / "dataset.json").read_text(encoding="utf-8"))
 
-    def configuration(self, architecture: str) -> TrainingConfiguration:
+    def configuration(self, architecture: str) -> "TrainingConfiguration":
         """How that architecture is trained."""
+        from tokenunet.training.configuration import TrainingConfiguration
+
         return TrainingConfiguration.from_json(self.description["configurations"][architecture])
 
     def fold(self, architecture: str, fold: int) -> FoldFolder:
@@ -139,6 +145,8 @@ class Experiment:
         Raises:
             UsageError: for any other setting.
         """
+        from tokenunet.training.configuration import OPERATIONAL, TrainingConfiguration
+
         if fixed := [name for name in settings if name not in OPERATIONAL]:
             raise UsageError(
                 f"{fixed[0]} cannot change in an experiment that was begun.",
@@ -202,51 +210,3 @@ class Experiment:
         finally:
             (self.folder / "process.json").unlink(missing_ok=True)
             (self.folder / "stop").unlink(missing_ok=True)
-
-
-def refuse_occupied(folder: Path) -> None:
-    """Raises OutputExistsError where a folder holds anything."""
-    if folder.exists() and any(folder.iterdir()):
-        raise OutputExistsError(f"{folder} is not empty.", "Choose another folder, or --resume what is in it.")
-
-
-def create_experiment(folder: Path, dataset: Dataset, hashes: FileHashes, plan: ExperimentPlan) -> Experiment:
-    """Makes an experiment's folder, with configurations, dataset and splits.
-
-    Args:
-        folder: absent or empty.
-        dataset: checked.
-        hashes: of the dataset's files.
-        plan: what to train.
-
-    Raises:
-        OutputExistsError: where the folder holds anything already.
-        OutputError: where it cannot be written.
-        ExperimentError: where a fold to train does not exist.
-        UsageError: where a setting is not possible.
-        DatasetError: where there are fewer patients than folds.
-    """
-    refuse_occupied(folder)
-    wrong = [fold for fold in plan.trained_folds if not 0 <= fold < plan.folds]
-    if wrong:
-        raise ExperimentError(f"There is no fold {wrong[0]}.", f"They are numbered from 0 to {plan.folds - 1}.")
-    configurations = {name: configuration_of(name, plan.preset, plan.overrides) for name in plan.architectures}
-    splits = split_cases(dataset.cases, plan.folds, plan.seed, fingerprint(dataset, hashes))
-    description = {
-        "format": FORMAT,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tokenunet": tokenunet.__version__,
-        "dataset": {"folder": str(dataset.folder), "layout": dataset.layout, "fingerprint": splits.fingerprint},
-        "preset": plan.preset,
-        "overrides": dict(plan.overrides),
-        "seed": plan.seed,
-        "folds": plan.folds,
-        "trained_folds": list(plan.trained_folds),
-        "architectures": list(plan.architectures),
-        "configurations": {name: configuration.to_json() for name, configuration in configurations.items()},
-    }
-    write_text(folder / "dataset.json", json.dumps({**dataset_to_json(dataset), "hashes": hashes}, indent=1) + "\n")
-    write_text(folder / "splits.json", splits.to_json())
-    # Last: where this stands, the others do.
-    write_text(folder / "experiment.json", json.dumps(description, indent=1) + "\n")
-    return Experiment(folder)

@@ -19,9 +19,10 @@ from tokenunet.manifest import ModelManifest
 from tokenunet.report.training import write_report
 from tokenunet.training.cache import CachedCase, cached_cases
 from tokenunet.training.configuration import TrainingConfiguration
+from tokenunet.training.creation import create_experiment, refuse_occupied
 from tokenunet.training.dataset import Case, check_dataset, fingerprint, hash_files, read_dataset
 from tokenunet.training.engine import FoldTraining
-from tokenunet.training.experiment import Experiment, ExperimentPlan, create_experiment, refuse_occupied
+from tokenunet.training.experiment import Experiment, ExperimentPlan
 from tokenunet.training.fabric import make_fabric
 from tokenunet.training.fold_folder import FoldFolder, append_log
 from tokenunet.training.fold_metrics import measure_fold

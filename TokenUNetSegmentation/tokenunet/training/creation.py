@@ -1,0 +1,61 @@
+"""Makes the folder of a new experiment."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tokenunet
+from tokenunet.errors import ExperimentError, OutputExistsError
+from tokenunet.files import write_text
+from tokenunet.training.configuration import configuration_of
+from tokenunet.training.dataset import Dataset, FileHashes, dataset_to_json, fingerprint
+from tokenunet.training.experiment import FORMAT, Experiment, ExperimentPlan
+from tokenunet.training.splits import split_cases
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Raises OutputExistsError where a folder holds anything."""
+    if folder.exists() and any(folder.iterdir()):
+        raise OutputExistsError(f"{folder} is not empty.", "Choose another folder, or --resume what is in it.")
+
+
+def create_experiment(folder: Path, dataset: Dataset, hashes: FileHashes, plan: ExperimentPlan) -> Experiment:
+    """Makes an experiment's folder, with configurations, dataset and splits.
+
+    Args:
+        folder: absent or empty.
+        dataset: checked.
+        hashes: of the dataset's files.
+        plan: what to train.
+
+    Raises:
+        OutputExistsError: where the folder holds anything already.
+        OutputError: where it cannot be written.
+        ExperimentError: where a fold to train does not exist.
+        UsageError: where a setting is not possible.
+        DatasetError: where there are fewer patients than folds.
+    """
+    refuse_occupied(folder)
+    wrong = [fold for fold in plan.trained_folds if not 0 <= fold < plan.folds]
+    if wrong:
+        raise ExperimentError(f"There is no fold {wrong[0]}.", f"They are numbered from 0 to {plan.folds - 1}.")
+    configurations = {name: configuration_of(name, plan.preset, plan.overrides) for name in plan.architectures}
+    splits = split_cases(dataset.cases, plan.folds, plan.seed, fingerprint(dataset, hashes))
+    description = {
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "tokenunet": tokenunet.__version__,
+        "dataset": {"folder": str(dataset.folder), "layout": dataset.layout, "fingerprint": splits.fingerprint},
+        "preset": plan.preset,
+        "overrides": dict(plan.overrides),
+        "seed": plan.seed,
+        "folds": plan.folds,
+        "trained_folds": list(plan.trained_folds),
+        "architectures": list(plan.architectures),
+        "configurations": {name: configuration.to_json() for name, configuration in configurations.items()},
+    }
+    write_text(folder / "dataset.json", json.dumps({**dataset_to_json(dataset), "hashes": hashes}, indent=1) + "\n")
+    write_text(folder / "splits.json", splits.to_json())
+    # Last: where this stands, the others do.
+    write_text(folder / "experiment.json", json.dumps(description, indent=1) + "\n")
+    return Experiment(folder)

@@ -1,0 +1,183 @@
+"""How an experiment gets on, read from its folder alone, while another process trains there."""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from tokenunet.errors import ExperimentError
+from tokenunet.training.experiment import Experiment
+from tokenunet.training.fold_folder import FoldFolder
+
+_BYTES_AT_ONCE = 200_000
+"""About 700 lines, which take a few milliseconds."""
+
+
+class FoldState(StrEnum):
+    """What a fold is doing."""
+
+    WAITING = "waiting"
+    TRAINING = "training"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    FINISHED = "finished"
+
+
+class LogTail:
+    """Gives out the lines of a growing log once, a piece at a time; from the beginning again where it was cut back."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def new_lines(self) -> list[dict[str, Any]]:
+        """The next complete lines; none at the log's end or where there is no log yet."""
+        try:
+            if self._path.stat().st_size < self._read:
+                self._read = 0
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                complete, newline, _unfinished = file.read(_BYTES_AT_ONCE).rpartition(b"\n")
+        except OSError:
+            return []
+        self._read += len(complete) + len(newline)
+        return [json.loads(line) for line in complete.splitlines()]
+
+
+@dataclass
+class FoldProgress:
+    """What is known of a fold.
+
+    Attributes:
+        folder: its files.
+        total_epochs: that it will be trained; 0 while unknown.
+        total_steps: optimiser steps of all epochs; 0 while unknown.
+        epoch: completed ones.
+        step: completed ones.
+        seconds_per_step: of the last step; 0 while unknown.
+        peak_memory_bytes: of the last step.
+        losses: mean loss by epoch, from 1.
+        dice: validation Dice by epoch, with the keys of `REGIONS` and ``mean``.
+        failure: why it failed; empty where it did not.
+    """
+
+    folder: FoldFolder
+    total_epochs: int = 0
+    total_steps: int = 0
+    epoch: int = 0
+    step: int = 0
+    seconds_per_step: float = 0.0
+    peak_memory_bytes: int = 0
+    losses: dict[int, float] = field(default_factory=dict)
+    dice: dict[int, dict[str, float]] = field(default_factory=dict)
+    failure: str = ""
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Adds what a line of the fold's log says. A resumed training says some things twice, with the same words."""
+        match line["event"]:
+            case "started":
+                self.total_epochs = line["total_epochs"]
+                self.total_steps = line["total_epochs"] * line["steps_per_epoch"]
+            case "step":
+                self.step = line["step"]
+                self.seconds_per_step = line["seconds"]
+                self.peak_memory_bytes = line["peak_memory_bytes"]
+            case "epoch":
+                self.epoch = line["epoch"]
+                self.losses[line["epoch"]] = line["loss"]
+            case "validation":
+                self.dice[line["epoch"]] = line["dice"]
+
+    @property
+    def last_dice(self) -> float | None:
+        """Mean Dice of the newest validation."""
+        return self.dice[max(self.dice)]["mean"] if self.dice else None
+
+
+class ExperimentProgress:
+    """An experiment and how far each of its folds is.
+
+    Args:
+        experiment: in whose folder a process trains, or did.
+
+    Attributes:
+        folds: in the order in which they are trained.
+        message: how the last training ended, where it was stopped or failed.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.folds = [FoldProgress(job) for job in experiment.jobs()]
+        self.message = ""
+        self.running = False
+        self._log = LogTail(experiment.log)
+        self._logs = [LogTail(fold.folder.log) for fold in self.folds]
+
+    def update(self) -> bool:
+        """Reads what is new, as much as takes no noticeable time; returns whether anything was."""
+        news = False
+        for line in self._log.new_lines():
+            news = True
+            self._take(line)
+        for fold, log in zip(self.folds, self._logs, strict=True):
+            for line in log.new_lines():
+                news = True
+                fold.take(line)
+        try:
+            running = self.experiment.running_process() is not None
+        except ExperimentError:  # on another computer
+            running = True
+        news |= running != self.running
+        self.running = running
+        return news
+
+    def _take(self, line: dict[str, Any]) -> None:
+        named = [line.get("architecture"), line.get("fold")]
+        fold = next((f for f in self.folds if [f.folder.architecture, f.folder.fold] == named), None)
+        match line["event"]:
+            case "started" | "finished":
+                self.message = ""
+            case "stopped" | "failed":
+                self.message = f"{line['message']} {line['hint']}".strip()
+            case "fold_started" if fold is not None:
+                fold.failure = ""
+            case "fold_failed" if fold is not None:
+                fold.failure = line["message"]
+
+    def state(self, fold: FoldProgress) -> FoldState:
+        """What the fold is doing now."""
+        if fold.folder.finished:
+            return FoldState.FINISHED
+        if fold.failure:
+            return FoldState.FAILED
+        if not fold.total_epochs:
+            return FoldState.WAITING
+        current = [f for f in self.folds if f.total_epochs and not f.failure and not f.folder.finished]
+        return FoldState.TRAINING if self.running and fold in current else FoldState.INTERRUPTED
+
+    @property
+    def finished(self) -> bool:
+        """Whether all folds are."""
+        return all(fold.folder.finished for fold in self.folds)
+
+    @property
+    def fraction(self) -> float:
+        """Of all steps of all folds, taking those that did not begin for as long as the longest that did."""
+        longest = max((fold.total_steps for fold in self.folds), default=0)
+        total = sum(fold.total_steps or longest for fold in self.folds)
+        return sum(fold.step for fold in self.folds) / total if total else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated from each fold's own speed, or that of its architecture's other folds; None while unknown."""
+        left = 0.0
+        for fold in self.folds:
+            same = [f for f in self.folds if f.folder.architecture == fold.folder.architecture and f.seconds_per_step]
+            if fold.folder.finished:
+                continue
+            known = fold if fold.seconds_per_step else (same[-1] if same else None)
+            if known is None:
+                return None
+            left += (known.total_steps - fold.step) * known.seconds_per_step
+        return left
