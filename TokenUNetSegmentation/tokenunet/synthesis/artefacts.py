@@ -172,7 +172,7 @@ def acquire(artefacts: Artefacts, anatomy: Anatomy, painted: Tensor, mask: Tenso
     """
     spacing, shape = anatomy.lattice.spacing, anatomy.lattice.shape
     generator = seeded(artefacts.seed + 1)
-    lumps = anatomy.lattice.noise(5, generator)[0] if artefacts.leftovers else None
+    lumps = (1 + 0.3 * anatomy.lattice.noise(5, generator)[0]).clamp(min=0.1)
     bias_lattice = Lattice(8.0)
     shared_bias = bias_lattice.noise(80, generator, drawn_mm=8.0)
     images = []
@@ -180,7 +180,7 @@ def acquire(artefacts: Artefacts, anatomy: Anatomy, painted: Tensor, mask: Tenso
         a = artefacts.sequences[name]
         for piece in artefacts.leftovers:
             near = (_distance(anatomy.lattice, piece.centre_mm) < 1.6 * piece.radius_mm) & ~anatomy.brain
-            image = torch.where(near, piece.looks[name] * (1 + 0.3 * lumps).clamp(min=0.1), image)
+            image = torch.where(near, piece.looks[name] * lumps, image)
         x = image[None]
         if any(a.turn_deg) or any(a.shift_mm):
             x = _moved(x, a.turn_deg, a.shift_mm, spacing)

@@ -225,10 +225,8 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
         if c.cistern_flow:
             healthy = healthy + c.cistern_flow * (haze + 0.3 * flow).clamp(min=0) * anatomy.fluid
         healthy = with_surroundings(healthy, name, contrast.enhancers, around, anatomy.brain, c.fluid, c.white)
-        enhancing = c.enhancing
-        if name == "T1ce":
-            enhancing = c.oedema + (c.enhancing - c.oedema) * fading
-        tumour = c.oedema * oedema_part + c.core * core_part + enhancing * enhancing_part
+        uptake = (c.enhancing - c.oedema) * (fading if name == "T1ce" else 1.0)
+        tumour = c.oedema * oedema_part + c.core * core_part + (c.oedema + uptake) * enhancing_part
         if cysts is not None:
             tumour = tumour + (0.85 * c.fluid + 0.15 * c.oedema - c.core) * cysts
         uneven = (0.7 * tumour_shared + 0.4 * own) * c.tumour_texture * oedema_part

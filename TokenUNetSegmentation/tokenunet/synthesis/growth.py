@@ -85,7 +85,8 @@ def infiltrate(tumour: Tumour, anatomy: Anatomy, depth_mm: Tensor) -> Tensor:
             change.narrow(axis, 1, n).sub_(flux)
         concentration = concentration + step * change + step * growth_rate * concentration * (1 - concentration)
     rough = anatomy.lattice.noise(6, generator)[0]
-    return (concentration * (0.15 * rough).exp() * tissue).clamp(0, 1)
+    willing = 1 - tumour.cortex_sparing * anatomy.grey
+    return (concentration * (0.15 * rough).exp() * willing * tissue).clamp(0, 1)
 
 
 def grow(tumour: Tumour, anatomy: Anatomy, work: Anatomy) -> Growth:

@@ -73,6 +73,7 @@ class Tumour:
         enhancing_share: of the core, for nodular tumours; 0.05 to 0.6.
         oedema_ml: volume of oedema aimed at; anatomy may leave less room.
         spread_mm: how far infiltration reaches along white matter.
+        cortex_sparing: how much less grey matter takes part in the oedema than white, 0 to 0.8.
         pressure: volume the mass pushes aside, as a fraction of its own, 0.1 to 0.9.
         seed: of the random fields.
     """
@@ -85,6 +86,7 @@ class Tumour:
     enhancing_share: float
     oedema_ml: float
     spread_mm: float
+    cortex_sparing: float
     pressure: float
     seed: int
 
@@ -123,6 +125,7 @@ def draw_tumour(generator: torch.Generator, anatomy: Anatomy, variety: float = 1
         + core_ml * uniform(generator, 0.0, 2.0)
         + 80 * uniform(generator, 0, 1) ** 3,
         spread_mm=uniform(generator, 6, 30),
+        cortex_sparing=uniform(generator, 0.0, 0.8),
         pressure=uniform(generator, 0.1, 0.9),
         seed=fresh_seed(generator),
     )
