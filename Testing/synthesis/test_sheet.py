@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tokenunet.synthesis
+from tokenunet.cli import main
 from tokenunet.sequences import SEQUENCES
 from tokenunet.synthesis.sheet import COLOURS, contact_sheet, write_sheet
 
@@ -56,3 +58,31 @@ def test_a_written_sheet_reads_back(tmp_path):
 def test_no_patient_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([])
+
+
+@pytest.fixture
+def coarse_patients(monkeypatch):
+    """Patients of 4 mm, which are quick to make."""
+    make = tokenunet.synthesis.synthetic_patient
+    monkeypatch.setattr(tokenunet.synthesis, "synthetic_patient", lambda seed: make(seed, 4.0))
+
+
+def test_the_command_draws_a_sheet_and_writes_no_patients(coarse_patients, tmp_path):
+    file = tmp_path / "sheet.png"
+    assert main(["synth", "--patients", "2", "--sheet", str(file)]) == 0
+    assert list(tmp_path.iterdir()) == [file]
+    width, height = sitk.ReadImage(str(file)).GetSize()
+    assert (width, height) == (6 * 52, 2 * (52 + 38 + 38))
+
+
+def test_the_command_keeps_an_existing_sheet(tmp_path, capsys):
+    file = tmp_path / "sheet.png"
+    file.write_bytes(b"mine")
+    assert main(["synth", "--sheet", str(file)]) == 6
+    assert "exists already" in capsys.readouterr().err
+    assert file.read_bytes() == b"mine"
+
+
+def test_the_command_wants_something_to_write(capsys):
+    assert main(["synth"]) == 2
+    assert "--sheet" in capsys.readouterr().err

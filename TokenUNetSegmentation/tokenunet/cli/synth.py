@@ -1,11 +1,11 @@
-"""``tokenunet synth``: synthetic glioma patients as BraTS-style folders."""
+"""``tokenunet synth``: synthetic glioma patients as BraTS-style folders, or on a contact sheet to judge them by."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.errors import OutputExistsError
+from tokenunet.errors import OutputExistsError, UsageError
 from tokenunet.events import OnEvent, Progress, Stage
 
 
@@ -13,23 +13,48 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("synth", help="make synthetic patients with known truth")
     parser.add_argument("--patients", type=int, default=1, metavar="N", help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the first patient's seed (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="a folder for each patient goes here")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="a folder for each patient goes here")
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE",
+        help="a PNG with every patient in three planes: T1, T1ce, T2, FLAIR, then T1ce and FLAIR with true outlines of "
+        "whole tumour (green), tumour core (blue) and enhancing tumour (red)",
+    )
     add_progress_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    from tokenunet.synthesis import patient_name, synthetic_patient, write_patient  # brings MONAI, slow to import
+    if options.output is None and options.sheet is None:
+        raise UsageError(
+            "Nothing to write.", "Give --output DIR for patients, --sheet FILE.png for a picture, or both."
+        )
+    # These bring MONAI, slow to import.
+    import numpy as np
+
+    from tokenunet.synthesis import patient_name, synthetic_patient, write_patient
+    from tokenunet.synthesis.sheet import contact_sheet, write_sheet
 
     seeds = range(options.seed, options.seed + options.patients)
-    existing = [name for name in map(patient_name, seeds) if (options.output / name).exists()]
-    if existing:
-        raise OutputExistsError(
-            f"{options.output} already holds {', '.join(existing[:3])}{' and more' if len(existing) > 3 else ''}.",
-            "Choose another folder or another --seed.",
-        )
+    if options.output is not None:
+        existing = [name for name in map(patient_name, seeds) if (options.output / name).exists()]
+        if existing:
+            raise OutputExistsError(
+                f"{options.output} already holds {', '.join(existing[:3])}{' and more' if len(existing) > 3 else ''}.",
+                "Choose another folder or another --seed.",
+            )
+    if options.sheet is not None and options.sheet.exists():
+        raise OutputExistsError(f"{options.sheet} exists already.", "Choose another name.")
     progress = Progress(on_event, {Stage.WRITE: 1.0})
+    shown = []
     for done, seed in enumerate(seeds, start=1):
-        folder = write_patient(synthetic_patient(seed), options.output)
+        patient = synthetic_patient(seed)
+        if options.output is not None:
+            print(write_patient(patient, options.output), file=sys.stderr)
+        if options.sheet is not None:
+            shown.append(contact_sheet([(patient.images, patient.labels)]))
         progress.update(Stage.WRITE, done / options.patients)
-        print(folder, file=sys.stderr)
+    if shown:
+        write_sheet(np.concatenate(shown), options.sheet)
+        print(options.sheet, file=sys.stderr)
