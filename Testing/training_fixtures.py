@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tokenunet.regions import REGIONS
 from tokenunet.sequences import SEQUENCES
-from tokenunet.training.dataset import Case, Dataset, ImageSource
 from tokenunet.training.creation import create_experiment
+from tokenunet.training.dataset import Case, Dataset, ImageSource
 from tokenunet.training.experiment import Experiment, ExperimentPlan
 from tokenunet.training.fold_folder import FoldFolder, append_log
 
@@ -83,7 +83,8 @@ def write_fold_log(job: FoldFolder, epochs: int) -> None:
         },
     )
     for epoch in range(1, epochs + 1):
-        append_log(job.log, {"event": "step", "step": 2 * epoch, "epoch": epoch, "loss": 1.0, "seconds": 0.5})
+        step = {"event": "step", "step": 2 * epoch, "epoch": epoch, "loss": 1.0, "seconds": 0.5}
+        append_log(job.log, step | {"peak_memory_bytes": 2 * 10**9})
         loss = 0.3 + 1.1 * np.exp(-epoch / 2) + random.normal(0, 0.01)
         append_log(job.log, {"event": "epoch", "epoch": epoch, "loss": float(loss)})
         if epoch % 2 == 0:

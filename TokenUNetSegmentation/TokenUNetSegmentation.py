@@ -169,6 +169,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
 
     def enter(self) -> None:
         self.initializeParameterNode()
+        self.runPanel.find_models()
         self.resultPanel.update_volumes()
         self.masksPanel.forget()
         self.onNodesSettled()

@@ -37,6 +37,9 @@ def start() -> Any:
     from host.application import Application
 
     slicer.app = Application(application, scene_host)
+    plots = slicer.vtkSlicerPlotsLogic()
+    plots.SetMRMLScene(scene_host.scene)
+    slicer.modules.plots = SimpleNamespace(logic=lambda: plots)
     _install_slicer_python()
     return slicer.app
 

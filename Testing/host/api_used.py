@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("API.md")
-MODULES = ("TokenUNetSegmentation",)
+MODULES = ("TokenUNetSegmentation", "TokenUNetTraining")
 RELEASES = ("v5.10.0", "v5.12.0", "v5.12.3")
 """Of Slicer, the oldest that the extension should work in first."""
 

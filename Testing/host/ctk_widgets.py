@@ -98,4 +98,28 @@ class ctkSliderWidget(QtWidgets.QWidget):
     value = Property(float, lambda self: self._spin_box.value, lambda self, v: self._spin_box.setValue(v))
 
 
-CTK_WIDGETS: tuple[type, ...] = (ctkCollapsibleButton, ctkSliderWidget)
+class ctkPathLineEdit(QtWidgets.QWidget):
+    """A line with a path and a button that asks for one."""
+
+    Dirs = 1
+    currentPathChanged = Signal(str)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._line = QtWidgets.QLineEdit()
+        self._button = QtWidgets.QToolButton()
+        self._button.setText("…")
+        layout.addWidget(self._line, 1)
+        layout.addWidget(self._button)
+        self._line.textChanged.connect(self.currentPathChanged.emit)
+
+    def setCurrentPath(self, path: str) -> None:
+        self._line.setText(path)
+
+    currentPath = Property(str, lambda self: self._line.text, setCurrentPath)
+    filters = Property(int, lambda self: self.Dirs, lambda self, filters: None)
+
+
+CTK_WIDGETS: tuple[type, ...] = (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)

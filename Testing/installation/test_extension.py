@@ -12,7 +12,7 @@ import pytest
 from model_fixtures import small_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("TokenUNetSegmentation",)
+MODULES = ("TokenUNetSegmentation", "TokenUNetTraining")
 NOT_INSTALLED = ("tokenunet_offscreen",)
 """Stands in for the application, which is there."""
 

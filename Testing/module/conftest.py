@@ -85,7 +85,7 @@ def standin(module: host.LoadedModule, patient: Any, monkeypatch: pytest.MonkeyP
     module.widget.runPanel._models = {"standin": "stand-in"}
     module.widget.ui.modelBox.clear()
     module.widget.ui.modelBox.addItem("stand-in", "standin")
-    module.widget.runPanel.missing = []
+    module.widget.runPanel.installation.missing = []
     start_worker = functools.partial(WorkerProcess, script=STANDIN)
     module.widget.runPanel.start_run = functools.partial(SegmentationRun, start_worker=start_worker)
     module.widget.onParametersChanged()

@@ -60,7 +60,7 @@ def pip(app: Any, monkeypatch: pytest.MonkeyPatch) -> Pip:
 def bare_module(pip: Pip, module: host.LoadedModule, volumes: dict[str, Any]) -> host.LoadedModule:
     """The module where torch and monai are missing, with a patient to segment."""
     module.widget.runPanel._models = {"any": "any"}
-    module.widget.runPanel.missing = [TORCH, MONAI]
+    module.widget.runPanel.installation.missing = [TORCH, MONAI]
     module.widget.onParametersChanged()
     return module
 
@@ -109,7 +109,7 @@ def test_torch_comes_through_its_extension_and_slicers_packages_stay(bare_module
     for package in ("numpy", "SimpleITK", "vtk"):
         assert f"{package}=={importlib.metadata.version(package)}" in pip.constraints
     assert not bare_module.widget.ui.missingFrame.visible
-    assert bare_module.widget.runPanel.missing == []
+    assert bare_module.widget.runPanel.installation.missing == []
 
 
 def test_newer_slicer_installs_through_its_packaging(
@@ -141,7 +141,7 @@ def test_without_network_it_says_how_to_go_on(bare_module: host.LoadedModule, pi
     assert "failed" in message
     assert "Check the network" in message
     assert "pip download -r requirements.txt" in message
-    assert bare_module.widget.runPanel.missing == [TORCH, MONAI]
+    assert bare_module.widget.runPanel.installation.missing == [TORCH, MONAI]
 
 
 def test_without_the_pytorch_extension_it_says_where_to_get_it(

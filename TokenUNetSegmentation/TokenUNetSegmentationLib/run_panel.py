@@ -6,11 +6,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import qt
 import slicer
 from packaging.requirements import Requirement
 from slicer.i18n import tr as _
-from tokenunet.errors import Cancelled, TokenUNetError
+from tokenunet.errors import Cancelled
 
 from TokenUNetSegmentationLib import dependencies
 from TokenUNetSegmentationLib.background_steps import BackgroundSteps
@@ -18,6 +17,8 @@ from TokenUNetSegmentationLib.diagnostics import diagnostics
 from TokenUNetSegmentationLib.estimate import estimate, remember
 from TokenUNetSegmentationLib.inputs import Answer
 from TokenUNetSegmentationLib.inputs_panel import InputsPanel
+from TokenUNetSegmentationLib.installation_panel import InstallationPanel
+from TokenUNetSegmentationLib.messages import sentence
 from TokenUNetSegmentationLib.model_list import available_models
 from TokenUNetSegmentationLib.results import PatientResult
 from TokenUNetSegmentationLib.segmentation_run import RunRequest, SegmentationRun
@@ -79,16 +80,27 @@ class RunPanel:
         self._message = ""
         self._steps = BackgroundSteps(self._show_progress, self._end)
         self.start_run: Callable[[RunRequest, Path], SegmentationRun] = SegmentationRun
-        self.missing = dependencies.missing_requirements(requirements)
-        self._models = available_models()
-        for name, title in self._models.items():
-            ui.modelBox.addItem(title, name)
+        self.installation = InstallationPanel(ui, requirements, self._on_installation)
+        self._models: dict[str, str] = {}
+        self.find_models()
         ui.segmentButton.clicked.connect(lambda *_: self.segment())
         ui.cancelButton.clicked.connect(lambda *_: self.cancel())
-        ui.installButton.clicked.connect(lambda *_: self.install())
-        ui.installFromFolderButton.clicked.connect(lambda *_: self._install_from_folder())
         ui.logButton.toggled.connect(lambda *_: self.show())
         ui.diagnosticsButton.clicked.connect(lambda *_: self._copy_diagnostics())
+
+    def find_models(self) -> None:
+        """Lists the models that there are now; the one that was chosen stays so."""
+        models = available_models()
+        if models == self._models:
+            return
+        chosen = self._ui.modelBox.currentIndex
+        name = self._ui.modelBox.itemData(chosen) if chosen >= 0 else None
+        self._models = models
+        self._ui.modelBox.clear()
+        for model, title in models.items():
+            self._ui.modelBox.addItem(title, model)
+        if name in models:
+            self._ui.modelBox.setCurrentIndex(list(models).index(name))
 
     @property
     def running(self) -> bool:
@@ -98,7 +110,7 @@ class RunPanel:
     def show(self) -> None:
         """Brings all that is seen up to date."""
         problems = self._inputs.problems()
-        answer = can_segment(list(problems.values()), self._models, self.missing, self.running)
+        answer = can_segment(list(problems.values()), self._models, self.installation.missing, self.running)
         self._ui.segmentButton.setEnabled(answer.possible)
         self._ui.segmentButton.setToolTip(answer.reason)
         self._ui.cancelButton.setEnabled(self.running)
@@ -108,10 +120,7 @@ class RunPanel:
         self._ui.modelBox.setToolTip(_("The trained network: {name}.").format(name=self._ui.modelBox.currentText))
         for box in (self._ui.modelBox, self._ui.deviceBox, self._ui.modeBox, self._ui.masksBox, self._ui.referenceBox):
             box.setEnabled(not self.running)
-        self._ui.missingFrame.setVisible(bool(self.missing))
-        self._ui.missingLabel.setText(
-            _("Not installed yet: {what}.").format(what=dependencies.describe(self.missing)) if self.missing else ""
-        )
+        self.installation.show()
         self._ui.estimateLabel.setText("" if problems else self._estimate())
         self._ui.estimateLabel.setVisible(not problems)
         self._ui.progressBar.setVisible(self.running)
@@ -130,7 +139,7 @@ class RunPanel:
 
     def segment(self) -> None:
         """Installs what is missing, after asking, and starts a run."""
-        if self.missing and not self.install():
+        if not self.installation.install():
             return
         parameters = self._parameters()
         request = RunRequest(
@@ -182,34 +191,12 @@ class RunPanel:
         elif isinstance(error, Cancelled):
             self._message = _("Cancelled. The scene is as it was.")
         else:
-            self._message = _sentence(error) + warnings
+            self._message = sentence(error) + warnings
         self._on_changed()
 
-    def install(self, wheels: Path | None = None) -> bool:
-        """Installs what is missing, with the user's consent; returns whether all is there now."""
-        if not dependencies.user_agrees(self.missing):
-            return False
-        try:
-            dependencies.install(self.missing, wheels)
-            self._message = ""
-        except TokenUNetError as error:
-            self._message = _sentence(error)
-        self.missing = dependencies.missing_requirements(self._requirements)
+    def _on_installation(self, message: str) -> None:
+        self._message = message
         self._on_changed()
-        return not self.missing
-
-    def _install_from_folder(self) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder with wheel files"))
-        if folder:
-            self.install(Path(folder))
 
     def _copy_diagnostics(self) -> None:
         slicer.app.clipboard().setText(diagnostics(self._run, self._message, self._requirements))
-
-
-def _sentence(error: Exception | None) -> str:
-    """An error for the panel: what happened, and what to do."""
-    if isinstance(error, TokenUNetError):
-        hint = f" {escape(error.hint)}" if error.hint else ""
-        return f"<b>⚠</b> {escape(str(error))}{hint}"
-    return f"<b>⚠</b> {_('Something unexpected went wrong')}: {escape(f'{type(error).__name__}: {error}')}"

@@ -51,10 +51,16 @@ class WorkerProcess:
         work_folder: for the files with its events and its log; removed by the worker if Slicer dies.
         script: what runs; for tests.
         python: the interpreter; in Slicer `sys.executable` is PythonSlicer.
+        detached: whether it shall live on when Slicer ends; then only `kill` ends it.
     """
 
     def __init__(
-        self, arguments: Sequence[str], work_folder: Path, script: Path = _SCRIPT, python: str = sys.executable
+        self,
+        arguments: Sequence[str],
+        work_folder: Path,
+        script: Path = _SCRIPT,
+        python: str = sys.executable,
+        detached: bool = False,
     ) -> None:
         self._log_path = work_folder / "log.txt"
         self._unfinished_line = ""
@@ -64,7 +70,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=events,
                 stderr=log,
-                **_without_console_window(),
+                **_process_options(detached),
             )
         self._events = (work_folder / "events.jsonl").open(encoding="utf-8", errors="replace")
 
@@ -101,7 +107,9 @@ class WorkerProcess:
         self._events.close()
 
 
-def _without_console_window() -> dict[str, Any]:
+def _process_options(detached: bool) -> dict[str, Any]:
+    """No console window; signals to Slicer's terminal do not reach a detached process."""
     if sys.platform != "win32":
-        return {}
-    return {"creationflags": subprocess.CREATE_NO_WINDOW}
+        return {"start_new_session": detached}
+    group = subprocess.CREATE_NEW_PROCESS_GROUP if detached else 0
+    return {"creationflags": subprocess.CREATE_NO_WINDOW | group}

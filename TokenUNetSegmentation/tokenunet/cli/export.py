@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from tokenunet.cli.progress import add_progress_argument
 from tokenunet.errors import UsageError
-from tokenunet.events import OnEvent
+from tokenunet.events import OnEvent, ResultEvent
 from tokenunet.model_store import user_models_folder
 
 
@@ -16,6 +17,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="BUNDLE", help="folder to write (default: where models are found by their name)"
     )
+    add_progress_argument(parser)
     parser.add_argument("--title", default="", help="the model's name as shown to users")
     parser.set_defaults(run=run)
 
@@ -33,4 +35,9 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         )
     folds = finished_folds(experiment, architecture) if options.fold is None else (options.fold,)
     name = f"{options.experiment.resolve().name}-{architecture}" + ("" if options.fold is None else f"-fold{folds[0]}")
-    print(export_bundle(experiment, architecture, folds, options.output or user_models_folder() / name, options.title))
+    bundle = export_bundle(
+        experiment, architecture, folds, options.output or user_models_folder() / name, options.title
+    )
+    on_event(ResultEvent(str(bundle), {}))
+    if options.progress != "json":
+        print(bundle)

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args, get_type_hints
 
 from tokenunet.errors import UsageError
-from tokenunet.networks import ARCHITECTURES, build_network
 
 PresetName = Literal["paper", "robust", "quick"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
@@ -100,6 +99,8 @@ class TrainingConfiguration:
         return configuration
 
     def _check(self) -> None:
+        from tokenunet.networks import ARCHITECTURES  # brings PyTorch
+
         if self.architecture not in ARCHITECTURES:
             raise UsageError(
                 f"There is no architecture {self.architecture!r}.", f"Choose from {', '.join(ARCHITECTURES)}."
@@ -152,6 +153,8 @@ def configuration_of(
     values: dict[str, Any] = {"architecture": architecture}
     if architecture == "swin_unetr":
         values |= {"optimiser": "adamw", "learning_rate": 8e-4}
+    from tokenunet.networks import build_network  # brings PyTorch
+
     configuration = TrainingConfiguration.from_json(values | _PRESET_VALUES[preset] | dict(overrides or {}))
     try:
         build_network(architecture, **configuration.arguments)
@@ -193,6 +196,11 @@ _PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
         "workers": 1,
     },
 }
+
+
+def preset_values(preset: PresetName) -> dict[str, Any]:
+    """All values of a preset for the U-Net family, as people are shown them; needs no PyTorch."""
+    return asdict(TrainingConfiguration("", **_PRESET_VALUES[preset]))
 
 
 def _converted(name: str, value: Any) -> Any:

@@ -110,14 +110,16 @@ class Experiment:
         """The cases, as they were when the experiment was made."""
         from tokenunet.training.dataset import dataset_from_json
 
-        return dataset_from_json(self._dataset_values())
+        return dataset_from_json(self.dataset_values)
 
     @property
     def hashes(self) -> "FileHashes":
         """Of the dataset's files, as they were when the experiment was made."""
-        return self._dataset_values()["hashes"]
+        return self.dataset_values["hashes"]
 
-    def _dataset_values(self) -> dict[str, Any]:
+    @property
+    def dataset_values(self) -> dict[str, Any]:
+        """What ``dataset.json`` holds."""
         return json.loads((self.folder / "dataset.json").read_text(encoding="utf-8"))
 
     def configuration(self, architecture: str) -> "TrainingConfiguration":

@@ -103,7 +103,7 @@ class ExperimentProgress:
 
     Attributes:
         folds: in the order in which they are trained.
-        message: how the last training ended, where it was stopped or failed.
+        message: why the last training failed; empty where it did not.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -136,9 +136,9 @@ class ExperimentProgress:
         named = [line.get("architecture"), line.get("fold")]
         fold = next((f for f in self.folds if [f.folder.architecture, f.folder.fold] == named), None)
         match line["event"]:
-            case "started" | "finished":
+            case "started" | "finished" | "stopped":
                 self.message = ""
-            case "stopped" | "failed":
+            case "failed":
                 self.message = f"{line['message']} {line['hint']}".strip()
             case "fold_started" if fold is not None:
                 fold.failure = ""

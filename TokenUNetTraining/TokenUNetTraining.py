@@ -1,0 +1,202 @@
+"""Trains Token-UNet and its baselines on the user's own labelled patients, in a process that outlives the window."""
+
+# ruff: noqa: N803  parameters are named as in Slicer's own modules
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+from TokenUNetSegmentationLib.dependencies import read_requirements
+from TokenUNetSegmentationLib.options import Device
+from TokenUNetTrainingLib.data_panel import DataPanel
+from TokenUNetTrainingLib.options import Preset
+from TokenUNetTrainingLib.progress_panel import ProgressPanel
+from TokenUNetTrainingLib.results_panel import ResultsPanel
+from TokenUNetTrainingLib.training_panel import TrainingPanel
+from TokenUNetTrainingLib.training_run import ExperimentWatch
+
+_RESOURCES = Path(__file__).parent / "Resources"
+_POLL_MS = 1000
+
+
+class TokenUNetTraining(ScriptedLoadableModule):
+    """What the application shows about the module."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Token-UNet Training")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = ["TokenUNetSegmentation", "Plots"]
+        parent.contributors = ["Token-UNet contributors"]
+        picture = self.resourcePath("Icons/TokenUNetTraining.png")
+        parent.helpText = f'<p><img src="{picture}" width="96" height="96"></p><p>' + _(
+            "Trains Token-UNet, UNet and SwinUNETR on your own labelled patients: five folds, their curves, a report "
+            "with the paper's figures, and a model for Token-UNet Segmentation. The training goes on when Slicer is "
+            "closed, and is found again. Everything stays on this computer. Research software, not a medical device."
+        )
+        parent.acknowledgementText = _(
+            "The protocol is described in the Token-UNet paper (2026); PyTorch, Lightning Fabric and MONAI compute."
+        )
+
+
+@parameterNodeWrapper
+class TokenUNetTrainingParameterNode:
+    """What the scene keeps of the panel.
+
+    data - folder with the patients
+    experiment - folder of the experiment
+    preset - where the numbers of the training come from
+    architectures - names of the networks to train, separated by commas
+    folds - of the cross-validation
+    device - what computes
+    settings - lines NAME=VALUE that replace the preset's numbers
+    """
+
+    data: str = ""
+    experiment: str = ""
+    preset: Preset = Preset.QUICK
+    architectures: str = "token_unet_transformer"
+    folds: Annotated[int, WithinRange(2, 20)] = 5
+    device: Device = Device.AUTO
+    settings: str = ""
+
+
+class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: ties the parameter node to the parts that do the work."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        panel = slicer.util.loadUI(self.resourcePath("UI/TokenUNetTraining.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)
+        self.logic = TokenUNetTrainingLogic()
+        self.watch = ExperimentWatch()
+        requirements = read_requirements(_RESOURCES / "TokenUNetTraining-requirements.txt")
+        self.trainingPanel = TrainingPanel(self.ui, self.parameters, self.watch, requirements, self.show)
+        self.dataPanel = DataPanel(self.ui, self.dataFolder, self.trainingPanel.installation)
+        self.progressPanel = ProgressPanel(self.ui, self.watch)
+        self.resultsPanel = ResultsPanel(self.ui, self.watch)
+        self.timer = qt.QTimer()
+        self.timer.setInterval(_POLL_MS)
+        self.timer.timeout.connect(self.onTimer)
+        self.timer.start()
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        slicer.app.connect("aboutToQuit()", self.onQuit)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        self.onQuit()
+        slicer.app.disconnect("aboutToQuit()", self.onQuit)
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def onQuit(self) -> None:
+        """What only this window needs ends; a training goes on."""
+        self.timer.stop()
+        self.dataPanel.abandon()
+        self.resultsPanel.abandon()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+
+    def onSceneStartClose(self, caller, event) -> None:
+        self.progressPanel.curves.remove()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: TokenUNetTrainingParameterNode | None) -> None:
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.show)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.trainingPanel.load()
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.show)
+            self.watch.update()
+            self.show()
+
+    def parameters(self) -> TokenUNetTrainingParameterNode | None:
+        """The parameter node, or None while there is no scene."""
+        return self._parameterNode
+
+    def dataFolder(self) -> Path | None:
+        """The patients' folder, or None."""
+        return self.trainingPanel.request().data if self._parameterNode else None
+
+    def onTimer(self) -> None:
+        """Shows what the training process has written since the last time."""
+        news = self.watch.update()
+        if self.trainingPanel.update() or news:
+            self.show()
+
+    def show(self, caller=None, event=None) -> None:
+        if self._parameterNode:
+            self.trainingPanel.show()
+            self.dataPanel.show()
+            self.progressPanel.show()
+            self.resultsPanel.show()
+
+
+class TokenUNetTrainingLogic(ScriptedLoadableModuleLogic):
+    """The module without its window."""
+
+    def getParameterNode(self) -> TokenUNetTrainingParameterNode:
+        return TokenUNetTrainingParameterNode(super().getParameterNode())
+
+
+class TokenUNetTrainingTest(ScriptedLoadableModuleTest):
+    """What must hold in the application; the tests in the source tree press every button, on a stand-in of it."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        self.setUp()
+        self.test_reasons_why_nothing_can_start()
+
+    def test_reasons_why_nothing_can_start(self) -> None:
+        self.delayDisplay("Buttons say why they cannot be pressed")
+        widget = slicer.modules.tokenunettraining.widgetRepresentation().self()
+        widget.enter()
+        with tempfile.TemporaryDirectory() as folder:
+            widget.ui.dataPath.setCurrentPath("")
+            self.assertFalse(widget.ui.startButton.enabled)
+            self.assertIn("patients", widget.ui.startButton.toolTip)
+            widget.ui.dataPath.setCurrentPath(folder)
+            widget.ui.experimentPath.setCurrentPath(str(Path(folder) / "experiment"))
+            self.assertTrue(widget.ui.startButton.enabled)
+            self.assertFalse(widget.ui.resumeButton.enabled)
+            self.assertIn("no experiment", widget.ui.resumeButton.toolTip)
+            self.assertFalse(widget.ui.stopNowButton.enabled)
+            widget.ui.experimentPath.setCurrentPath("")
+        self.delayDisplay("Test passed")

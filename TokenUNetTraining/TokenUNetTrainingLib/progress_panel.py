@@ -1,0 +1,56 @@
+"""The panel's part "Progress": a row for every fold, and the curves."""
+
+from typing import TYPE_CHECKING, Any
+
+from slicer.i18n import tr as _
+from TokenUNetSegmentationLib.tables import fill_table
+
+from TokenUNetTrainingLib.curves import CurveKind, Curves
+from TokenUNetTrainingLib.training_panel import duration
+from TokenUNetTrainingLib.training_run import ExperimentWatch
+
+if TYPE_CHECKING:
+    from tokenunet.training.progress import ExperimentProgress, FoldProgress
+
+
+class ProgressPanel:
+    """Shows how far each fold is.
+
+    Args:
+        ui: the widgets of the .ui file.
+        watch: what is known of the experiment.
+    """
+
+    def __init__(self, ui: Any, watch: ExperimentWatch) -> None:
+        self._ui = ui
+        self._watch = watch
+        self.curves = Curves()
+        for kind, title in (
+            (CurveKind.NONE, _("hidden")),
+            (CurveKind.LOSS, _("loss by epoch")),
+            (CurveKind.DICE, _("validation Dice by epoch")),
+        ):
+            ui.curvesBox.addItem(title, kind.value)
+        ui.curvesBox.currentIndexChanged.connect(lambda *_: self.show())
+
+    def show(self) -> None:
+        """Brings table and curves up to date."""
+        progress = self._watch.progress
+        fill_table(self._ui.foldsTable, [fold_row(progress, fold) for fold in progress.folds] if progress else [])
+        self._ui.curvesBox.setEnabled(progress is not None)
+        kind = CurveKind(self._ui.curvesBox.itemData(self._ui.curvesBox.currentIndex))
+        self.curves.show(progress.folds if progress else [], kind if progress else CurveKind.NONE)
+
+
+def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
+    """A fold's cells: name, epochs, Dice, time left or state, memory."""
+    state = progress.state(fold).value
+    left = (fold.total_steps - fold.step) * fold.seconds_per_step
+    dice = fold.last_dice
+    return [
+        f"{fold.folder.architecture} {fold.folder.fold}",
+        f"{fold.epoch}/{fold.total_epochs}" if fold.total_epochs else "",
+        "" if dice is None else f"{dice:.3f}",
+        duration(left) if state == "training" and fold.seconds_per_step else state,
+        f"{fold.peak_memory_bytes / 1e9:.1f} GB" if fold.peak_memory_bytes else "",
+    ]
