@@ -40,6 +40,10 @@ def test_outlines_are_drawn_on_the_last_two_pictures_alone():
     assert colours_of(sheet[:, :plain]) == set()
     assert colours_of(sheet[:, plain:]) == {COLOURS[0]}
     assert colours_of(contact_sheet([patient(False)])) == set()
+    # The axial cut shows rows 5 to 11 and columns 4 to 9, behind a margin of 2; the middle stays visible.
+    axial = sheet[: SHAPE[1], plain : plain + max(SHAPE[1:])]
+    assert tuple(axial[5, 8]) == COLOURS[0]
+    assert len(set(axial[8, 8].tolist())) == 1
 
 
 def test_an_absent_sequence_is_black():
