@@ -33,7 +33,7 @@ lint: .venv/ready
 screenshots: demo
 	$(BIN)/python Resources/Screenshots/draw.py demo
 	$(BIN)/python Testing/host/draw_panel.py build/panels
-	cp build/panels/panel.png Resources/Screenshots/panel.png
+	cp build/panels/panel.png build/panels/training_panel.png Resources/Screenshots
 
 clean:
 	rm -rf .venv demo

@@ -1,8 +1,10 @@
-"""Draws the Segmentation panel in every state: ``python Testing/host/draw_panel.py FOLDER``.
+"""Draws the modules' panels in every state: ``python Testing/host/draw_panel.py FOLDER``.
 
-Writes ``empty.png``, ``ready.png``, ``running.png``, ``done.png`` and ``failed.png``, 380 pixels wide, and the same
-with ``_large`` at one and a half times the font size; ``panel.png`` has the five side by side. The patient is
-synthetic, the result the shipped model's; only the run's stages are a stand-in's, which waits where a picture is made.
+Writes ``empty.png``, ``ready.png``, ``running.png``, ``done.png`` and ``failed.png`` of the Segmentation module, and
+``training_empty.png``, ``training_ready.png``, ``training_running.png`` and ``training_done.png`` of the Training
+module, 380 pixels wide, and the same with ``_large`` at one and a half times the font size; ``panel.png`` and
+``training_panel.png`` have them side by side. The patients are synthetic, the segmentation is the shipped model's; only
+the run's stages are a stand-in's, which waits where a picture is made, and the figures of the training are invented.
 """
 
 import argparse
@@ -17,11 +19,12 @@ from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(_ROOT / "Testing")
-sys.path.insert(1, str(_ROOT / "TokenUNetSegmentation"))
+sys.path[1:1] = [str(_ROOT / "TokenUNetSegmentation"), str(_ROOT / "TokenUNetTraining")]
 
 import host  # noqa: E402
 
 _STATES = ("empty", "ready", "running", "done", "failed")
+_TRAINING_STATES = ("training_empty", "training_ready", "training_running", "training_done")
 _WIDTH = 380
 _LARGE = 1.5
 
@@ -47,8 +50,11 @@ def _draw_all(folder: Path, work: Path) -> None:
         font = qt.QFont(normal)
         font.setPointSizeF(normal.pointSizeF() * factor)
         qt.QApplication.setFont(font)
-        _draw_states(app, scans, lambda name, panel, suffix=suffix: _draw(panel, folder / f"{name}{suffix}.png"))
-    _draw_side_by_side(folder)
+        draw = functools.partial(_draw_state, folder, suffix)
+        _draw_states(app, scans, draw)
+        _draw_training_states(app, work, draw)
+    _draw_side_by_side(folder, _STATES, "panel.png")
+    _draw_side_by_side(folder, _TRAINING_STATES, "training_panel.png")
 
 
 def _segmented_patient(work: Path) -> tuple[dict[str, Path], Path]:
@@ -107,11 +113,55 @@ def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], No
     module.close()
 
 
+def _draw_training_states(app: Any, work: Path, draw: Callable[[str, Any], None]) -> None:
+    import shutil
+
+    import slicer
+    from tokenunet.synthesis import synthetic_patient, write_patient
+    from tokenunet.training.summary import write_summary
+    from training_fixtures import fabricated_experiment
+
+    slicer.mrmlScene.Clear(False)
+    app.settings().remove("TokenUNetTraining/experiment")
+    module = host.load_module(_ROOT / "TokenUNetTraining" / "TokenUNetTraining.py")
+    panel, ui = module.panel, module.widget.ui
+    ui.progressSection.collapsed = ui.resultsSection.collapsed = True
+    draw("training_empty", panel)
+    write_patient(synthetic_patient(2, spacing=2.0), work / "patients")
+    os.chdir(work)  # for short paths in the pictures
+    ui.dataPath.setCurrentPath("patients")
+    ui.experimentPath.setCurrentPath("glioma-2026")
+    ui.architecture_unet.setChecked(True)
+    ui.checkButton.click()
+    _live(app, lambda: not module.widget.dataPanel.running)
+    draw("training_ready", panel)
+    ui.progressSection.collapsed = ui.resultsSection.collapsed = False
+    for state, finished in (("training_running", 3), ("training_done", None)):
+        experiment = fabricated_experiment(Path("glioma-2026"), ("token_unet_transformer", "unet"), 3, finished)
+        write_summary(experiment)
+        experiment.report.touch()
+        if finished is None:
+            module.widget.watch.look_at(None)
+            ui.experimentPath.setCurrentPath("")
+            ui.experimentPath.setCurrentPath(str(experiment.folder))
+            draw(state, panel)
+        else:
+            with experiment.training_process():
+                module.widget.onTimer()
+                draw(state, panel)
+        shutil.rmtree(experiment.folder)
+    module.close()
+
+
 def _live(app: Any, until: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
     while not until() and time.monotonic() < end:
         app.processEvents()
         time.sleep(0.005)
+
+
+def _draw_state(folder: Path, suffix: str, name: str, panel: Any) -> None:
+    _draw(panel, folder / f"{name}{suffix}.png")
 
 
 def _draw(panel: Any, path: Path) -> None:
@@ -129,10 +179,10 @@ def _draw(panel: Any, path: Path) -> None:
     print(path)
 
 
-def _draw_side_by_side(folder: Path) -> None:
+def _draw_side_by_side(folder: Path, states: tuple[str, ...], name: str) -> None:
     import qt
 
-    pictures = [qt.QPixmap(str(folder / f"{state}.png")) for state in _STATES]
+    pictures = [qt.QPixmap(str(folder / f"{state}.png")) for state in states]
     whole = qt.QPixmap(sum(picture.width() for picture in pictures), max(picture.height() for picture in pictures))
     whole.fill(qt.QColor("white"))
     painter = qt.QPainter(whole)
@@ -141,8 +191,8 @@ def _draw_side_by_side(folder: Path) -> None:
         painter.drawPixmap(left, 0, picture)
         left += picture.width()
     painter.end()
-    whole.save(str(folder / "panel.png"))
-    print(folder / "panel.png")
+    whole.save(str(folder / name))
+    print(folder / name)
 
 
 if __name__ == "__main__":

@@ -126,8 +126,8 @@ def test_a_training_from_the_first_click_to_a_model_and_a_case(
 
     [[name, *dice]] = cells(ui.resultsTable)
     summary = json.loads((tmp_path / "experiment" / "summary.json").read_text())["architectures"]["unet_star"]
-    assert name == "unet_star (2)"
-    assert dice[0].startswith(f"{summary['dice']['WT']['mean']:.3f}")
+    assert name == "UNet**"
+    assert dice[0].startswith(f"{100 * summary['dice']['WT']['mean']:.1f}")
 
     assert ui.casesTable.rowCount == 4
     ui.casesTable.selectRow(1)

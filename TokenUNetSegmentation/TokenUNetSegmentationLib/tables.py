@@ -9,29 +9,35 @@ _HEADER_PADDING = 4
 _EMPTY_HEIGHT = 20
 
 
-def fill_table(table: Any, rows: Sequence[Sequence[str]], row_names: Sequence[str] = ()) -> None:
+def fill_table(
+    table: Any, rows: Sequence[Sequence[str]], row_names: Sequence[str] = (), widest: int | None = None
+) -> None:
     """Shows the rows, all of them at once: the table is as high as they are.
 
     Args:
         table: a QTableWidget with its columns set up.
         rows: texts of the cells; the first column is on the left, numbers are on the right.
         row_names: headers of the rows, if they have any.
+        widest: a column of text that gets all the width that the others do not need; else those of numbers share it.
     """
     table.setRowCount(len(rows))
     for number, row in enumerate(rows):
         for column, text in enumerate(row):
             item = qt.QTableWidgetItem(text)
-            if column or row_names:
+            if column != widest and (column or row_names):
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(number, column, item)
     if row_names:
         table.setVerticalHeaderLabels(list(row_names))
     table.verticalHeader().setVisible(bool(row_names))
-    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-    if not row_names:
-        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(qt.QHeaderView.Stretch if widest is None else qt.QHeaderView.ResizeToContents)
+    if widest is not None:
+        header.setSectionResizeMode(widest, qt.QHeaderView.Stretch)
+    elif not row_names:
+        header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
     table.resizeRowsToContents()
     rows_height = table.verticalHeader().length()
     header_height = (rows_height // len(rows) if rows else _EMPTY_HEIGHT) + _HEADER_PADDING
-    table.horizontalHeader().setFixedHeight(header_height)
+    header.setFixedHeight(header_height)
     table.setFixedHeight(header_height + rows_height + 2 * table.frameWidth)

@@ -101,7 +101,7 @@ class DataPanel:
         self._ui.checkLabel.setVisible(bool(message))
         findings = report["findings"] if report else []
         self._ui.findingsTable.setVisible(bool(findings))
-        fill_table(self._ui.findingsTable, [finding_row(finding) for finding in findings[:_MOST_FINDINGS]])
+        fill_table(self._ui.findingsTable, [finding_row(finding) for finding in findings[:_MOST_FINDINGS]], widest=1)
         for row, finding in enumerate(findings[:_MOST_FINDINGS]):
             self._ui.findingsTable.item(row, 1).setToolTip(escape(finding["message"]))
 

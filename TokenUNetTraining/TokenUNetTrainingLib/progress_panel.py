@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 from TokenUNetSegmentationLib.tables import fill_table
 
 from TokenUNetTrainingLib.curves import CurveKind, Curves
+from TokenUNetTrainingLib.options import TITLES
 from TokenUNetTrainingLib.training_panel import duration
 from TokenUNetTrainingLib.training_run import ExperimentWatch
 
@@ -36,7 +37,9 @@ class ProgressPanel:
     def show(self) -> None:
         """Brings table and curves up to date."""
         progress = self._watch.progress
-        fill_table(self._ui.foldsTable, [fold_row(progress, fold) for fold in progress.folds] if progress else [])
+        fill_table(
+            self._ui.foldsTable, [fold_row(progress, fold) for fold in progress.folds] if progress else [], widest=0
+        )
         self._ui.curvesBox.setEnabled(progress is not None)
         kind = CurveKind(self._ui.curvesBox.itemData(self._ui.curvesBox.currentIndex))
         self.curves.show(progress.folds if progress else [], kind if progress else CurveKind.NONE)
@@ -48,9 +51,9 @@ def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
     left = (fold.total_steps - fold.step) * fold.seconds_per_step
     dice = fold.last_dice
     return [
-        f"{fold.folder.architecture} {fold.folder.fold}",
+        f"{TITLES[fold.folder.architecture]}, {fold.folder.fold}",
         f"{fold.epoch}/{fold.total_epochs}" if fold.total_epochs else "",
-        "" if dice is None else f"{dice:.3f}",
+        "" if dice is None else f"{100 * dice:.1f}",
         duration(left) if state == "training" and fold.seconds_per_step else state,
         f"{fold.peak_memory_bytes / 1e9:.1f} GB" if fold.peak_memory_bytes else "",
     ]

@@ -17,6 +17,7 @@ from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.tables import fill_table
 from TokenUNetSegmentationLib.worker import WorkerProcess
 
+from TokenUNetTrainingLib.options import TITLES
 from TokenUNetTrainingLib.training_run import ExperimentWatch
 from TokenUNetTrainingLib.validation_case import show_case
 
@@ -60,7 +61,9 @@ class ResultsPanel:
             values = json.loads(summary.read_text(encoding="utf-8")) if summary is not None and changed else {}
             architectures = values.get("architectures", {})
             self._architectures = list(architectures)
-            fill_table(self._ui.resultsTable, [result_row(name, architectures[name]) for name in architectures])
+            fill_table(
+                self._ui.resultsTable, [result_row(name, architectures[name]) for name in architectures], widest=0
+            )
             if self._architectures:
                 self._ui.resultsTable.selectRow(0)
             self._show_cases()
@@ -82,8 +85,8 @@ class ResultsPanel:
                 metrics = json.loads(fold.folder.metrics.read_text(encoding="utf-8"))
                 self._cases += [case | {"fold": fold.folder.fold} for case in metrics["cases"]]
         self._cases = sorted(self._cases, key=lambda case: case["dice"]["mean"])[:_MOST_CASES]
-        rows = [[case["case"], *(f"{case['dice'][region]:.3f}" for region in REGIONS)] for case in self._cases]
-        fill_table(self._ui.casesTable, rows)
+        rows = [[case["case"], *(f"{100 * case['dice'][region]:.1f}" for region in REGIONS)] for case in self._cases]
+        fill_table(self._ui.casesTable, rows, widest=0)
         self._show_buttons()
 
     def _show_buttons(self) -> None:
@@ -154,9 +157,9 @@ class ResultsPanel:
 
 
 def result_row(name: str, summary: dict[str, Any]) -> list[str]:
-    """An architecture's cells: mean Dice and its spread over folds."""
+    """An architecture's cells: mean Dice and its spread over folds, in percent."""
     cells = []
     for region in REGIONS:
         mean, std = summary["dice"][region]["mean"], summary["dice"][region]["std"]
-        cells.append(f"{mean:.3f}" + ("" if std is None else f" ± {std:.3f}"))
-    return [f"{name} ({len(summary['folds'])})", *cells]
+        cells.append(f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}"))
+    return [TITLES[name], *cells]

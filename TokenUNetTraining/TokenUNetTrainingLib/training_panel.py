@@ -143,23 +143,25 @@ class TrainingPanel:
             button.setToolTip(answer.reason)
         self.installation.show()
         self._show_defaults(request)
-        progress = self._watch.progress
         busy = self._starting or self._watch.running
         self._ui.progressBar.setVisible(busy)
         if busy:
             self._show_bar()
-        message = (
-            (self._stopping if busy else "")
-            or self._message
-            or (escape(progress.message) if progress is not None and not busy else "")
-        )
-        if not message and progress is not None and not busy and not progress.finished:
-            message = _("The training does not run; “Resume” goes on from the last checkpoint.")
-        if not busy and progress is not None and progress.finished:
-            message = _("All folds are trained.")
+        message = self._status(busy)
         warnings = "".join(f"<br><b>⚠</b> {escape(warning)}" for warning in (self._run.warnings if self._run else ()))
         self._ui.messageLabel.setText(message + warnings)
         self._ui.messageLabel.setVisible(bool(message + warnings))
+
+    def _status(self, busy: bool) -> str:
+        """How the training is, or ended."""
+        progress = self._watch.progress
+        if busy:
+            return self._stopping
+        if self._message or progress is None:
+            return self._message
+        if progress.finished:
+            return _("All folds are trained.")
+        return escape(progress.message) or _("The training does not run; “Resume” goes on from the last checkpoint.")
 
     def _show_bar(self) -> None:
         progress, said = self._watch.progress, self._run.progress if self._run else None
