@@ -101,7 +101,9 @@ def _members_of_qt() -> set[str]:
         *(QtWidgets.QTableWidget, QtWidgets.QTableWidgetItem, QtWidgets.QHeaderView, QtWidgets.QComboBox),
         *(QtWidgets.QToolButton, QtWidgets.QFileDialog, QtWidgets.QListWidget, QtGui.QShortcut, QtCore.QTimer),
     )
-    return {name for cls in classes for name in dir(cls) if not name.startswith("_")}
+    methods = {name for cls in classes for name in dir(cls) if not name.startswith("_")}
+    meta_objects = [cls.staticMetaObject for cls in classes if issubclass(cls, QtCore.QObject)]
+    return methods | {str(meta.property(i).name()) for meta in meta_objects for i in range(meta.propertyCount())}
 
 
 def _widgets_of_ui(module: Path) -> Iterator[tuple[str, str]]:
