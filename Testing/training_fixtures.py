@@ -1,13 +1,14 @@
 """An experiment's folder as training leaves it, with made-up results."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tokenunet.regions import REGIONS
 from tokenunet.sequences import SEQUENCES
+from tokenunet.synthesis import synthetic_patient, write_patient
 from tokenunet.training.creation import create_experiment
 from tokenunet.training.dataset import Case, Dataset, ImageSource
 from tokenunet.training.experiment import Experiment, ExperimentPlan
@@ -127,3 +128,10 @@ def with_mean(dice: dict[str, float]) -> dict[str, float]:
 
 def _random(job: FoldFolder) -> np.random.Generator:
     return np.random.default_rng([job.fold, *job.architecture.encode()])
+
+
+def write_small_patients(folder: Path, seeds: Iterable[int]) -> Path:
+    """Synthetic patients as a dataset, at 2 mm to be quick; returns the folder."""
+    for seed in seeds:
+        write_patient(synthetic_patient(seed, 2.0), folder)
+    return folder

@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 import pytest
-from tokenunet.synthesis import synthetic_patient, write_patient
 from tokenunet.training.experiment import Experiment
 from training.test_jobs import TINY
+from training_fixtures import write_small_patients
 
 COMMAND = [sys.executable, "-m", "tokenunet", "train", "--device", "cpu", "--progress", "json"]
 # Results are the same to the last bit only where as many threads add the numbers up; Ray gives a job of one CPU one.
@@ -34,9 +34,8 @@ def kill_a_worker(folder: Path, killed: list[int]) -> None:
 
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_numbers_are_those_of_a_local_run(tmp_path: Path) -> None:
-    for seed in range(21, 25):
-        write_patient(synthetic_patient(seed, 2.0), tmp_path / "patients")
-    arguments = ["--data", str(tmp_path / "patients"), *TINY, "--set", "epochs=6", "--architectures", "unet_star"]
+    patients = write_small_patients(tmp_path / "patients", range(21, 25))
+    arguments = ["--data", str(patients), *TINY, "--set", "epochs=6", "--architectures", "unet_star"]
     killed: list[int] = []
     killer = threading.Thread(target=kill_a_worker, args=(tmp_path / "cluster", killed), daemon=True)
     killer.start()
@@ -68,9 +67,8 @@ def cases_of(metrics: Path) -> list[dict[str, Any]]:
 
 
 def test_a_cluster_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    for seed in range(21, 23):
-        write_patient(synthetic_patient(seed, 2.0), tmp_path / "patients")
-    arguments = ["--data", str(tmp_path / "patients"), *TINY, "--output", str(tmp_path / "experiment")]
+    patients = write_small_patients(tmp_path / "patients", range(21, 23))
+    arguments = ["--data", str(patients), *TINY, "--output", str(tmp_path / "experiment")]
     result = subprocess.run(
         [*COMMAND, *arguments, "--cluster", "127.0.0.1:1"], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
     )

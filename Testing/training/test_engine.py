@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import lightning_fabric
 import numpy as np
 import pytest
 import safetensors.torch
@@ -19,26 +18,16 @@ from tokenunet.training.checkpoint import load_newest
 from tokenunet.training.engine import FoldTraining
 from tokenunet.training.fold_folder import FoldFolder, StopWhen
 from tokenunet.training.optimisation import learning_rate
-from training.learning_cases import cached_case, tiny_configuration
-from training.train_tiny import CASES, VALIDATED, fold_folder
+from training.learning_cases import tiny_configuration
+from training.train_tiny import fold_folder, fold_training
 
 SCRIPT = Path(__file__).with_name("train_tiny.py")
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def training(folder: Path, stop: Any = lambda: None, **settings: Any) -> FoldTraining:
-    cases = [cached_case(folder / f"cache_{len(list(folder.glob('cache_*')))}", n) for n in range(CASES + VALIDATED)]
-    fabric = lightning_fabric.Fabric(accelerator="cpu", devices=1)
-    return FoldTraining(
-        fold_folder(folder),
-        tiny_configuration(**settings),
-        cases[:CASES],
-        cases[CASES:],
-        seed=3,
-        fabric=fabric,
-        stop_requested=stop,
-        on_step=lambda step, total: None,
-    )
+    folder.mkdir(exist_ok=True)
+    return fold_training(folder, settings, stop)
 
 
 def weights_of(fold: FoldFolder) -> dict[str, torch.Tensor]:

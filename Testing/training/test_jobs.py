@@ -19,8 +19,8 @@ from tokenunet.bundle import load_bundle
 from tokenunet.cli import main
 from tokenunet.errors import ExperimentError
 from tokenunet.regions import regions_from_labels
-from tokenunet.synthesis import synthetic_patient, write_patient
 from tokenunet.training.experiment import Experiment
+from training_fixtures import write_small_patients
 
 TINY = (
     *("--preset", "quick", "--set", "epochs=2", "--set", "patch_size=32", "--set", "spacing=4"),
@@ -36,11 +36,7 @@ def train(*arguments: str | Path) -> int:
 
 @pytest.fixture(scope="module")
 def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four synthetic patients, at 2 mm to be quick."""
-    folder = tmp_path_factory.mktemp("patients")
-    for seed in range(11, 15):
-        write_patient(synthetic_patient(seed, 2.0), folder)
-    return folder
+    return write_small_patients(tmp_path_factory.mktemp("patients"), range(11, 15))
 
 
 @pytest.fixture(scope="module")

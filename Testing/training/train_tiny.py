@@ -10,12 +10,15 @@ import os
 import random
 import signal
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenunet.training.engine import FoldTraining
 from tokenunet.training.fabric import make_fabric
-from tokenunet.training.fold_folder import FoldFolder
+from tokenunet.training.fold_folder import FoldFolder, StopWhen
 from training.learning_cases import cached_case, tiny_configuration
 
 CASES, VALIDATED = 5, 2
@@ -25,23 +28,32 @@ def fold_folder(folder: Path) -> FoldFolder:
     return FoldFolder(folder / "fold_0", "token_unet_transformer", 0)
 
 
-def train(folder: Path, settings: dict) -> None:
-    """Trains in ``folder``, or goes on there."""
+def fold_training(
+    folder: Path, settings: dict[str, Any], stop: Callable[[], StopWhen | None] = lambda: None
+) -> FoldTraining:
+    """The training in ``folder``, or what is left of it to do."""
     fabric = make_fabric(torch.device("cpu"))
-    cases = [cached_case(folder / f"cache_{os.getpid()}", number) for number in range(CASES + VALIDATED)]
-    FoldTraining(
+    cache = Path(tempfile.mkdtemp(dir=folder))
+    cases = [cached_case(cache, number) for number in range(CASES + VALIDATED)]
+    return FoldTraining(
         fold_folder(folder),
         tiny_configuration(**settings),
         cases[:CASES],
         cases[CASES:],
         seed=3,
         fabric=fabric,
-        stop_requested=lambda: None,
+        stop_requested=stop,
         on_step=lambda step, total: None,
-    ).run()
+    )
 
 
-def train_and_be_killed(folder: Path, settings: dict, seed: int, times: int) -> None:
+def train(folder: Path, settings: dict[str, Any]) -> None:
+    """Trains in ``folder``, or goes on there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fold_training(folder, settings).run()
+
+
+def train_and_be_killed(folder: Path, settings: dict[str, Any], seed: int, times: int) -> None:
     """Prints how many children were killed while they trained."""
     fork = multiprocessing.get_context("fork")  # this process has no threads yet, and importing takes seconds
     moments = random.Random(seed)

@@ -7,7 +7,7 @@ from typing import Any
 import host
 import pytest
 from module.conftest import app  # noqa: F401  the same host
-from tokenunet.synthesis import synthetic_patient, write_patient
+from training_fixtures import write_small_patients
 
 MODULE = Path(__file__).resolve().parents[2] / "TokenUNetTraining" / "TokenUNetTraining.py"
 
@@ -37,8 +37,4 @@ def open_module() -> host.LoadedModule:
 
 @pytest.fixture(scope="session")
 def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four synthetic patients, at 2 mm to be quick."""
-    folder = tmp_path_factory.mktemp("patients")
-    for seed in range(31, 35):
-        write_patient(synthetic_patient(seed, 2.0), folder)
-    return folder
+    return write_small_patients(tmp_path_factory.mktemp("patients"), range(31, 35))

@@ -5,15 +5,12 @@ Events go to standard output as JSON lines where asked for; text for people goes
 """
 
 import argparse
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import NoReturn
 
 import tokenunet
 from tokenunet.cli import dataset, demo, export, models, networks, segment, synth, train
+from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import event_receiver
 from tokenunet.errors import Cancelled, TokenUNetError
 from tokenunet.events import ErrorEvent
@@ -29,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     on_event = event_receiver(getattr(options, "progress", None))
     try:
-        with _interruptions_cancel():
+        with interruptions_call(_cancel):
             options.run(options, on_event)
     except TokenUNetError as error:
         on_event(ErrorEvent(error.code, str(error), error.hint))
@@ -38,16 +35,5 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-@contextmanager
-def _interruptions_cancel() -> Iterator[None]:
-    """Makes Ctrl-C and a request to terminate end the command as cancelled, with everything cleaned up."""
-
-    def cancel(number: int, frame: FrameType | None) -> NoReturn:
-        raise Cancelled
-
-    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _cancel() -> NoReturn:
+    raise Cancelled

@@ -1,12 +1,11 @@
 """``tokenunet train``: folds by architectures, from labelled patients to report.html."""
 
 import argparse
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
+from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.errors import Cancelled, UsageError
 from tokenunet.events import OnEvent, ResultEvent
@@ -64,7 +63,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
             jobs.begin(options.output, options.data, _plan(options), on_event)
     processes.barrier()
     experiment = Experiment(options.output)
-    with _interruptions_stop(experiment):
+    with interruptions_call(lambda: _stop(experiment)):
         if options.cluster is None:
             jobs.train(experiment, options.device, on_event)
         else:
@@ -117,18 +116,8 @@ def _settings(settings: list[str]) -> dict[str, str]:
     return overrides
 
 
-@contextmanager
-def _interruptions_stop(experiment: Experiment) -> Iterator[None]:
-    """Makes the first Ctrl-C or request to terminate save everything and stop; the second stops at once."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if experiment.stop_requested() == "now":
-            raise Cancelled("Stopped at once; --resume goes on from the last checkpoint.")
-        experiment.request_stop("now")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _stop(experiment: Experiment) -> None:
+    """The first time, saves everything and stops; the second time, at once."""
+    if experiment.stop_requested() == "now":
+        raise Cancelled("Stopped at once; --resume goes on from the last checkpoint.")
+    experiment.request_stop("now")

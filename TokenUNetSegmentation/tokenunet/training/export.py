@@ -11,8 +11,8 @@ from tokenunet.errors import ExperimentError, OutputExistsError
 from tokenunet.manifest import ModelManifest
 from tokenunet.regions import REGIONS
 from tokenunet.training.experiment import Experiment
+from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder
-from tokenunet.training.jobs import fold_bundle
 
 _INTENDED_USE = (
     "Research on glioma segmentation in scans like those that it was trained on. "

@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import safetensors.torch
 import torch
 
-from tokenunet.bundle import ModelBundle
 from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, TokenUNetError, TrainingError
 from tokenunet.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
 from tokenunet.inference.device import fastest_precision, resolve_device
 from tokenunet.inference.segment import versions
-from tokenunet.manifest import ModelManifest
 from tokenunet.report.training import write_report
 from tokenunet.training.cache import CachedCase, cached_cases
 from tokenunet.training.configuration import TrainingConfiguration
@@ -24,6 +21,7 @@ from tokenunet.training.dataset import Case, check_dataset, fingerprint, hash_fi
 from tokenunet.training.engine import FoldTraining
 from tokenunet.training.experiment import Experiment, ExperimentPlan
 from tokenunet.training.fabric import make_fabric
+from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder, append_log
 from tokenunet.training.fold_metrics import measure_fold
 from tokenunet.training.patches import Schedule
@@ -206,19 +204,6 @@ def train_fold(
         )
         append_log(experiment.log, {"event": "fold_finished", **identity(job)})
     fabric.barrier()
-
-
-def fold_bundle(job: FoldFolder, configuration: TrainingConfiguration) -> ModelBundle:
-    """The trained network of a fold as a model, in memory."""
-    spacing = configuration.spacing
-    manifest = ModelManifest(
-        name=f"{job.architecture}, fold {job.fold}",
-        architecture=job.architecture,
-        arguments=configuration.arguments,
-        spacing=(spacing, spacing, spacing),
-        patch_size=configuration.patch_size,
-    )
-    return ModelBundle(manifest, safetensors.torch.load_file(job.last_weights), str(job.last_weights))
 
 
 def _cached(cases: Sequence[Case], configuration: TrainingConfiguration, experiment: Experiment) -> list[CachedCase]:
