@@ -19,6 +19,7 @@ from tokenunet.report.training_figures import plot_style
 from tokenunet.terminology import LABEL_STYLES
 from tokenunet.training.dataset import Case, read_study, read_truth
 from tokenunet.training.experiment import Experiment
+from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder
 
 _COLUMNS = 4
@@ -56,8 +57,6 @@ def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
         TokenUNetError: where a case cannot be read, or none has a tumour.
         OSError: where the weights are gone.
     """
-    from tokenunet.training.jobs import fold_bundle  # which imports the report
-
     configuration = experiment.configuration(job.architecture)
     bundle = fold_bundle(job, configuration)
     case, truth_image = _first_with_tumour(experiment, job)
