@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     """Lets the window live until something is so."""
     import slicer
 
