@@ -187,7 +187,7 @@ _PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
         "accumulation": 2,
         "dice_smoothing": 50.0,
         "optimiser": "adamw",
-        "learning_rate": 2e-3,
+        "learning_rate": 1e-3,
         "weight_decay": 1e-2,
         "warm_up_steps": 20,
         "clip_norm": 1.0,
