@@ -30,6 +30,8 @@ from TokenUNetTrainingLib.training_run import ExperimentWatch
 
 _RESOURCES = Path(__file__).parent / "Resources"
 _POLL_MS = 1000
+_CATCH_UP_MS = 50
+"""Between two pieces of long logs."""
 
 
 class TokenUNetTraining(ScriptedLoadableModule):
@@ -158,6 +160,7 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         news = self.watch.update()
         if self.trainingPanel.update() or news:
             self.show()
+        self.timer.setInterval(_CATCH_UP_MS if self.watch.behind else _POLL_MS)
 
     def show(self, caller=None, event=None) -> None:
         if self._parameterNode:

@@ -29,6 +29,7 @@ def module(app: Any, tmp_path: Path) -> Iterator[host.LoadedModule]:  # noqa: F8
 def open_module() -> host.LoadedModule:
     """Opens the module, as after a start of the application."""
     loaded = host.load_module(MODULE)
+    loaded.python._POLL_MS = 50
     loaded.widget.timer.setInterval(50)
     loaded.panel.resize(380, 1500)
     loaded.panel.show()

@@ -1,5 +1,6 @@
 """Training from the window: its buttons are pressed, real processes train, and the window may close meanwhile."""
 
+import functools
 import json
 import shutil
 import signal
@@ -10,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import host
+import numpy as np
 import pytest
+from host.heartbeat import Heartbeat
 from module.driving import wait_until
 from tokenunet.training.experiment import Experiment
+from tokenunet.training.fold_folder import append_log
+from TokenUNetSegmentationLib.worker import WorkerProcess
 from training_fixtures import fabricated_experiment
 from training_module.conftest import MODULE, open_module
 
@@ -54,6 +59,57 @@ def test_buttons_say_why_they_cannot_be_pressed(module: host.LoadedModule, tmp_p
     assert "no experiment" in ui.resumeButton.toolTip
     assert "No training is running" in ui.stopNowButton.toolTip
     assert not ui.caseButton.enabled
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
+    module: host.LoadedModule, patients: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    ui = fill_in(module, patients, tmp_path / "file" / "experiment")
+    ui.startButton.click()
+    wait_until(lambda: ui.startButton.enabled, 120)
+    assert "cannot be written" in ui.messageLabel.text
+    assert str(tmp_path / "file") in ui.messageLabel.text
+    ui.experimentPath.setCurrentPath(str(tmp_path / "elsewhere"))
+    assert ui.messageLabel.text == "", "it was said of the other folder"
+
+
+def test_a_process_that_dies_before_its_first_word_is_reported(
+    module: host.LoadedModule, patients: Path, tmp_path: Path
+) -> None:
+    from TokenUNetTrainingLib.training_run import TrainingRun
+
+    def start(command: list[str]) -> TrainingRun:
+        return TrainingRun(command, functools.partial(WorkerProcess, python=str(tmp_path / "python")))
+
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no memory left >&2\nexit 9\n")
+    python.chmod(0o755)
+    ui = fill_in(module, patients, tmp_path / "experiment")
+    module.widget.trainingPanel.start_run = start
+    ui.startButton.click()
+    wait_until(lambda: ui.startButton.enabled)
+    assert "ended unexpectedly. no memory left" in ui.messageLabel.text
+    python.unlink()
+    ui.startButton.click()
+    assert "No such file" in ui.messageLabel.text
+    assert ui.startButton.enabled
+
+
+def test_a_stop_that_cannot_be_written_is_said(
+    module: host.LoadedModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = fabricated_experiment(tmp_path / "experiment", ("unet",), 2, 1)
+    ui = module.widget.ui
+    with experiment.training_process():
+        ui.experimentPath.setCurrentPath(str(experiment.folder))
+        (experiment.folder / "stop").mkdir()
+        ui.stopNowButton.click()
+        assert "cannot be written" in ui.messageLabel.text
+        (experiment.folder / "stop").rmdir()
+        ui.stopAfterEpochButton.click()
+        assert experiment.stop_requested() == "epoch"
+        assert "after this epoch" in ui.messageLabel.text
 
 
 def test_presets_show_their_numbers_and_the_scene_keeps_what_was_typed(module: host.LoadedModule) -> None:
@@ -121,6 +177,9 @@ def test_a_training_from_the_first_click_to_a_model_and_a_case(
     losses = [line["loss"] for line in lines if line["event"] == "epoch"]
     table = chart.GetNthPlotSeriesNode(0).GetTableNode()
     assert [table.GetTable().GetValue(row, 1).ToDouble() for row in range(2)] == pytest.approx(losses)
+    ui.curvesBox.setCurrentIndex(3)
+    [chart] = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    assert chart.GetNumberOfPlotSeriesNodes() == 1
     ui.curvesBox.setCurrentIndex(0)
     assert not slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
 
@@ -214,6 +273,65 @@ def test_an_experiment_is_looked_at_without_torch_and_in_a_blink(module: host.Lo
     paths = {"PYTHONPATH": str(MODULE.parents[1] / "TokenUNetSegmentation")}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=paths)
     assert result.stdout.strip() == "False"
+
+
+def test_curves_grow_while_it_runs_and_belong_to_the_experiment_that_is_shown(
+    module: host.LoadedModule, tmp_path: Path
+) -> None:
+    import slicer
+
+    one = fabricated_experiment(tmp_path / "one", ("unet_star",), 2, 1)
+    other = fabricated_experiment(tmp_path / "other", ("unet",), 2, 1)
+    ui = module.widget.ui
+    ui.experimentPath.setCurrentPath(str(one.folder))
+    ui.curvesBox.setCurrentIndex(1)
+    [chart] = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    growing = chart.GetNthPlotSeriesNode(1)
+    assert growing.GetName() == "UNet**, fold 1"
+    rows = growing.GetTableNode().GetNumberOfRows()
+    append_log(one.jobs()[1].log, {"event": "epoch", "epoch": rows + 1, "loss": 0.25})
+    wait_until(lambda: growing.GetTableNode().GetNumberOfRows() == rows + 1, 10)
+    assert slicer.util.arrayFromTableColumn(growing.GetTableNode(), "y")[-1] == 0.25
+    ui.experimentPath.setCurrentPath(str(other.folder))
+    names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")]
+    assert names == ["U-Net, fold 0", "U-Net, fold 1"]
+
+
+def test_a_box_has_its_quartiles(app: Any) -> None:  # noqa: F811
+    from TokenUNetTrainingLib.curves import box_outline
+
+    outline = box_outline(2.0, [0.1, 0.3, 0.5, 0.7, 0.9])
+    assert sorted(set(outline[:-1, 1])) == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
+    assert np.isnan(outline[-1]).all()
+    assert (np.nanmin(outline[:, 0]) + np.nanmax(outline[:, 0])) / 2 == pytest.approx(2)
+
+
+def test_the_window_stays_alive_while_sixty_thousand_lines_are_read(module: host.LoadedModule, tmp_path: Path) -> None:
+    experiment = fabricated_experiment(tmp_path / "experiment", ("token_unet_transformer", "unet"), 5, 0)
+    values = {"loss": 0.512345678, "learning_rate": 0.001, "gradient_norm": 0.987654321, "seconds": 0.51}
+    for job in experiment.jobs():
+        steps = [
+            {"event": "step", "step": n, "epoch": n // 100 + 1, "peak_memory_bytes": 10**9, "time": 1.7e9, **values}
+            for n in range(1, 6001)
+        ]
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with job.log.open("a") as log:
+            log.write(json.dumps({"event": "started", "total_epochs": 60, "steps_per_epoch": 100}) + "\n")
+            for step in steps:
+                log.write(json.dumps(step) + "\n")
+                if step["step"] % 100 == 0:
+                    log.write(json.dumps({"event": "epoch", "epoch": step["step"] // 100, "loss": 0.5}) + "\n")
+    longest = []
+    for _ in range(3):  # other programs on this computer stop the window too, but hardly three times in a row
+        module.widget.ui.experimentPath.setCurrentPath("")
+        module.widget.ui.curvesBox.setCurrentIndex(1)
+        heartbeat = Heartbeat()
+        module.widget.ui.experimentPath.setCurrentPath(str(experiment.folder))
+        wait_until(lambda: module.widget.watch.progress.folds[-1].epoch == 60, 30)
+        heartbeat.stop()
+        longest.append(heartbeat.longest)
+    print(f"longest blocks {longest}")
+    assert min(longest) <= 0.1
 
 
 def test_the_self_test_passes(module: host.LoadedModule) -> None:

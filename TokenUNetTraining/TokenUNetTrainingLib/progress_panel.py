@@ -25,11 +25,13 @@ class ProgressPanel:
     def __init__(self, ui: Any, watch: ExperimentWatch) -> None:
         self._ui = ui
         self._watch = watch
+        self._drawn: ExperimentProgress | None = None
         self.curves = Curves()
         for kind, title in (
             (CurveKind.NONE, _("hidden")),
             (CurveKind.LOSS, _("loss by epoch")),
             (CurveKind.DICE, _("validation Dice by epoch")),
+            (CurveKind.BOXES, _("Dice of the cases")),
         ):
             ui.curvesBox.addItem(title, kind.value)
         ui.curvesBox.currentIndexChanged.connect(lambda *_: self.show())
@@ -41,6 +43,9 @@ class ProgressPanel:
             self._ui.foldsTable, [fold_row(progress, fold) for fold in progress.folds] if progress else [], widest=0
         )
         self._ui.curvesBox.setEnabled(progress is not None)
+        if progress is not self._drawn:
+            self._drawn = progress
+            self.curves.remove()
         kind = CurveKind(self._ui.curvesBox.itemData(self._ui.curvesBox.currentIndex))
         self.curves.show(progress.folds if progress else [], kind if progress else CurveKind.NONE)
 

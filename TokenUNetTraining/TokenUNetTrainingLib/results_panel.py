@@ -22,6 +22,8 @@ from TokenUNetTrainingLib.training_run import ExperimentWatch
 from TokenUNetTrainingLib.validation_case import show_case
 
 _MOST_CASES = 20
+_PLUS_MINUS = "\u2009±\u2009"
+"""With thin spaces, for narrow panels."""
 
 
 class ExportError(TokenUNetError):
@@ -161,5 +163,5 @@ def result_row(name: str, summary: dict[str, Any]) -> list[str]:
     cells = []
     for region in REGIONS:
         mean, std = summary["dice"][region]["mean"], summary["dice"][region]["std"]
-        cells.append(f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}"))
+        cells.append(f"{100 * mean:.1f}" + ("" if std is None else f"{_PLUS_MINUS}{100 * std:.1f}"))
     return [TITLES[name], *cells]

@@ -9,8 +9,10 @@ import ctk
 import slicer
 from packaging.requirements import Requirement
 from slicer.i18n import tr as _
+from tokenunet.errors import TokenUNetError
 from tokenunet.training.configuration import preset_values
 from TokenUNetSegmentationLib.installation_panel import InstallationPanel
+from TokenUNetSegmentationLib.messages import sentence
 
 from TokenUNetTrainingLib.options import ARCHITECTURES, SETTINGS
 from TokenUNetTrainingLib.training_run import (
@@ -115,7 +117,10 @@ class TrainingPanel:
         changed = {name: edit.text.strip() for name, edit in self._edits.items()}
         parameters.settings = "\n".join(f"{name}={value}" for name, value in changed.items() if value)
         slicer.app.settings().setValue(_LAST_EXPERIMENT, parameters.experiment)
-        self._watch.look_at(self.request().experiment)
+        experiment = self.request().experiment
+        if experiment != self._watch.folder:
+            self._message = ""
+        self._watch.look_at(experiment)
         self._watch.update()
         self._on_changed()
 
@@ -185,14 +190,20 @@ class TrainingPanel:
         if not self.installation.install():
             return
         self._message = self._stopping = ""
-        self._run = self.start_run(command)
+        try:
+            self._run = self.start_run(command)
+        except OSError as error:  # the temporary folder cannot be written, or the interpreter is gone
+            self._message = sentence(error)
         self._on_changed()
 
     def _stop(self, when: str) -> None:
         if self._watch.progress is not None:
-            self._watch.progress.experiment.request_stop(when)  # type: ignore[arg-type]
             waits = _("after this epoch") if when == "epoch" else _("as soon as everything is saved")
             self._stopping = _("It stops {when}.").format(when=waits)
+            try:
+                self._watch.progress.experiment.request_stop(when)  # type: ignore[arg-type]
+            except TokenUNetError as error:
+                self._stopping = sentence(error)
             self._on_changed()
 
     def _on_installation(self, message: str) -> None:

@@ -1,5 +1,6 @@
 """What is trained, the process that trains, and what is known of the experiment; without Qt."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,11 @@ class ExperimentWatch:
         return self.progress.update()
 
     @property
+    def behind(self) -> bool:
+        """Whether there is more to read than the last `update` did."""
+        return self.progress is not None and self.progress.behind
+
+    @property
     def running(self) -> bool:
         """Whether a process trains there."""
         return self.progress is not None and self.progress.running
@@ -112,8 +118,8 @@ class TrainingRun:
         arguments: Sequence[str],
         start_process: Callable[..., WorkerProcess] = WorkerProcess,
     ) -> None:
-        folder = Path(tempfile.mkdtemp(prefix=_WORK_FOLDER_PREFIX))
-        self._process = start_process(arguments, folder, script=_SCRIPT, detached=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=_WORK_FOLDER_PREFIX))
+        self._process = start_process(arguments, self._folder, script=_SCRIPT, detached=True)
         self.progress: ProgressEvent | None = None
         self.failure: ErrorEvent | None = None
         self.warnings: list[str] = []
@@ -137,13 +143,20 @@ class TrainingRun:
                 self.warnings.append(event.message)
             elif isinstance(event, ErrorEvent):
                 self.failure = event
-        if ended and self._process.exit_code and self.failure is None:
-            last = self._process.log().strip().splitlines()
-            self.failure = ErrorEvent(
-                "crashed", _("The training process ended unexpectedly."), last[-1] if last else ""
-            )
-        self._ended = ended
+        if ended:
+            self._end()
         return bool(events) or ended
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._process.exit_code and self.failure is None:
+            last = self._process.log().strip().splitlines()[-1:]
+            hint = _("It wrote {folder}.").format(folder=self._folder)
+            self.failure = ErrorEvent("crashed", _("The training process ended unexpectedly."), " ".join([*last, hint]))
+            self._process.close()
+        else:
+            self._process.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool) -> Answer:

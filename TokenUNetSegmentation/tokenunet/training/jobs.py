@@ -11,6 +11,7 @@ import torch
 
 from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, TokenUNetError, TrainingError
 from tokenunet.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
+from tokenunet.files import staging_folder
 from tokenunet.inference.device import fastest_precision, resolve_device
 from tokenunet.inference.segment import versions
 from tokenunet.report.training import write_report
@@ -45,6 +46,8 @@ def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent) -> 
         TokenUNetError: as for `create_experiment`.
     """
     refuse_occupied(folder)
+    with staging_folder(folder):
+        pass  # whether it can be written shows before the patients are read
     dataset = read_dataset(data)
     report = check_dataset(dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
     report.raise_errors()
