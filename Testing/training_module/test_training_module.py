@@ -297,7 +297,7 @@ def test_curves_grow_while_it_runs_and_belong_to_the_experiment_that_is_shown(
     assert names == ["U-Net, fold 0", "U-Net, fold 1"]
 
 
-def test_a_box_has_its_quartiles(app: Any) -> None:  # noqa: F811
+def test_a_box_has_its_quartiles(app: Any) -> None:
     from TokenUNetTrainingLib.curves import box_outline
 
     outline = box_outline(2.0, [0.1, 0.3, 0.5, 0.7, 0.9])

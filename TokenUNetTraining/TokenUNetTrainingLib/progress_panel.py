@@ -51,7 +51,7 @@ class ProgressPanel:
 
 
 def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
-    """A fold's cells: name, epochs, Dice, time left or state, memory."""
+    """A fold's cells: name, epochs, Dice, time left or state, memory in GB."""
     state = progress.state(fold).value
     left = (fold.total_steps - fold.step) * fold.seconds_per_step
     dice = fold.last_dice
@@ -60,5 +60,5 @@ def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
         f"{fold.epoch}/{fold.total_epochs}" if fold.total_epochs else "",
         "" if dice is None else f"{100 * dice:.1f}",
         duration(left) if state == "training" and fold.seconds_per_step else state,
-        f"{fold.peak_memory_bytes / 1e9:.1f} GB" if fold.peak_memory_bytes else "",
+        f"{fold.peak_memory_bytes / 1e9:.1f}" if fold.peak_memory_bytes else "",
     ]

@@ -22,8 +22,6 @@ from TokenUNetTrainingLib.training_run import ExperimentWatch
 from TokenUNetTrainingLib.validation_case import show_case
 
 _MOST_CASES = 20
-_PLUS_MINUS = "\u2009±\u2009"
-"""With thin spaces, for narrow panels."""
 
 
 class ExportError(TokenUNetError):
@@ -159,9 +157,9 @@ class ResultsPanel:
 
 
 def result_row(name: str, summary: dict[str, Any]) -> list[str]:
-    """An architecture's cells: mean Dice and its spread over folds, in percent."""
+    """An architecture's cells: mean Dice and, below, its spread over folds, in percent."""
     cells = []
     for region in REGIONS:
         mean, std = summary["dice"][region]["mean"], summary["dice"][region]["std"]
-        cells.append(f"{100 * mean:.1f}" + ("" if std is None else f"{_PLUS_MINUS}{100 * std:.1f}"))
+        cells.append(f"{100 * mean:.1f}" + ("" if std is None else f"\n± {100 * std:.1f}"))
     return [TITLES[name], *cells]
