@@ -103,7 +103,7 @@ class ResultsPanel:
             (
                 self._ui.caseButton,
                 self._case() is not None,
-                _("Loads the case with its prediction and a map of what is wrong."),
+                _("Loads the case with the prediction's outlines; red is missed tumour, yellow is none."),
                 _("Select a case in the table."),
             ),
         ):
@@ -141,19 +141,26 @@ class ResultsPanel:
         if error is None:
             slicer.util.infoDisplay(_("Token-UNet Segmentation now lists the model."), "Token-UNet")
         else:
-            hint = error.hint if isinstance(error, TokenUNetError) else ""
-            slicer.util.errorDisplay(f"{error} {hint}".strip(), "Token-UNet")
+            _complain(error)
 
     def _show_case(self) -> None:
         case, architecture = self._case(), self._architecture()
         if case is None or architecture is None or self._watch.progress is None:
             return
-        with slicer.util.tryWithErrorDisplay(_("The case could not be shown."), waitCursor=True):
-            show_case(self._watch.progress.experiment, architecture, case["fold"], case["case"])
+        try:
+            with slicer.util.WaitCursor():
+                show_case(self._watch.progress.experiment, architecture, case["fold"], case["case"])
+        except TokenUNetError as error:
+            _complain(error)
 
     def abandon(self) -> None:
         """Ends what goes on."""
         self._steps.abandon()
+
+
+def _complain(error: Exception) -> None:
+    hint = error.hint if isinstance(error, TokenUNetError) else ""
+    slicer.util.errorDisplay(f"{error} {hint}".strip(), "Token-UNet")
 
 
 def result_row(name: str, summary: dict[str, Any]) -> list[str]:

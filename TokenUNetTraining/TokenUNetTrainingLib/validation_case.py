@@ -34,7 +34,7 @@ def error_map(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> NDA
 
 
 def show_case(experiment: Any, architecture: str, fold: int, name: str) -> slicer.vtkMRMLSegmentationNode:
-    """Loads a case's T1ce, the prediction as a segmentation, and the map of its errors over the slices.
+    """Loads a case's T1ce, the prediction as a segmentation's outlines, and the map of its errors over the slices.
 
     Args:
         experiment: a `tokenunet.training.experiment.Experiment`.
@@ -63,6 +63,7 @@ def show_case(experiment: Any, architecture: str, fold: int, name: str) -> slice
         segmentation = slicer.util.loadSegmentation(str(path))
         detach_from_file(segmentation)
         segmentation.SetName(f"{name}: {architecture}")
+        segmentation.GetDisplayNode().SetVisibility2DFill(False)  # so that the errors are seen
         sitk.WriteImage(_like(prediction, error_map(predicted, labels)), str(Path(folder) / "errors.nrrd"))
         errors = load_volume(Path(folder) / "errors.nrrd", f"{name}: errors of {architecture}")
         detach_from_file(errors)
