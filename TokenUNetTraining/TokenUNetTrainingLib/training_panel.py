@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.errors import TokenUNetError
 from tokenunet.training.configuration import preset_values
+from TokenUNetSegmentationLib.dependencies import describe
 from TokenUNetSegmentationLib.installation_panel import InstallationPanel
 from TokenUNetSegmentationLib.messages import sentence
 
@@ -136,8 +137,9 @@ class TrainingPanel:
     def show(self) -> None:
         """Brings all that is seen up to date."""
         request = self.request()
+        missing = self.installation.missing
         answers = {
-            "startButton": can_start(request, self._watch, self._starting),
+            "startButton": can_start(request, self._watch, self._starting, describe(missing) if missing else ""),
             "resumeButton": can_resume(self._watch, self._starting),
             "stopAfterEpochButton": can_stop(self._watch),
             "stopNowButton": can_stop(self._watch),

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,11 +86,13 @@ class ExperimentWatch:
 
                 self.progress = ExperimentProgress(Experiment(self.folder))
             except ModuleNotFoundError:
-                return False  # until the packages are installed
+                self.problem = _("Install what is missing, to read the experiment.")
+                return False
             except TokenUNetError as error:
                 news = not self.problem
                 self.problem = f"{error} {error.hint}"
                 return news
+            self.problem = ""
             self.progress.update()
             return True
         return self.progress.update()
@@ -159,8 +162,8 @@ class TrainingRun:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool) -> Answer:
-    """Whether a new training can begin, and why not."""
+def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, missing: str = "") -> Answer:
+    """Whether a new training can begin, and why not; `missing` names packages that are not installed."""
     if starting or watch.running:
         return Answer(False, _("A training is running."))
     if request.data is None:
@@ -171,8 +174,11 @@ def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool) 
         return Answer(False, _("Choose at least one architecture."))
     if watch.progress is not None:
         return Answer(False, _("The folder holds an experiment already: resume it, or choose another folder."))
-    if request.experiment.is_dir() and any(request.experiment.iterdir()):
-        return Answer(False, _("The experiment's folder is not empty: choose another."))
+    with suppress(OSError):  # what cannot be looked into, the training itself complains about
+        if request.experiment.is_dir() and any(request.experiment.iterdir()):
+            return Answer(False, _("The experiment's folder is not empty: choose another."))
+    if missing:
+        return Answer(True, _("Train; first this asks to install {what}.").format(what=missing))
     return Answer(True, _("Check the patients and train. It goes on when Slicer is closed."))
 
 
