@@ -121,6 +121,22 @@ def test_installed_worker_segments(installed: Path, tmp_path: Path) -> None:
     assert (tmp_path / "output" / "run.json").is_file()
 
 
+def test_installed_training_finds_all_it_needs(installed: Path, tmp_path: Path) -> None:
+    """The Training module's script in the package gets as far as to look for patients."""
+    (tmp_path / "patients").mkdir()
+    command = ["train", "--data", str(tmp_path / "patients"), "--output", str(tmp_path / "out"), "--progress", "json"]
+    script = installed / "TokenUNetTrainingLib" / "detached_training.py"
+    run = subprocess.run(
+        [sys.executable, str(script), str(os.getpid()), str(tmp_path), *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert run.returncode == 3, run.stderr
+    assert json.loads(run.stdout.splitlines()[-1])["code"] == "bad_dataset"
+
+
 def test_index_entry_has_the_fields_of_its_schema() -> None:
     """The Extensions Index accepts these fields and no others (schema v1.0.2)."""
     entry = json.loads((ROOT / "Resources" / "TokenUNet.json").read_text())
