@@ -85,6 +85,7 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
+        self._tableWidths = ()
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -158,9 +159,16 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def onTimer(self) -> None:
         """Shows what the training process has written since the last time."""
         news = self.watch.update()
-        if self.trainingPanel.update() or news:
+        widths = self.tableWidths()
+        if self.trainingPanel.update() or news or widths != self._tableWidths:
+            self._tableWidths = widths
             self.show()
         self.timer.setInterval(_CATCH_UP_MS if self.watch.behind else _POLL_MS)
+
+    def tableWidths(self) -> tuple[int, ...]:
+        """Decide how many lines the cells' texts have, and so how high the tables are."""
+        tables = (self.ui.findingsTable, self.ui.foldsTable, self.ui.resultsTable, self.ui.casesTable)
+        return tuple(table.width for table in tables)
 
     def show(self, caller=None, event=None) -> None:
         if self._parameterNode:

@@ -5,6 +5,7 @@ from typing import Any
 
 import host
 import pytest
+from module.driving import wait_until
 from module.test_appearance import WIDTH, widgets
 from tokenunet.training.summary import write_summary
 from training_fixtures import fabricated_experiment
@@ -44,3 +45,17 @@ def test_nothing_is_cut_off(module: host.LoadedModule, factor: float, app: Any, 
         header = table.horizontalHeader()
         narrow = [n for n in range(table.columnCount) if header.sectionSize(n) < header.sectionSizeHint(n)]
         assert narrow == [], table.objectName
+
+
+def test_tables_take_the_height_that_their_width_asks_for(module: host.LoadedModule, tmp_path: Path) -> None:
+    font = module.panel.font
+    font.setPointSizeF(font.pointSizeF() * 1.5)
+    module.panel.setFont(font)
+    module.panel.resize(WIDTH, 2000)
+    experiment = fabricated_experiment(tmp_path / "experiment", ("token_unet_transformer",), 5)
+    module.widget.ui.experimentPath.setCurrentPath(str(experiment.folder))
+    table = module.widget.ui.foldsTable
+    wait_until(lambda: table.width < WIDTH, 5)
+    narrow = table.height
+    module.panel.resize(2 * WIDTH, 2000)
+    wait_until(lambda: table.height < 0.8 * narrow, 5)

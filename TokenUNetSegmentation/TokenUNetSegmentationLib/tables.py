@@ -5,8 +5,7 @@ from typing import Any
 
 import qt
 
-_HEADER_PADDING = 4
-_EMPTY_HEIGHT = 20
+_HEADER_PADDING = 8
 
 
 def fill_table(
@@ -37,7 +36,6 @@ def fill_table(
     elif not row_names:
         header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
     table.resizeRowsToContents()
-    rows_height = table.verticalHeader().length()
-    header_height = (rows_height // len(rows) if rows else _EMPTY_HEIGHT) + _HEADER_PADDING
+    header_height = table.fontMetrics().height() + _HEADER_PADDING
     header.setFixedHeight(header_height)
-    table.setFixedHeight(header_height + rows_height + 2 * table.frameWidth)
+    table.setFixedHeight(header_height + table.verticalHeader().length() + 2 * table.frameWidth)

@@ -1,5 +1,6 @@
 """The panel's part "Data": the patients, and what the check says of them."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -101,7 +102,8 @@ class DataPanel:
         self._ui.checkLabel.setVisible(bool(message))
         findings = report["findings"] if report else []
         self._ui.findingsTable.setVisible(bool(findings))
-        fill_table(self._ui.findingsTable, [finding_row(finding) for finding in findings[:_MOST_FINDINGS]], widest=1)
+        rows = [finding_row(finding, data) for finding in findings[:_MOST_FINDINGS]]
+        fill_table(self._ui.findingsTable, rows, widest=1)
         for row, finding in enumerate(findings[:_MOST_FINDINGS]):
             self._ui.findingsTable.item(row, 1).setToolTip(escape(finding["message"]))
 
@@ -112,10 +114,13 @@ class CheckError(TokenUNetError):
     code = "check"
 
 
-def finding_row(finding: dict[str, Any]) -> list[str]:
-    """A finding's cells: case and sentence, with a sign before those that keep a training from beginning."""
+def finding_row(finding: dict[str, Any], data: Path | None) -> list[str]:
+    """A finding's cells: case and sentence, with a sign before those that keep a training from beginning.
+
+    Paths are shown from the patients' folder on.
+    """
     sign = "✘ " if finding["severity"] == "error" else "⚠ "
-    return [finding["case"] or _("all"), sign + finding["message"]]
+    return [finding["case"] or _("all"), sign + finding["message"].replace(f"{data}{os.sep}", "")]
 
 
 def summary(report: dict[str, Any]) -> str:
