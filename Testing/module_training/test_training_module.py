@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from host.heartbeat import Heartbeat
 from module.driving import wait_until
+from module_training.conftest import MODULE, open_module
 from tokenunet.training.experiment import Experiment
 from tokenunet.training.fold_folder import append_log
 from TokenUNetSegmentationLib.worker import WorkerProcess
 from training_fixtures import fabricated_experiment
-from training_module.conftest import MODULE, open_module
 
 TINY = {"epochs": "2", "patch_size": "32", "accumulation": "2", "workers": "0"}
 
@@ -232,8 +232,8 @@ import sys
 sys.path[:0] = {[str(path) for path in sys.path]!r}
 import host, pathlib, time, slicer
 host.start()
-from training_module.conftest import open_module
-from training_module.test_training_module import fill_in
+from module_training.conftest import open_module
+from module_training.test_training_module import fill_in
 module = open_module()
 fill_in(module, pathlib.Path({str(patients)!r}), pathlib.Path({str(folder)!r}), epochs="40").startButton.click()
 while not (module.widget.watch.running and module.widget.watch.progress.folds[0].epoch):
