@@ -10,13 +10,19 @@ from pathlib import Path
 import ray
 
 from tokenunet.errors import Cancelled, OutOfMemoryError, TrainingError
-from tokenunet.events import OnEvent, Progress, Stage, WarningEvent
+from tokenunet.events import OnEvent, Progress, Stage
 from tokenunet.inference.device import resolve_device
-from tokenunet.report.training import write_report
 from tokenunet.training.experiment import Experiment
-from tokenunet.training.fold_folder import FoldFolder, append_log
-from tokenunet.training.jobs import SHARES, identity, prepare_cases, recorded, total_steps, train_fold
-from tokenunet.training.summary import write_summary
+from tokenunet.training.fold_folder import FoldFolder
+from tokenunet.training.jobs import (
+    SHARES,
+    FailedFolds,
+    prepare_cases,
+    recorded,
+    renew_report,
+    total_steps,
+    train_fold,
+)
 
 _RETRIES = 5
 _POLL_S = 2.0
@@ -66,7 +72,7 @@ def _train_jobs(experiment: Experiment, device: str, progress: Progress, on_even
     remote = ray.remote(_train_job).options(max_retries=_RETRIES, num_cpus=1, num_gpus=0 if device == "cpu" else 1)
     unfinished = [job for job in jobs if not job.finished]
     waiting = {remote.remote(str(experiment.folder), job.architecture, job.fold, device): job for job in unfinished}
-    failed: list[str] = []
+    failures = FailedFolds(experiment, on_event)
     while waiting:
         ready, _ = ray.wait(list(waiting), timeout=_POLL_S)
         done = sum(steps[job.folder] if job.finished else _steps_done(job) for job in jobs)
@@ -75,17 +81,13 @@ def _train_jobs(experiment: Experiment, device: str, progress: Progress, on_even
             job = waiting.pop(reference)
             try:
                 ray.get(reference)
-                write_summary(experiment)
-                write_report(experiment)
+                renew_report(experiment)
             except Cancelled:
                 ray.wait(list(waiting), num_returns=len(waiting))  # they have been asked to stop as well
                 raise
             except (TrainingError, OutOfMemoryError, ray.exceptions.WorkerCrashedError) as error:
-                failed.append(f"{job.architecture}, fold {job.fold}")
-                append_log(experiment.log, {"event": "fold_failed", **identity(job), "message": str(error)})
-                on_event(WarningEvent("training", f"{failed[-1]}: {error}"))
-    if failed:
-        raise TrainingError(f"Not trained to the end: {'; '.join(failed)}.", "The warnings say why; see log.jsonl.")
+                failures.add(job, "training", str(error))
+    failures.raise_any()
 
 
 def _train_job(folder: str, architecture: str, fold: int, device: str) -> None:

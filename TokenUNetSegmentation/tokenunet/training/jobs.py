@@ -133,7 +133,7 @@ def _train_folds(
 ) -> None:
     jobs = experiment.jobs()
     steps = {job.folder: total_steps(experiment, job) for job in jobs}
-    failed: list[str] = []
+    failures = FailedFolds(experiment, on_event)
     for job in jobs:
         if job.finished:
             continue
@@ -145,14 +145,37 @@ def _train_folds(
         try:
             train_fold(experiment, job, device, on_step)
             if first:
-                write_summary(experiment)
-                write_report(experiment)
+                renew_report(experiment)
         except (TrainingError, OutOfMemoryError) as error:
-            failed.append(f"{job.architecture}, fold {job.fold}")
-            append_log(experiment.log, {"event": "fold_failed", **identity(job), "message": str(error)})
-            on_event(WarningEvent(error.code, f"{failed[-1]}: {error} {error.hint}"))
-    if failed:
-        raise TrainingError(f"Not trained to the end: {'; '.join(failed)}.", "The warnings say why; see log.jsonl.")
+            failures.add(job, error.code, str(error), error.hint)
+    failures.raise_any()
+
+
+class FailedFolds:
+    """Keeps account of the folds that could not be trained, so that the others still are."""
+
+    def __init__(self, experiment: Experiment, on_event: OnEvent) -> None:
+        self._experiment = experiment
+        self._on_event = on_event
+        self._names: list[str] = []
+
+    def add(self, job: FoldFolder, code: str, message: str, hint: str = "") -> None:
+        """Logs a failure and warns of it."""
+        self._names.append(f"{job.architecture}, fold {job.fold}")
+        append_log(self._experiment.log, {"event": "fold_failed", **identity(job), "message": message})
+        self._on_event(WarningEvent(code, f"{self._names[-1]}: {message} {hint}".rstrip()))
+
+    def raise_any(self) -> None:
+        """Raises a TrainingError that names them, if there are any."""
+        if self._names:
+            names = "; ".join(self._names)
+            raise TrainingError(f"Not trained to the end: {names}.", "The warnings say why; see log.jsonl.")
+
+
+def renew_report(experiment: Experiment) -> None:
+    """Makes summary and report anew of what is finished."""
+    write_summary(experiment)
+    write_report(experiment)
 
 
 def prepare_cases(experiment: Experiment, progress: Progress) -> None:
