@@ -147,6 +147,7 @@ def resume_here(folder: Path) -> None:
     ("arguments", "code", "said"),
     [
         (("--folds", "9"), 3, "4 patients cannot be split into 9 folds"),
+        (("--folds", "0"), 3, "4 patients cannot be split into 0 folds"),
         (("--only-folds", "2"), 3, "There is no fold 2"),
         (("--architectures", "vnet"), 2, "no architecture 'vnet'"),
         (("--set", "epochs"), 2, "has no value"),

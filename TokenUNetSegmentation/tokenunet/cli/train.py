@@ -88,7 +88,7 @@ def _extra(name: str) -> Iterator[None]:
 
 
 def _plan(options: argparse.Namespace) -> ExperimentPlan:
-    folds = options.folds or 5
+    folds = 5 if options.folds is None else options.folds
     return ExperimentPlan(
         preset=options.preset or "paper",
         architectures=options.architectures or (DEFAULT_ARCHITECTURE,),
