@@ -62,10 +62,11 @@ def _make_patient(folder: Path, start_worker: Callable[[Sequence[str], Path], Wo
     command = ["synth", "--patients", "1", "--seed", str(_SEED), "--output", str(folder / "patients")]
     worker = start_worker([*command, "--progress", "json"], folder)
     try:
-        while worker.exit_code is None:
+        failures: list[ErrorEvent] = []
+        for events in worker.events_until_end():
+            failures += [event for event in events if isinstance(event, ErrorEvent)]
             time.sleep(_PAUSE_S)
             yield
-        failures = [event for event in worker.new_events() if isinstance(event, ErrorEvent)]
         if failures:
             raise SampleDataError(failures[0].message, failures[0].hint)
         if worker.exit_code != 0:

@@ -126,11 +126,9 @@ class SegmentationRun:
         failure: ErrorEvent | None = None
         succeeded = False
         try:
-            ended = False
-            while not ended:
-                ended = worker.exit_code is not None  # asked before reading, so that the last lines are read too
+            for events in worker.events_until_end():
                 self._check_cancelled()
-                for event in worker.new_events():
+                for event in events:
                     if isinstance(event, ProgressEvent):
                         self.progress = _scaled(event)
                     elif isinstance(event, WarningEvent):

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,13 @@ class WorkerProcess:
         """What it has said since the last call."""
         *lines, self._unfinished_line = (self._unfinished_line + self._events.read()).split("\n")
         return [event for line in lines if (event := parse_event(line)) is not None]
+
+    def events_until_end(self) -> Iterator[list[Event]]:
+        """What it says, again and again until it has ended and all was read; each piece may be empty."""
+        ended = False
+        while not ended:
+            ended = self.exit_code is not None  # asked before reading, so that the last lines are read too
+            yield self.new_events()
 
     def log(self) -> str:
         """The end of what it has written for people."""

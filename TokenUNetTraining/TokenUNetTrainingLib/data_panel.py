@@ -64,10 +64,8 @@ class DataPanel:
         folder = Path(tempfile.mkdtemp(prefix="tokenunet-check-"))
         worker = self.start_worker(["dataset", "check", str(data), "--progress", "json"], folder)
         try:
-            ended = False
-            while not ended:
-                ended = worker.exit_code is not None  # asked before reading, so that the last lines are read too
-                for event in worker.new_events():
+            for events in worker.events_until_end():
+                for event in events:
                     if isinstance(event, ProgressEvent):
                         left = "" if event.eta_s is None else _(", about {s:.0f} s left").format(s=event.eta_s)
                         self._message = _("Reading the patients: {share:.0%}").format(share=event.fraction) + left

@@ -125,11 +125,11 @@ class ResultsPanel:
         arguments = ["export", str(experiment), "--architecture", architecture, "--progress", "json"]
         worker = self.start_worker(arguments, folder)
         try:
-            while worker.exit_code is None:
+            for events in worker.events_until_end():
+                for event in events:
+                    if isinstance(event, ErrorEvent):
+                        raise ExportError(event.message, event.hint)
                 yield
-            for event in worker.new_events():
-                if isinstance(event, ErrorEvent):
-                    raise ExportError(event.message, event.hint)
             if worker.exit_code:
                 raise ExportError(_("The model could not be made."), worker.log()[-300:])
         finally:
