@@ -1,6 +1,8 @@
 import gzip
 import struct
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import SimpleITK as sitk
 from scan_fixtures import GRID, REAL_PATIENT, needs_real_patient, study, write_study
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, UnreadableImageError, UnusableImageError
 from tokenunet.preprocessing import find_sequences, read_study
-from tokenunet.preprocessing.study import read_scan
+from tokenunet.preprocessing.study import read_image, read_scan
 from tokenunet.sequences import SEQUENCES
 
 VALUES = np.random.default_rng(0).integers(0, 1000, (20, 24, 28)).astype(np.int16)
@@ -191,3 +193,21 @@ def test_a_study_keeps_values_places_and_sources(tmp_path: Path) -> None:
 def test_a_real_patient_is_found_and_read(copy: str) -> None:
     read = read_study(find_sequences(REAL_PATIENT / copy))
     assert list(read.scans) == list(SEQUENCES)
+
+
+def test_only_one_file_is_read_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading: list[bool] = []
+    overlapped: list[bool] = []
+
+    def read(path: Path) -> sitk.Image:
+        overlapped.append(bool(reading))
+        reading.append(True)
+        time.sleep(0.02)
+        reading.pop()
+        return sitk.Image(8, 8, 8, sitk.sitkFloat32)
+
+    monkeypatch.setattr(sitk, "ReadImage", read)
+    (tmp_path / "any.nrrd").touch()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read_image, [tmp_path / "any.nrrd"] * 8))
+    assert overlapped == [False] * 8

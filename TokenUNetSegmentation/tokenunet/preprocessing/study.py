@@ -1,6 +1,7 @@
 """The four scans of a patient, found by name, read and checked one by one."""
 
 import re
+import threading
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +15,8 @@ from tokenunet.preprocessing.nifti_check import check_nifti_data
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_READING = threading.Lock()
+"""SimpleITK's readers crash now and then where two threads read at the same time."""
 _SMALLEST_SIDE = 8
 """Voxels; fewer slices than this show no brain."""
 _SPACING_MM = (0.1, 20.0)
@@ -131,7 +134,8 @@ def read_image(path: Path) -> sitk.Image:
     if not path.is_file():
         raise UnreadableImageError(f"There is no file {path}.", "Check the path.")
     try:
-        image = sitk.ReadImage(path)
+        with _READING:
+            image = sitk.ReadImage(path)
     except RuntimeError as error:
         raise UnreadableImageError(
             f"{path} cannot be read as an image.", "It may be damaged or in another format; copy or export it again."
