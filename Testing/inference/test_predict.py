@@ -1,6 +1,8 @@
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from tokenunet.errors import Cancelled, DeviceError, ModelError, OutOfMemoryErro
 from tokenunet.grid import Grid
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.field_of_view import FieldOfView
-from tokenunet.inference.ladder import attempts
-from tokenunet.inference.predict import region_probabilities
+from tokenunet.inference.ladder import Attempt, Mode, attempts
+from tokenunet.inference.predict import needed_bytes, region_probabilities
 from tokenunet.networks import ARCHITECTURES, TokenUNet, build_network
 from tokenunet.preprocessing import Prepared
 
+predict_module = sys.modules["tokenunet.inference.predict"]  # the package has a function of that name
 CPU = InferenceOptions(device="cpu", precision="fp32")
 WINDOWS = replace(CPU, mode="sliding_window")
 
@@ -243,7 +246,7 @@ def test_memory_running_out_falls_down_the_announced_ladder(
     encode = TokenUNet.encode
 
     def encode_small_only(self: TokenUNet, x: torch.Tensor) -> tuple:
-        if not x.is_meta and x[0, 0].numel() > 32**3:
+        if x[0, 0].numel() > 32**3:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte")
         return encode(self, x)
 
@@ -251,8 +254,10 @@ def test_memory_running_out_falls_down_the_announced_ladder(
     announced: list[str] = []
     prediction, execution = predict(prepared, bundle, CPU, on_fallback=announced.append)
     assert execution.mode == "sliding_window"
-    sentence = "There was not enough memory for whole brain at once on cpu; trying windows, 1 at a time, on cpu."
-    assert announced == list(execution.fallbacks) == [sentence]
+    (sentence,) = announced
+    assert sentence.startswith("There is not enough memory for whole brain at once on cpu: about 0.0 GB are needed, ")
+    assert sentence.endswith(" GB are free. Trying windows, 1 at a time, on cpu.")
+    assert execution.fallbacks == (sentence,)
     monkeypatch.undo()
     expected, _ = predict(prepared, bundle, WINDOWS)
     np.testing.assert_array_equal(prediction.probabilities, expected.probabilities)
@@ -265,7 +270,7 @@ def test_an_ensemble_without_memory_for_its_last_network_starts_again_with_windo
 
     def third_is_too_much(self: TokenUNet, x: torch.Tensor) -> tuple:
         nonlocal passes
-        whole_brain = not x.is_meta and x[0, 0].numel() > 32**3
+        whole_brain = x[0, 0].numel() > 32**3
         passes += whole_brain
         if whole_brain and passes == 3:
             raise torch.OutOfMemoryError
@@ -283,11 +288,28 @@ def test_too_little_memory_for_anything_is_one_clear_sentence(
     bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_memory(self: TokenUNet, x: torch.Tensor) -> tuple:
+        if x[0, 0].numel() < 32**3:
+            return encode(self, x)
         raise torch.OutOfMemoryError
 
+    encode = TokenUNet.encode
     monkeypatch.setattr(TokenUNet, "encode", no_memory)
     with pytest.raises(OutOfMemoryError, match="not enough memory for windows, 1 at a time, on cpu"):
         predict(prepared, bundle, CPU)
+
+
+def test_what_would_not_fit_is_not_even_tried(
+    bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need = {mode: needed_bytes(prepared, bundle, Attempt(torch.device("cpu"), mode), "fp32") for mode in get_args(Mode)}
+    assert need["sliding_window"] < need["single_pass"]
+    monkeypatch.setattr(predict_module, "free_bytes", lambda device: need["single_pass"] - 1)
+    _, execution = predict(prepared, bundle, CPU)
+    assert execution.mode == "sliding_window"
+    assert "Trying windows" in execution.fallbacks[0]
+    monkeypatch.setattr(predict_module, "free_bytes", lambda device: need["single_pass"])
+    _, execution = predict(prepared, bundle, CPU)
+    assert (execution.mode, execution.needed_bytes) == ("single_pass", need["single_pass"])
 
 
 def test_other_errors_do_not_pass_for_lack_of_memory(

@@ -9,6 +9,7 @@ import sys
 from typing import NoReturn
 
 import tokenunet
+from tokenunet.allocation import reuse_freed_memory
 from tokenunet.cli import dataset, demo, export, models, networks, segment, synth, train
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import event_receiver
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     for command in (segment, demo, networks, models, synth, dataset, train, export):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
+    reuse_freed_memory()
     on_event = event_receiver(getattr(options, "progress", None))
     try:
         with interruptions_call(_cancel):

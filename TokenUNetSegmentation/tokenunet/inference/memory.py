@@ -1,10 +1,15 @@
-"""How much memory a piece of work takes."""
+"""How much memory a piece of work takes: measured, and predicted without doing it."""
 
 import threading
+import weakref
 from types import TracebackType
+from typing import Any
 
 import psutil
 import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 _PAUSE_S = 0.005
 
@@ -46,3 +51,52 @@ class PeakMemory:
             self.bytes = max(self.bytes, process.memory_info().rss)
             if self._ended.wait(_PAUSE_S):
                 break
+
+
+def predicted_peak_bytes(network: nn.Module, small: Tensor, voxels: int) -> int:
+    """The most memory that a forward pass holds besides weights and input.
+
+    All that grows in these networks grows with the number of voxels, so a pass over a small input is enough; what
+    single operations use inside themselves is not in it.
+
+    Args:
+        network: in evaluation mode.
+        small: an input (B, C, D, H, W) on the network's device that takes no time.
+        voxels: of the input that is asked about, over all its batch.
+    """
+    with torch.inference_mode(), _LiveTensors() as live:
+        network(small)
+    return round(live.peak * voxels / (small.numel() / small.shape[1]))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that the device has left, of the computer where that is the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+class _LiveTensors(TorchDispatchMode):
+    """Adds up the storage of the tensors that are alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sizes: dict[int, int] = {}
+        self._now = self.peak = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # PyTorch's compiler, which it would import for that, takes a second
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor) and (storage := tensor.untyped_storage())._cdata not in self._sizes:
+                self._sizes[storage._cdata] = storage.nbytes()
+                self._now += storage.nbytes()
+                weakref.finalize(storage, self._forget, storage._cdata)
+        self.peak = max(self.peak, self._now)
+        return result
+
+    def _forget(self, key: int) -> None:
+        self._now -= self._sizes.pop(key)

@@ -1,6 +1,7 @@
 """From a prepared patient to region probabilities and attention masks."""
 
 import gc
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,11 +12,12 @@ from torch import Tensor, nn
 
 from tokenunet.bundle import ModelBundle, ModelManifest
 from tokenunet.errors import ModelError, OutOfMemoryError, UsageError
-from tokenunet.inference.device import Precision, autocast, fastest_precision, is_out_of_memory, resolve_device
+from tokenunet.inference.device import Arithmetic, Precision, fastest_precision, is_out_of_memory, resolve_device
 from tokenunet.inference.field_of_view import FieldOfView
-from tokenunet.inference.forward import OnFraction, single_pass, window_pass
+from tokenunet.inference.forward import OnFraction, single_pass, small_input, window_pass
 from tokenunet.inference.ladder import Attempt, Mode, attempts
-from tokenunet.networks import ARCHITECTURES, TokenMasks
+from tokenunet.inference.memory import free_bytes, predicted_peak_bytes
+from tokenunet.networks import ARCHITECTURES, TokenMasks, trainable_parameters
 from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.preprocessing import Prepared
 from tokenunet.regions import REGIONS
@@ -42,13 +44,20 @@ class InferenceOptions:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a prediction was in fact computed, for the run report."""
+    """How a prediction was in fact computed, for the run report.
+
+    Attributes:
+        needed_bytes: what the network was expected to hold on its device, predicted before it ran.
+        free_bytes: what the device had left then.
+    """
 
     device: str
     device_name: str
     mode: Mode
     precision: Precision
     fallbacks: tuple[str, ...]
+    needed_bytes: int
+    free_bytes: int
 
 
 def predict(
@@ -84,24 +93,54 @@ def predict(
     ladder = attempts(resolve_device(options.device), options.mode)
     for attempt, following in zip(ladder, [*ladder[1:], None], strict=True):
         precision = fastest_precision(attempt.device) if options.precision == "auto" else options.precision
+        needed, free = needed_bytes(prepared, bundle, attempt, precision), free_bytes(attempt.device)
         try:
+            if needed > free and following is not None:
+                raise MemoryError
             prediction = _run_members(prepared, bundle, attempt, precision, options, on_fraction)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
+            lack = (
+                f"There is not enough memory for {attempt}: "
+                f"about {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free"
+            )
             if following is None:
-                raise OutOfMemoryError(
-                    f"There is not enough memory for {attempt}.", "Close other programs, or use a larger computer."
-                ) from error
-            fallbacks.append(f"There was not enough memory for {attempt}; trying {following}.")
+                raise OutOfMemoryError(f"{lack}.", "Close other programs, or use a larger computer.") from error
+            fallbacks.append(f"{lack}. Trying {following}.")
         else:
             name = torch.cuda.get_device_name(attempt.device) if attempt.device.type == "cuda" else attempt.device.type
-            return prediction, Execution(str(attempt.device), name, attempt.mode, precision, tuple(fallbacks))
+            execution = Execution(
+                str(attempt.device),
+                name,
+                attempt.mode,
+                precision,
+                tuple(fallbacks),
+                needed_bytes=needed,
+                free_bytes=free,
+            )
+            return prediction, execution
         on_fallback(fallbacks[-1])
         # Only here, outside the except block, is the failed attempt's memory no longer referenced by its traceback.
         gc.collect()
         torch.cuda.empty_cache()
     raise AssertionError("the ladder has at least one rung")
+
+
+def needed_bytes(prepared: Prepared, bundle: ModelBundle, attempt: Attempt, precision: Precision) -> int:
+    """Memory that the network will hold on the attempt's device, with what goes in and what comes out."""
+    network = bundle.build()
+    dtype = Arithmetic.fastest(network, attempt.device, precision).dtype
+    view = _field_of_view(prepared, bundle.manifest, attempt)
+    channels, outputs, voxels = len(bundle.manifest.channels), bundle.manifest.outputs, math.prod(view.size)
+    volumes = 4 * voxels * (channels + 2 * outputs)  # the input, and the outputs once more in single precision
+    at_once = voxels
+    if attempt.mode == "sliding_window":
+        volumes += 4 * voxels * (outputs + 1)  # MONAI adds up windows and their weights
+        at_once = attempt.batch_size * math.prod(bundle.manifest.patch_size)
+    small = small_input(network, torch.empty(1, channels, 0, 0, 0))
+    in_single_precision = predicted_peak_bytes(network, small, at_once) + 4 * trainable_parameters(network)
+    return volumes + in_single_precision * dtype.itemsize // 4
 
 
 def _run_members(
@@ -142,17 +181,16 @@ def _run(
     options: InferenceOptions,
     on_fraction: OnFraction,
 ) -> Prediction:
-    multiple = ARCHITECTURES[manifest.architecture].size_multiple
-    windows = attempt.mode == "sliding_window"
-    view = FieldOfView.of_brain(prepared.brain, multiple, manifest.patch_size if windows else (0, 0, 0))
-    network = network.to(attempt.device)
-    x = view.cut(prepared.tensor)[None].to(attempt.device)
+    view = _field_of_view(prepared, manifest, attempt)
+    arithmetic = Arithmetic.fastest(network, attempt.device, precision)
+    network = arithmetic.place(network)
+    x = arithmetic.place_input(view.cut(prepared.tensor)[None])
     with (
         torch.inference_mode(),
-        autocast(attempt.device, precision),
+        arithmetic.autocast(),
         torch.backends.cudnn.flags(benchmark=False, deterministic=True),
     ):
-        if windows:
+        if attempt.mode == "sliding_window":
             logits, masks = window_pass(
                 network, x, options.masks, on_fraction, manifest.patch_size, options.overlap, attempt.batch_size
             )
@@ -162,6 +200,12 @@ def _run(
     # Outside the brain there is no tumour, whatever the network makes of the empty surroundings.
     probabilities *= prepared.brain
     return Prediction(probabilities, None if masks is None else _with_grid(masks, view, prepared))
+
+
+def _field_of_view(prepared: Prepared, manifest: ModelManifest, attempt: Attempt) -> FieldOfView:
+    multiple = ARCHITECTURES[manifest.architecture].size_multiple
+    windows = attempt.mode == "sliding_window"
+    return FieldOfView.of_brain(prepared.brain, multiple, manifest.patch_size if windows else (0, 0, 0))
 
 
 def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:

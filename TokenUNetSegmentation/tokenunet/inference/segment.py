@@ -105,6 +105,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
             "overlap": request.options.overlap,
             "precision": execution.precision,
             "fallbacks": execution.fallbacks,
+            "memory": {"needed_bytes": execution.needed_bytes, "free_bytes": execution.free_bytes},
             "model": {
                 "name": bundle.manifest.name,
                 "path": bundle.source,

@@ -37,14 +37,27 @@ class ResidualBlock(nn.Module):
 
         Projection and resampling are both linear and commute, so channels change at the smaller resolution.
         """
+        if self.resolution == "down" and isinstance(self.project, nn.Conv3d):
+            # The mean of 2 x 2 x 2 voxels and their projection in one strided convolution: one pass over x.
+            return F.conv3d(x, self.project.weight.expand(-1, -1, 2, 2, 2) / 8, self.project.bias, stride=2)
         if self.resolution == "down":
-            return self.project(F.avg_pool3d(x, 2))
+            return F.avg_pool3d(x.float(), 2).to(x.dtype)  # no processor pools in bfloat16
         if self.resolution == "up":
             return F.interpolate(self.project(x), scale_factor=2, mode="trilinear", align_corners=False)
         return self.project(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut(x) + F.gelu(self.norm(self.conv(x)))
+        return F.gelu(instance_norm(self.conv(x), self.norm)).add_(self.shortcut(x))
+
+
+def instance_norm(x: Tensor, norm: nn.InstanceNorm3d) -> Tensor:
+    """What ``norm`` gives. Of a single sample it is its batch's normalisation, which takes x in any memory layout.
+
+    PyTorch's instance normalisation would copy a channels-last tensor to another layout and back.
+    """
+    if len(x) > 1:
+        return norm(x)
+    return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
 
 
 class VoxelMLP(nn.Sequential):

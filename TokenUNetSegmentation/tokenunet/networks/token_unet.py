@@ -44,7 +44,7 @@ class UNetStar(nn.Module):
     def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         """Logits from the bottleneck's features; empties ``skips``, so that memory is freed stage by stage."""
         for block in self.up:
-            x = block(x) + skips.pop()
+            x = block(x).add_(skips.pop())
         return self.head(x)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -72,6 +72,8 @@ class FoldTraining:
         self._dataset = PatchDataset(training, configuration, seed)
         torch.manual_seed(seed)
         network = build_network(configuration.architecture, **configuration.arguments)
+        # Each voxel's channels side by side: the layout in which its convolutions run fastest.
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._parameters = trainable_parameters(network)
         self._network, self._optimiser = fabric.setup(network, build_optimiser(configuration, network))
         self._average: AveragedModel | None = None
@@ -180,7 +182,9 @@ class FoldTraining:
         planned = schedule.batches(self._step, fabric.global_rank, fabric.world_size)
         for number, batch in enumerate(planned, start=1):
             asked = time.perf_counter()
-            image, regions = (part.to(fabric.device, non_blocking=True) for part in next(batches))
+            image, regions = next(batches)
+            image = image.to(fabric.device, non_blocking=True, memory_format=torch.channels_last_3d)
+            regions = regions.to(fabric.device, non_blocking=True)
             waited += time.perf_counter() - asked
             weight = schedule.weight(self._step, batch, fabric.global_rank, fabric.world_size)
             with fabric.no_backward_sync(self._network, enabled=number < len(planned)):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tokenunet.allocation import reuse_freed_memory
 from tokenunet.regions import regions_from_labels
 from tokenunet.training.augmentation import augmented
 from tokenunet.training.cache import CachedCase
@@ -153,4 +154,5 @@ def patch_loader(dataset: PatchDataset, schedule: Schedule, first_step: int, ran
         # A forked process would inherit the locks of this one's thread pools.
         multiprocessing_context="spawn" if workers else None,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=reuse_freed_memory,
     )
