@@ -137,7 +137,7 @@ def test_progress_rises_to_one(bundle: ModelBundle, prepared: Prepared, options:
     fractions: list[float] = []
     predict(prepared, bundle, options, fractions.append)
     assert fractions == sorted(fractions)
-    assert fractions[0] < 0.3
+    assert fractions[0] < 0.6
     assert fractions[-1] == 1
 
 
@@ -219,7 +219,7 @@ def test_every_architecture_reports_its_progress(tmp_path: Path, prepared: Prepa
     manifest = replace(SMALL_MANIFEST, architecture=name, arguments=arguments, patch_size=(64, 64, 64))
     fractions: list[float] = []
     predict(prepared, load_bundle(small_bundle(tmp_path / name, manifest)), CPU, fractions.append)
-    assert len(fractions) > 10
+    assert len(fractions) >= 7
     assert fractions[-1] == 1
 
 
@@ -243,14 +243,14 @@ def test_memory_running_out_falls_down_the_announced_ladder(
     bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stand-in for a full memory refuses anything larger than one window."""
-    encode = TokenUNet.encode
+    attend = TokenUNet.attend
 
-    def encode_small_only(self: TokenUNet, x: torch.Tensor) -> tuple:
-        if x[0, 0].numel() > 32**3:
+    def attend_small_only(self: TokenUNet, x: torch.Tensor) -> tuple:
+        if x[0, 0].numel() > 4**3:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte")
-        return encode(self, x)
+        return attend(self, x)
 
-    monkeypatch.setattr(TokenUNet, "encode", encode_small_only)
+    monkeypatch.setattr(TokenUNet, "attend", attend_small_only)
     announced: list[str] = []
     prediction, execution = predict(prepared, bundle, CPU, on_fallback=announced.append)
     assert execution.mode == "sliding_window"
@@ -266,17 +266,17 @@ def test_memory_running_out_falls_down_the_announced_ladder(
 def test_an_ensemble_without_memory_for_its_last_network_starts_again_with_windows_for_all(
     ensemble: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode, passes = TokenUNet.encode, 0
+    attend, passes = TokenUNet.attend, 0
 
     def third_is_too_much(self: TokenUNet, x: torch.Tensor) -> tuple:
         nonlocal passes
-        whole_brain = x[0, 0].numel() > 32**3
+        whole_brain = x[0, 0].numel() > 4**3
         passes += whole_brain
         if whole_brain and passes == 3:
             raise torch.OutOfMemoryError
-        return encode(self, x)
+        return attend(self, x)
 
-    monkeypatch.setattr(TokenUNet, "encode", third_is_too_much)
+    monkeypatch.setattr(TokenUNet, "attend", third_is_too_much)
     prediction, execution = predict(prepared, ensemble, CPU)
     assert execution.mode == "sliding_window"
     assert len(execution.fallbacks) == 1
@@ -288,12 +288,12 @@ def test_too_little_memory_for_anything_is_one_clear_sentence(
     bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_memory(self: TokenUNet, x: torch.Tensor) -> tuple:
-        if x[0, 0].numel() < 32**3:
-            return encode(self, x)
+        if x[0, 0].numel() < 4**3:
+            return attend(self, x)
         raise torch.OutOfMemoryError
 
-    encode = TokenUNet.encode
-    monkeypatch.setattr(TokenUNet, "encode", no_memory)
+    attend = TokenUNet.attend
+    monkeypatch.setattr(TokenUNet, "attend", no_memory)
     with pytest.raises(OutOfMemoryError, match="not enough memory for windows, 1 at a time, on cpu"):
         predict(prepared, bundle, CPU)
 
@@ -318,7 +318,7 @@ def test_other_errors_do_not_pass_for_lack_of_memory(
     def broken(self: TokenUNet, x: torch.Tensor) -> tuple:
         raise RuntimeError("something else")
 
-    monkeypatch.setattr(TokenUNet, "encode", broken)
+    monkeypatch.setattr(TokenUNet, "attend", broken)
     with pytest.raises(RuntimeError, match="something else"):
         predict(prepared, bundle, CPU)
 

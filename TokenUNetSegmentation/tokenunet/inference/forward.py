@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tokenunet.networks import TokenMasks, TokenUNet, UNetStar
+from tokenunet.inference.lean import lean_forward
+from tokenunet.networks import ResidualBlock, TokenMasks, TokenUNet, UNetStar
 
 OnFraction = Callable[[float], None]
 """Receives how much of the work is done, 0 to 1; may raise to stop it."""
@@ -31,7 +32,7 @@ def single_pass(
         Logits (1, R, D, H, W) in single precision, and the masks with A_n scaled to "times more than uniform".
     """
     with _layer_progress(network, x, on_fraction):
-        logits, *masks = _forward(network, x, with_masks)
+        logits, *masks = forward_pass(network, x, with_masks)
     return logits, TokenMasks(*masks) if with_masks else None
 
 
@@ -68,7 +69,7 @@ def window_pass(
 
     def forward(windows: Tensor) -> tuple[Tensor, ...]:
         nonlocal done
-        outputs = _forward(network, windows, with_masks)
+        outputs = forward_pass(network, windows, with_masks)
         done += len(windows)
         on_fraction(done / total)
         return outputs
@@ -78,12 +79,18 @@ def window_pass(
     return logits, TokenMasks(*masks) if with_masks else None
 
 
-def _forward(network: nn.Module, x: Tensor, with_masks: bool) -> tuple[Tensor, ...]:
+def forward_pass(network: nn.Module, x: Tensor, with_masks: bool) -> tuple[Tensor, ...]:
     """Logits, then the two sets of masks if asked for, all in single precision."""
+    masks = None
+    if isinstance(network, UNetStar) and x.device.type == "cpu":
+        logits, masks = lean_forward(network, x)
+    elif isinstance(network, TokenUNet):
+        logits, masks = network.forward_with_masks(x)
+    else:
+        logits = network(x)
     if not with_masks:
-        return (network(x).float(),)
-    assert isinstance(network, TokenUNet)
-    logits, masks = network.forward_with_masks(x)
+        return (logits.float(),)
+    assert masks is not None
     voxels = masks.token_learner[0, 0].numel()
     return logits.float(), masks.token_learner.float() * voxels, masks.token_fuser.float()
 
@@ -101,7 +108,7 @@ def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction) -> I
     """Calls ``on_fraction`` after every layer, by the voxels written so far: what a pass spends its time on."""
     sizes: list[int] = []
     hooks = _hook_layers(network, lambda output: sizes.append(output.numel()))
-    network(small_input(network, x))
+    forward_pass(network, small_input(network, x), with_masks=False)
     for hook in hooks:
         hook.remove()
     fractions = iter([done / sum(sizes) for done in accumulate(sizes)])
@@ -120,5 +127,7 @@ def small_input(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def _hook_layers(network: nn.Module, on_output: Callable[[Tensor], None]) -> list[torch.utils.hooks.RemovableHandle]:
-    layers = [module for module in network.modules() if not list(module.children())]
+    layers: list[nn.Module] = [block.conv for block in network.modules() if isinstance(block, ResidualBlock)]
+    if not layers:
+        layers = [module for module in network.modules() if not list(module.children())]
     return [layer.register_forward_hook(lambda module, args, output: on_output(output)) for layer in layers]

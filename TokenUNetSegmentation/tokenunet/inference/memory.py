@@ -2,16 +2,19 @@
 
 import threading
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 import psutil
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 _PAUSE_S = 0.005
+_ALLOCATOR = 1.1
+"""What an allocator holds for every byte in use, and what single operations use inside themselves."""
 
 
 class PeakMemory:
@@ -53,20 +56,19 @@ class PeakMemory:
                 break
 
 
-def predicted_peak_bytes(network: nn.Module, small: Tensor, voxels: int) -> int:
+def predicted_peak_bytes(forward: Callable[[Tensor], object], small: Tensor, voxels: int) -> int:
     """The most memory that a forward pass holds besides weights and input.
 
-    All that grows in these networks grows with the number of voxels, so a pass over a small input is enough; what
-    single operations use inside themselves is not in it.
+    All that grows in these networks grows with the number of voxels, so a pass over a small input is enough.
 
     Args:
-        network: in evaluation mode.
-        small: an input (B, C, D, H, W) on the network's device that takes no time.
+        forward: the pass.
+        small: an input (B, C, D, H, W) for it that takes no time.
         voxels: of the input that is asked about, over all its batch.
     """
     with torch.inference_mode(), _LiveTensors() as live:
-        network(small)
-    return round(live.peak * voxels / (small.numel() / small.shape[1]))
+        forward(small)
+    return round(_ALLOCATOR * live.peak * voxels * small.shape[1] / small.numel())
 
 
 def free_bytes(device: torch.device) -> int:

@@ -14,7 +14,7 @@ from tokenunet.bundle import ModelBundle, ModelManifest
 from tokenunet.errors import ModelError, OutOfMemoryError, UsageError
 from tokenunet.inference.device import Arithmetic, Precision, fastest_precision, is_out_of_memory, resolve_device
 from tokenunet.inference.field_of_view import FieldOfView
-from tokenunet.inference.forward import OnFraction, single_pass, small_input, window_pass
+from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
 from tokenunet.inference.ladder import Attempt, Mode, attempts
 from tokenunet.inference.memory import free_bytes, predicted_peak_bytes
 from tokenunet.networks import ARCHITECTURES, TokenMasks, trainable_parameters
@@ -139,7 +139,8 @@ def needed_bytes(prepared: Prepared, bundle: ModelBundle, attempt: Attempt, prec
         volumes += 4 * voxels * (outputs + 1)  # MONAI adds up windows and their weights
         at_once = attempt.batch_size * math.prod(bundle.manifest.patch_size)
     small = small_input(network, torch.empty(1, channels, 0, 0, 0))
-    in_single_precision = predicted_peak_bytes(network, small, at_once) + 4 * trainable_parameters(network)
+    features = predicted_peak_bytes(lambda x: forward_pass(network, x, with_masks=False), small, at_once)
+    in_single_precision = features + 4 * trainable_parameters(network)
     return volumes + in_single_precision * dtype.itemsize // 4
 
 

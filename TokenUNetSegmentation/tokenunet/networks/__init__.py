@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from tokenunet.networks.blocks import trainable_parameters
+from tokenunet.networks.blocks import ResidualBlock, VoxelMLP, trainable_parameters
 from tokenunet.networks.mixers import load_transformer_blocks
 from tokenunet.networks.token_unet import TokenUNet, UNetStar
 from tokenunet.networks.tokens import TokenMasks
@@ -19,9 +19,11 @@ from tokenunet.networks.tokens import TokenMasks
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
+    "ResidualBlock",
     "TokenMasks",
     "TokenUNet",
     "UNetStar",
+    "VoxelMLP",
     "build_network",
     "load_transformer_blocks",
     "trainable_parameters",

@@ -96,13 +96,17 @@ class TokenUNet(UNetStar):
         self.shrink = nn.Linear(width, features) if width != features else nn.Identity()
         self.fuser = TokenFuser(features, tokens, hidden)
 
+    def attend(self, x: Tensor) -> tuple[Tensor, TokenMasks]:
+        """The bottleneck's features after TokenLearner, mixer and TokenFuser, and both sets of masks."""
+        tokens, learner_masks = self.learner(x)
+        x, fuser_masks = self.fuser(x, self.shrink(self.mixer(self.expand(tokens))))
+        return x, TokenMasks(learner_masks, fuser_masks)
+
     def forward_with_masks(self, x: Tensor) -> tuple[Tensor, TokenMasks]:
         """Logits and both sets of masks; the masks are by-products, so this costs what `forward` costs."""
         x, skips = self.encode(x)
-        tokens, learner_masks = self.learner(x)
-        tokens = self.shrink(self.mixer(self.expand(tokens)))
-        x, fuser_masks = self.fuser(x, tokens)
-        return self.decode(x, skips), TokenMasks(learner_masks, fuser_masks)
+        x, masks = self.attend(x)
+        return self.decode(x, skips), masks
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_with_masks(x)[0]
