@@ -20,6 +20,7 @@ class Stage(StrEnum):
     WRITE = "write"
     RENDER = "render"
     TRAIN = "train"
+    MEASURE = "measure"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,84 @@
+"""The benchmark on sizes that take no time; what it prints is read back."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenunet.benchmark import Row, run_benchmark
+from tokenunet.benchmark.networks import facts, make_network
+from tokenunet.benchmark.tables import growth
+from tokenunet.cli import main
+from tokenunet.errors import UsageError
+
+CPU = torch.device("cpu")
+
+
+def test_command_writes_table_csv_json_and_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output, single = tmp_path / "out", tmp_path / "rows.json"
+    arguments = ["--size", "32", "--repeats", "2", "--only", "unet_star", "token_unet_transformer"]
+    assert main(["benchmark", *arguments, "--output", str(output), "--json", str(single)]) == 0
+    values = json.loads(single.read_text())
+    assert values == json.loads((output / "benchmark.json").read_text())
+    rows = values["rows"]
+    assert {row["name"] for row in rows} == {"unet_star", "token_unet_transformer"}
+    assert {row["parameters"] for row in rows} == {2_416_003, 5_609_051}
+    for row in rows:
+        assert (row["kind"], row["size"]) == ("window", 32)
+        assert len(row["times_s"]) == 2
+        assert min(row["times_s"]) <= row["seconds"] <= max(row["times_s"])
+        assert row["seconds"] > row["ceiling_s"] > 0
+        assert row["peak_bytes"] > 0
+    assert (output / "benchmark.md").read_text() in capsys.readouterr().out
+    assert len((output / "benchmark.csv").read_text().splitlines()) == 1 + len(rows)
+    assert b"token_unet_transformer" in (output / "benchmark.svg").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["token_unet", "nnunet_plain_conv_unet"])
+def test_training_steps_are_measured(name: str) -> None:
+    _, rows = run_benchmark("train", [name], [64], CPU, repeats=1)
+    window = facts(name, 64, training=False)[1]
+    assert all(row.flops > 2 * window for row in rows), "backwards takes twice the operations"
+
+
+def test_operations_of_a_window_are_counted_by_hand() -> None:
+    """Those of all convolutions of UNet**, from their definition: multiplications and additions at every voxel."""
+    channels, voxels = (32, 64, 128, 256), [128**3, 64**3, 32**3, 16**3]
+    by_hand = 2 * voxels[0] * (28 * 4 * 32 + 32 * 32 + 32 * 3)
+    for fine in range(3):
+        pair = channels[fine] * channels[fine + 1]
+        down = 28 * pair * voxels[fine + 1]
+        up = 28 * pair * voxels[fine + 1]  # every voxel of a transposed convolution's input meets 27 weights
+        by_hand += 2 * (down + up)
+    assert facts("unet_star", 128, training=False)[1] == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_nnunets_network_has_its_published_size() -> None:
+    assert sum(p.numel() for p in make_network("nnunet_plain_conv_unet").parameters()) == pytest.approx(
+        31.2e6, rel=5e-3
+    )
+
+
+def test_linear_growth_has_exponent_one() -> None:
+    rows = [Row("a", "window", n, "fp32", "cpu", (n**3 / 1e6,), n**3 * 100) for n in (64, 96, 128)]
+    assert np.allclose(growth(rows), 1)
+    assert math.isclose(growth([Row("a", "window", n, "fp32", "cpu", (n**6,), n**3) for n in (32, 64, 96)])[0], 2)
+
+
+@pytest.mark.slow
+def test_whole_case_is_measured_from_files_to_files() -> None:
+    _, (row,) = run_benchmark("case", ["tokenunet_segment_with_masks"], [], CPU, repeats=1)
+    assert 0 < row.first_progress_s < row.seconds
+    assert row.peak_bytes > 5e8
+
+
+@pytest.mark.parametrize("arguments", [["--size", "33"], ["--only", "resnet"], ["--repeats", "0"]])
+def test_impossible_wishes_are_refused(arguments: list[str]) -> None:
+    assert main(["benchmark", *arguments]) == 2
+
+
+def test_a_failing_measurement_says_why() -> None:
+    with pytest.raises(UsageError, match="no network 'resnet'"):
+        run_benchmark("window", ["resnet"], [32], CPU, repeats=1)

@@ -1,0 +1,153 @@
+"""Whole cases to be timed, four files in and a segmentation written: our command, and its peers with random weights."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from numpy.typing import NDArray
+
+from tokenunet.benchmark.networks import make_network
+from tokenunet.benchmark.process import Measurement
+from tokenunet.errors import TokenUNetError, UsageError
+from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.synthesis import synthetic_patient
+from tokenunet.synthesis.writing import patient_name, write_patient
+
+SEGMENT, SEGMENT_WITH_MASKS = "tokenunet_segment", "tokenunet_segment_with_masks"
+MONAI_SWIN_UNETR, NNUNET = "monai_sliding_window_swin_unetr", "nnunet_predictor"
+CASES = (SEGMENT, SEGMENT_WITH_MASKS, MONAI_SWIN_UNETR, NNUNET)
+Files = Mapping[SequenceName, Path]
+VOXELS = 240 * 240 * 155
+_SEED = 4
+_WINDOW = (128, 128, 128)
+_OVERLAP = 0.5
+
+
+def write_case(folder: Path) -> dict[SequenceName, Path]:
+    """The files of a synthetic patient, 240 x 240 x 155 voxels of 1 mm."""
+    patient = write_patient(synthetic_patient(_SEED), folder)
+    return {s: patient / f"{patient_name(_SEED)}_{s.lower()}.nii.gz" for s in SEQUENCES}
+
+
+def run_command(files: Files, output: Path, masks: bool, device: torch.device) -> Measurement:
+    """``tokenunet segment`` with the default model in a new process, as a person runs it.
+
+    Raises:
+        TokenUNetError: where it fails.
+    """
+    inputs = [part for sequence, file in files.items() for part in (f"--{sequence.lower()}", str(file))]
+    command = [sys.executable, "-m", "tokenunet", "segment", *inputs, "--output", str(output), "--force"]
+    command += ["--device", str(device), "--progress", "json", *(["--masks"] if masks else [])]
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        first_progress_s = time.perf_counter() - began
+        *_, last = [first, *process.stdout]
+    seconds = time.perf_counter() - began
+    event = json.loads(last)
+    if event["event"] != "result":
+        raise TokenUNetError(event.get("message", "tokenunet segment failed."), event.get("hint", ""))
+    return Measurement(seconds, event["report"]["peak_memory_bytes"], first_progress_s)
+
+
+def monai_sliding_window(files: Files, output: Path, device: torch.device) -> Callable[[], object]:
+    """SwinUNETR window by window, as MONAI's BraTS tutorial runs it."""
+    from monai.inferers import sliding_window_inference
+
+    network = make_network("swin_unetr").eval().to(device)
+
+    def run() -> None:
+        reference, image = _read(files)
+        inside = image != 0
+        mean, std = image.mean(axis=(1, 2, 3), where=inside), image.std(axis=(1, 2, 3), where=inside)
+        scores = np.where(inside, (image - mean[:, None, None, None]) / std[:, None, None, None], 0)
+        x = torch.from_numpy(scores[None].astype(np.float32)).to(device)
+        with torch.inference_mode():
+            logits: Any = sliding_window_inference(x, _WINDOW, 1, network, overlap=_OVERLAP)
+        regions = (logits[0].sigmoid() > 0.5).cpu().numpy()
+        _write(regions.sum(axis=0).astype(np.uint8), reference, output)
+
+    return run
+
+
+def nnunet_predictor(files: Files, output: Path, device: torch.device) -> Callable[[], object]:
+    """nnU-Net's predictor with its defaults: windows that overlap by half, mirrored along all axes.
+
+    Raises:
+        UsageError: where nnU-Net is not installed.
+    """
+    try:
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+    except ImportError as error:
+        raise UsageError(
+            "nnU-Net's predictor needs the package nnunetv2.", "Install it with: pip install tokenunet[benchmark]"
+        ) from error
+    network = make_network("nnunet_plain_conv_unet").eval()
+    plans = PlansManager(_nnunet_plans())
+    labels = {"background": 0, "NCR": 1, "ED": 2}
+    dataset = {"channel_names": dict(enumerate(SEQUENCES)), "labels": labels, "file_ending": ".nii.gz"}
+    predictor = nnUNetPredictor(device=device, perform_everything_on_device=device.type == "cuda", allow_tqdm=False)
+    configuration = plans.get_configuration("3d_fullres")
+    predictor.manual_initialization(
+        network, plans, configuration, [network.state_dict()], dataset, "nnUNetTrainer", (0, 1, 2)
+    )
+
+    def run() -> None:
+        reference, image = _read(files)
+        labels = predictor.predict_single_npy_array(image, {"spacing": [1.0, 1.0, 1.0]})
+        _write(labels.astype(np.uint8), reference, output)
+
+    return run
+
+
+def _nnunet_plans() -> dict[str, Any]:
+    """What nnU-Net's planner writes for images of this kind, as far as the predictor reads it."""
+    resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
+    return {
+        "dataset_name": "benchmark",
+        "plans_name": "nnUNetPlans",
+        "image_reader_writer": "SimpleITKIO",
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "foreground_intensity_properties_per_channel": {str(channel): {} for channel in range(len(SEQUENCES))},
+        "configurations": {
+            "3d_fullres": {
+                "data_identifier": "nnUNetPlans_3d_fullres",
+                "preprocessor_name": "DefaultPreprocessor",
+                "batch_size": 2,
+                "patch_size": list(_WINDOW),
+                "spacing": [1.0, 1.0, 1.0],
+                "normalization_schemes": ["ZScoreNormalization"] * len(SEQUENCES),
+                "use_mask_for_norm": [True] * len(SEQUENCES),
+                "resampling_fn_data": "resample_data_or_seg_to_shape",
+                "resampling_fn_seg": "resample_data_or_seg_to_shape",
+                "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
+                "resampling_fn_data_kwargs": resampling,
+                "resampling_fn_seg_kwargs": {**resampling, "is_seg": True, "order": 1},
+                "resampling_fn_probabilities_kwargs": {**resampling, "order": 1},
+                "architecture": {"network_class_name": "PlainConvUNet", "arch_kwargs": {}, "_kw_requires_import": []},
+            }
+        },
+    }
+
+
+def _read(files: Files) -> tuple[sitk.Image, NDArray[np.float32]]:
+    """The first image, and all as float32 (C, z, y, x)."""
+    images = [sitk.ReadImage(file, sitk.sitkFloat32) for file in files.values()]
+    return images[0], np.stack([sitk.GetArrayFromImage(image) for image in images])
+
+
+def _write(labels: NDArray[np.uint8], reference: sitk.Image, output: Path) -> None:
+    image = sitk.GetImageFromArray(labels)
+    image.CopyInformation(reference)
+    output.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, output / "labels.nii.gz", useCompression=True)

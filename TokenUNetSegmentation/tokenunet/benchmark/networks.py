@@ -1,0 +1,167 @@
+"""Forward passes and training steps to be timed, of our networks and of their peers.
+
+Every network runs as its users run it: ours as `predict` and the training engine do, the others in single precision as
+published, and again under autocast.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tokenunet.errors import UsageError
+from tokenunet.inference.device import Arithmetic, Precision, fastest_precision
+from tokenunet.inference.forward import forward_pass
+from tokenunet.networks import ARCHITECTURES, ResidualBlock, UNetStar, build_network, trainable_parameters
+from tokenunet.training.configuration import configuration_of
+from tokenunet.training.loss import RegionLoss
+from tokenunet.training.optimisation import build_optimiser
+
+PLAIN_CONV_UNET = "nnunet_plain_conv_unet"
+SIXTEEN_TOKENS = "token_unet_transformer_16_tokens"
+NETWORKS = (*ARCHITECTURES, SIXTEEN_TOKENS, PLAIN_CONV_UNET)
+_SMALL_SIDE = 64
+"""Every network takes such a cube, and its operations grow with the voxels."""
+
+
+def make_network(name: str) -> nn.Module:
+    """A network with random weights, the same at every call.
+
+    Raises:
+        UsageError: for an unknown name, or one whose package is not installed.
+    """
+    torch.manual_seed(0)
+    if name == PLAIN_CONV_UNET:
+        return _plain_conv_unet()
+    if name == SIXTEEN_TOKENS:
+        return build_network("token_unet_transformer", tokens=16)
+    if name not in ARCHITECTURES:
+        raise UsageError(f"There is no network {name!r} to measure.", f"Choose from {', '.join(NETWORKS)}.")
+    return build_network(name)
+
+
+def _plain_conv_unet() -> nn.Module:
+    """What nnU-Net plans for BraTS: six stages, two convolutions each, 31.2 M parameters."""
+    try:
+        from dynamic_network_architectures.architectures.unet import PlainConvUNet
+    except ImportError as error:
+        raise UsageError(
+            "nnU-Net's network needs the package dynamic-network-architectures.",
+            "Install it with: pip install tokenunet[benchmark]",
+        ) from error
+    return PlainConvUNet(
+        **{
+            "input_channels": 4,
+            "n_stages": 6,
+            "features_per_stage": (32, 64, 128, 256, 320, 320),
+            "conv_op": nn.Conv3d,
+            "kernel_sizes": 3,
+            "strides": (1, 2, 2, 2, 2, 2),
+            "n_conv_per_stage": 2,
+            "num_classes": 3,
+            "n_conv_per_stage_decoder": 2,
+            "conv_bias": True,
+            "norm_op": nn.InstanceNorm3d,
+            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+            "nonlin": nn.LeakyReLU,
+            "nonlin_kwargs": {"inplace": True},
+        }
+    )
+
+
+def precisions(name: str, device: torch.device) -> tuple[Precision, ...]:
+    """Those to measure a network in, the fastest last."""
+    fastest = fastest_precision(device)
+    return ("fp32",) if fastest == "fp32" else ("fp32", fastest)
+
+
+def window_pass(name: str, size: int, precision: Precision, device: torch.device) -> Callable[[], object]:
+    """A forward pass over a cube, as inference makes it.
+
+    Args:
+        name: of the network.
+        size: side of the cube in voxels.
+        precision: of the heavy operations.
+        device: where.
+    """
+    network = make_network(name).eval()
+    arithmetic = Arithmetic.fastest(network, device, precision)
+    if isinstance(network, UNetStar):
+        network, x = arithmetic.place(network), arithmetic.place_input(_cube(size))
+    else:
+        network, x = network.to(device), _cube(size).to(device)
+
+    def run() -> None:
+        with torch.inference_mode(), arithmetic.autocast():
+            forward_pass(network, x, with_masks=False)
+            _wait_for(device)
+
+    return run
+
+
+def training_step(name: str, size: int, precision: Precision, device: torch.device) -> Callable[[], object]:
+    """Forwards, loss, backwards and the optimiser's step on one cube, with the paper's settings.
+
+    Args:
+        name: of the network.
+        size: side of the cube in voxels.
+        precision: of the heavy operations, by autocast.
+        device: where.
+    """
+    network = make_network(name).train().to(device)
+    x = _cube(size).to(device)
+    if isinstance(network, UNetStar):  # as in `FoldTraining`
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        x = x.to(memory_format=torch.channels_last_3d)
+    configuration = configuration_of(name if name in ARCHITECTURES else "unet", "paper")
+    optimiser = build_optimiser(configuration, network)
+    regions = (torch.rand(1, 3, size, size, size, device=device) > 0.9).to(torch.uint8)
+    loss = RegionLoss(configuration.dice_smoothing)
+
+    def run() -> None:
+        dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+        with torch.autocast(device.type, dtype, enabled=precision != "fp32"):
+            logits = network(x)
+        loss(logits, regions).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        _wait_for(device)
+
+    return run
+
+
+def _cube(size: int) -> Tensor:
+    return torch.randn(1, 4, size, size, size)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def facts(name: str, size: int, training: bool) -> tuple[int, int]:
+    """Trainable parameters, and floating-point operations of a pass or a training step over a cube.
+
+    Counted on a small cube of the readable network and scaled: all of these networks grow with the voxels. Pooling and
+    projecting in one convolution, as `ResidualBlock` does, is counted as the projection of what was pooled.
+    """
+    network = make_network(name)
+    x = _cube(min(size, _SMALL_SIDE))
+    with FlopCounterMode(display=False) as counter:
+        output = network(x)
+        if training:
+            output.sum().backward()
+    flops = counter.get_total_flops()
+    if isinstance(network, UNetStar):
+        flops -= _pooling_flops(network, x.shape[2])
+    return trainable_parameters(network), round(flops * (size / x.shape[2]) ** 3)
+
+
+def _pooling_flops(network: UNetStar, side: int) -> int:
+    """What seven of the eight taps of the strided projections take, for a cube of that side."""
+    flops = 0
+    for level, block in enumerate(network.down, start=1):
+        assert isinstance(block, ResidualBlock) and isinstance(block.project, nn.Conv3d)
+        flops += 2 * 7 * block.project.weight.numel() * (side >> level) ** 3
+    return flops

@@ -1,0 +1,58 @@
+"""``tokenunet benchmark``: time and memory of every network and its peers, beside the machine's own limits."""
+
+import argparse
+from pathlib import Path
+
+from tokenunet.cli.progress import add_progress_argument
+from tokenunet.errors import UsageError
+from tokenunet.events import OnEvent
+from tokenunet.files import staging_folder, write_text
+
+_RESULTS = ("benchmark.json", "benchmark.csv", "benchmark.md", "benchmark.svg")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("benchmark", help="measure time and memory of the networks and their peers")
+    parser.add_argument(
+        "--kind",
+        choices=("window", "case", "train"),
+        default="window",
+        help="a forward pass, a patient from files to files, or a training step (default: %(default)s)",
+    )
+    parser.add_argument("--size", type=int, nargs="+", default=[128], metavar="N", help="sides of cubes, in voxels")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="networks or cases to measure (default: all)")
+    parser.add_argument("--repeats", type=int, default=5, help="counted runs after a warm-up (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:N (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to that file")
+    parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder for {', '.join(_RESULTS)}")
+    add_progress_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    from tokenunet.benchmark import cases, run_benchmark, tables  # brings PyTorch
+    from tokenunet.benchmark.networks import NETWORKS
+    from tokenunet.inference.device import resolve_device
+
+    known = cases.CASES if options.kind == "case" else NETWORKS
+    names = options.only or known
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"There is no {', '.join(unknown)} to measure.", f"Choose from {', '.join(known)}.")
+    if options.repeats < 1 or any(side < 32 or side % 32 for side in options.size):
+        raise UsageError("--repeats must be at least 1, and every --size a multiple of 32.")
+    machine, rows = run_benchmark(
+        options.kind, names, options.size, resolve_device(options.device), options.repeats, on_event
+    )
+    text = tables.as_markdown(machine, rows)
+    if options.json is not None:
+        write_text(options.json, tables.as_json(machine, rows))
+    if options.output is not None:
+        from tokenunet.benchmark.figure import draw_rows  # brings matplotlib
+
+        with staging_folder(options.output, replaces=_RESULTS) as staging:
+            (staging / "benchmark.json").write_text(tables.as_json(machine, rows), encoding="utf-8")
+            (staging / "benchmark.csv").write_text(tables.as_csv(rows), encoding="utf-8")
+            (staging / "benchmark.md").write_text(text, encoding="utf-8")
+            (staging / "benchmark.svg").write_bytes(draw_rows(rows))
+    if options.progress != "json":
+        print(text)
