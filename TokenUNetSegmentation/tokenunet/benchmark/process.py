@@ -1,11 +1,10 @@
-"""Each thing that is measured lives in a process of its own, so that memory is its own and runs can alternate."""
+"""Every measurement has a process of its own, so that its memory is its own and no other work's leftovers count."""
 
 import multiprocessing
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from types import TracebackType
 
 import psutil
 import torch
@@ -14,15 +13,17 @@ from tokenunet.allocation import reuse_freed_memory
 from tokenunet.errors import TokenUNetError
 from tokenunet.inference.memory import PeakMemory
 
+LONGEST_S = 60.0
+"""Work whose first run takes longer is not run again: the whole shall end today."""
+
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run.
+    """What a piece of work took.
 
     Attributes:
-        seconds: from its start to its end.
-        peak_bytes: the most memory held during it beyond what was held before. Only that of a process's first run
-            tells: what it frees, the process keeps for the next. Of a command, all that it held.
+        seconds: of a run after a first one, which warms up; of the first where that takes very long.
+        peak_bytes: the most memory held during the first run beyond what was held before; of a command, all of it.
         first_progress_s: of a command, until it first said how far it was.
     """
 
@@ -31,70 +32,53 @@ class Measurement:
     first_progress_s: float = 0.0
 
 
-class MeasuredProcess:
-    """A process that does one piece of work whenever asked, and says what it took.
+def measure(make: Callable[..., Callable[[], object]], arguments: tuple, device: torch.device) -> Measurement:
+    """Makes a piece of work in a new process, and measures it there.
 
     Args:
-        make: makes the work; called in the process.
+        make: makes the work.
         arguments: of ``make``.
         device: whose memory counts.
+
+    Raises:
+        TokenUNetError: what the work failed of, or that its process died.
     """
-
-    def __init__(self, make: Callable[..., Callable[[], object]], arguments: tuple, device: torch.device) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, make, arguments, device), daemon=True)
-        self._process.start()
-        other.close()
-
-    def __enter__(self) -> "MeasuredProcess":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def measure(self) -> Measurement:
-        """Runs the work once.
-
-        Raises:
-            TokenUNetError: what the work failed of, or that its process died.
-        """
-        try:
-            self._connection.send(None)
-            answer = self._connection.recv()
-        except (EOFError, OSError) as error:
-            raise TokenUNetError(
-                "A measured process died, most often for lack of memory.", "Measure smaller sizes or fewer networks."
-            ) from error
-        if isinstance(answer, TokenUNetError):
-            raise answer
-        assert isinstance(answer, Measurement)
-        return answer
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_measure, args=(there, make, arguments, device), daemon=True)
+    process.start()
+    there.close()
+    try:
+        answer = here.recv()
+    except EOFError as error:
+        raise TokenUNetError(
+            "A measured process died, most often for lack of memory.", "Measure a smaller size or fewer networks."
+        ) from error
+    finally:
+        process.kill()
+        process.join()
+    if isinstance(answer, TokenUNetError):
+        raise answer
+    assert isinstance(answer, Measurement)
+    return answer
 
 
-def _serve(
+def _measure(
     connection: Connection, make: Callable[..., Callable[[], object]], arguments: tuple, device: torch.device
 ) -> None:
     reuse_freed_memory()
-    work: Callable[[], object] | None = None
-    while True:
-        try:
-            connection.recv()
-            work = work or make(*arguments)
-            connection.send(_measured(work, device))
-        except EOFError:
-            return
-        except TokenUNetError as error:
-            connection.send(error)
-
-
-def _measured(work: Callable[[], object], device: torch.device) -> Measurement:
+    try:
+        work = make(*arguments)
+    except TokenUNetError as error:
+        connection.send(error)
+        return
     before = psutil.Process().memory_info().rss if device.type == "cpu" else torch.cuda.memory_allocated(device)
     with PeakMemory(device) as memory:
-        began = time.perf_counter()
-        work()
-        seconds = time.perf_counter() - began
-    return Measurement(seconds, memory.bytes - before)
+        seconds = _seconds(work)
+    connection.send(Measurement(seconds if seconds > LONGEST_S else _seconds(work), memory.bytes - before))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

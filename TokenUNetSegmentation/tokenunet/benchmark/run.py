@@ -1,10 +1,9 @@
 """Measures everything that was asked for in one run, the subjects in turn, so that a slow minute hits all of them."""
 
-import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,13 +11,10 @@ import torch
 from tokenunet.benchmark import cases
 from tokenunet.benchmark.ceiling import measure_machine
 from tokenunet.benchmark.networks import facts, precisions, training_step, window_pass
-from tokenunet.benchmark.process import MeasuredProcess, Measurement
+from tokenunet.benchmark.process import LONGEST_S, Measurement, measure
 from tokenunet.benchmark.rows import Kind, Machine, Row
 from tokenunet.events import OnEvent, Progress, Stage, ignore_events
 from tokenunet.inference.device import fastest_precision
-
-_LONGEST_S = 60.0
-"""A subject whose first run took longer is not measured again: the whole shall end today."""
 
 
 @dataclass
@@ -27,24 +23,19 @@ class _Subject:
 
     row: Row
     measure: Callable[[], Measurement]
-    first: Measurement | None = None
-    times_s: list[float] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
 
     def run(self) -> None:
-        """Once; the first run is a warm-up that tells the memory, and the only one where it takes long."""
-        if self.first is None:
-            self.first = self.measure()
-        elif self.first.seconds <= _LONGEST_S:
-            self.times_s.append(self.measure().seconds)
+        if not self.measurements or self.measurements[0].seconds <= LONGEST_S:
+            self.measurements.append(self.measure())
 
     @property
     def result(self) -> Row:
-        assert self.first is not None
         return replace(
             self.row,
-            times_s=tuple(self.times_s) or (self.first.seconds,),
-            peak_bytes=self.first.peak_bytes,
-            first_progress_s=self.first.first_progress_s,
+            times_s=tuple(m.seconds for m in self.measurements),
+            peak_bytes=max(m.peak_bytes for m in self.measurements),
+            first_progress_s=self.measurements[-1].first_progress_s,
         )
 
 
@@ -63,7 +54,7 @@ def run_benchmark(
         names: in `tokenunet.benchmark.networks.NETWORKS`, or in `cases.CASES`.
         sizes: sides of cubes in voxels.
         device: where.
-        repeats: counted runs of each, after a warm-up.
+        repeats: runs of each, each in a process of its own after a warm-up.
         on_event: receives progress; may raise to stop.
 
     Raises:
@@ -73,25 +64,20 @@ def run_benchmark(
     progress = Progress(on_event, {Stage.MEASURE: 1.0})
     progress.update(Stage.MEASURE, 0)
     machine = measure_machine(device)
-    rows: list[Row] = []
-    rounds = len(sizes) if kind != "case" else 1
-    for number in range(rounds):
-        with ExitStack() as stack:
-            if kind == "case":
-                subjects = list(_case_subjects(names, device, stack))
-            else:
-                subjects = list(_network_subjects(kind, names, sizes[number], device, machine, stack))
-            for turn in range(repeats + 1):
-                for place, subject in enumerate(subjects):
-                    subject.run()
-                    done = (turn * len(subjects) + place + 1) / ((repeats + 1) * len(subjects))
-                    progress.update(Stage.MEASURE, (number + done) / rounds)
-            rows += [subject.result for subject in subjects]
-    return machine, rows
+    with tempfile.TemporaryDirectory(prefix="tokenunet-benchmark-") as folder:
+        if kind == "case":
+            subjects = list(_case_subjects(names, device, Path(folder)))
+        else:
+            subjects = [s for size in sizes for s in _network_subjects(kind, names, size, device, machine)]
+        for turn in range(repeats):
+            for place, subject in enumerate(subjects, start=1):
+                subject.run()
+                progress.update(Stage.MEASURE, (turn + place / len(subjects)) / repeats)
+    return machine, [subject.result for subject in subjects]
 
 
 def _network_subjects(
-    kind: Kind, names: Sequence[str], size: int, device: torch.device, machine: Machine, stack: ExitStack
+    kind: Kind, names: Sequence[str], size: int, device: torch.device, machine: Machine
 ) -> Iterator[_Subject]:
     make = window_pass if kind == "window" else training_step
     for name in names:
@@ -99,22 +85,18 @@ def _network_subjects(
         for precision in precisions(name, device):
             ceiling_s = machine.ceilings[precision].seconds(flops) if precision in machine.ceilings else 0.0
             row = Row(name, kind, size, precision, device.type, (), 0, parameters, flops, ceiling_s)
-            process = stack.enter_context(MeasuredProcess(make, (name, size, precision, device), device))
-            yield _Subject(row, process.measure)
+            yield _Subject(row, partial(measure, make, (name, size, precision, device), device))
 
 
-def _case_subjects(names: Sequence[str], device: torch.device, stack: ExitStack) -> Iterator[_Subject]:
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tokenunet-benchmark-")))
+def _case_subjects(names: Sequence[str], device: torch.device, folder: Path) -> Iterator[_Subject]:
     files = cases.write_case(folder)
     for name in names:
+        output = folder / name
         if name in (cases.SEGMENT, cases.SEGMENT_WITH_MASKS):
-            masks = name == cases.SEGMENT_WITH_MASKS
-            measure: Callable[[], Measurement] = functools.partial(
-                cases.run_command, files, folder / name, masks, device
-            )
-            precision = fastest_precision(device)
+            with_masks = name == cases.SEGMENT_WITH_MASKS
+            row = Row(name, "case", cases.VOXELS, fastest_precision(device), device.type, (), 0)
+            yield _Subject(row, partial(cases.run_command, files, output, with_masks, device))
         else:
             make = cases.monai_sliding_window if name == cases.MONAI_SWIN_UNETR else cases.nnunet_predictor
-            measure = stack.enter_context(MeasuredProcess(make, (files, folder / name, device), device)).measure
-            precision = "fp32"
-        yield _Subject(Row(name, "case", cases.VOXELS, precision, device.type, (), 0), measure)
+            row = Row(name, "case", cases.VOXELS, "fp32", device.type, (), 0)
+            yield _Subject(row, partial(measure, make, (files, output, device), device))

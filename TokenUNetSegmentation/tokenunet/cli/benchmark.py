@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--size", type=int, nargs="+", default=[128], metavar="N", help="sides of cubes, in voxels")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="networks or cases to measure (default: all)")
-    parser.add_argument("--repeats", type=int, default=5, help="counted runs after a warm-up (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each, in turn (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda:N (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to that file")
     parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder for {', '.join(_RESULTS)}")
