@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import tokenunet
 from tokenunet.allocation import reuse_freed_memory
-from tokenunet.cli import benchmark, dataset, demo, export, models, networks, segment, synth, train
+from tokenunet.cli import benchmark, dataset, demo, evaluate, export, models, networks, segment, synth, train
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import event_receiver
 from tokenunet.errors import Cancelled, TokenUNetError
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tokenunet", description=tokenunet.__doc__)
     parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (segment, demo, networks, models, synth, dataset, train, export, benchmark):
+    for command in (segment, demo, networks, models, synth, dataset, train, export, evaluate, benchmark):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     reuse_freed_memory()

@@ -1,10 +1,9 @@
 """``tokenunet train``: folds by architectures, from labelled patients to report.html."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from tokenunet.cli.extras import extra
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.errors import Cancelled, UsageError
@@ -49,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    with _extra("train"):  # only here, for it takes seconds to import
+    with extra("train"):  # only here, for it takes seconds to import
         from tokenunet.training import jobs
 
     processes = jobs.make_fabric(resolve_device(options.device))
@@ -67,24 +66,13 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         if options.cluster is None:
             jobs.train(experiment, options.device, on_event)
         else:
-            with _extra("cluster"):
+            with extra("cluster"):
                 from tokenunet.training.cluster import train_on_cluster
 
             train_on_cluster(experiment, options.cluster, options.device, on_event)
     on_event(ResultEvent(str(options.output), {"report": str(experiment.report)}))
     if options.progress != "json" and processes.is_global_zero:
         print(f"The report is {experiment.report}.")
-
-
-@contextmanager
-def _extra(name: str) -> Iterator[None]:
-    """Says which packages to install where the block cannot import them."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"The package {error.name} is not installed.", f'Run: pip install "tokenunet[{name}]"'
-        ) from error
 
 
 def _plan(options: argparse.Namespace) -> ExperimentPlan:

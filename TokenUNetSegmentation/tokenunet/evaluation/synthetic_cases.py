@@ -10,7 +10,7 @@ from tokenunet.bundle import ModelBundle
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.prediction import Prediction
 from tokenunet.preprocessing import Prepared, Scan, Study, prepare
-from tokenunet.synthesis import synthetic_patient
+from tokenunet.synthesis import SyntheticPatient, synthetic_patient
 from tokenunet.synthesis.writing import in_field_of_view
 
 
@@ -29,6 +29,15 @@ class SyntheticCase:
     whole_tumour: NDArray[np.bool_]
 
 
+def synthetic_study(patient: SyntheticPatient) -> tuple[Study, sitk.Image]:
+    """The patient's scans as files would hold them, and the true exclusive labels on the same grid."""
+    scans = {
+        sequence: Scan(sitk.Cast(in_field_of_view(patient, image), sitk.sitkFloat32), f"synthetic {sequence}", "")
+        for sequence, image in patient.images.items()
+    }
+    return Study(scans), in_field_of_view(patient, patient.labels)
+
+
 def segmented_case(seed: int, bundle: ModelBundle) -> SyntheticCase:
     """Makes the patient with that seed, at the model's spacing, and segments it on the CPU.
 
@@ -36,12 +45,8 @@ def segmented_case(seed: int, bundle: ModelBundle) -> SyntheticCase:
         ModelError: where the model has no masks.
         ValueError: where there are no synthetic patients at the model's spacing.
     """
-    patient = synthetic_patient(seed, bundle.manifest.spacing[0])
-    scans = {
-        sequence: Scan(sitk.Cast(in_field_of_view(patient, image), sitk.sitkFloat32), f"synthetic {sequence}", "")
-        for sequence, image in patient.images.items()
-    }
-    prepared = prepare(Study(scans), bundle.manifest.space)
+    study, truth = synthetic_study(synthetic_patient(seed, bundle.manifest.spacing[0]))
+    prepared = prepare(study, bundle.manifest.space)
     prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu", masks=True))
-    labels = prepared.grid.resample(in_field_of_view(patient, patient.labels), sitk.sitkNearestNeighbor)
+    labels = prepared.grid.resample(truth, sitk.sitkNearestNeighbor)
     return SyntheticCase(prepared, prediction, sitk.GetArrayFromImage(labels) > 0)

@@ -30,14 +30,19 @@ MASKS = "masks"
 RESULT_PATTERNS = (LABELS, "labels_*.nii.gz", SEGMENTATION, DISAGREEMENT, MASKS, RUN_REPORT)
 
 
-def check_output(folder: Path, force: bool) -> None:
+def check_output(folder: Path, force: bool, patterns: tuple[str, ...] = RESULT_PATTERNS) -> None:
     """Finds out before the work what would prevent the results from being written after it.
+
+    Args:
+        folder: where they go.
+        force: whether they may replace earlier ones.
+        patterns: what results are called.
 
     Raises:
         OutputExistsError: where the folder holds results and ``force`` is not set.
         OutputError: where the folder cannot be written.
     """
-    if not force and any(any(folder.glob(pattern)) for pattern in RESULT_PATTERNS):
+    if not force and any(any(folder.glob(pattern)) for pattern in patterns):
         raise OutputExistsError(
             f"{folder} already holds results.", "Choose another folder, or use --force to replace them."
         )

@@ -1,0 +1,71 @@
+"""``tokenunet evaluate`` with a tiny model of 4 mm voxels."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from dataset_fixtures import write_patient_folder
+from model_fixtures import SMALL_MANIFEST, small_bundle
+from tokenunet.bundle import load_bundle
+from tokenunet.cli import main
+from tokenunet.errors import Cancelled
+from tokenunet.evaluation.evidence import CountedModel, gather
+from tokenunet.events import Event, Progress, ProgressEvent, Stage
+
+COARSE = replace(SMALL_MANIFEST, spacing=(4.0, 4.0, 4.0))
+
+
+def test_all_results_are_written_and_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle, output = small_bundle(tmp_path / "tiny", COARSE), tmp_path / "out"
+    real = write_patient_folder(tmp_path / "real", "P_0")
+    command = ["evaluate", "--model", str(bundle), "--output", str(output), "--patients", "1", "--progress", "json"]
+    assert main([*command, "--real", str(real)]) == 0
+    names = {"evaluation.json", "evaluation.md", "calibration.png", "real_P_0.png"}
+    assert {path.name for path in output.iterdir()} == names
+    assert all((output / name).read_bytes().startswith(b"\x89PNG") for name in names if name.endswith(".png"))
+
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    fractions = [event["fraction"] for event in events if event["event"] == "progress"]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0, 1)
+    report = json.loads((output / "evaluation.json").read_text())
+    assert events[-1] == {"event": "result", "output": str(output), "report": report}
+    assert report["model"]["sha256"] == load_bundle(bundle).manifest.weights_sha256
+    assert [len(report[rows]) for rows in ("tumours", "healthy", "disturbed", "real")] == [1, 1, 8, 1]
+    assert report["tumours"][0]["seed"] >= 6 * 10**9
+    assert report["real"][0]["volumes_ml"]["WT"] > 0
+    text = (output / "evaluation.md").read_text()
+    assert "| P_0 |" in text
+    assert "| without FLAIR | 1 |" in text
+
+    assert main(command) == 6
+    assert "already holds results" in capsys.readouterr().err
+    assert main([*command, "--force"]) == 0
+    assert {path.name for path in output.iterdir()} == names - {"real_P_0.png"}
+
+
+def test_what_cannot_be_measured_is_refused_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = small_bundle(tmp_path / "tiny", COARSE)
+    real = write_patient_folder(tmp_path / "real", "P_0")
+    (real / "P_0_seg.nii").unlink()
+    command = ["evaluate", "--output", str(tmp_path / "out"), "--model"]
+    assert main([*command, str(tmp_path / "none")]) == 4
+    assert main([*command, str(bundle), "--patients", "0"]) == 2
+    assert main([*command, str(bundle), "--real", str(real)]) == 3
+    assert "P_0 has no truth" in capsys.readouterr().err
+    other = [str(write_patient_folder(tmp_path / name, "P_1")) for name in ("a", "b")]
+    assert main([*command, str(bundle), "--real", *other]) == 2
+    assert main([*command, str(small_bundle(tmp_path / "odd", replace(COARSE, spacing=(1.5, 1.5, 1.5))))]) == 4
+    assert not (tmp_path / "out").exists()
+
+
+def test_it_can_be_stopped_in_the_middle(tmp_path: Path) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, ProgressEvent) and event.fraction >= 0.5:
+            raise Cancelled
+
+    bundle = load_bundle(small_bundle(tmp_path / "tiny", COARSE))
+    model = CountedModel(bundle, Progress(stop, {Stage.MEASURE: 1.0}), 2)
+    with pytest.raises(Cancelled):
+        gather(COARSE.space, 1, (), model)

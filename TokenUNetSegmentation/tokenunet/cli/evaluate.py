@@ -1,0 +1,99 @@
+"""``tokenunet evaluate``: how good a model is, on synthetic patients it has not seen and on real ones with a truth."""
+
+import argparse
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tokenunet.cli.extras import extra
+from tokenunet.cli.progress import add_progress_argument
+from tokenunet.errors import UsageError
+from tokenunet.events import OnEvent, Progress, ResultEvent, Stage
+from tokenunet.files import staging_folder
+from tokenunet.model_store import DEFAULT_MODEL, find_model
+
+_REPORT = "evaluation.json"
+_RESULTS = (_REPORT, "evaluation.md", "calibration.png", "real_*.png")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("evaluate", help="measure a model on patients it has not seen")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        required=True,
+        help="folder for evaluation.json, evaluation.md, calibration.png and real_NAME.png",
+    )
+    parser.add_argument(
+        "--patients",
+        type=int,
+        default=30,
+        metavar="N",
+        help="synthetic patients with a tumour; half as many healthy ones come on top (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--real",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders with four sequences and a truth, laid out as for training",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the results of an earlier evaluation")
+    add_progress_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    if options.patients < 1:
+        raise UsageError(f"There must be at least one patient, not {options.patients}.", "Leave out --patients.")
+    with extra("train"):  # before the work, which takes long
+        from tokenunet.report.evidence_figures import draw_calibration, draw_contours
+    from tokenunet.bundle import load_bundle
+    from tokenunet.evaluation.evidence import CountedModel, gather, passes
+    from tokenunet.evaluation.evidence_tables import as_markdown, summary
+    from tokenunet.evaluation.real import real_cases
+    from tokenunet.inference import check_output
+    from tokenunet.inference.segment import versions
+
+    check_output(options.output, options.force, _RESULTS)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    bundle = load_bundle(find_model(options.model))
+    manifest, cases = bundle.manifest, real_cases(options.real)
+    progress = Progress(on_event, {Stage.MEASURE: 1.0})
+    progress.update(Stage.MEASURE, 0)
+    model = CountedModel(bundle, progress, passes(manifest.space, options.patients, cases))
+    evidence = gather(manifest.space, options.patients, cases, model)
+    assert model.execution is not None
+    figures = summary(evidence, manifest.space)
+    report = {
+        "schema": 1,
+        "started": started,
+        "versions": versions(),
+        "execution": asdict(model.execution),
+        "model": {
+            "name": manifest.name,
+            "architecture": manifest.architecture,
+            "members": manifest.members,
+            "spacing": manifest.spacing,
+            "sha256": manifest.weights_sha256,
+        },
+        "summary": figures,
+        "tumours": [asdict(row) for row in evidence.tumours],
+        "healthy": [asdict(row) for row in evidence.healthy],
+        "disturbed": [asdict(row) for row in evidence.disturbed],
+        "real": [asdict(row) for row in evidence.real],
+    }
+    text = as_markdown(report)
+    with staging_folder(options.output, replaces=_RESULTS, last=_REPORT) as staging:
+        (staging / "evaluation.md").write_text(text, encoding="utf-8")
+        (staging / "calibration.png").write_bytes(draw_calibration(figures["calibration"]))
+        for view in evidence.views:
+            (staging / f"real_{view.name}.png").write_bytes(draw_contours(view))
+        (staging / _REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    on_event(ResultEvent(str(options.output), report))
+    if options.progress != "json":
+        print(text, end="")

@@ -1,0 +1,244 @@
+"""All that is measured of a model before it is handed to people, patient by patient; `evidence_tables` sums it up."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.bundle import ModelBundle
+from tokenunet.errors import ModelError
+from tokenunet.evaluation.calibration import Reliability
+from tokenunet.evaluation.holdout import HoldOut, healthy_patients, tumour_patients
+from tokenunet.evaluation.real import ContourView, RealRow, measure_real
+from tokenunet.evaluation.robustness import Condition, conditions
+from tokenunet.evaluation.segmented import (
+    DiceScores,
+    Predictor,
+    Segmented,
+    dice_scores,
+    segmented,
+    true_regions,
+    volumes_ml,
+)
+from tokenunet.evaluation.synthetic_cases import synthetic_study
+from tokenunet.events import Progress, Stage
+from tokenunet.grid import Grid
+from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.postprocessing import without_holes, without_small_components
+from tokenunet.inference.predict import Execution
+from tokenunet.prediction import Prediction
+from tokenunet.preprocessing import ModelSpace, Prepared, Study
+from tokenunet.regions import RegionName
+from tokenunet.synthesis import synthetic_patient
+from tokenunet.synthesis.patient import SPACINGS
+from tokenunet.training.dataset import Case
+
+LEAST_COMPONENT_ML = 0.5
+"""The smallest plausible part of a tumour, where small ones are dropped."""
+Step = Callable[[NDArray[np.bool_], Grid], NDArray[np.bool_]]
+
+AS_IT_IS = "as it is"
+POSTPROCESSING: dict[str, Step] = {
+    AS_IT_IS: lambda regions, grid: regions,
+    f"without parts below {LEAST_COMPONENT_ML:g} ml": lambda regions, grid: without_small_components(
+        regions, LEAST_COMPONENT_ML, grid.voxel_ml
+    ),
+    "holes filled": lambda regions, grid: without_holes(regions),
+    "both": lambda regions, grid: without_holes(without_small_components(regions, LEAST_COMPONENT_ML, grid.voxel_ml)),
+}
+"""Steps that may follow the network, alone and together."""
+
+
+@dataclass(frozen=True)
+class TumourRow:
+    """A synthetic patient with a tumour.
+
+    Attributes:
+        seed: of the patient.
+        kind: of the tumour, `tokenunet.synthesis.Kind`.
+        volumes_ml: of the truth, by region.
+        predicted_ml: of the segmentation as it is, by region.
+        dice: by name in `POSTPROCESSING`.
+    """
+
+    seed: int
+    kind: str
+    volumes_ml: dict[RegionName, float]
+    predicted_ml: dict[RegionName, float]
+    dice: dict[str, DiceScores]
+
+
+@dataclass(frozen=True)
+class HealthyRow:
+    """A synthetic brain without a tumour.
+
+    Attributes:
+        seed: of the patient.
+        false_ml: what was segmented, by name in `POSTPROCESSING`.
+    """
+
+    seed: int
+    false_ml: dict[str, float]
+
+
+@dataclass(frozen=True)
+class DisturbedRow:
+    """A synthetic patient with something wrong.
+
+    Attributes:
+        seed: of the patient.
+        condition: name of a `tokenunet.evaluation.robustness.Condition`.
+        dice: as it is, without post-processing.
+        changed_voxels: of the whole tumour's segmentation, compared with the undisturbed patient's.
+    """
+
+    seed: int
+    condition: str
+    dice: DiceScores
+    changed_voxels: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured.
+
+    Attributes:
+        tumours: a row a patient.
+        healthy: a row a patient.
+        disturbed: a row a patient and condition, for the first third of the patients.
+        reliability: of the probabilities of all patients with a tumour.
+        real: a row a patient.
+        views: of the real patients.
+    """
+
+    tumours: tuple[TumourRow, ...]
+    healthy: tuple[HealthyRow, ...]
+    disturbed: tuple[DisturbedRow, ...]
+    reliability: Reliability
+    real: tuple[RealRow, ...]
+    views: tuple[ContourView, ...]
+
+
+def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: Predictor) -> Evidence:
+    """Measures a model; `passes` says how often the predictor runs.
+
+    Args:
+        space: of the model.
+        patients: synthetic patients with a tumour, at least 1; half as many healthy ones come on top.
+        cases: real patients; they come first, as their files may be wrong.
+        predictor: the model.
+
+    Raises:
+        ModelError: where no synthetic patients can be made for the model.
+        InputError: where a real patient cannot be used.
+    """
+    if len(set(space.spacing)) > 1 or space.spacing[0] not in SPACINGS:
+        spacing = " x ".join(f"{s:g}" for s in space.spacing)
+        raise ModelError(f"There are no synthetic patients with voxels of {spacing} mm, as this model takes them.")
+    real, views = [], []
+    for case in cases:
+        row, view = measure_real(case, space, predictor)
+        real.append(row)
+        views.append(view)
+    tumours, disturbed, reliability = [], [], None
+    for number, patient in enumerate(tumour_patients(patients)):
+        study, truth = made(patient, space)
+        done = segmented(study, truth, space, predictor)
+        tumours.append(tumour_row(patient, done))
+        prepared = done.prepared
+        of_patient = Reliability.of(done.prediction.probabilities, true_regions(truth, prepared.grid), prepared.brain)
+        reliability = of_patient if reliability is None else reliability + of_patient
+        if number < _disturbed(patients):
+            disturbed += [
+                disturbed_row(patient, condition, study, truth, space, predictor, done)
+                for condition in conditions(space)
+            ]
+    assert reliability is not None
+    healthy = [
+        healthy_row(patient, segmented(*made(patient, space), space, predictor))
+        for patient in healthy_patients(_healthy(patients))
+    ]
+    return Evidence(tuple(tumours), tuple(healthy), tuple(disturbed), reliability, tuple(real), tuple(views))
+
+
+def passes(space: ModelSpace, patients: int, cases: Sequence[Case]) -> int:
+    """How often `gather` runs the predictor."""
+    return patients + _healthy(patients) + _disturbed(patients) * len(conditions(space)) + len(cases)
+
+
+def _healthy(patients: int) -> int:
+    return -(-patients // 2)
+
+
+def _disturbed(patients: int) -> int:
+    return -(-patients // 3)
+
+
+def made(patient: HoldOut, space: ModelSpace) -> tuple[Study, sitk.Image]:
+    """The patient's scans and true labels at the model's spacing."""
+    return synthetic_study(synthetic_patient(patient.seed, space.spacing[0], kind=patient.kind))
+
+
+def tumour_row(patient: HoldOut, done: Segmented) -> TumourRow:
+    """What is noted of a patient with a tumour."""
+    return TumourRow(
+        patient.seed,
+        patient.kind.value,
+        volumes_ml(done.truth, done.grid),
+        volumes_ml(done.predicted, done.grid),
+        {name: dice_scores(step(done.predicted, done.grid), done.truth) for name, step in POSTPROCESSING.items()},
+    )
+
+
+def healthy_row(patient: HoldOut, done: Segmented) -> HealthyRow:
+    """What is noted of a healthy brain."""
+    return HealthyRow(
+        patient.seed,
+        {name: volumes_ml(step(done.predicted, done.grid), done.grid)["WT"] for name, step in POSTPROCESSING.items()},
+    )
+
+
+def disturbed_row(
+    patient: HoldOut,
+    condition: Condition,
+    study: Study,
+    truth: sitk.Image,
+    space: ModelSpace,
+    predictor: Predictor,
+    undisturbed: Segmented,
+) -> DisturbedRow:
+    """Segments a patient under a condition, and notes what that changed."""
+    done = segmented(
+        condition.change_study(study, patient.seed),
+        truth,
+        space,
+        lambda prepared: predictor(condition.change_prepared(prepared)),
+    )
+    whole = undisturbed.grid.resample(done.grid.image(done.predicted[0].astype(np.uint8)), sitk.sitkNearestNeighbor)
+    changed = (sitk.GetArrayViewFromImage(whole) > 0) != undisturbed.predicted[0]
+    return DisturbedRow(patient.seed, condition.name, dice_scores(done.predicted, done.truth), int(changed.sum()))
+
+
+class CountedModel:
+    """A bundle as a predictor that tells how far all passes are.
+
+    Attributes:
+        execution: how the last pass ran; None before the first one.
+    """
+
+    def __init__(self, bundle: ModelBundle, progress: Progress, passes: int) -> None:
+        self.execution: Execution | None = None
+        self._bundle, self._progress, self._passes = bundle, progress, passes
+        self._done = 0
+
+    def __call__(self, prepared: Prepared) -> Prediction:
+        prediction, self.execution = predict(
+            prepared,
+            self._bundle,
+            InferenceOptions(),
+            on_fraction=lambda fraction: self._progress.update(Stage.MEASURE, (self._done + fraction) / self._passes),
+        )
+        self._done += 1
+        return prediction
