@@ -74,6 +74,16 @@ def test_whole_case_is_measured_from_files_to_files() -> None:
     assert row.peak_bytes > 5e8
 
 
+def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+    single = tmp_path / "rows.json"
+    single.write_text("mine")
+    arguments = ["benchmark", "--size", "32", "--repeats", "1", "--only", "unet_star"]
+    assert main([*arguments, "--json", str(single)]) == 6
+    (tmp_path / "benchmark.md").write_text("mine")
+    assert main([*arguments, "--output", str(tmp_path)]) == 6
+    assert single.read_text() == (tmp_path / "benchmark.md").read_text() == "mine"
+
+
 @pytest.mark.parametrize("arguments", [["--size", "33"], ["--only", "resnet"], ["--repeats", "0"]])
 def test_impossible_wishes_are_refused(arguments: list[str]) -> None:
     assert main(["benchmark", *arguments]) == 2

@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 
+from tokenunet.allocation import reuse_freed_memory
 from tokenunet.benchmark.networks import make_network
 from tokenunet.benchmark.process import Measurement
 from tokenunet.errors import TokenUNetError, UsageError
@@ -62,6 +64,7 @@ def monai_sliding_window(files: Files, output: Path, device: torch.device) -> Ca
     """SwinUNETR window by window, as MONAI's BraTS tutorial runs it."""
     from monai.inferers import sliding_window_inference
 
+    reuse_freed_memory()
     network = make_network("swin_unetr").eval().to(device)
 
     def run() -> None:
@@ -78,19 +81,24 @@ def monai_sliding_window(files: Files, output: Path, device: torch.device) -> Ca
     return run
 
 
-def nnunet_predictor(files: Files, output: Path, device: torch.device) -> Callable[[], object]:
-    """nnU-Net's predictor with its defaults: windows that overlap by half, mirrored along all axes.
+def check_installed(names: Sequence[str]) -> None:
+    """Finds out before any measurement whether all can be made.
 
     Raises:
-        UsageError: where nnU-Net is not installed.
+        UsageError: where nnU-Net is asked for and not installed.
     """
-    try:
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-    except ImportError as error:
+    if NNUNET in names and find_spec("nnunetv2") is None:
         raise UsageError(
             "nnU-Net's predictor needs the package nnunetv2.", "Install it with: pip install tokenunet[benchmark]"
-        ) from error
+        )
+
+
+def nnunet_predictor(files: Files, output: Path, device: torch.device) -> Callable[[], object]:
+    """nnU-Net's predictor with its defaults: windows that overlap by half, mirrored along all axes."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    reuse_freed_memory()
     network = make_network("nnunet_plain_conv_unet").eval()
     plans = PlansManager(_nnunet_plans())
     labels = {"background": 0, "NCR": 1, "ED": 2}

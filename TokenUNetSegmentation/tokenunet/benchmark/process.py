@@ -9,7 +9,6 @@ from multiprocessing.connection import Connection
 import psutil
 import torch
 
-from tokenunet.allocation import reuse_freed_memory
 from tokenunet.errors import TokenUNetError
 from tokenunet.inference.memory import PeakMemory
 
@@ -66,7 +65,6 @@ def measure(make: Callable[..., Callable[[], object]], arguments: tuple, device:
 def _measure(
     connection: Connection, make: Callable[..., Callable[[], object]], arguments: tuple, device: torch.device
 ) -> None:
-    reuse_freed_memory()
     try:
         work = make(*arguments)
     except TokenUNetError as error:

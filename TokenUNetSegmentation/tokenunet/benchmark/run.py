@@ -89,6 +89,7 @@ def _network_subjects(
 
 
 def _case_subjects(names: Sequence[str], device: torch.device, folder: Path) -> Iterator[_Subject]:
+    cases.check_installed(names)
     files = cases.write_case(folder)
     for name in names:
         output = folder / name

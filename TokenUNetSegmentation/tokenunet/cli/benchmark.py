@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from tokenunet.cli.extras import extra
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.errors import UsageError
+from tokenunet.errors import OutputExistsError, UsageError
 from tokenunet.events import OnEvent
 from tokenunet.files import staging_folder, write_text
 
@@ -25,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda:N (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to that file")
     parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder for {', '.join(_RESULTS)}")
+    parser.add_argument("--force", action="store_true", help="replace the results of an earlier benchmark")
     add_progress_argument(parser)
     parser.set_defaults(run=run)
 
@@ -32,7 +34,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.benchmark import cases, run_benchmark, tables  # brings PyTorch
     from tokenunet.benchmark.networks import NETWORKS
+    from tokenunet.inference import check_output
     from tokenunet.inference.device import resolve_device
+
+    if options.json is not None and options.json.exists() and not options.force:
+        raise OutputExistsError(f"{options.json} exists already.", "Choose another name, or use --force.")
+    if options.output is not None:
+        check_output(options.output, options.force, _RESULTS)
+        with extra("benchmark"):  # before the work, which takes long
+            from tokenunet.benchmark.figure import draw_rows
 
     known = cases.CASES if options.kind == "case" else NETWORKS
     names = options.only or known
@@ -47,8 +57,6 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     if options.json is not None:
         write_text(options.json, tables.as_json(machine, rows))
     if options.output is not None:
-        from tokenunet.benchmark.figure import draw_rows  # brings matplotlib
-
         with staging_folder(options.output, replaces=_RESULTS) as staging:
             (staging / "benchmark.json").write_text(tables.as_json(machine, rows), encoding="utf-8")
             (staging / "benchmark.csv").write_text(tables.as_csv(rows), encoding="utf-8")

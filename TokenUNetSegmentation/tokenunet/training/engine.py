@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
+from tokenunet.allocation import give_back_freed_memory
 from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, OutputError, TokenUNetError, TrainingError
 from tokenunet.files import write_bytes
 from tokenunet.inference.device import is_out_of_memory
@@ -255,6 +256,7 @@ class FoldTraining:
                 self._fabric.device,
                 self._check_stop if ranks == 1 else lambda: None,
             )
+        give_back_freed_memory()  # whole scans leave holes that no patch fills
         total = self._fabric.all_reduce(scores.to(self._fabric.device), reduce_op="sum")
         means = total.mean(dim=0).tolist()  # type: ignore[union-attr]
         dice = dict(zip(REGIONS, means, strict=True))

@@ -1,0 +1,58 @@
+"""What users run by default against the readable network in single precision, with the model that ships."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from tokenunet.bundle import load_bundle
+from tokenunet.evaluation.dice import dice
+from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.field_of_view import FieldOfView
+from tokenunet.inference.predict import region_probabilities
+from tokenunet.model_store import DEFAULT_MODEL, find_model
+from tokenunet.preprocessing import Prepared, Scan, Study, find_sequences, prepare, read_study
+from tokenunet.synthesis import synthetic_patient
+from tokenunet.synthesis.writing import in_field_of_view
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "TCGA-FG-6692" / "brats_space"
+FIRST_SEED = 4 * 10**9
+PATIENTS = int(os.environ.get("TOKENUNET_COMPARED_PATIENTS", "1"))
+
+
+def synthetic_study(seed: int) -> Study:
+    patient = synthetic_patient(seed)
+    return Study(
+        {
+            sequence: Scan(sitk.Cast(in_field_of_view(patient, image), sitk.sitkFloat32), f"synthetic {sequence}", "")
+            for sequence, image in patient.images.items()
+        }
+    )
+
+
+def studies() -> list[Study]:
+    real = [read_study(find_sequences(REAL), "T1ce")] if REAL.exists() else []
+    return real + [synthetic_study(FIRST_SEED + number) for number in range(PATIENTS)]
+
+
+@torch.inference_mode()
+def readable_probabilities(prepared: Prepared) -> np.ndarray:
+    """The network as it is written down, in single precision, with PyTorch's own layout."""
+    bundle = load_bundle(find_model(DEFAULT_MODEL))
+    view = FieldOfView.of_brain(prepared.brain, 8)
+    logits = bundle.build()(view.cut(prepared.tensor)[None])[0]
+    return view.paste(region_probabilities(logits, bundle.manifest)).numpy() * prepared.brain
+
+
+@pytest.mark.slow
+def test_default_way_gives_what_the_readable_network_gives() -> None:
+    bundle = load_bundle(find_model(DEFAULT_MODEL))
+    for study in studies():
+        prepared = prepare(study, bundle.manifest.space)
+        prediction, _ = predict(prepared, bundle, InferenceOptions(device="cpu"))
+        readable = readable_probabilities(prepared) > 0.5
+        agreement = [dice(a, b) for a, b in zip(prediction.probabilities > 0.5, readable, strict=True)]
+        print(study.scans["T1ce"].source, "voxels", readable.sum(axis=(1, 2, 3)), "Dice", np.round(agreement, 5))
+        assert min(agreement) >= 0.999
