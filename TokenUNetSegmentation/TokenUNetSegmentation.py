@@ -169,7 +169,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
 
     def enter(self) -> None:
         self.initializeParameterNode()
-        self.runPanel.find_models()
+        self.runPanel.enter()
         self.resultPanel.update_volumes()
         self.masksPanel.forget()
         self.onNodesSettled()
@@ -181,6 +181,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
+            self.runPanel.stand_by()
 
     def onNodesChanged(self, caller, event) -> None:
         """Waits until the volumes that are being loaded are complete."""

@@ -1,5 +1,7 @@
 """The buttons of the panel, and what they do to the scene and to the views."""
 
+import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -158,3 +160,13 @@ def test_closed_panel_no_longer_follows_the_scene(module: host.LoadedModule, app
     parameters.maskOpacity = 0.2
     assert ui.maskOpacitySlider.value == 0.7
     another.widget.onNodesSettled()
+
+
+def test_estimate_says_what_is_free(
+    module: host.LoadedModule, volumes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = module.widget.ui.estimateLabel
+    assert re.fullmatch(r"Takes about \d+ s and \d\.\d GB of memory; \d+\.\d GB are free\.", label.text)
+    monkeypatch.setitem(sys.modules, "psutil", None)  # as before the first installation
+    module.widget.onParametersChanged()
+    assert label.text.endswith("GB of memory.")

@@ -1,5 +1,6 @@
 """The panel's part "Segmentation": options, the two buttons, progress, and what went wrong."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from html import escape
@@ -14,7 +15,7 @@ from tokenunet.errors import Cancelled
 from TokenUNetSegmentationLib import dependencies
 from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.diagnostics import diagnostics
-from TokenUNetSegmentationLib.estimate import estimate, remember
+from TokenUNetSegmentationLib.estimate import estimate, free_gigabytes, remember
 from TokenUNetSegmentationLib.inputs import Answer
 from TokenUNetSegmentationLib.inputs_panel import InputsPanel
 from TokenUNetSegmentationLib.installation_panel import InstallationPanel
@@ -22,6 +23,7 @@ from TokenUNetSegmentationLib.messages import sentence
 from TokenUNetSegmentationLib.model_list import available_models
 from TokenUNetSegmentationLib.results import PatientResult
 from TokenUNetSegmentationLib.segmentation_run import RunRequest, SegmentationRun
+from TokenUNetSegmentationLib.standby import Standby
 
 _STAGES = {
     "export": "Handing over the scans",
@@ -79,7 +81,11 @@ class RunPanel:
         self._run: SegmentationRun | None = None
         self._message = ""
         self._steps = BackgroundSteps(self._show_progress, self._end)
-        self.start_run: Callable[[RunRequest, Path], SegmentationRun] = SegmentationRun
+        self._entered = False
+        self.standby = Standby()
+        self.start_run: Callable[[RunRequest, Path], SegmentationRun] = functools.partial(
+            SegmentationRun, start_worker=self.standby.worker
+        )
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
         self._models: dict[str, str] = {}
         self.find_models()
@@ -87,6 +93,17 @@ class RunPanel:
         ui.cancelButton.clicked.connect(lambda *_: self.cancel())
         ui.logButton.toggled.connect(lambda *_: self.show())
         ui.diagnosticsButton.clicked.connect(lambda *_: self._copy_diagnostics())
+
+    def enter(self) -> None:
+        """The user looks at the module and may press Segment soon."""
+        self._entered = True
+        self.find_models()
+        self.stand_by()
+
+    def stand_by(self) -> None:
+        """Keeps a worker ready for the next click, once the module has been entered."""
+        if self._entered and not self.running and not self.installation.missing:
+            self.standby.start()
 
     def find_models(self) -> None:
         """Lists the models that there are now; the one that was chosen stays so."""
@@ -133,8 +150,13 @@ class RunPanel:
         parameters = self._parameters()
         reference = self._inputs.inputs()[parameters.reference.sequence]
         seconds, gigabytes = estimate(reference, parameters.device, parameters.mode)
-        return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory.").format(
-            seconds=seconds, gigabytes=gigabytes
+        free = free_gigabytes()
+        if free is None:
+            return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory.").format(
+                seconds=seconds, gigabytes=gigabytes
+            )
+        return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory; {free:.1f} GB are free.").format(
+            seconds=seconds, gigabytes=gigabytes, free=free
         )
 
     def segment(self) -> None:
@@ -173,6 +195,7 @@ class RunPanel:
     def abandon(self) -> None:
         """Ends the run at once and without a word: Slicer closes, or the scene does."""
         self._steps.abandon()
+        self.standby.end()
 
     def _show_progress(self) -> None:
         assert self._run
@@ -192,10 +215,12 @@ class RunPanel:
             self._message = _("Cancelled. The scene is as it was.")
         else:
             self._message = sentence(error) + warnings
+        self.stand_by()
         self._on_changed()
 
     def _on_installation(self, message: str) -> None:
         self._message = message
+        self.stand_by()
         self._on_changed()
 
     def _copy_diagnostics(self) -> None:

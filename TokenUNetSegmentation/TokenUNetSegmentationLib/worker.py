@@ -15,6 +15,8 @@ from typing import Any
 
 from tokenunet.events import ErrorEvent, Event, ProgressEvent, ResultEvent, WarningEvent
 
+from TokenUNetSegmentationLib.watched_worker import EVENTS_FILE, LOG_FILE
+
 _SCRIPT = Path(__file__).with_name("watched_worker.py")
 _EVENT_TYPES = {cls.event: cls for cls in (ProgressEvent, WarningEvent, ResultEvent, ErrorEvent)}
 _LOG_TAIL_BYTES = 20_000
@@ -43,6 +45,26 @@ def end_process_tree(process_id: int) -> None:
             member.kill()
 
 
+def start_standby() -> subprocess.Popen[bytes]:
+    """Starts a worker that has imported what a run needs when its job comes, from `WorkerProcess`."""
+    return subprocess.Popen(
+        [sys.executable, str(_SCRIPT), str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **_process_options(detached=False),
+    )
+
+
+def end_standby(standby: subprocess.Popen[bytes]) -> None:
+    """Ends a worker that still waits, or has died meanwhile."""
+    assert standby.stdin
+    if standby.poll() is None:
+        end_process_tree(standby.pid)
+    standby.wait()
+    standby.stdin.close()
+
+
 class WorkerProcess:
     """``tokenunet`` in a process of its own.
 
@@ -52,6 +74,7 @@ class WorkerProcess:
         script: what runs; for tests.
         python: the interpreter; in Slicer `sys.executable` is PythonSlicer.
         detached: whether it shall live on when Slicer ends; then only `kill` ends it.
+        standby: takes the job, if it still lives; otherwise a process is started.
     """
 
     def __init__(
@@ -61,18 +84,23 @@ class WorkerProcess:
         script: Path = _SCRIPT,
         python: str = sys.executable,
         detached: bool = False,
+        standby: subprocess.Popen[bytes] | None = None,
     ) -> None:
-        self._log_path = work_folder / "log.txt"
+        self._log_path = work_folder / LOG_FILE
         self._unfinished_line = ""
-        with (work_folder / "events.jsonl").open("wb") as events, self._log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                [python, str(script), str(os.getpid()), str(work_folder), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=events,
-                stderr=log,
-                **_process_options(detached),
-            )
-        self._events = (work_folder / "events.jsonl").open(encoding="utf-8", errors="replace")
+        with (work_folder / EVENTS_FILE).open("wb") as events, self._log_path.open("wb") as log:
+            job = [str(work_folder), *arguments]
+            if standby is not None and _hand_over(job, standby):
+                self._process = standby
+            else:
+                self._process = subprocess.Popen(
+                    [python, str(script), str(os.getpid()), *job],
+                    stdin=subprocess.DEVNULL,
+                    stdout=events,
+                    stderr=log,
+                    **_process_options(detached),
+                )
+        self._events = (work_folder / EVENTS_FILE).open(encoding="utf-8", errors="replace")
 
     @property
     def process_id(self) -> int:
@@ -112,6 +140,18 @@ class WorkerProcess:
         self.kill()
         self._process.wait()
         self._events.close()
+
+
+def _hand_over(job: Sequence[str], standby: subprocess.Popen[bytes]) -> bool:
+    """Gives a waiting worker its job; False where it has died."""
+    assert standby.stdin
+    try:
+        standby.stdin.write(json.dumps(job).encode() + b"\n")
+        standby.stdin.close()
+    except OSError:
+        end_standby(standby)
+        return False
+    return True
 
 
 def _process_options(detached: bool) -> dict[str, Any]:
