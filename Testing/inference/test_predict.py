@@ -125,9 +125,10 @@ def test_results_are_the_same_to_the_last_bit(bundle: ModelBundle, prepared: Pre
     np.testing.assert_array_equal(first, second)
 
 
-def test_half_precision_changes_little(bundle: ModelBundle, prepared: Prepared) -> None:
-    full, _ = predict(prepared, bundle, CPU)
-    half, execution = predict(prepared, bundle, replace(CPU, precision="bf16"))
+@pytest.mark.parametrize("options", [CPU, WINDOWS])
+def test_half_precision_changes_little(bundle: ModelBundle, prepared: Prepared, options: InferenceOptions) -> None:
+    full, _ = predict(prepared, bundle, options)
+    half, execution = predict(prepared, bundle, replace(options, precision="bf16"))
     assert execution.precision == "bf16"
     np.testing.assert_allclose(half.probabilities, full.probabilities, atol=0.03)
 

@@ -41,6 +41,7 @@ def window_pass(
     x: Tensor,
     with_masks: bool,
     on_fraction: OnFraction,
+    place_input: Callable[[Tensor], Tensor],
     window: Sequence[int],
     overlap: float,
     batch_size: int,
@@ -52,9 +53,10 @@ def window_pass(
 
     Args:
         network: as for `single_pass`.
-        x: (1, C, D, H, W), at least as large as the window.
+        x: (1, C, D, H, W), at least as large as the window, in the precision that windows are added up in.
         with_masks: also return the attention masks.
         on_fraction: is told the progress after every batch of windows.
+        place_input: makes of windows (B, C, D, H, W) what the network takes.
         window: voxels along z, y and x.
         overlap: of neighbouring windows, as a fraction of their size.
         batch_size: windows in one forward pass.
@@ -69,7 +71,7 @@ def window_pass(
 
     def forward(windows: Tensor) -> tuple[Tensor, ...]:
         nonlocal done
-        outputs = forward_pass(network, windows, with_masks)
+        outputs = forward_pass(network, place_input(windows), with_masks)
         done += len(windows)
         on_fraction(done / total)
         return outputs

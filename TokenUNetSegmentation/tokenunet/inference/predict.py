@@ -185,7 +185,7 @@ def _run(
     view = _field_of_view(prepared, manifest, attempt)
     arithmetic = Arithmetic.fastest(network, attempt.device, precision)
     network = arithmetic.place(network)
-    x = arithmetic.place_input(view.cut(prepared.tensor)[None])
+    x = view.cut(prepared.tensor)[None]
     with (
         torch.inference_mode(),
         arithmetic.autocast(),
@@ -193,10 +193,17 @@ def _run(
     ):
         if attempt.mode == "sliding_window":
             logits, masks = window_pass(
-                network, x, options.masks, on_fraction, manifest.patch_size, options.overlap, attempt.batch_size
+                network,
+                x.to(attempt.device),  # in single precision, in which the windows are added up
+                options.masks,
+                on_fraction,
+                arithmetic.place_input,
+                manifest.patch_size,
+                options.overlap,
+                attempt.batch_size,
             )
         else:
-            logits, masks = single_pass(network, x, options.masks, on_fraction)
+            logits, masks = single_pass(network, arithmetic.place_input(x), options.masks, on_fraction)
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
     # Outside the brain there is no tumour, whatever the network makes of the empty surroundings.
     probabilities *= prepared.brain
