@@ -18,13 +18,12 @@ CPU = torch.device("cpu")
 
 def test_command_writes_table_csv_json_and_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output, single = tmp_path / "out", tmp_path / "rows.json"
-    arguments = ["--size", "32", "--repeats", "2", "--only", "unet_star", "token_unet_transformer"]
+    arguments = ["--size", "32", "--repeats", "2", "--only", "token_unet_transformer"]
     assert main(["benchmark", *arguments, "--output", str(output), "--json", str(single)]) == 0
     values = json.loads(single.read_text())
     assert values == json.loads((output / "benchmark.json").read_text())
     rows = values["rows"]
-    assert {row["name"] for row in rows} == {"unet_star", "token_unet_transformer"}
-    assert {row["parameters"] for row in rows} == {2_416_003, 5_609_051}
+    assert {(row["name"], row["parameters"]) for row in rows} == {("token_unet_transformer", 5_609_051)}
     for row in rows:
         assert (row["kind"], row["size"]) == ("window", 32)
         assert len(row["times_s"]) == 2
@@ -36,11 +35,12 @@ def test_command_writes_table_csv_json_and_figure(tmp_path: Path, capsys: pytest
     assert b"token_unet_transformer" in (output / "benchmark.svg").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["token_unet", "nnunet_plain_conv_unet"])
-def test_training_steps_are_measured(name: str) -> None:
-    _, rows = run_benchmark("train", [name], [64], CPU, repeats=1)
-    window = facts(name, 64, training=False)[1]
-    assert all(row.flops > 2 * window for row in rows), "backwards takes twice the operations"
+@pytest.mark.slow
+def test_training_steps_are_measured() -> None:
+    _, rows = run_benchmark("train", ["token_unet"], [64], CPU, repeats=1)
+    for row in rows:
+        assert row.flops > 2 * facts(row.name, 64, training=False)[1], "backwards takes twice the operations"
+        assert row.peak_bytes > 1e8
 
 
 def test_operations_of_a_window_are_counted_by_hand() -> None:
