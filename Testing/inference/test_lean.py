@@ -63,7 +63,7 @@ arithmetic = Arithmetic.fastest(network, cpu, "fp32")
 network = arithmetic.place(network)
 x = arithmetic.place_input(torch.zeros(1, 4, {side}, {side}, {side}))
 forward = lambda x: forward_pass(network, x, with_masks=False)
-predicted = predicted_peak_bytes(forward, small_input(network, x), {side} ** 3)
+predicted = predicted_peak_bytes(forward, small_input(x, 8), {side} ** 3)
 before = psutil.Process().memory_info().rss
 with torch.inference_mode(), PeakMemory(cpu) as peak:
     forward(x)

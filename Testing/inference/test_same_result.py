@@ -5,37 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
 from tokenunet.bundle import load_bundle
 from tokenunet.evaluation.dice import dice
+from tokenunet.evaluation.synthetic_cases import synthetic_study
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.device import Precision
 from tokenunet.inference.field_of_view import FieldOfView
 from tokenunet.inference.predict import region_probabilities
 from tokenunet.model_store import DEFAULT_MODEL, find_model
-from tokenunet.preprocessing import Prepared, Scan, Study, find_sequences, prepare, read_study
+from tokenunet.preprocessing import Prepared, Study, find_sequences, prepare, read_study
 from tokenunet.synthesis import synthetic_patient
-from tokenunet.synthesis.writing import in_field_of_view
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "TCGA-FG-6692" / "brats_space"
 FIRST_SEED = 4 * 10**9
 PATIENTS = int(os.environ.get("TOKENUNET_COMPARED_PATIENTS", "1"))
 
 
-def synthetic_study(seed: int) -> Study:
-    patient = synthetic_patient(seed)
-    return Study(
-        {
-            sequence: Scan(sitk.Cast(in_field_of_view(patient, image), sitk.sitkFloat32), f"synthetic {sequence}", "")
-            for sequence, image in patient.images.items()
-        }
-    )
-
-
 def studies() -> list[Study]:
     real = [read_study(find_sequences(REAL), "T1ce")] if REAL.exists() else []
-    return real + [synthetic_study(FIRST_SEED + number) for number in range(PATIENTS)]
+    return real + [synthetic_study(synthetic_patient(FIRST_SEED + number))[0] for number in range(PATIENTS)]
 
 
 @torch.inference_mode()

@@ -4,8 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 from tokenunet.allocation import reuse_freed_memory
 from tokenunet.benchmark.networks import make_network
 from tokenunet.benchmark.process import Measurement
-from tokenunet.errors import TokenUNetError, UsageError
+from tokenunet.errors import TokenUNetError
+from tokenunet.preprocessing import find_sequences
 from tokenunet.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis import synthetic_patient
-from tokenunet.synthesis.writing import patient_name, write_patient
+from tokenunet.synthesis.writing import write_patient
 
 SEGMENT, SEGMENT_WITH_MASKS = "tokenunet_segment", "tokenunet_segment_with_masks"
 MONAI_SWIN_UNETR, NNUNET = "monai_sliding_window_swin_unetr", "nnunet_predictor"
@@ -34,8 +34,7 @@ _OVERLAP = 0.5
 
 def write_case(folder: Path) -> dict[SequenceName, Path]:
     """The files of a synthetic patient, 240 x 240 x 155 voxels of 1 mm."""
-    patient = write_patient(synthetic_patient(_SEED), folder)
-    return {s: patient / f"{patient_name(_SEED)}_{s.lower()}.nii.gz" for s in SEQUENCES}
+    return find_sequences(write_patient(synthetic_patient(_SEED), folder))
 
 
 def run_command(files: Files, output: Path, masks: bool, device: torch.device) -> Measurement:
@@ -79,18 +78,6 @@ def monai_sliding_window(files: Files, output: Path, device: torch.device) -> Ca
         _write(regions.sum(axis=0).astype(np.uint8), reference, output)
 
     return run
-
-
-def check_installed(names: Sequence[str]) -> None:
-    """Finds out before any measurement whether all can be made.
-
-    Raises:
-        UsageError: where nnU-Net is asked for and not installed.
-    """
-    if NNUNET in names and find_spec("nnunetv2") is None:
-        raise UsageError(
-            "nnU-Net's predictor needs the package nnunetv2.", "Install it with: pip install tokenunet[benchmark]"
-        )
 
 
 def nnunet_predictor(files: Files, output: Path, device: torch.device) -> Callable[[], object]:

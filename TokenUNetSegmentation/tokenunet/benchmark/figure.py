@@ -1,20 +1,19 @@
 """The paper's figure 4, from a benchmark: time against memory. Needs matplotlib."""
 
-import io
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
 from tokenunet.benchmark.rows import Row
-from tokenunet.report.training_figures import plot_style
+from tokenunet.report.training_figures import svg
 
 _OURS, _OTHERS = "#0072b2", "#d55e00"  # Okabe and Ito's
 
 
 def draw_rows(rows: Sequence[Row]) -> bytes:
     """SVG; both axes logarithmic, the bubbles' area grows with the parameters, lower left is better."""
-    with plot_style():
-        figure = Figure(figsize=(8, 4.5), layout="constrained")
+
+    def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for row in rows:
             gigabytes = row.peak_bytes / 1e9
@@ -22,15 +21,9 @@ def draw_rows(rows: Sequence[Row]) -> bytes:
             area = 40 + 20 * row.parameters / 1e6
             axes.scatter(gigabytes, row.seconds, s=area, color=colour, alpha=0.6, edgecolor="white")
             size = f" {row.size}³" if len({r.size for r in rows}) > 1 else ""
-            axes.annotate(
-                f"{row.name}{size}, {row.precision}",
-                (gigabytes, row.seconds),
-                (7, 5),
-                textcoords="offset points",
-                size=7,
-            )
+            label = f"{row.name}{size}, {row.precision}"
+            axes.annotate(label, (gigabytes, row.seconds), (7, 5), textcoords="offset points", size=7)
         axes.set(xscale="log", yscale="log", xlabel="peak memory (GB)", ylabel="seconds")
         axes.margins(x=0.35, y=0.15)
-        file = io.BytesIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
+
+    return svg(draw, 8, 4.5)

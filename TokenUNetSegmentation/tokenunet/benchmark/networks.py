@@ -5,6 +5,7 @@ autocast. Passes of all keep freed memory, which makes the others up to twice as
 training steps do not, as SwinUNETR's would then take 19 GB.
 """
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -15,7 +16,14 @@ from tokenunet.allocation import reuse_freed_memory
 from tokenunet.errors import UsageError
 from tokenunet.inference.device import Arithmetic, Precision, fastest_precision
 from tokenunet.inference.forward import forward_pass
-from tokenunet.networks import ARCHITECTURES, ResidualBlock, UNetStar, build_network, trainable_parameters
+from tokenunet.networks import (
+    ARCHITECTURES,
+    ResidualBlock,
+    UNetStar,
+    build_network,
+    fastest_layout,
+    trainable_parameters,
+)
 from tokenunet.training.configuration import configuration_of
 from tokenunet.training.loss import RegionLoss
 from tokenunet.training.optimisation import build_optimiser
@@ -31,7 +39,8 @@ def make_network(name: str) -> nn.Module:
     """A network with random weights, the same at every call.
 
     Raises:
-        UsageError: for an unknown name, or one whose package is not installed.
+        UsageError: for an unknown name.
+        ModuleNotFoundError: where the package of a peer is not installed.
     """
     torch.manual_seed(0)
     if name == PLAIN_CONV_UNET:
@@ -45,13 +54,8 @@ def make_network(name: str) -> nn.Module:
 
 def _plain_conv_unet() -> nn.Module:
     """What nnU-Net plans for BraTS: six stages, two convolutions each, 31.2 M parameters."""
-    try:
-        from dynamic_network_architectures.architectures.unet import PlainConvUNet
-    except ImportError as error:
-        raise UsageError(
-            "nnU-Net's network needs the package dynamic-network-architectures.",
-            "Install it with: pip install tokenunet[benchmark]",
-        ) from error
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+
     return PlainConvUNet(
         **{
             "input_channels": 4,
@@ -72,8 +76,8 @@ def _plain_conv_unet() -> nn.Module:
     )
 
 
-def precisions(name: str, device: torch.device) -> tuple[Precision, ...]:
-    """Those to measure a network in, the fastest last."""
+def precisions(device: torch.device) -> tuple[Precision, ...]:
+    """Those to measure networks in, the fastest last."""
     fastest = fastest_precision(device)
     return ("fp32",) if fastest == "fp32" else ("fp32", fastest)
 
@@ -90,10 +94,7 @@ def window_pass(name: str, size: int, precision: Precision, device: torch.device
     reuse_freed_memory()
     network = make_network(name).eval()
     arithmetic = Arithmetic.fastest(network, device, precision)
-    if isinstance(network, UNetStar):
-        network, x = arithmetic.place(network), arithmetic.place_input(_cube(size))
-    else:
-        network, x = network.to(device), _cube(size).to(device)
+    network, x = arithmetic.place(network), arithmetic.place_input(_cube(size))
 
     def run() -> None:
         with torch.inference_mode(), arithmetic.autocast():
@@ -112,12 +113,12 @@ def training_step(name: str, size: int, precision: Precision, device: torch.devi
         precision: of the heavy operations, by autocast.
         device: where.
     """
-    network = make_network(name).train().to(device)
-    x = _cube(size).to(device)
-    if isinstance(network, UNetStar):  # as in `FoldTraining`
+    network = make_network(name).train()
+    if isinstance(network, UNetStar):
         reuse_freed_memory()
-        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        x = x.to(memory_format=torch.channels_last_3d)
+    layout = fastest_layout(network)
+    network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+    x = _cube(size).to(device, memory_format=layout)
     configuration = configuration_of(name if name in ARCHITECTURES else "unet", "paper")
     optimiser = build_optimiser(configuration, network)
     regions = (torch.rand(1, 3, size, size, size, device=device) > 0.9).to(torch.uint8)
@@ -147,25 +148,34 @@ def _wait_for(device: torch.device) -> None:
 def facts(name: str, size: int, training: bool) -> tuple[int, int]:
     """Trainable parameters, and floating-point operations of a pass or a training step over a cube.
 
-    Counted on a small cube of the readable network and scaled: all of these networks grow with the voxels. Pooling and
-    projecting in one convolution, as `ResidualBlock` does, is counted as the projection of what was pooled.
+    Counted on a small cube of the readable network and scaled: all of these networks grow with the voxels.
+    """
+    parameters, flops = _small_facts(name, training)
+    return parameters, round(flops * (size / _SMALL_SIDE) ** 3)
+
+
+@functools.cache
+def _small_facts(name: str, training: bool) -> tuple[int, int]:
+    """Of a small cube.
+
+    Pooling and projecting in one convolution, as `ResidualBlock` does, is counted as the projection of what was pooled.
     """
     network = make_network(name)
-    x = _cube(min(size, _SMALL_SIDE))
+    x = _cube(_SMALL_SIDE)
     with FlopCounterMode(display=False) as counter:
         output = network(x)
         if training:
             output.sum().backward()
     flops = counter.get_total_flops()
     if isinstance(network, UNetStar):
-        flops -= _pooling_flops(network, x.shape[2])
-    return trainable_parameters(network), round(flops * (size / x.shape[2]) ** 3)
+        flops -= _pooling_flops(network)
+    return trainable_parameters(network), flops
 
 
-def _pooling_flops(network: UNetStar, side: int) -> int:
-    """What seven of the eight taps of the strided projections take, for a cube of that side."""
+def _pooling_flops(network: UNetStar) -> int:
+    """What seven of the eight taps of the strided projections take in a small cube."""
     flops = 0
     for level, block in enumerate(network.down, start=1):
         assert isinstance(block, ResidualBlock) and isinstance(block.project, nn.Conv3d)
-        flops += 2 * 7 * block.project.weight.numel() * (side >> level) ** 3
+        flops += 2 * 7 * block.project.weight.numel() * (_SMALL_SIDE >> level) ** 3
     return flops

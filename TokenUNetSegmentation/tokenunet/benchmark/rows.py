@@ -2,10 +2,9 @@
 
 import statistics
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 Kind = Literal["window", "case", "train"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -58,7 +59,8 @@ def run_benchmark(
         on_event: receives progress; may raise to stop.
 
     Raises:
-        UsageError: for an unknown name, or a peer that is not installed.
+        UsageError: for an unknown name.
+        ModuleNotFoundError: where the package of a peer is not installed.
         TokenUNetError: where a measured process fails.
     """
     progress = Progress(on_event, {Stage.MEASURE: 1.0})
@@ -82,14 +84,15 @@ def _network_subjects(
     make = window_pass if kind == "window" else training_step
     for name in names:
         parameters, flops = facts(name, size, training=kind == "train")
-        for precision in precisions(name, device):
+        for precision in precisions(device):
             ceiling_s = machine.ceilings[precision].seconds(flops) if precision in machine.ceilings else 0.0
             row = Row(name, kind, size, precision, device.type, (), 0, parameters, flops, ceiling_s)
             yield _Subject(row, partial(measure, make, (name, size, precision, device), device))
 
 
 def _case_subjects(names: Sequence[str], device: torch.device, folder: Path) -> Iterator[_Subject]:
-    cases.check_installed(names)
+    if cases.NNUNET in names:
+        import_module("nnunetv2")  # or it would be found out only after the others were measured
     files = cases.write_case(folder)
     for name in names:
         output = folder / name

@@ -50,9 +50,10 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         raise UsageError(f"There is no {', '.join(unknown)} to measure.", f"Choose from {', '.join(known)}.")
     if options.repeats < 1 or any(side < 32 or side % 32 for side in options.size):
         raise UsageError("--repeats must be at least 1, and every --size a multiple of 32.")
-    machine, rows = run_benchmark(
-        options.kind, names, options.size, resolve_device(options.device), options.repeats, on_event
-    )
+    with extra("benchmark"):  # the peers' packages
+        machine, rows = run_benchmark(
+            options.kind, names, options.size, resolve_device(options.device), options.repeats, on_event
+        )
     text = tables.as_markdown(machine, rows)
     if options.json is not None:
         write_text(options.json, tables.as_json(machine, rows))

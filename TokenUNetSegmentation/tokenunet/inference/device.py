@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tokenunet.errors import DeviceError
-from tokenunet.networks import UNetStar
+from tokenunet.networks import UNetStar, fastest_layout
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -64,16 +64,19 @@ class Arithmetic:
         casts_weights: whether weights and input have the precision's own type, rather than being converted by autocast
             before every heavy operation. Those conversions cost a processor more than the operations; only the
             Token-UNet family is known to keep its result without them.
+        layout: of weights and features.
     """
 
     device: torch.device
     precision: Precision
     casts_weights: bool
+    layout: torch.memory_format
 
     @classmethod
     def fastest(cls, network: nn.Module, device: torch.device, precision: Precision) -> "Arithmetic":
         """For inference with that network."""
-        return cls(device, precision, device.type == "cpu" and isinstance(network, UNetStar))
+        casts_weights = device.type == "cpu" and isinstance(network, UNetStar)
+        return cls(device, precision, casts_weights, fastest_layout(network))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -81,12 +84,12 @@ class Arithmetic:
         return _DTYPES[self.precision] if self.casts_weights else torch.float32
 
     def place(self, network: nn.Module) -> nn.Module:
-        """The network, changed in place; its weights lie as `place_input` lays the features."""
-        return network.to(self.device, self.dtype).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        """The network, changed in place."""
+        return network.to(self.device, self.dtype).to(memory_format=self.layout)  # type: ignore[call-overload]
 
     def place_input(self, x: Tensor) -> Tensor:
-        """The tensor (B, C, D, H, W) with each voxel's channels side by side: fastest for such convolutions."""
-        return x.to(self.device, self.dtype, non_blocking=True, memory_format=torch.channels_last_3d)
+        """The tensor (B, C, D, H, W) as the placed network takes it."""
+        return x.to(self.device, self.dtype, non_blocking=True, memory_format=self.layout)
 
     def autocast(self) -> torch.autocast:
         """A context in which the network's heavy operations run in the precision."""

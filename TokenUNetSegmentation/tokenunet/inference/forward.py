@@ -16,7 +16,7 @@ OnFraction = Callable[[float], None]
 
 
 def single_pass(
-    network: nn.Module, x: Tensor, with_masks: bool, on_fraction: OnFraction
+    network: nn.Module, x: Tensor, with_masks: bool, on_fraction: OnFraction, multiple: int
 ) -> tuple[Tensor, TokenMasks | None]:
     """Logits (and masks) of a whole volume at once.
 
@@ -27,11 +27,12 @@ def single_pass(
         x: (1, C, D, H, W).
         with_masks: also return the attention masks.
         on_fraction: is told the progress after every layer.
+        multiple: of the network's input sizes, in voxels.
 
     Returns:
         Logits (1, R, D, H, W) in single precision, and the masks with A_n scaled to "times more than uniform".
     """
-    with _layer_progress(network, x, on_fraction):
+    with _layer_progress(network, x, on_fraction, multiple):
         logits, *masks = forward_pass(network, x, with_masks)
     return logits, TokenMasks(*masks) if with_masks else None
 
@@ -106,11 +107,11 @@ def _number_of_windows(size: Sequence[int], window: Sequence[int], overlap: floa
 
 
 @contextmanager
-def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction) -> Iterator[None]:
+def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction, multiple: int) -> Iterator[None]:
     """Calls ``on_fraction`` after every layer, by the voxels written so far: what a pass spends its time on."""
     sizes: list[int] = []
     hooks = _hook_layers(network, lambda output: sizes.append(output.numel()))
-    forward_pass(network, small_input(network, x), with_masks=False)
+    forward_pass(network, small_input(x, multiple), with_masks=False)
     for hook in hooks:
         hook.remove()
     fractions = iter([done / sum(sizes) for done in accumulate(sizes)])
@@ -122,9 +123,12 @@ def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction) -> I
             hook.remove()
 
 
-def small_input(network: nn.Module, x: Tensor) -> Tensor:
-    """Zeros of so small a size that a pass over them takes no time; like ``x`` (1, C, D, H, W) in all else."""
-    side = 2 * (8 if isinstance(network, UNetStar) else 32)
+def small_input(x: Tensor, multiple: int) -> Tensor:
+    """Zeros of so small a size that a pass over them takes no time; like ``x`` (1, C, D, H, W) in all else.
+
+    A network takes multiples of ``multiple`` voxels, and twice that leaves it more than one to normalise.
+    """
+    side = 2 * multiple
     return x.new_zeros(1, x.shape[1], side, side, side)
 
 

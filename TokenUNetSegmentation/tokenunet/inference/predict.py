@@ -138,7 +138,7 @@ def needed_bytes(prepared: Prepared, bundle: ModelBundle, attempt: Attempt, prec
     if attempt.mode == "sliding_window":
         volumes += 4 * voxels * (outputs + 1)  # MONAI adds up windows and their weights
         at_once = attempt.batch_size * math.prod(bundle.manifest.patch_size)
-    small = small_input(network, torch.empty(1, channels, 0, 0, 0))
+    small = small_input(torch.empty(1, channels, 0, 0, 0), _size_multiple(bundle.manifest))
     features = predicted_peak_bytes(lambda x: forward_pass(network, x, with_masks=False), small, at_once)
     in_single_precision = features + 4 * trainable_parameters(network)
     return volumes + in_single_precision * dtype.itemsize // 4
@@ -203,7 +203,9 @@ def _run(
                 attempt.batch_size,
             )
         else:
-            logits, masks = single_pass(network, arithmetic.place_input(x), options.masks, on_fraction)
+            logits, masks = single_pass(
+                network, arithmetic.place_input(x), options.masks, on_fraction, _size_multiple(manifest)
+            )
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
     # Outside the brain there is no tumour, whatever the network makes of the empty surroundings.
     probabilities *= prepared.brain
@@ -211,9 +213,13 @@ def _run(
 
 
 def _field_of_view(prepared: Prepared, manifest: ModelManifest, attempt: Attempt) -> FieldOfView:
-    multiple = ARCHITECTURES[manifest.architecture].size_multiple
     windows = attempt.mode == "sliding_window"
-    return FieldOfView.of_brain(prepared.brain, multiple, manifest.patch_size if windows else (0, 0, 0))
+    smallest = manifest.patch_size if windows else (0, 0, 0)
+    return FieldOfView.of_brain(prepared.brain, _size_multiple(manifest), smallest)
+
+
+def _size_multiple(manifest: ModelManifest) -> int:
+    return ARCHITECTURES[manifest.architecture].size_multiple
 
 
 def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 from tokenunet.networks.blocks import ResidualBlock, VoxelMLP, trainable_parameters
@@ -25,6 +26,7 @@ __all__ = [
     "UNetStar",
     "VoxelMLP",
     "build_network",
+    "fastest_layout",
     "load_transformer_blocks",
     "trainable_parameters",
 ]
@@ -86,3 +88,12 @@ def build_network(name: str, in_channels: int = 4, out_channels: int = 3, **argu
         return ARCHITECTURES[name].build(in_channels=in_channels, out_channels=out_channels, **arguments)
     except TypeError as error:
         raise ValueError(f"Architecture {name!r} does not take these arguments: {error}") from error
+
+
+def fastest_layout(network: nn.Module) -> torch.memory_format:
+    """How weights and features best lie in memory.
+
+    With each voxel's channels side by side convolutions run fastest; the baselines have operations that would copy
+    such features to the other layout and back.
+    """
+    return torch.channels_last_3d if isinstance(network, UNetStar) else torch.contiguous_format

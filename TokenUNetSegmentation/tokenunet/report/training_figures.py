@@ -142,7 +142,7 @@ def draw_time_and_memory(points: Sequence[Bubble]) -> bytes:
         ]  # fmt: skip
         figure.legend(handles=handles, loc="outside right upper")
 
-    return _svg(draw, 9, 3)
+    return svg(draw, 9, 3)
 
 
 def draw_curves(curves: Sequence[FoldCurves]) -> bytes:
@@ -168,7 +168,7 @@ def draw_curves(curves: Sequence[FoldCurves]) -> bytes:
         for axes in rows[-1]:
             axes.set_xlabel("epoch")
 
-    return _svg(draw, 9, 0.8 + 2.2 * len(names))
+    return svg(draw, 9, 0.8 + 2.2 * len(names))
 
 
 def _draw_fold(curve: FoldCurves, left: Axes, right: Axes) -> None:
@@ -213,7 +213,7 @@ def draw_boxes(groups: Sequence[Box]) -> bytes:
         handles = [Patch(facecolor=_COLOURS[name], label=name) for name in names]
         figure.legend(handles=handles, loc="outside upper left", ncols=len(names))
 
-    return _svg(draw, 9, 6)
+    return svg(draw, 9, 6)
 
 
 def _draw_box(box: Box, place: float, axes: Axes) -> None:
@@ -242,7 +242,8 @@ def plot_style() -> Iterator[None]:
         yield
 
 
-def _svg(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
+def svg(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
+    """A figure of that many inches, drawn in the style of all plots."""
     with plot_style():
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)

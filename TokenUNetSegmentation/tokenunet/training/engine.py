@@ -25,7 +25,7 @@ from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, Outpu
 from tokenunet.files import write_bytes
 from tokenunet.inference.device import is_out_of_memory
 from tokenunet.inference.memory import PeakMemory
-from tokenunet.networks import build_network, trainable_parameters
+from tokenunet.networks import build_network, fastest_layout, trainable_parameters
 from tokenunet.regions import REGIONS
 from tokenunet.training.cache import CachedCase
 from tokenunet.training.checkpoint import load_newest, save_newest
@@ -73,8 +73,8 @@ class FoldTraining:
         self._dataset = PatchDataset(training, configuration, seed)
         torch.manual_seed(seed)
         network = build_network(configuration.architecture, **configuration.arguments)
-        # Each voxel's channels side by side: the layout in which its convolutions run fastest.
-        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self._layout = fastest_layout(network)
+        network.to(memory_format=self._layout)  # type: ignore[call-overload]
         self._parameters = trainable_parameters(network)
         self._network, self._optimiser = fabric.setup(network, build_optimiser(configuration, network))
         self._average: AveragedModel | None = None
@@ -184,7 +184,7 @@ class FoldTraining:
         for number, batch in enumerate(planned, start=1):
             asked = time.perf_counter()
             image, regions = next(batches)
-            image = image.to(fabric.device, non_blocking=True, memory_format=torch.channels_last_3d)
+            image = image.to(fabric.device, non_blocking=True, memory_format=self._layout)
             regions = regions.to(fabric.device, non_blocking=True)
             waited += time.perf_counter() - asked
             weight = schedule.weight(self._step, batch, fabric.global_rank, fabric.world_size)
