@@ -1,5 +1,6 @@
 """The paper's figure 4, from a benchmark: time against memory. Needs matplotlib."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
@@ -15,14 +16,17 @@ def draw_rows(rows: Sequence[Row]) -> bytes:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
+        labels: dict[tuple[float, float], list[str]] = {}
         for row in rows:
             gigabytes = row.peak_bytes / 1e9
             colour = _OURS if row.name.startswith("token") else _OTHERS
             area = 40 + 20 * row.parameters / 1e6
             axes.scatter(gigabytes, row.seconds, s=area, color=colour, alpha=0.6, edgecolor="white")
             size = f" {row.size}³" if len({r.size for r in rows}) > 1 else ""
-            label = f"{row.name}{size}, {row.precision}"
-            axes.annotate(label, (gigabytes, row.seconds), (7, 5), textcoords="offset points", size=7)
+            place = round(math.log10(gigabytes), 1), round(math.log10(row.seconds), 1)
+            labels.setdefault(place, []).append(f"{row.name}{size}, {row.precision}")
+        for (x, y), texts in labels.items():  # one list for bubbles that lie on each other
+            axes.annotate("\n".join(texts), (10**x, 10**y), (9, 0), textcoords="offset points", size=7, va="center")
         axes.set(xscale="log", yscale="log", xlabel="peak memory (GB)", ylabel="seconds")
         axes.margins(x=0.35, y=0.15)
 
