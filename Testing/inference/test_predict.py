@@ -256,7 +256,7 @@ def test_memory_running_out_falls_down_the_announced_ladder(
     prediction, execution = predict(prepared, bundle, CPU, on_fallback=announced.append)
     assert execution.mode == "sliding_window"
     (sentence,) = announced
-    assert sentence.startswith("There is not enough memory for whole brain at once on cpu: about 0.0 GB are needed, ")
+    assert sentence.startswith("There is not enough memory for whole brain at once on cpu: about 0.1 GB are needed, ")
     assert sentence.endswith(" GB are free. Trying windows, 1 at a time, on cpu.")
     assert execution.fallbacks == (sentence,)
     monkeypatch.undo()

@@ -15,6 +15,8 @@ from torch.utils._pytree import tree_leaves
 _PAUSE_S = 0.005
 _ALLOCATOR = 1.1
 """What an allocator holds for every byte in use, and what single operations use inside themselves."""
+_LIBRARIES_BYTES = 50_000_000
+"""What the libraries of a first pass keep for themselves, whatever its size."""
 
 
 class PeakMemory:
@@ -68,7 +70,7 @@ def predicted_peak_bytes(forward: Callable[[Tensor], object], small: Tensor, vox
     """
     with torch.inference_mode(), _LiveTensors() as live:
         forward(small)
-    return round(_ALLOCATOR * live.peak * voxels * small.shape[1] / small.numel())
+    return _LIBRARIES_BYTES + round(_ALLOCATOR * live.peak * voxels * small.shape[1] / small.numel())
 
 
 def free_bytes(device: torch.device) -> int:
