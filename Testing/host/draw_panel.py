@@ -32,7 +32,7 @@ _LARGE = 1.5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
-    folder = parser.parse_args().folder
+    folder = parser.parse_args().folder.resolve()  # the working directory changes for the training
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         _draw_all(folder, Path(temporary))
