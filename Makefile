@@ -3,8 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# What VTK needs to render without a display, and Qt to draw widgets.
-LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core
+# What VTK needs to render without a display, and Qt to draw widgets; the tests check DICOM files with dicom3tools.
+LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core dicom3tools
 export VTK_DEFAULT_OPENGL_WINDOW := vtkEGLRenderWindow
 
 .PHONY: demo test lint screenshots clean
