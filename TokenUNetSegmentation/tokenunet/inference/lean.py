@@ -37,7 +37,8 @@ def _block(block: nn.Module, x: Tensor, skip: Tensor | None = None) -> Tensor:
     """The block's output, and the skip connection added to it."""
     assert isinstance(block, ResidualBlock)
     y: Tensor = block.conv(x)
-    mean, variance = torch.ops.aten.batch_norm_update_stats(y, None, None, 0.0)
+    unused = torch.zeros(2, y.shape[1])  # their single precision is what the statistics come in; half costs accuracy
+    mean, variance = torch.ops.aten.batch_norm_update_stats(y, *unused, 0.0)
     scale = block.norm.weight * torch.rsqrt(variance + block.norm.eps)
     shift = block.norm.bias - mean * scale
     scale, shift = (v.to(y.dtype).view(1, -1, 1, 1, 1) for v in (scale, shift))
