@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from tokenunet.training.engine import FoldTraining
-from tokenunet.training.fabric import make_fabric
+from tokenunet.training.fabric import end_processes, make_fabric
 from tokenunet.training.fold_folder import FoldFolder, StopWhen
 from training.learning_cases import cached_case, tiny_configuration
 
@@ -79,3 +79,4 @@ if __name__ == "__main__":
         train_and_be_killed(place, settings, int(sys.argv[4]), int(sys.argv[5]))
     else:
         train(place, settings)
+        end_processes(make_fabric(torch.device("cpu")))

@@ -23,3 +23,10 @@ def make_fabric(device: torch.device, precision: Precision = "fp32") -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def end_processes(fabric: Fabric) -> None:
+    """Parts the processes once all have come here; one that ends while others still talk to it may be aborted."""
+    fabric.barrier()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -21,7 +21,7 @@ from tokenunet.training.creation import create_experiment, refuse_occupied
 from tokenunet.training.dataset import Case, check_dataset, fingerprint, hash_files, read_dataset
 from tokenunet.training.engine import FoldTraining
 from tokenunet.training.experiment import Experiment, ExperimentPlan
-from tokenunet.training.fabric import make_fabric
+from tokenunet.training.fabric import end_processes, make_fabric
 from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder, append_log
 from tokenunet.training.fold_metrics import measure_fold
@@ -106,12 +106,14 @@ def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
     if not processes.is_global_zero:
         processes.barrier()  # the first process prepares the cases
         _train_folds(experiment, place, Progress(ignore_events, SHARES), ignore_events, first=False)
+        end_processes(processes)
         return
     progress = Progress(on_event, SHARES)
     with recorded(experiment):
         prepare_cases(experiment, progress)
         processes.barrier()
         _train_folds(experiment, place, progress, on_event, first=True)
+    end_processes(processes)
 
 
 @contextmanager
