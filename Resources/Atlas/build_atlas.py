@@ -1,9 +1,10 @@
 """Remakes the atlas beside this file: two brains as small uint8 maps, from which synthetic patients are drawn.
 
-    python build_atlas.py --nilearn SITE_PACKAGES/nilearn [--colin27 ch2bet.nii.gz]
+    python build_atlas.py [--nilearn SITE_PACKAGES/nilearn] [--colin27 ch2bet.nii.gz] [--head ch2.nii.gz]
 
-``icbm152`` comes from the PyPI package ``nilearn`` (ICBM 152 2009a symmetric, 1 mm), ``colin27`` from the file
-``ch2bet.nii.gz`` in Debian's package ``mricron-data``. Neither is needed to use the atlas.
+``icbm152`` comes from the PyPI package ``nilearn`` (ICBM 152 2009a symmetric, 1 mm), ``colin27`` from the files
+``ch2bet.nii.gz`` and ``ch2.nii.gz`` (with the head) in Debian's package ``mricron-data``. Neither is needed to use the
+atlas.
 
 Each folder holds, on one LPS grid at 1 mm cropped to the brain:
     t1.nii.gz          T1-weighted intensity, 255 = the 99.8th percentile
@@ -11,6 +12,8 @@ Each folder holds, on one LPS grid at 1 mm cropped to the brain:
     white.nii.gz       probability of white matter, 255 = 1; what is left of the brain is cerebrospinal fluid
     ventricles.nii.gz  1 in the ventricles and deep cisterns
 The brain is where t1 > 0.
+
+``colin27/head.nii.gz`` shows the whole head, on a grid of its own: `HEAD_LABELS`, from which brain extraction learns.
 """
 
 import argparse
@@ -29,6 +32,28 @@ LEVELS = 31
 COLIN27_FLUID, COLIN27_GREY, COLIN27_WHITE = 44.0, 80.0, 108.0
 DEEP_MM = 25.0
 """Fluid deeper than this under the brain's surface counts as ventricle."""
+
+HEAD_LABELS = (
+    "background",
+    "air",
+    "bone",
+    "marrow",
+    "muscle",
+    "fat",
+    "skin",
+    "eye",
+    "outer fluid",
+    "fluid",
+    "grey matter",
+    "white matter",
+    "cord",
+)
+"""Of the values 0, 1, ... in the head's map. The brain is fluid, grey and white matter."""
+# Colin27's T1 with the head: air below 8, bone and fluid below 36, muscle below 100, fat and marrow above.
+HEAD_AIR, HEAD_DARK, HEAD_BRIGHT = 8.0, 36.0, 100.0
+EYES_LPS_MM, EYE_RADIUS_MM = ((-35.0, -63.0, -36.0), (35.0, -63.0, -36.0)), 13.0
+FORAMEN_MAGNUM_MM = -60.0
+"""Height below which the brain stem is called spinal cord."""
 
 
 def quantised(values: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -107,21 +132,87 @@ def write_anatomy(
         writer.Execute(image)
 
 
+def write_head(name: str, t1: sitk.Image, bet: sitk.Image) -> None:
+    """Writes a head's label map.
+
+    Args:
+        name: of the folder.
+        t1: with the whole head.
+        bet: the same, skull-stripped.
+    """
+    to_array, from_array = sitk.GetArrayFromImage, sitk.GetImageFromArray
+    # The strip's stray lines go, its sulci are filled, and the fluid that real strips leave comes to it.
+    opened = largest_component(sitk.BinaryMorphologicalOpening(bet > 0, [2] * 3))
+    hull = sitk.BinaryDilate(sitk.BinaryFillhole(sitk.BinaryMorphologicalClosing(opened, [6] * 3)), [1] * 3)
+    values = to_array(sitk.CurvatureFlow(t1, 0.05, 3))
+    brain = to_array(hull).astype(bool) & ((to_array(opened) > 0) | (values < HEAD_BRIGHT))
+    head = closed_head(values)
+    outside_mm = distance_mm(brain)
+    depth_mm = -distance_mm(head)
+    positions = [t1.TransformIndexToPhysicalPoint(i) for i in ((0, 0, 0), (1, 1, 1))]
+    z, y, x = (o + n for o, n in zip(reversed(positions[0]), np.ogrid[tuple(map(slice, head.shape))], strict=True))
+
+    dark, bright = values < HEAD_DARK, values >= HEAD_BRIGHT
+    below_brain = (z < -10) & (y < 30)
+    caverns = to_array(
+        sitk.BinaryMorphologicalOpening(from_array((head & dark & below_brain).astype(np.uint8)), [4] * 3)
+    )
+    near_fluid = (outside_mm <= 5) & ~dark & (values < 70)
+    marrow = ~dark & (outside_mm <= 9) & (depth_mm > 7) & ~near_fluid
+    labels = np.select(
+        [caverns > 0, near_fluid, marrow, dark & (depth_mm > 4), depth_mm <= 2, bright],
+        [1, 8, 3, 2, 6, 5],
+        default=4,
+    )
+    for ex, ey, ez in EYES_LPS_MM:
+        inside = np.sqrt((z - ez) ** 2 + (y - ey) ** 2 + (x - ex) ** 2) < EYE_RADIUS_MM
+        labels[inside & (values < HEAD_BRIGHT - 20)] = 7
+    tissue = np.digitize(values, [(COLIN27_FLUID + COLIN27_GREY) / 2, (COLIN27_GREY + COLIN27_WHITE) / 2]) + 9
+    tissue = np.where(np.broadcast_to(z < FORAMEN_MAGNUM_MM, tissue.shape), np.where(tissue == 9, 8, 12), tissue)
+    labels = np.where(brain, tissue, labels * head)
+    image = from_array(labels.astype(np.uint8))
+    image.CopyInformation(t1)
+    writer = sitk.ImageFileWriter()
+    writer.SetFileName(str(HERE / name / "head.nii.gz"))
+    writer.SetUseCompression(True)
+    writer.SetCompressionLevel(9)
+    writer.Execute(image)
+
+
+def closed_head(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """The head without holes; its cut faces count as closed."""
+    head = largest_component(sitk.GetImageFromArray((values >= HEAD_AIR).astype(np.uint8)))
+    closed = sitk.BinaryMorphologicalClosing(head, [4] * 3)
+    # Slice by slice, for the airways open to the front and below.
+    slices = [sitk.BinaryFillhole(closed[:, :, i]) for i in range(closed.GetDepth())]
+    return sitk.GetArrayFromImage(sitk.JoinSeries(slices)).astype(bool)
+
+
+def distance_mm(mask: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """Distance outside a mask with voxels of 1 mm, negative inside."""
+    image = sitk.GetImageFromArray(mask.astype(np.uint8))
+    return sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(image, squaredDistance=False))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nilearn", type=Path, required=True, help="folder of the installed package nilearn")
+    parser.add_argument("--nilearn", type=Path, help="folder of the installed package nilearn")
     parser.add_argument("--colin27", type=Path, help="ch2bet.nii.gz from Debian's mricron-data")
+    parser.add_argument("--head", type=Path, help="ch2.nii.gz from the same place; needs --colin27")
     arguments = parser.parse_args()
 
-    data = arguments.nilearn / "datasets" / "data"
-    t1, grey, white = (
-        oriented(data / f"mni_icbm152_{n}_tal_nlin_sym_09a_converted.nii.gz") for n in ("t1", "gm", "wm")
-    )
-    to_array = sitk.GetArrayFromImage
-    write_anatomy("icbm152", t1, to_array(grey) / 255, to_array(white) / 255, sulcus_mm=3, fluid_mm=2)
+    if arguments.nilearn:
+        data = arguments.nilearn / "datasets" / "data"
+        t1, grey, white = (
+            oriented(data / f"mni_icbm152_{n}_tal_nlin_sym_09a_converted.nii.gz") for n in ("t1", "gm", "wm")
+        )
+        to_array = sitk.GetArrayFromImage
+        write_anatomy("icbm152", t1, to_array(grey) / 255, to_array(white) / 255, sulcus_mm=3, fluid_mm=2)
     if arguments.colin27:
         t1 = oriented(arguments.colin27)
         write_anatomy("colin27", t1, *tissues_of_colin27(t1), sulcus_mm=6, fluid_mm=1)
+    if arguments.head:
+        write_head("colin27", oriented(arguments.head), oriented(arguments.colin27))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def test_the_run_report_says_what_was_done(command: list[str], model: Path, pati
     assert report["model"]["sha256"] == sha256_of(model / "weights.safetensors")
     for sequence in SEQUENCES:
         assert report["inputs"][sequence]["sha256"] == sha256_of(image_of(patient, sequence))
-    assert list(report["timings_s"]) == ["load", "prepare", "predict", "restore", "write"]
+    assert list(report["timings_s"]) == ["load", "align", "prepare", "predict", "restore", "write"]
     assert report["peak_memory_bytes"] > 50e6
     assert report["masks"] == {"token_learner": 8, "token_fuser": 8}
     assert {"tokenunet", "torch", "monai", "numpy", "SimpleITK", "python"} <= set(report["versions"])

@@ -45,6 +45,12 @@ class AmbiguousSequenceError(InputError):
     code = "ambiguous_sequence"
 
 
+class MixedPatientsError(InputError):
+    """A folder holds DICOM images of several patients."""
+
+    code = "mixed_patients"
+
+
 class UnreadableImageError(InputError):
     """A file is absent, truncated, or in no known image format."""
 
@@ -81,6 +87,12 @@ class ExperimentError(InputError):
     code = "bad_experiment"
 
 
+class IncompleteBatchError(InputError):
+    """Patients of a batch could not be segmented; the others were."""
+
+    code = "incomplete_batch"
+
+
 class ModelError(TokenUNetError):
     """A model bundle cannot be used."""
 
@@ -109,6 +121,12 @@ class OutOfMemoryError(DeviceError):
     """Neither the device nor the CPU has the memory, even with the smallest windows."""
 
     code = "out_of_memory"
+
+
+class ProcessDiedError(DeviceError):
+    """A process that segmented a patient crashed or was killed."""
+
+    code = "process_died"
 
 
 class TrainingError(TokenUNetError):

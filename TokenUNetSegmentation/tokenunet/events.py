@@ -14,6 +14,7 @@ class Stage(StrEnum):
     SYNTHESISE = "synthesise"
     CHECK = "check"
     LOAD = "load"
+    ALIGN = "align"
     PREPARE = "prepare"
     PREDICT = "predict"
     RESTORE = "restore"

@@ -60,11 +60,19 @@ class Grid:
         distance = np.abs(_points(self, corners) - _points(other, corners)).max()
         return bool(distance <= _TOLERANCE_VOXELS * min(self.spacing))
 
-    def covered_by(self, other: "Grid") -> float:
-        """Which fraction of this grid's field of view lies inside the other's, 0 to 1."""
+    def covered_by(self, other: "Grid", transform: sitk.Transform | None = None) -> float:
+        """Which fraction of this grid's field of view lies inside the other's, 0 to 1.
+
+        Args:
+            other: what may cover it.
+            transform: rigid, from this grid's space to the other's; the same space when None.
+        """
         lattice = np.array(np.meshgrid(*[np.linspace(0, n - 1, 12) for n in self.size])).reshape(3, -1)
+        points = _points(self, lattice)
+        if transform is not None:
+            points = np.array([transform.TransformPoint(point) for point in points.T.tolist()]).T
         matrix = np.linalg.inv(other.index_to_lps)
-        indices = matrix[:3, :3] @ _points(self, lattice) + matrix[:3, 3:]
+        indices = matrix[:3, :3] @ points + matrix[:3, 3:]
         inside = (indices > -0.5) & (indices < np.array(other.size)[:, None] - 0.5)
         return float(inside.all(axis=0).mean())
 
@@ -96,11 +104,18 @@ class Grid:
         image.SetDirection(self.direction)
         return image
 
-    def resample(self, image: sitk.Image, interpolator: int = sitk.sitkLinear) -> sitk.Image:
-        """The image on this grid, 0 where it does not reach."""
-        return sitk.Resample(
-            image, self.size, sitk.Transform(), interpolator, self.origin, self.spacing, self.direction, 0.0
-        )
+    def resample(
+        self, image: sitk.Image, interpolator: int = sitk.sitkLinear, transform: sitk.Transform | None = None
+    ) -> sitk.Image:
+        """The image on this grid, 0 where it does not reach.
+
+        Args:
+            image: to bring here.
+            interpolator: of SimpleITK.
+            transform: from this grid's space to the image's; the same space when None.
+        """
+        transform = transform or sitk.Transform()
+        return sitk.Resample(image, self.size, transform, interpolator, self.origin, self.spacing, self.direction, 0.0)
 
     def _at(self, index: ArrayLike) -> Triple:
         x, y, z = self.index_to_lps[:3, :3] @ np.asarray(index) + self.origin

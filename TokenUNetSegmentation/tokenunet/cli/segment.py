@@ -1,24 +1,24 @@
-"""``tokenunet segment``: four scans in, labels, segmentation and masks out."""
+"""``tokenunet segment``: four scans in, labels, segmentation and masks out; with ``--batch`` many times over."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from tokenunet.cli import batch
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.errors import UsageError
 from tokenunet.events import OnEvent
 from tokenunet.inference import InferenceOptions, SegmentationRequest, segment
 from tokenunet.model_store import DEFAULT_MODEL, find_model
-from tokenunet.preprocessing import find_sequences
 from tokenunet.regions import ET_LABEL, ET_LABEL_BRATS2023, REGION_TITLES
 from tokenunet.sequences import SEQUENCES, SequenceName
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("segment", help="segment one patient")
+    parser = commands.add_parser("segment", help="segment one patient, or many")
     for sequence in SEQUENCES:
         parser.add_argument(f"--{sequence.lower()}", type=Path, metavar="FILE", help=f"the {sequence} image")
-    parser.add_argument("--input", type=Path, metavar="DIR", help="folder with the four images, found by their names")
+    parser.add_argument("--input", type=Path, metavar="DIR", help="folder of one patient: DICOM or images")
     parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the results")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
@@ -31,7 +31,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--overlap", type=float, default=0.5, help="of windows, 0 to below 1 (default: %(default)s)")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     parser.add_argument("--masks", action="store_true", help="also write the attention masks")
-    parser.add_argument("--reference", choices=SEQUENCES, default="T1ce", help="whose grid the results lie on")
+    parser.add_argument(
+        "--reference", choices=SEQUENCES, help="whose grid the results lie on (default: T1ce, or T1 where much finer)"
+    )
     parser.add_argument(
         "--labels",
         choices=("brats", "brats2023"),
@@ -39,13 +41,27 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help=f"value of enhancing tumour: {ET_LABEL}, or {ET_LABEL_BRATS2023} as in BraTS since 2023",
     )
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
+    batch.add_arguments(parser)
     add_progress_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    request = SegmentationRequest(
-        inputs=_inputs(options),
+    if options.batch is not None:
+        batch.run(options, _request(options, {}), on_event)
+        return
+    batch.refuse_without_batch(options)
+    report = segment(_request(options, _given(options)), on_event)
+    if options.progress != "json":
+        for region, title in REGION_TITLES.items():
+            print(f"{title:<17} {report['volumes_ml'][region]:8.2f} ml{_range_text(report, region)}")
+        print(f"Results are in {options.output}.")
+
+
+def _request(options: argparse.Namespace, inputs: dict[SequenceName, Path]) -> SegmentationRequest:
+    return SegmentationRequest(
+        inputs=inputs,
+        folder=options.input,
         output=options.output,
         model=find_model(options.model),
         reference=options.reference,
@@ -53,11 +69,6 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         et_label=ET_LABEL if options.labels == "brats" else ET_LABEL_BRATS2023,
         force=options.force,
     )
-    report = segment(request, on_event)
-    if options.progress != "json":
-        for region, title in REGION_TITLES.items():
-            print(f"{title:<17} {report['volumes_ml'][region]:8.2f} ml{_range_text(report, region)}")
-        print(f"Results are in {options.output}.")
 
 
 def _range_text(report: dict[str, Any], region: str) -> str:
@@ -67,13 +78,11 @@ def _range_text(report: dict[str, Any], region: str) -> str:
     return f" ({low:.2f} to {high:.2f} over {report['model']['members']} folds)"
 
 
-def _inputs(options: argparse.Namespace) -> dict[SequenceName, Path]:
+def _given(options: argparse.Namespace) -> dict[SequenceName, Path]:
+    """The files named one by one, which overrule what is found in a folder."""
     given = {s: getattr(options, s.lower()) for s in SEQUENCES if getattr(options, s.lower()) is not None}
-    if options.input is not None:
-        # Files named one by one overrule what the folder's names suggest.
-        return find_sequences(options.input, without=tuple(given)) | given
     missing = [s for s in SEQUENCES if s not in given]
-    if missing:
+    if missing and options.input is None:
         raise UsageError(
             f"No file was given for {', '.join(missing)}.", "Use --t1, --t1ce, --t2 and --flair, or --input DIR."
         )

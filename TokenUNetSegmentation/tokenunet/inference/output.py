@@ -5,6 +5,9 @@
 | ``labels.nii.gz`` | exclusive labels on the reference grid |
 | ``labels_<sequence>.nii.gz`` | the same on the grid of every sequence that has another grid |
 | ``segmentation.seg.nrrd`` | whole tumour, tumour core and enhancing tumour as overlapping segments for Slicer |
+| ``brain.nii.gz`` | the brain on the reference grid, if it had to be cut out of the head |
+| ``transforms/<sequence>.tfm`` | how a sequence was aligned: from the reference's space to its own, for Slicer |
+| ``quality.html`` | pictures of alignment, brain and result, if scans were aligned or the brain cut out |
 | ``disagreement.nii.gz`` | `Prediction.disagreement` on the reference grid, if the model is an ensemble |
 | ``masks/token_learner_1.nii.gz`` ... | attention masks on the bottleneck's grid, if asked for |
 | ``run.json`` | the run report; where it stands, the rest is complete |
@@ -14,12 +17,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
 from tokenunet.errors import OutputError, OutputExistsError
 from tokenunet.files import staging_folder
 from tokenunet.prediction import AttentionMasks
-from tokenunet.preprocessing import Result
+from tokenunet.preprocessing import Prepared, Result, Study
+from tokenunet.report.quality import quality_page
 from tokenunet.segmentation_file import write_segmentation
 
 RUN_REPORT = "run.json"
@@ -27,7 +32,20 @@ LABELS = "labels.nii.gz"
 SEGMENTATION = "segmentation.seg.nrrd"
 DISAGREEMENT = "disagreement.nii.gz"
 MASKS = "masks"
-RESULT_PATTERNS = (LABELS, "labels_*.nii.gz", SEGMENTATION, DISAGREEMENT, MASKS, RUN_REPORT)
+BRAIN = "brain.nii.gz"
+TRANSFORMS = "transforms"
+QUALITY = "quality.html"
+RESULT_PATTERNS = (
+    LABELS,
+    "labels_*.nii.gz",
+    SEGMENTATION,
+    DISAGREEMENT,
+    MASKS,
+    BRAIN,
+    TRANSFORMS,
+    QUALITY,
+    RUN_REPORT,
+)
 
 
 def check_output(folder: Path, force: bool, patterns: tuple[str, ...] = RESULT_PATTERNS) -> None:
@@ -68,6 +86,27 @@ def write_result(result: Result, folder: Path) -> None:
             _write_masks(result.masks, folder / MASKS)
     except RuntimeError as error:  # SimpleITK's only kind of error
         raise OutputError(f"Results cannot be written to {folder.parent}.", "Make room on the disk.") from error
+
+
+def write_preparation(study: Study, prepared: Prepared, result: Result, folder: Path) -> None:
+    """Writes what was done to raw scans before the network saw them; nothing where nothing was.
+
+    Raises:
+        OutputError: where a file cannot be written.
+    """
+    if not prepared.alignments and not prepared.brain_extracted:
+        return
+    try:
+        if prepared.brain_extracted:
+            brain = prepared.grid.image(prepared.brain.astype(np.uint8))
+            _write_image(prepared.reference_grid.resample(brain, sitk.sitkNearestNeighbor), folder / BRAIN)
+        if prepared.alignments:
+            (folder / TRANSFORMS).mkdir()
+        for sequence, alignment in prepared.alignments.items():
+            sitk.WriteTransform(alignment.transform, folder / TRANSFORMS / f"{sequence}.tfm")
+    except RuntimeError as error:
+        raise OutputError(f"Results cannot be written to {folder.parent}.", "Make room on the disk.") from error
+    (folder / QUALITY).write_text(quality_page(study, prepared, result), encoding="utf-8")
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:

@@ -21,13 +21,37 @@ from tokenunet.bundle import load_bundle
 from tokenunet.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
 from tokenunet.files import staging_folder
 from tokenunet.grid import Grid
-from tokenunet.inference.output import RESULT_PATTERNS, RUN_REPORT, check_output, write_report, write_result
+from tokenunet.inference.output import (
+    RESULT_PATTERNS,
+    RUN_REPORT,
+    check_output,
+    write_preparation,
+    write_report,
+    write_result,
+)
 from tokenunet.inference.predict import InferenceOptions, predict
-from tokenunet.preprocessing import Study, check_sequences, prepare, read_study, restore
+from tokenunet.preprocessing import (
+    Alignment,
+    Finding,
+    FoundStudy,
+    Study,
+    align_study,
+    check_sequences,
+    find_study,
+    prepare,
+    restore,
+)
 from tokenunet.regions import ED, ET_LABEL, NCR
 from tokenunet.sequences import SequenceName
 
-_STAGE_SHARES = {Stage.LOAD: 0.1, Stage.PREPARE: 0.1, Stage.PREDICT: 0.6, Stage.RESTORE: 0.05, Stage.WRITE: 0.15}
+_STAGE_SHARES = {
+    Stage.LOAD: 0.1,
+    Stage.ALIGN: 0.25,
+    Stage.PREPARE: 0.1,
+    Stage.PREDICT: 0.4,
+    Stage.RESTORE: 0.05,
+    Stage.WRITE: 0.1,
+}
 
 
 @dataclass(frozen=True)
@@ -35,10 +59,11 @@ class SegmentationRequest:
     """What to segment, with what, and where the results go.
 
     Attributes:
-        inputs: an image file for each of the four sequences.
+        inputs: of sequences: an image file, or any file or the folder of a DICOM series.
         output: folder for the results.
         model: path of a bundle.
-        reference: the sequence whose grid the results lie on.
+        folder: where the sequences that ``inputs`` lacks are found.
+        reference: the sequence whose grid the results lie on; None takes T1ce, or T1 where that is much finer.
         options: how to run the network.
         et_label: value of enhancing tumour in the label images, 4 or 3.
         force: replace the results of an earlier run.
@@ -47,7 +72,8 @@ class SegmentationRequest:
     inputs: dict[SequenceName, Path]
     output: Path
     model: Path
-    reference: SequenceName = "T1ce"
+    folder: Path | None = None
+    reference: SequenceName | None = None
     options: InferenceOptions = field(default_factory=InferenceOptions)
     et_label: int = ET_LABEL
     force: bool = False
@@ -73,20 +99,22 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
     check_output(request.output, request.force)
     with run.stage(Stage.LOAD):
         bundle = load_bundle(request.model)
-        study = read_study(request.inputs, request.reference)
-        for finding in check_sequences(study):
-            run.warn(finding.code, finding.message)
+        found = find_study(request.folder, request.inputs)
+        study = found.read(request.reference)
+        run.warn(*found.findings, *check_sequences(study))
+    with run.stage(Stage.ALIGN):
+        alignments, findings = align_study(study, lambda fraction: run.progress.update(Stage.ALIGN, fraction))
+        run.warn(*findings)
     with run.stage(Stage.PREPARE):
-        prepared = prepare(study, bundle.manifest.space)
-        for finding in prepared.findings:
-            run.warn(finding.code, finding.message)
+        prepared = prepare(study, bundle.manifest.space, alignments)
+        run.warn(*prepared.findings)
     with run.stage(Stage.PREDICT):
         prediction, execution = predict(
             prepared,
             bundle,
             request.options,
             on_fraction=lambda fraction: run.progress.update(Stage.PREDICT, fraction),
-            on_fallback=lambda message: run.warn("out_of_memory", message),
+            on_fallback=lambda message: run.warn(Finding("out_of_memory", message)),
         )
     with run.stage(Stage.RESTORE):
         result = restore(prediction, prepared, request.et_label)
@@ -95,6 +123,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
         staging_folder(request.output, replaces=RESULT_PATTERNS, last=RUN_REPORT) as staging,
     ):
         write_result(result, staging)
+        write_preparation(study, prepared, result, staging)
         report = {
             "schema": 1,
             "started": run.started,
@@ -114,8 +143,10 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
                 "sha256": bundle.manifest.weights_sha256,
                 "tumour_following_masks": bundle.manifest.training.get("tumour_following_masks", []),
             },
-            "reference": request.reference,
-            "inputs": _describe_inputs(study),
+            "reference": study.reference,
+            "inputs": _describe_inputs(study, found),
+            "alignments": {s: _describe_alignment(a) for s, a in alignments.items()},
+            "brain_extracted": prepared.brain_extracted,
             "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},
             "volumes_ml": result.volumes_ml,
             "volumes_range_ml": result.volumes_range_ml,
@@ -141,9 +172,10 @@ class _Run:
         self._began: dict[Stage, float] = {}
         self._ended: dict[Stage, float] = {}
 
-    def warn(self, code: str, message: str) -> None:
-        self.warnings.append({"code": code, "message": message})
-        self._on_event(WarningEvent(code, message))
+    def warn(self, *findings: Finding) -> None:
+        for finding in findings:
+            self.warnings.append({"code": finding.code, "message": finding.message})
+            self._on_event(WarningEvent(finding.code, finding.message))
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
@@ -182,9 +214,24 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _describe_inputs(study: Study) -> dict[str, dict[str, Any]]:
+def _describe_inputs(study: Study, found: FoundStudy) -> dict[str, dict[str, Any]]:
     described: dict[str, dict[str, Any]] = {}
     for sequence, scan in study.scans.items():
         grid = Grid.of(scan.image)
-        described[sequence] = {"path": scan.source, "sha256": scan.sha256, "size": grid.size, "spacing": grid.spacing}
+        described[sequence] = {
+            "path": scan.source,
+            "sha256": scan.sha256,
+            "size": grid.size,
+            "spacing": grid.spacing,
+            "confidence": round(found.scans[sequence].confidence, 2),
+            "because": found.scans[sequence].reason,
+        }
     return described
+
+
+def _describe_alignment(alignment: Alignment) -> dict[str, float]:
+    return {
+        "shift_mm": round(alignment.shift_mm, 2),
+        "rotation_degrees": round(alignment.rotation_degrees, 2),
+        "quality": round(alignment.quality, 3),
+    }

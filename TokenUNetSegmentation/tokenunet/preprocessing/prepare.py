@@ -2,10 +2,12 @@
 
     study -> on_common_grid -> brain_mask -> normalise -> Prepared
 
-Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled.
+Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that do
+not lie on each other yet need the alignments of `tokenunet.preprocessing.align_study`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,15 +18,15 @@ from torch import Tensor
 from tokenunet.background import background_value
 from tokenunet.errors import GridMismatchError, UnusableImageError
 from tokenunet.grid import Grid, Triple
+from tokenunet.preprocessing.brain_extraction import extract_brain, is_stripped
 from tokenunet.preprocessing.findings import Finding
+from tokenunet.preprocessing.registration import Alignment
 from tokenunet.preprocessing.study import Study
 from tokenunet.sequences import SequenceName
 
 _SPACING_TOLERANCE = 1e-3
 _LEAST_COVERAGE = 0.5
 """Of the reference's field of view by each other scan; less, and the scans show different things."""
-_BRAIN_ML = (200.0, 2200.0)
-"""Volume of what is not background in a skull-stripped scan."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,10 @@ class Prepared:
         brain: (D, H, W).
         grid: of the tensor.
         reference_grid: where the results shall lie.
-        other_grids: of the sequences whose native grid is not the reference's.
+        other_grids: of the sequences whose native grid is not the reference's, or that had to be aligned to it.
         findings: what the user should know.
+        alignments: of the sequences that had to be aligned.
+        brain_extracted: whether ``brain`` was cut out of scans of the whole head.
     """
 
     tensor: Tensor
@@ -61,18 +65,34 @@ class Prepared:
     reference_grid: Grid
     other_grids: dict[SequenceName, Grid]
     findings: tuple[Finding, ...]
+    alignments: Mapping[SequenceName, Alignment] = field(default_factory=dict)
+    brain_extracted: bool = False
 
 
-def prepare(study: Study, space: ModelSpace) -> Prepared:
+def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, Alignment] | None = None) -> Prepared:
     """Brings a study into a model's space.
+
+    Args:
+        study: four scans.
+        space: of the model.
+        alignments: of scans that do not lie on the reference; those left out are taken to lie where they should.
 
     Raises:
         GridMismatchError: where a scan does not show the part of space that the reference shows.
         UnusableImageError: where a scan is empty inside the brain.
     """
-    grid, images = on_common_grid(study, space)
+    alignments = alignments or {}
+    grid, images = on_common_grid(study, space, alignments)
     arrays = {sequence: sitk.GetArrayFromImage(image) for sequence, image in images.items()}
-    brain, findings = brain_mask(arrays, study, grid)
+    stripped = is_stripped(study.scans[study.reference].image)
+    if stripped:
+        brain = np.logical_or.reduce([array != background_value(array) for array in arrays.values()])
+    else:
+        brain = sitk.GetArrayFromImage(extract_brain(list(images.values()))).astype(bool)
+    if not brain.any():
+        raise UnusableImageError(
+            f"No brain was found in {study.scans[study.reference].source}.", "Check that it is a scan of the head."
+        )
     reference_grid = Grid.of(study.scans[study.reference].image)
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(
@@ -80,12 +100,22 @@ def prepare(study: Study, space: ModelSpace) -> Prepared:
         brain=brain,
         grid=grid,
         reference_grid=reference_grid,
-        other_grids={s: g for s, g in native.items() if not g.same_as(reference_grid)},
-        findings=findings,
+        other_grids={s: g for s, g in native.items() if s in alignments or not g.same_as(reference_grid)},
+        alignments=alignments,
+        brain_extracted=not stripped,
+        findings=() if stripped else (_HEAD_FOUND,),
     )
 
 
-def on_common_grid(study: Study, space: ModelSpace) -> tuple[Grid, dict[SequenceName, sitk.Image]]:
+_HEAD_FOUND = Finding(
+    "not_skull_stripped",
+    "The scans are not skull-stripped, so the brain was cut out first; check that none of it is missing.",
+)
+
+
+def on_common_grid(
+    study: Study, space: ModelSpace, alignments: Mapping[SequenceName, Alignment]
+) -> tuple[Grid, dict[SequenceName, sitk.Image]]:
     """All scans on the reference's field of view, in the model's orientation and spacing.
 
     Linear interpolation: it never overshoots, so the background of a skull-stripped scan stays 0.
@@ -97,36 +127,18 @@ def on_common_grid(study: Study, space: ModelSpace) -> tuple[Grid, dict[Sequence
     images = {}
     for sequence, image in oriented.items():
         own = Grid.of(image)
-        coverage = grid.covered_by(own)
+        transform = alignments[sequence].transform if sequence in alignments else None
+        coverage = grid.covered_by(own, transform)
         if coverage < _LEAST_COVERAGE:
             raise GridMismatchError(
                 f"{study.scans[sequence].source} ({sequence}) covers only {coverage:.0%} of what "
                 f"{study.scans[study.reference].source} ({study.reference}) shows.",
-                "Choose four scans of one session, or register them to each other first.",
+                "Choose four scans of one session.",
             )
-        images[sequence] = image if own.same_as(grid) else grid.resample(image)
+        images[sequence] = (
+            image if transform is None and own.same_as(grid) else grid.resample(image, transform=transform)
+        )
     return grid, images
-
-
-def brain_mask(
-    arrays: dict[SequenceName, NDArray[np.float32]], study: Study, grid: Grid
-) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
-    """Where the brain is (D, H, W): of skull-stripped scans, wherever any of them is not background.
-
-    Scans with a skull get a mask of the whole head and a finding that says so.
-    """
-    mask = np.logical_or.reduce([array != background_value(array) for array in arrays.values()])
-    volume_ml = mask.sum() * grid.voxel_ml
-    if _BRAIN_ML[0] <= volume_ml <= _BRAIN_ML[1] and mask.mean() < 0.9:
-        return mask, ()
-    reference = grid.image(arrays[study.reference])
-    head = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.OtsuThreshold(reference, 0, 1))).astype(bool)
-    finding = Finding(
-        "not_skull_stripped",
-        "The scans do not look skull-stripped; the model was made for skull-stripped ones and may mark skull and "
-        "scalp. Strip them first, for example with HD-BET or SynthStrip.",
-    )
-    return head, (finding,)
 
 
 def normalise(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:

@@ -54,7 +54,9 @@ def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL
     labels = labels_from_regions(regions, et_label)
     others = {
         sequence: (
-            labels_from_regions(regions_on_grid(prediction.probabilities, prepared.grid, other), et_label),
+            labels_from_regions(
+                regions_on_grid(prediction.probabilities, prepared.grid, other, _way_back(prepared, sequence)), et_label
+            ),
             other,
         )
         for sequence, other in prepared.other_grids.items()
@@ -78,21 +80,38 @@ def _volumes_ml(regions: NDArray[np.bool_], grid: Grid) -> dict[str, float]:
     return {name: round(count * grid.voxel_ml, 3) for name, count in counts.items()}
 
 
-def regions_on_grid(probabilities: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.bool_]:
+def _way_back(prepared: Prepared, sequence: SequenceName) -> sitk.Transform | None:
+    """From the sequence's own space to the reference's."""
+    alignment = prepared.alignments.get(sequence)
+    return None if alignment is None else alignment.transform.GetInverse()
+
+
+def regions_on_grid(
+    probabilities: NDArray[np.float32], source: Grid, target: Grid, transform: sitk.Transform | None = None
+) -> NDArray[np.bool_]:
     """Nested regions (3, z, y, x) on a grid.
 
     Where both grids have the same voxels in another order, this is exact; elsewhere the probabilities are
     interpolated linearly and then thresholded, which keeps borders to within a voxel.
+
+    Args:
+        probabilities: (3, D, H, W) on ``source``.
+        source: where they are.
+        target: where they shall go.
+        transform: from the target's space to the source's; the same space when None.
     """
     regions = []
     for probability in probabilities:
-        image = _on_grid(probability, source, target)
+        image = _on_grid(probability, source, target, transform)
         regions.append(sitk.GetArrayViewFromImage(image) > _THRESHOLD)
     whole, core, enhancing = regions
     core = core & whole
     return np.stack([whole, core, enhancing & core])
 
 
-def _on_grid(values: NDArray[np.float32], source: Grid, target: Grid) -> sitk.Image:
+def _on_grid(
+    values: NDArray[np.float32], source: Grid, target: Grid, transform: sitk.Transform | None = None
+) -> sitk.Image:
     image = sitk.DICOMOrient(source.image(values), target.orientation)
-    return image if Grid.of(image).same_as(target) else target.resample(image)
+    exact = transform is None and Grid.of(image).same_as(target)
+    return image if exact else target.resample(image, transform=transform)

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, UnreadableImageError, UnusableImageError
 from tokenunet.files import sha256_of
+from tokenunet.grid import Grid
 from tokenunet.preprocessing.nifti_check import check_nifti_data
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 
@@ -101,8 +102,13 @@ def read_study(paths: dict[SequenceName, Path], reference: SequenceName = "T1ce"
     return study_of({sequence: read_scan(paths[sequence]) for sequence in SEQUENCES if sequence in paths}, reference)
 
 
-def study_of(scans: dict[SequenceName, Scan], reference: SequenceName = "T1ce") -> Study:
-    """A study of four scans that were read before; see `read_study` for the errors."""
+def study_of(scans: dict[SequenceName, Scan], reference: SequenceName | None = "T1ce") -> Study:
+    """A study of four scans that were read before; see `read_study` for the errors.
+
+    Args:
+        scans: by sequence.
+        reference: whose grid the results lie on; None takes T1ce, or T1 where its voxels are less than half as large.
+    """
     missing = [s for s in SEQUENCES if s not in scans]
     if missing:
         raise MissingSequenceError(f"No image was given for {', '.join(missing)}.")
@@ -112,6 +118,9 @@ def study_of(scans: dict[SequenceName, Scan], reference: SequenceName = "T1ce") 
                 f"{one} and {other} are the same image ({scans[one].source}, {scans[other].source}).",
                 f"Choose the right file for {one} or {other}.",
             )
+    if reference is None:
+        much_finer = Grid.of(scans["T1"].image).voxel_ml < Grid.of(scans["T1ce"].image).voxel_ml / 2
+        reference = "T1" if much_finer else "T1ce"
     return Study(scans, reference)
 
 

@@ -1,0 +1,283 @@
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from dicom_fixtures import (
+    ACQUISITIONS,
+    OTHER_PATIENT_ID,
+    PATIENT_ID,
+    PATIENT_NAME,
+    series_datasets,
+    truncate,
+    write_datasets,
+    write_dicom_study,
+)
+from pydicom import Dataset
+from pydicom.uid import EnhancedMRImageStorage, MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+from tokenunet.errors import MixedPatientsError, UnreadableImageError, UnusableImageError
+from tokenunet.grid import Grid
+from tokenunet.preprocessing.dicom import DicomSeries, find_series, read_series
+from tokenunet.sequences import SEQUENCES
+
+GENERATOR = np.random.default_rng(0)
+VALUES = GENERATOR.integers(0, 4000, (12, 24, 20)).astype(np.float32)
+TILTED = sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.15).GetMatrix()
+SAGITTAL = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+T2 = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"} | ACQUISITIONS["T2"]
+
+
+def image(direction: tuple[float, ...] = TILTED, values: np.ndarray = VALUES) -> sitk.Image:
+    made = sitk.GetImageFromArray(values)
+    made.SetSpacing((1.1, 0.9, 5.5))
+    made.SetOrigin((-20.5, 30.25, -41.0))
+    made.SetDirection(direction)
+    return made
+
+
+def written(folder: Path, datasets: list[Dataset]) -> DicomSeries:
+    """The only series after these were written in random order."""
+    write_datasets([datasets[i] for i in GENERATOR.permutation(len(datasets))], folder, GENERATOR)
+    (series,) = find_series(folder)
+    return series
+
+
+def slices(attributes: dict[str, Any] | None = None, scan: sitk.Image | None = None, slope: float = 1) -> list[Dataset]:
+    return series_datasets(scan or image(), "1.2.3.4", T2 | (attributes or {}), slope)
+
+
+def assert_reads_as(series: DicomSeries, expected: sitk.Image) -> None:
+    scan = read_series(series)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(scan.image), sitk.GetArrayFromImage(expected), rtol=1e-6)
+    assert Grid.of(scan.image).same_as(Grid.of(expected))
+    assert scan.image.GetPixelID() == sitk.sitkFloat32
+
+
+def test_a_study_in_random_files_is_read_as_it_was(tmp_path: Path) -> None:
+    paths = write_dicom_study(tmp_path)
+    for other in ("readme.txt", "A/t1.nii", "B/.hidden.dcm", "empty"):
+        (tmp_path / other).write_bytes(b"" if other == "empty" else b"no DICOM")
+    by_files = {series.files: series for series in find_series(tmp_path) if not series.set_aside}
+    assert len(by_files) == 4
+    for sequence in SEQUENCES:
+        series = by_files[tuple(paths[sequence])]
+        assert series.tags.description == ACQUISITIONS[sequence]["SeriesDescription"]
+        assert series.tags.echo_time == ACQUISITIONS[sequence]["EchoTime"]
+        assert series.tags.contrast_agent == ACQUISITIONS[sequence].get("ContrastBolusAgent", "")
+        scan = read_series(series)
+        assert scan.image.GetSize() == (60, 60, 39)
+        assert series.tags.description in scan.source
+        assert PATIENT_NAME not in repr(series) + scan.source
+
+
+@pytest.mark.parametrize("direction", [(1.0, 0, 0, 0, 1, 0, 0, 0, 1), SAGITTAL, TILTED], ids=["axial", "sag", "tilted"])
+def test_values_and_place_are_right_in_any_direction(tmp_path: Path, direction: tuple[float, ...]) -> None:
+    assert_reads_as(written(tmp_path, slices(scan=image(direction))), image(direction))
+
+
+def test_a_slope_is_applied(tmp_path: Path) -> None:
+    assert_reads_as(
+        written(tmp_path, slices(scan=image(values=VALUES * 0.25), slope=0.25)), image(values=VALUES * 0.25)
+    )
+
+
+def test_slopes_may_differ_from_slice_to_slice(tmp_path: Path) -> None:
+    datasets = slices()
+    for k, dataset in enumerate(datasets):
+        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = str(1 if k == 0 else 0.5 + k), "0", "US"
+    factors = np.array([1] + [0.5 + k for k in range(1, len(datasets))])[:, None, None]
+    assert_reads_as(written(tmp_path, datasets), image(values=(VALUES * factors).astype(np.float32)))
+
+
+def test_the_checksum_is_of_all_files_in_their_order(tmp_path: Path) -> None:
+    series = written(tmp_path, slices())
+    before = read_series(series).sha256
+    assert before == read_series(find_series(tmp_path)[0]).sha256
+    data = bytearray(series.files[5].read_bytes())
+    data[-1] ^= 1
+    series.files[5].write_bytes(data)
+    assert read_series(series).sha256 != before
+
+
+def test_a_copied_slice_is_left_out_and_said(tmp_path: Path) -> None:
+    write_dicom_study(tmp_path)
+    findings = [finding for series in find_series(tmp_path) for finding in series.findings]
+    assert [f.code for f in findings] == ["duplicate_slice"]
+    assert "t2_tse_tra” holds a slice twice" in findings[0].message
+
+
+def test_different_images_of_one_place_are_a_problem(tmp_path: Path) -> None:
+    datasets = slices()
+    other = slices(scan=image(values=VALUES[::-1].copy()))[3]
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = "1.2.3.99"
+    series = written(tmp_path, [*datasets, other])
+    assert "different images of the same place" in series.problem
+    with pytest.raises(UnusableImageError, match=r"t2_tse_tra.*same place"):
+        read_series(series)
+
+
+def test_echoes_of_one_series_become_two_volumes(tmp_path: Path) -> None:
+    first, second = slices({"EchoTime": 12}), slices({"EchoTime": 98}, image(values=VALUES[::-1].copy()))
+    for k, dataset in enumerate(second):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.5.{k}"
+    write_datasets([*first, *second], tmp_path, GENERATOR)
+    one, other = sorted(find_series(tmp_path), key=lambda series: series.tags.echo_time or 0)
+    assert (one.tags.echo_time, other.tags.echo_time) == (12, 98)
+    assert "echo time 12" in one.name
+    assert_reads_as(one, image())
+    assert_reads_as(other, image(values=VALUES[::-1].copy()))
+
+
+def test_a_localiser_is_set_aside(tmp_path: Path) -> None:
+    write_dicom_study(tmp_path)
+    reasons = {series.tags.description: series.set_aside for series in find_series(tmp_path) if series.set_aside}
+    assert reasons == {"localizer": "It is a localiser."}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"BurnedInAnnotation": "YES"}, "Text is drawn into"),
+        ({"Modality": "CT"}, "CT"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localiser"),
+    ],
+)
+def test_what_is_no_scan_is_set_aside(tmp_path: Path, attributes: dict[str, Any], reason: str) -> None:
+    assert reason in written(tmp_path, slices(attributes)).set_aside
+
+
+def test_a_picture_of_a_screen_is_set_aside(tmp_path: Path) -> None:
+    datasets = slices()
+    for dataset in datasets:
+        dataset.SOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    assert "screen" in written(tmp_path, datasets).set_aside
+
+
+def test_directions_that_differ_and_few_slices_are_set_aside(tmp_path: Path) -> None:
+    crossing = slices()[:6] + slices(scan=image(SAGITTAL))[:6]
+    for k, dataset in enumerate(crossing):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.6.{k}"
+    assert "2 directions" in written(tmp_path / "crossing", crossing).set_aside
+    assert "only 5 slices" in written(tmp_path / "few", slices()[:5]).set_aside
+
+
+def test_a_missing_slice_is_named_with_its_series_and_place(tmp_path: Path) -> None:
+    paths = write_dicom_study(tmp_path, without_a_slice="FLAIR")["FLAIR"]
+    (series,) = (s for s in find_series(tmp_path) if s.problem)
+    with pytest.raises(UnusableImageError, match=r"dark-fluid.*8 instead of 4 mm between slices 19 and 20") as caught:
+        read_series(series)
+    assert paths[18].name in str(caught.value)
+    assert paths[19].name in str(caught.value)
+
+
+def test_rounded_positions_are_no_missing_slices(tmp_path: Path) -> None:
+    datasets = slices()
+    for dataset in datasets:
+        dataset.ImagePositionPatient = [f"{float(v):.1f}" for v in dataset.ImagePositionPatient]
+    assert written(tmp_path, datasets).problem == ""
+
+
+def test_shifted_slices_are_a_problem(tmp_path: Path) -> None:
+    datasets = slices(scan=image((1.0, 0, 0, 0, 1, 0, 0, 0, 1)))
+    for k, dataset in enumerate(datasets):
+        dataset.ImagePositionPatient[0] = f"{float(dataset.ImagePositionPatient[0]) + k:g}"
+    assert "shifted against each other by up to 11 mm" in written(tmp_path, datasets).problem
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.4, 0.6, 0.99])
+def test_a_truncated_file_is_named(tmp_path: Path, kept: float) -> None:
+    path = write_datasets(slices(), tmp_path, GENERATOR)[4]
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(UnreadableImageError, match=path.name):
+        find_series(tmp_path)
+
+
+def test_a_file_damaged_after_it_was_found_is_named(tmp_path: Path) -> None:
+    series = written(tmp_path, slices())
+    truncate(series.files[7])
+    with pytest.raises(UnreadableImageError, match=series.files[7].name):
+        read_series(series)
+    series.files[7].unlink()
+    with pytest.raises(UnreadableImageError, match=series.files[7].name):
+        read_series(series)
+
+
+def test_patients_in_one_folder_are_named_by_their_ids_only(tmp_path: Path) -> None:
+    write_dicom_study(tmp_path, mixed_patients=True)
+    with pytest.raises(MixedPatientsError, match=f"2 patients: {PATIENT_ID}, {OTHER_PATIENT_ID}") as caught:
+        find_series(tmp_path)
+    assert "Doe" not in str(caught.value)
+    assert "Roe" not in str(caught.value)
+
+
+def test_text_in_latin_1_is_read(tmp_path: Path) -> None:
+    series = written(tmp_path, slices({"SpecificCharacterSet": "ISO_IR 100", "SeriesDescription": "t2 après"}))
+    assert series.tags.description == "t2 après"
+
+
+@pytest.mark.parametrize("order", ["rising", "falling", "none"])
+def test_a_file_of_many_frames_is_read_in_any_order(tmp_path: Path, order: str) -> None:
+    frames = range(len(VALUES))
+    orders = {"rising": frames, "falling": reversed(frames), "none": GENERATOR.permutation(len(VALUES))}
+    write_enhanced(tmp_path / "enhanced", [slices(slope=2)[k] for k in orders[order]])
+    (series,) = find_series(tmp_path)
+    assert (series.tags.repetition_time, series.tags.echo_time) == (4500, 98)
+    assert series.tags.contrast_agent == "Gadobutrol"
+    assert_reads_as(series, image(values=2 * np.round(VALUES / 2)))
+
+
+def test_several_volumes_in_one_file_are_a_problem(tmp_path: Path) -> None:
+    write_enhanced(tmp_path / "enhanced", slices() + slices())
+    (series,) = find_series(tmp_path)
+    assert "several volumes in one file" in series.problem
+
+
+def write_enhanced(path: Path, datasets: list[Dataset]) -> None:
+    """One enhanced MR file of the frames; what single files say at the top stands in groups."""
+    whole = datasets[0]
+    shared = {
+        "PlaneOrientationSequence": {"ImageOrientationPatient": whole.ImageOrientationPatient},
+        "PixelMeasuresSequence": {"PixelSpacing": whole.PixelSpacing, "SliceThickness": whole.SliceThickness},
+        "MRTimingAndRelatedParametersSequence": {"RepetitionTime": whole.RepetitionTime},
+        "MREchoSequence": {"EffectiveEchoTime": float(whole.EchoTime)},
+        "PixelValueTransformationSequence": {
+            "RescaleSlope": whole.get("RescaleSlope", 1),
+            "RescaleIntercept": 0,
+            "RescaleType": "US",
+        },
+    }
+    whole.PerFrameFunctionalGroupsSequence = [
+        nested({"PlanePositionSequence": {"ImagePositionPatient": frame.ImagePositionPatient}}) for frame in datasets
+    ]
+    whole.SharedFunctionalGroupsSequence = [nested(shared)]
+    whole.ContrastBolusAgentSequence = [nested({})]
+    whole.ContrastBolusAgentSequence[0].ContrastBolusAgent = "Gadobutrol"
+    whole.PixelData = b"".join(frame.PixelData for frame in datasets)
+    whole.NumberOfFrames = len(datasets)
+    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    at_the_top = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
+    for keyword in (*at_the_top, "SpacingBetweenSlices", "RepetitionTime", "EchoTime", "RescaleSlope"):
+        if keyword in whole:
+            delattr(whole, keyword)
+    whole.save_as(path, enforce_file_format=True)
+
+
+def nested(groups: dict[str, dict[str, Any]]) -> Dataset:
+    group = Dataset()
+    for sequence, values in groups.items():
+        item = Dataset()
+        for keyword, value in values.items():
+            setattr(item, keyword, value)
+        setattr(group, sequence, [item])
+    return group
+
+
+def test_a_study_of_many_files_is_found_in_seconds(tmp_path: Path) -> None:
+    scan = sitk.GetImageFromArray(np.ones((160, 64, 64), np.float32))
+    write_dicom_study(tmp_path, images=dict.fromkeys(SEQUENCES, scan))
+    start = time.process_time()
+    assert len(find_series(tmp_path)) == 5
+    assert time.process_time() - start < 4  # 0.8 s on two cores

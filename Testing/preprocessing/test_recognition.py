@@ -1,0 +1,322 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from dicom_fixtures import ACQUISITIONS, series_datasets, write_datasets, write_dicom_study
+from scan_fixtures import GRID, REAL_PATIENT, needs_real_patient, study, synthetic_images, write_study
+from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, MixedPatientsError, UnusableImageError
+from tokenunet.preprocessing.dicom import DicomSeries
+from tokenunet.preprocessing.dicom_header import DicomTags
+from tokenunet.preprocessing.find_study import FoundStudy, find_study
+from tokenunet.preprocessing.recognition import SURE, Candidate, Recognition, recognise_sequences
+from tokenunet.sequences import SEQUENCES, SequenceName
+
+T1_TIMES: dict[str, Any] = {"scanning_sequence": ("SE",), "repetition_time": 550, "echo_time": 9}
+TAGS = {
+    "T1": DicomTags(description="t1_se_tra", acquired="20260102101000", **T1_TIMES),
+    "T1ce": DicomTags(description="t1_se_tra km", acquired="20260102103000", **T1_TIMES),
+    "T2": DicomTags(description="t2_tse_tra", scanning_sequence=("SE",), repetition_time=4500, echo_time=98),
+    "FLAIR": DicomTags(
+        description="t2_tirm_tra_dark-fluid",
+        scanning_sequence=("SE", "IR"),
+        repetition_time=9000,
+        echo_time=120,
+        inversion_time=2500,
+    ),
+    "ADC": DicomTags(description="ep2d_diff_ADC", scanning_sequence=("EP",), repetition_time=5000, echo_time=90),
+}
+
+
+def unread() -> sitk.Image:
+    raise AssertionError("The image is not needed where the tags tell.")
+
+
+def candidates(tags: dict[str, DicomTags]) -> list[Candidate]:
+    return [Candidate(name, unread, t, GRID) for name, t in tags.items()]
+
+
+def names(recognition: Recognition, tags: dict[str, Any]) -> dict[SequenceName, str]:
+    return {s: list(tags)[choice.index] for s, choice in recognition.choices.items()}
+
+
+def test_tags_tell_the_four_and_leave_out_others() -> None:
+    tags = {name: TAGS[name] for name in ("ADC", "FLAIR", "T1ce", "T2", "T1")}
+    recognition = recognise_sequences(candidates(tags))
+    assert names(recognition, tags) == {s: s for s in SEQUENCES}
+    assert list(recognition.choices) == list(SEQUENCES)
+    assert recognition.findings == []
+    assert all(choice.confidence > 0.8 for choice in recognition.choices.values())
+    assert recognition.choices["FLAIR"].reason.startswith("repetition time 9000 ms, echo time 120 ms and inversion")
+    assert "speaks of a contrast agent" in recognition.choices["T1ce"].reason
+
+
+def test_the_agents_tag_tells_two_equal_protocols_apart() -> None:
+    tags = TAGS | {"T1ce": replace(TAGS["T1"], contrast_agent="Gadovist")}
+    recognition = recognise_sequences(candidates(tags))
+    assert names(recognition, tags) == {s: s for s in SEQUENCES}
+    assert "Gadovist" in recognition.choices["T1ce"].reason
+
+
+@pytest.mark.parametrize("agent", ["", "Gadovist"], ids=["no tag", "in all tags"])
+def test_of_two_t1_the_later_is_after_contrast_but_not_for_certain(agent: str) -> None:
+    early = replace(TAGS["T1"], contrast_agent=agent)
+    tags = {"later": replace(early, acquired="20260102104500")} | TAGS | {"T1": early}
+    del tags["T1ce"]
+    recognition = recognise_sequences(candidates(tags))
+    assert names(recognition, tags) == {"T1": "T1", "T1ce": "later", "T2": "T2", "FLAIR": "FLAIR"}
+    assert "acquired later" in recognition.choices["T1ce"].reason
+    assert recognition.choices["T1ce"].confidence < SURE
+    assert {f.code for f in recognition.findings} == {"uncertain_sequence"}
+    assert any("later was taken for T1ce" in f.message for f in recognition.findings)
+
+
+def test_a_t1_after_the_agent_is_no_plain_t1() -> None:
+    tags = {"after": replace(TAGS["T1"], acquired="20260102110000")} | TAGS
+    assert names(recognise_sequences(candidates(tags)), tags)["T1"] == "T1"
+    del tags["T1"]
+    with pytest.raises(MissingSequenceError, match="No T1 was found"):
+        recognise_sequences(candidates(tags))
+
+
+BETTER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "3-D": ({"acquisition_type": "3D"}, {"acquisition_type": "2D"}),
+    "original": ({}, {"image_type": ("DERIVED", "SECONDARY", "REFORMATTED")}),
+    "the latest": ({"acquired": "20260102110000"}, {"acquired": "20260102105000"}),
+}
+
+
+@pytest.mark.parametrize(("better", "worse"), BETTER.values(), ids=BETTER.keys())
+@pytest.mark.parametrize("first", [True, False])
+def test_the_better_of_two_is_chosen_and_the_other_is_named(
+    better: dict[str, Any], worse: dict[str, Any], first: bool
+) -> None:
+    pair = {"better": replace(TAGS["T1ce"], **better), "worse": replace(TAGS["T1ce"], **worse)}
+    others = {name: TAGS[name] for name in ("T1", "T2", "FLAIR")}
+    tags = pair | others if first else others | dict(reversed(pair.items()))
+    recognition = recognise_sequences(candidates(tags))
+    assert names(recognition, tags)["T1ce"] == "better"
+    assert [f.message for f in recognition.findings] == ["better was chosen as T1ce; worse would fit too."]
+
+
+def test_finer_and_whole_and_readable_scans_are_better() -> None:
+    slab = replace(GRID, spacing=(0.4, 0.4, 0.4))
+    finer = replace(GRID, size=(92, 108, 60), spacing=(1.5, 1.5, 2.5))
+    for worse, better in (({"grid": slab}, {"grid": GRID}), ({}, {"grid": finer}), ({"problem": "A gap."}, {})):
+        scans = [*candidates(TAGS), replace(candidates(TAGS)[2], **better)]
+        scans[2] = replace(scans[2], **worse)
+        choice = recognise_sequences(scans).choices["T2"]
+        assert (choice.index, choice.passed_over) == (5, (2,))
+
+
+def test_what_may_be_angiography_does_not_go_before_a_t1() -> None:
+    unsure = DicomTags(
+        description="multi-slab", acquisition_type="3D", scanning_sequence=("GR",), repetition_time=22, echo_time=3.6
+    )
+    tags = {"unsure": unsure} | TAGS
+    choice = recognise_sequences(candidates(tags)).choices["T1"]
+    assert (list(tags)[choice.index], choice.passed_over) == ("T1", (0,))
+
+
+def test_what_is_given_overrules_the_tags() -> None:
+    tags = {name: TAGS[name] for name in ("ADC", "FLAIR", "T1ce", "T2", "T1")}
+    recognition = recognise_sequences(candidates(tags), {"T1": 2, "T1ce": 4, "T2": 0})
+    assert names(recognition, tags) == {"T1": "T1ce", "T1ce": "T1", "T2": "ADC", "FLAIR": "FLAIR"}
+    assert recognition.choices["T2"].confidence == 1
+
+
+def test_what_is_missing_is_named_with_what_all_were_taken_for() -> None:
+    tags = {name: TAGS[name] for name in ("ADC", "T1ce", "T2", "T1")}
+    with pytest.raises(MissingSequenceError) as caught:
+        recognise_sequences(candidates(tags))
+    assert str(caught.value) == ("No FLAIR was found among ADC (echo-planar), T1ce (T1ce), T2 (T2), T1 (T1).")
+    assert "--flair" in caught.value.hint
+
+
+def unnamed(images: dict[SequenceName, sitk.Image]) -> list[Candidate]:
+    return [Candidate(f"scan{i}", lambda image=image: image) for i, image in enumerate(images.values())]
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_the_images_tell_where_nothing_else_does(shift: int) -> None:
+    order = [SEQUENCES[(i + shift) % 4] for i in range(4)]
+    recognition = recognise_sequences(unnamed({s: study().scans[s].image for s in order}))
+    assert {s: order[choice.index] for s, choice in recognition.choices.items()} == {s: s for s in SEQUENCES}
+    assert {f.code for f in recognition.findings} == {"uncertain_sequence"}
+    assert "looks like FLAIR" in recognition.choices["FLAIR"].reason
+
+
+def test_the_images_tell_the_rest_beside_what_tags_tell() -> None:
+    images = synthetic_images(3)
+    scans = [
+        replace(c, tags=DicomTags(), read=lambda image=i: image)
+        for c, i in zip(candidates(TAGS)[:4], images.values(), strict=True)
+    ]
+    scans[0] = replace(scans[0], tags=TAGS["T1"])
+    scans[1] = replace(scans[1], tags=TAGS["T1ce"])
+    recognition = recognise_sequences(scans)
+    assert [choice.index for choice in recognition.choices.values()] == [0, 1, 2, 3]
+    assert recognition.choices["T1"].confidence > SURE > recognition.choices["T2"].confidence
+
+
+# A folder: DICOM, files, or both.
+
+
+def places(found: FoundStudy) -> dict[SequenceName, Any]:
+    return {
+        s: list(scan.place.files) if isinstance(scan.place, DicomSeries) else scan.place
+        for s, scan in found.scans.items()
+    }
+
+
+def test_a_dicom_study_is_found_and_read(tmp_path: Path) -> None:
+    paths = write_dicom_study(tmp_path)
+    found = find_study(tmp_path)
+    assert places(found) == paths
+    assert found.set_aside == {"1 “localizer”": "It is a localiser."}
+    assert [f.code for f in found.findings] == ["duplicate_slice"]
+    scans = found.read().scans
+    for sequence, image in synthetic_images(1).items():
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(scans[sequence].image), sitk.GetArrayFromImage(image))
+
+
+@pytest.mark.parametrize("where", ["", "anat"])
+def test_files_are_found_by_name(tmp_path: Path, where: str) -> None:
+    (tmp_path / where).mkdir(exist_ok=True)
+    paths = write_study(tmp_path / where)
+    (tmp_path / where / "patient_seg.nii.gz").touch()
+    (tmp_path / where / "t1.txt").touch()
+    assert places(find_study(tmp_path)) == paths
+
+
+def test_folders_may_speak_for_their_files(tmp_path: Path) -> None:
+    expected: dict[SequenceName, Path] = {}
+    for sequence, path in write_study(tmp_path).items():
+        (tmp_path / sequence).mkdir()
+        expected[sequence] = path.rename(tmp_path / sequence / "image.nii.gz")
+    assert places(find_study(tmp_path)) == expected
+
+
+def test_files_without_names_are_found_by_their_looks(tmp_path: Path) -> None:
+    paths = write_study(tmp_path)
+    expected = {s: p.rename(tmp_path / f"{n}.nii.gz") for (s, p), n in zip(paths.items(), "dbca", strict=True)}
+    found = find_study(tmp_path)
+    assert places(found) == expected
+    assert {f.code for f in found.findings} == {"uncertain_sequence"}
+
+
+def test_files_that_tell_all_four_go_before_series(tmp_path: Path) -> None:
+    write_dicom_study(tmp_path / "dicom")
+    paths = write_study(tmp_path)
+    assert places(find_study(tmp_path)) == paths
+    paths["FLAIR"].unlink()
+    assert isinstance(find_study(tmp_path).scans["FLAIR"].place, DicomSeries)
+
+
+def test_two_files_of_one_name_are_ambiguous_unless_one_is_given(tmp_path: Path) -> None:
+    paths = write_study(tmp_path)
+    again = tmp_path / "again_t1gd.nrrd"
+    again.touch()
+    with pytest.raises(AmbiguousSequenceError, match=r"again_t1gd.nrrd and patient_t1ce.nii.gz .* look like T1ce"):
+        find_study(tmp_path)
+    assert places(find_study(tmp_path, {"T1ce": paths["T1ce"]})) == paths
+
+
+def test_several_patients_in_subfolders_are_ambiguous(tmp_path: Path) -> None:
+    for patient in ("one", "two"):
+        (tmp_path / patient).mkdir()
+        write_study(tmp_path / patient)
+    with pytest.raises(AmbiguousSequenceError, match=r"one.patient_t1.nii.gz and two.patient_t1.nii.gz"):
+        find_study(tmp_path)
+
+
+def test_a_missing_file_is_named_with_what_is_there(tmp_path: Path) -> None:
+    write_study(tmp_path)["FLAIR"].unlink()
+    with pytest.raises(MissingSequenceError, match=r"No FLAIR .* patient_t1.nii.gz \(T1\)"):
+        find_study(tmp_path)
+    with pytest.raises(MissingSequenceError, match="no folder"):
+        find_study(tmp_path / "none")
+
+
+def given_file(paths: dict[SequenceName, list[Path]]) -> Path:
+    return paths["T1ce"][7]
+
+
+def given_nifti(paths: dict[SequenceName, list[Path]]) -> Path:
+    path = paths["T1"][0].parents[1] / "mine.nii.gz"
+    sitk.WriteImage(synthetic_images(2)["T1"], path)
+    return path
+
+
+@pytest.mark.parametrize("give", [given_file, given_nifti])
+def test_what_is_given_overrules_the_series(
+    tmp_path: Path, give: Callable[[dict[SequenceName, list[Path]]], Path]
+) -> None:
+    paths = write_dicom_study(tmp_path)
+    path = give(paths)
+    found = find_study(tmp_path, {"T1ce": paths["T1"][0], "T1": path})
+    assert places(found) == paths | {"T1ce": paths["T1"], "T1": paths["T1ce"] if give is given_file else path}
+    assert found.scans["T1"].confidence == 1
+
+
+def test_a_series_that_was_given_is_not_taken_for_another_sequence_too(tmp_path: Path) -> None:
+    paths = write_dicom_study(tmp_path)
+    with pytest.raises(MissingSequenceError, match="No T1 was found"):
+        find_study(tmp_path, {"T2": paths["T1"][0]})
+
+
+def test_a_series_that_lacks_a_slice_is_named(tmp_path: Path) -> None:
+    write_dicom_study(tmp_path, without_a_slice="T1ce")
+    with pytest.raises(UnusableImageError, match=r"9 “t1_se_tra” .*8 instead of 4 mm"):
+        find_study(tmp_path)
+
+
+def test_a_whole_series_is_chosen_in_the_place_of_one_that_lacks_a_slice(tmp_path: Path) -> None:
+    write_dicom_study(tmp_path, without_a_slice="T1ce")
+    uids = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4", "SeriesNumber": 12}
+    again = series_datasets(synthetic_images(1)["T1ce"], "1.2.3.4", ACQUISITIONS["T1ce"] | uids)
+    paths = write_datasets(again, tmp_path, np.random.default_rng(9))
+    found = find_study(tmp_path)
+    assert places(found)["T1ce"] == paths
+    assert "passed_over" in {f.code for f in found.findings}
+
+
+def test_the_newer_complete_study_of_two_is_taken(tmp_path: Path) -> None:
+    older = {s: a | {"StudyDate": "20250101", "AcquisitionDate": "20250101"} for s, a in ACQUISITIONS.items()}
+    write_dicom_study(tmp_path / "old", seed=2, acquisitions=older)
+    paths = write_dicom_study(tmp_path / "new", seed=1)
+    found = find_study(tmp_path)
+    assert places(found) == paths
+    assert [f.message for f in found.findings if f.code == "several_studies"] == [
+        f"{tmp_path} holds studies of 20250101, 20260102; that of 20260102 was taken."
+    ]
+    for path in paths["T2"]:
+        path.unlink()
+    assert places(find_study(tmp_path))["T1"][0].is_relative_to(tmp_path / "old")
+
+
+def test_patients_are_not_mixed(tmp_path: Path) -> None:
+    write_dicom_study(tmp_path, mixed_patients=True)
+    with pytest.raises(MixedPatientsError):
+        find_study(tmp_path)
+
+
+@needs_real_patient
+@pytest.mark.parametrize("copy", ["raw", "brats_space"])
+def test_a_real_patient_is_told_by_names_and_by_looks(copy: str, tmp_path: Path) -> None:
+    by_name = places(find_study(REAL_PATIENT / copy))
+    assert list(by_name) == list(SEQUENCES)
+    linked: dict[SequenceName, Path] = {}
+    for sequence, letter in zip(SEQUENCES, "dbca", strict=True):
+        linked[sequence] = tmp_path / f"{letter}.nii.gz"
+        linked[sequence].symlink_to(by_name[sequence])
+    found = find_study(tmp_path)
+    by_looks = places(found)
+    assert (by_looks["T2"], by_looks["FLAIR"]) == (linked["T2"], linked["FLAIR"])
+    # T1 and T1ce look much the same to the program, so that the user is asked.
+    assert {by_looks["T1"], by_looks["T1ce"]} == {linked["T1"], linked["T1ce"]}
+    assert max(found.scans[s].confidence for s in ("T1", "T1ce")) < 0.5
+    assert len([f for f in found.findings if f.code == "uncertain_sequence"]) == 4

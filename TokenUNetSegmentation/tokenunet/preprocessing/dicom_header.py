@@ -1,0 +1,245 @@
+"""What a DICOM file says of itself, read with SimpleITK alone."""
+
+import re
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.errors import UnreadableImageError
+from tokenunet.preprocessing.study import _READING
+
+MR_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.4",  # MR
+    "1.2.840.10008.5.1.4.1.1.4.1",  # enhanced MR
+    "1.2.840.10008.5.1.4.1.1.4.4",  # MR converted to enhanced
+}
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
+
+
+@dataclass(frozen=True)
+class DicomTags:
+    """What a series says of how it was acquired; texts are empty and numbers None where it does not.
+
+    Attributes:
+        echo_time: as all times in milliseconds, with 0 for none taken as None.
+        acquired: date and time as digits, to be compared.
+        acquisition_contrast: of enhanced MR: T1, T2, FLUID_ATTENUATED, DIFFUSION and others.
+    """
+
+    description: str = ""
+    protocol: str = ""
+    sequence_name: str = ""
+    scanning_sequence: tuple[str, ...] = ()
+    acquisition_type: str = ""
+    acquisition_contrast: str = ""
+    image_type: tuple[str, ...] = ()
+    echo_time: float | None = None
+    repetition_time: float | None = None
+    inversion_time: float | None = None
+    flip_angle: float | None = None
+    b_value: float | None = None
+    contrast_agent: str = ""
+    body_part: str = ""
+    modality: str = ""
+    sop_class: str = ""
+    burned_in: bool = False
+    patient_id: str = ""
+    study_uid: str = ""
+    study_date: str = ""
+    series_number: int | None = None
+    acquired: str = ""
+
+    @property
+    def derived(self) -> bool:
+        """Whether it was computed from other images, as reformats and subtractions are."""
+        return "DERIVED" in self.image_type[:1] or "SECONDARY" in self.image_type[1:2]
+
+    @property
+    def secondary_capture(self) -> bool:
+        """Whether it is a picture of a screen or of paper."""
+        return self.sop_class == _SECONDARY_CAPTURE or self.sop_class.startswith(f"{_SECONDARY_CAPTURE}.")
+
+
+@dataclass(frozen=True)
+class DicomHeader:
+    """One file.
+
+    Attributes:
+        positions: centre of the first voxel of each frame, LPS mm, (frames, 3); empty where it says none.
+        orientation: directions of rows and of columns, (2, 3); empty where it says none.
+        pixel_spacing: between columns and between rows, in mm.
+        size: columns and rows.
+        distinctions: by what image of the same place may differ, a text for people each, by name.
+    """
+
+    file: Path
+    series_uid: str
+    instance: int
+    positions: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    pixel_spacing: tuple[float, float]
+    size: tuple[int, int]
+    distinctions: dict[str, str]
+    tags: DicomTags
+
+
+def read_header(file: Path) -> DicomHeader | None:
+    """The header of a DICOM image; None where the file is none.
+
+    Raises:
+        UnreadableImageError: where it is an MR image, or called one, and is damaged.
+    """
+    with file.open("rb") as opened:
+        start = opened.read(1024)
+    is_dicom = start[128:132] == b"DICM"
+    if not is_dicom and start[:2] != b"\x08\x00" and not file.name.lower().endswith(_DICOM_ENDINGS):
+        return None
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(file))
+    try:
+        with _READING:
+            reader.ReadImageInformation()
+    except RuntimeError as error:
+        media_class = re.search(rb"\x02\x00\x02\x00UI..([0-9.]+)", start, re.DOTALL)
+        if (media_class[1].decode() in MR_CLASSES) if media_class else file.name.lower().endswith(_DICOM_ENDINGS):
+            raise UnreadableImageError(
+                f"{file} is damaged or cut off.",
+                "Copy or export the study again, or take the file away if its series is not needed.",
+            ) from error
+        return None
+    values = {key: _clean(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
+    header = _header_of(file, values)
+    frames = int(_number(values.get("0028|0008", "")) or 1)
+    return header if len(header.positions) == 1 and frames == 1 else _with_frames(header, frames)
+
+
+def _header_of(file: Path, values: dict[str, str]) -> DicomHeader:
+    def text(tag: str) -> str:
+        return values.get(tag, "")
+
+    def number(tag: str) -> float | None:
+        return _number(text(tag))
+
+    def several(tag: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in text(tag).split("\\") if part.strip())
+
+    day = text("0008|0022") or text("0008|0021") or text("0008|0020")
+    clock = text("0008|0032") or text("0008|0031")
+    tags = DicomTags(
+        description=text("0008|103e"),
+        protocol=text("0018|1030"),
+        sequence_name=text("0018|0024") or text("0018|9005"),
+        scanning_sequence=several("0018|0020"),
+        acquisition_type=text("0018|0023"),
+        acquisition_contrast=text("0008|9209"),
+        image_type=several("0008|0008"),
+        echo_time=number("0018|0081"),
+        repetition_time=number("0018|0080"),
+        inversion_time=number("0018|0082"),
+        flip_angle=number("0018|1314"),
+        b_value=number("0018|9087"),
+        contrast_agent=text("0018|0010"),
+        body_part=text("0018|0015"),
+        modality=text("0008|0060"),
+        sop_class=text("0008|0016"),
+        burned_in=text("0028|0301") == "YES",
+        patient_id=text("0010|0020"),
+        study_uid=text("0020|000d"),
+        study_date=text("0008|0020"),
+        series_number=int(number("0020|0011") or 0) or None,
+        acquired=day + clock if day and clock else text("0008|002a"),
+    )
+    spacing = _numbers(text("0028|0030"))
+    return DicomHeader(
+        file=file,
+        series_uid=text("0020|000e"),
+        instance=int(number("0020|0013") or 0),
+        positions=_numbers(text("0020|0032")).reshape(-1, 3),
+        orientation=_numbers(text("0020|0037")).reshape(-1, 3),
+        pixel_spacing=(float(spacing[1]), float(spacing[0])) if len(spacing) == 2 else (0.0, 0.0),
+        size=(int(number("0028|0011") or 0), int(number("0028|0010") or 0)),
+        distinctions={
+            "echo time": f"{text('0018|0081')} ms",
+            "image type": "/".join(tags.image_type),
+            "b-value": text("0018|9087"),
+            "inversion time": f"{text('0018|0082')} ms",
+            "temporal position": text("0020|0100"),
+            "acquisition": text("0020|0012"),
+        },
+        tags=tags,
+    )
+
+
+def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
+    """Adds what an enhanced file keeps in sequences of groups, which SimpleITK does not pass on."""
+    data = header.file.read_bytes()
+    data = data[: data.find(b"\xe0\x7f\x10\x00", 132)]  # without pixels
+
+    def texts(group: int, element: int) -> list[str]:
+        return [value.decode("latin-1").strip(" \0") for value in _nested(data, group, element)]
+
+    def first(group: int, element: int, kind: Callable[[bytes], float | None]) -> float | None:
+        return next((kind(value) for value in _nested(data, group, element)), None)
+
+    tags = header.tags
+    orientation, spacing = texts(0x20, 0x37), texts(0x28, 0x30)
+    same_for_all = len(set(orientation)) == 1 and len(set(spacing)) == 1
+    positions = [_numbers(text) for text in texts(0x20, 0x32)]
+    complete = same_for_all and len(positions) == frames and all(len(position) == 3 for position in positions)
+    return replace(
+        header,
+        positions=np.stack(positions) if complete else np.empty((0, 3)),
+        orientation=_numbers(orientation[0]).reshape(-1, 3) if complete else np.empty((0, 3)),
+        pixel_spacing=(float(_numbers(spacing[0])[1]), float(_numbers(spacing[0])[0])) if complete else (0.0, 0.0),
+        tags=replace(
+            tags,
+            echo_time=tags.echo_time or first(0x18, 0x9082, _double),
+            repetition_time=tags.repetition_time or first(0x18, 0x80, lambda value: _number(value.decode("latin-1"))),
+            inversion_time=tags.inversion_time or first(0x18, 0x9079, _double),
+            contrast_agent=tags.contrast_agent or next(iter(texts(0x18, 0x10)), ""),
+        ),
+    )
+
+
+def _nested(data: bytes, group: int, element: int) -> list[bytes]:
+    """Values of a tag at any depth, in the order of the file; little endian, with or without a named type."""
+    tag = struct.pack("<HH", group, element)
+    values: list[bytes] = []
+    for match in re.finditer(re.escape(tag) + rb"(?:(?:DS|FD|LO)(..)|(..)\0\0)", data, re.DOTALL):
+        length = struct.unpack("<H", match[1] or match[2])[0]
+        values.append(data[match.end() : match.end() + length])
+    return values
+
+
+def _double(value: bytes) -> float | None:
+    return (struct.unpack("<d", value[:8])[0] or None) if len(value) >= 8 else None
+
+
+def _number(text: str) -> float | None:
+    """None for none and for 0, which scanners write for what does not apply."""
+    with suppress(ValueError):
+        return float(text.split("\\")[0]) or None
+    return None
+
+
+def _numbers(text: str) -> NDArray[np.float64]:
+    try:
+        return np.array([float(part) for part in text.split("\\")])
+    except ValueError:
+        return np.empty(0)
+
+
+def _clean(text: str) -> str:
+    """Text of any character set: UTF-8, or else Latin-1, which SimpleITK passes on as escaped bytes."""
+    data = text.encode("utf-8", "surrogateescape")
+    with suppress(UnicodeDecodeError):
+        return data.decode().strip(" \0")
+    return data.decode("latin-1").strip(" \0")
