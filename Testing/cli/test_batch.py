@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk
+from dicom_fixtures import write_dicom_study
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.cli import main
 from tokenunet.errors import InputError
@@ -232,6 +233,19 @@ def test_results_of_other_or_changed_scans_are_not_taken(
     row = batch_patient.row_of_earlier_run(job(patients / "patient_04", finished, model), "")
     assert row is not None
     assert "cannot be read" in str(row.error)
+
+
+def test_the_results_of_a_dicom_study_are_known_again(model: Path, tmp_path: Path) -> None:
+    files = write_dicom_study(tmp_path / "study")
+    one = job(tmp_path / "study", tmp_path / "out", model)
+    assert segment_patient(one).error is None
+    sha256 = json.loads((one.request.output / "run.json").read_text())["model"]["sha256"]
+    by_files = replace(one.request, folder=None, inputs={s: slices[3] for s, slices in files.items()})
+    elsewhere = replace(one.request, folder=tmp_path / "study 2")
+    for request, status in ((one.request, "skipped"), (by_files, "skipped"), (elsewhere, "failed")):
+        row = batch_patient.row_of_earlier_run(PatientJob("study", request), sha256)
+        assert row is not None
+        assert row.status == status
 
 
 def sha256_in(output: Path) -> str:

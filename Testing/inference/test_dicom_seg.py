@@ -18,6 +18,8 @@ from scan_fixtures import blobs, synthetic_images
 from tokenunet.dicom_seg import write_dicom_segmentation
 from tokenunet.errors import GridMismatchError, OutputError, UnreadableImageError, UnusableImageError
 from tokenunet.grid import Grid
+from tokenunet.preprocessing import find_study
+from tokenunet.preprocessing.dicom import DicomSeries
 from tokenunet.regions import REGIONS
 from tokenunet.terminology import REGION_STYLES
 
@@ -99,6 +101,15 @@ def test_a_grid_that_runs_the_other_way_than_the_files_is_turned(
     turned = sitk.Flip(grid.image(regions[0].astype(np.uint8)), (False, False, True))
     segmentation = write(regions[:, ::-1], Grid.of(turned), files, tmp_path / "segmentation.dcm")
     np.testing.assert_array_equal(voxels(segmentation, files), regions)
+
+
+def test_a_series_that_was_found_in_a_study_can_be_referred_to(files: list[Path], tmp_path: Path) -> None:
+    series = find_study(files[0].parents[1]).scans["T1ce"].place
+    assert isinstance(series, DicomSeries)
+    assert series.grid is not None
+    regions = blobs(series.grid) > 0.5
+    segmentation = write(regions, series.grid, list(series.files), tmp_path / "segmentation.dcm")
+    np.testing.assert_array_equal(voxels_in_space(segmentation, series.grid), regions)
 
 
 def test_a_multi_frame_series_is_referred_to_frame_by_frame(

@@ -16,7 +16,7 @@ from tokenunet.files import sha256_of
 from tokenunet.grid import Grid
 from tokenunet.preprocessing.dicom_header import MR_CLASSES, DicomHeader, DicomTags, read_header
 from tokenunet.preprocessing.findings import Finding
-from tokenunet.preprocessing.study import _READING, Scan, as_scan
+from tokenunet.preprocessing.study import READING, Scan, as_scan
 
 _FEWEST_SLICES = 8
 _SAME_DIRECTION = 5e-3
@@ -115,7 +115,7 @@ def _pixels(files: Sequence[Path]) -> NDArray[np.float32]:
     names = [str(file) for file in files]
     try:
         # Were it not for the type, the first slice's would cut the others' values off.
-        with _READING:
+        with READING:
             image = sitk.ReadImage(names if len(names) > 1 else names[0], sitk.sitkFloat32, "GDCMImageIO")
     except RuntimeError as error:
         if len(files) > 1:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.errors import UnreadableImageError
-from tokenunet.preprocessing.study import _READING
+from tokenunet.preprocessing.study import READING
 
 MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4",  # MR
@@ -105,7 +105,7 @@ def read_header(file: Path) -> DicomHeader | None:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(file))
     try:
-        with _READING:
+        with READING:
             reader.ReadImageInformation()
     except RuntimeError as error:
         media_class = re.search(rb"\x02\x00\x02\x00UI..([0-9.]+)", start, re.DOTALL)

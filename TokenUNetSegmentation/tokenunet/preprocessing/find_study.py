@@ -13,7 +13,7 @@ from tokenunet.preprocessing.dicom_header import read_header
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.recognition import Candidate, Choice, recognise_sequences
 from tokenunet.preprocessing.sequence_evidence import sequence_in_name
-from tokenunet.preprocessing.study import Scan, Study, _is_scan, read_image, read_scan, study_of
+from tokenunet.preprocessing.study import Scan, Study, is_image_file, read_image, read_scan, study_of
 from tokenunet.sequences import SEQUENCES, SequenceName
 
 
@@ -86,11 +86,11 @@ def find_study(folder: Path | None, given: Mapping[SequenceName, Path] | None = 
 
 
 def _image_files(folder: Path) -> list[Path]:
-    own = sorted(path for path in folder.iterdir() if _is_scan(path))
+    own = sorted(path for path in folder.iterdir() if is_image_file(path))
     if own:
         return own
     below = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
-    return sorted(path for path in below if _is_scan(path))
+    return sorted(path for path in below if is_image_file(path))
 
 
 def _place_of(path: Path, folder: Path | None) -> Path | DicomSeries:

@@ -28,7 +28,7 @@ _BRAIN_RADIUS_MM = 60.0
 _MARGIN_MM = 6.0
 """Around the brain, for its border tells most."""
 
-LEAST_QUALITY = 0.5
+LEAST_QUALITY = 0.75
 """Below it, a registration is not to be trusted without a look at it."""
 
 
@@ -83,6 +83,8 @@ class Reference:
         starts = sorted(self._starts(moving[-1]), key=coarse.rate)[:_FOLLOWED]
         followed = [middle.refined(coarse.refined(start, _COARSE_MM / 2), _MIDDLE_MM / 4) for start in starts]
         best = fine.refined(min(followed, key=middle.rate), _FINE_MM / 4)
+        # Threads add up in an order that changes from run to run, and with it the last digits.
+        best.SetParameters(np.round(best.GetParameters(), 6).tolist())
         return Alignment(best, fine.dependence(best))
 
     def _starts(self, scan: sitk.Image) -> Iterator[sitk.Euler3DTransform]:

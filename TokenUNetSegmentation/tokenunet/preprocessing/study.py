@@ -16,7 +16,7 @@ from tokenunet.preprocessing.nifti_check import check_nifti_data
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-_READING = threading.Lock()
+READING = threading.Lock()
 """SimpleITK's readers crash now and then where two threads read at the same time."""
 _SMALLEST_SIDE = 8
 """Voxels; fewer slices than this show no brain."""
@@ -61,7 +61,7 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
     """
     if not folder.is_dir():
         raise MissingSequenceError(f"There is no folder {folder}.", "Check the path.")
-    images = sorted(p for p in folder.iterdir() if _is_scan(p))
+    images = sorted(p for p in folder.iterdir() if is_image_file(p))
     found: dict[SequenceName, Path] = {}
     for path in images:
         sequence = sequence_named(path.name)
@@ -83,7 +83,7 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
     return found
 
 
-def _is_scan(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
     name = path.name.lower()
     hidden = name.startswith(".")  # macOS leaves "._t1.nii.gz" beside the file on foreign disks
     words = set(re.split(r"[^a-z0-9]+", name))
@@ -143,7 +143,7 @@ def read_image(path: Path) -> sitk.Image:
     if not path.is_file():
         raise UnreadableImageError(f"There is no file {path}.", "Check the path.")
     try:
-        with _READING:
+        with READING:
             image = sitk.ReadImage(path)
     except RuntimeError as error:
         raise UnreadableImageError(
