@@ -20,6 +20,8 @@ from tokenunet.regions import REGIONS, RegionName
 from tokenunet.terminology import ANATOMY, CATEGORY, REGION_STYLES, Code
 
 _TOLERANCE_VOXELS = 0.05
+_LONGEST_NAME = 64
+"""DICOM's type LO takes no more characters."""
 _SERIES_NUMBER_OFFSET = 1000
 """Added to the source's, so that the new series follows those of the scanner in an archive's list."""
 _MAY_BE_UNKNOWN = (
@@ -65,7 +67,7 @@ def write_dicom_segmentation(
     sources = [_read_header(file) for file in source_files]
     order = _slice_order(sources, grid, source_files[0])
     algorithm = highdicom.AlgorithmIdentificationSequence(
-        algorithm_name, codes.cid7162.ArtificialIntelligence, algorithm_version
+        algorithm_name[:_LONGEST_NAME], codes.cid7162.ArtificialIntelligence, algorithm_version
     )
     segmentation = Segmentation(
         source_images=sources,
@@ -74,7 +76,7 @@ def write_dicom_segmentation(
         segment_descriptions=[_description(number, name, algorithm) for number, name in enumerate(REGIONS, 1)],
         series_instance_uid=highdicom.UID(),
         series_number=_SERIES_NUMBER_OFFSET + int(sources[0].get("SeriesNumber") or 0),
-        series_description=f"{algorithm_name} tumour segmentation",
+        series_description="Token-UNet tumour segmentation",
         sop_instance_uid=highdicom.UID(),
         instance_number=1,
         manufacturer="Token-UNet",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenunet.cli import batch
+from tokenunet.cli.extras import extra
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.errors import UsageError
 from tokenunet.events import OnEvent
@@ -40,6 +41,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default="brats",
         help=f"value of enhancing tumour: {ET_LABEL}, or {ET_LABEL_BRATS2023} as in BraTS since 2023",
     )
+    parser.add_argument(
+        "--dicom-seg", action="store_true", help="also write a DICOM SEG that refers to the reference's series"
+    )
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
     batch.add_arguments(parser)
     add_progress_argument(parser)
@@ -47,6 +51,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    if options.dicom_seg:
+        with extra("dicom"):
+            import tokenunet.dicom_seg  # noqa: F401  # found out before the work
     if options.batch is not None:
         batch.run(options, _request(options, {}), on_event)
         return
@@ -67,6 +74,7 @@ def _request(options: argparse.Namespace, inputs: dict[SequenceName, Path]) -> S
         reference=options.reference,
         options=InferenceOptions(options.device, options.mode, options.precision, options.overlap, options.masks),
         et_label=ET_LABEL if options.labels == "brats" else ET_LABEL_BRATS2023,
+        dicom_seg=options.dicom_seg,
         force=options.force,
     )
 

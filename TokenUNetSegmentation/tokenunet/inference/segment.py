@@ -18,10 +18,12 @@ import torch
 
 import tokenunet
 from tokenunet.bundle import load_bundle
+from tokenunet.errors import UsageError
 from tokenunet.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
 from tokenunet.files import staging_folder
 from tokenunet.grid import Grid
 from tokenunet.inference.output import (
+    DICOM_SEG,
     RESULT_PATTERNS,
     RUN_REPORT,
     check_output,
@@ -66,6 +68,7 @@ class SegmentationRequest:
         reference: the sequence whose grid the results lie on; None takes T1ce, or T1 where that is much finer.
         options: how to run the network.
         et_label: value of enhancing tumour in the label images, 4 or 3.
+        dicom_seg: also write a DICOM segmentation object of the reference's series; needs the extra ``dicom``.
         force: replace the results of an earlier run.
     """
 
@@ -76,6 +79,7 @@ class SegmentationRequest:
     reference: SequenceName | None = None
     options: InferenceOptions = field(default_factory=InferenceOptions)
     et_label: int = ET_LABEL
+    dicom_seg: bool = False
     force: bool = False
 
 
@@ -90,6 +94,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
         The run report, as in ``run.json``.
 
     Raises:
+        UsageError: where a DICOM SEG is asked for and the reference is no DICOM series.
         InputError: where the scans cannot be used.
         ModelError: where the model cannot be used.
         DeviceError: where the device is missing, or memory does not suffice.
@@ -101,7 +106,12 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
         bundle = load_bundle(request.model)
         found = find_study(request.folder, request.inputs)
         study = found.read(request.reference)
-        run.warn(*found.findings, *check_sequences(study))
+        run.warn(*found.findings, *check_sequences(study, found.series))
+        if request.dicom_seg and study.reference not in found.series:
+            raise UsageError(
+                f"{study.scans[study.reference].source} is no DICOM series that a DICOM SEG could refer to.",
+                "Give the study as DICOM, or leave out --dicom-seg.",
+            )
     with run.stage(Stage.ALIGN):
         alignments, findings = align_study(study, lambda fraction: run.progress.update(Stage.ALIGN, fraction))
         run.warn(*findings)
@@ -124,6 +134,18 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
     ):
         write_result(result, staging)
         write_preparation(study, prepared, result, staging)
+        if request.dicom_seg:
+            from tokenunet.dicom_seg import write_dicom_segmentation  # with packages that not everyone has
+
+            series = found.series[study.reference]
+            write_dicom_segmentation(
+                result.regions,
+                result.grid,
+                series.files,
+                staging / DICOM_SEG,
+                bundle.manifest.name,
+                bundle.manifest.weights_sha256[:12],
+            )
         report = {
             "schema": 1,
             "started": run.started,

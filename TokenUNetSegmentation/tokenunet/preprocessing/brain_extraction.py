@@ -1,16 +1,39 @@
 """Whether scans are skull-stripped, and where the brain is in those that are not."""
 
 from collections.abc import Sequence
+from functools import cache
 
+import numpy as np
+import safetensors.torch
 import SimpleITK as sitk
+import torch
+from monai.networks.nets import UNet
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from tokenunet.background import background_value
 from tokenunet.grid import Grid
+from tokenunet.preprocessing.findings import Finding
+from tokenunet.resources import resource
+
+WEIGHTS_NAME = "weights.safetensors"
+NETWORK_SHAPE = (80, 96, 80)
+NETWORK_SPACING = 2.5
+"""Of the grid that the network sees: z, y and x towards S, P and L, 200 x 240 x 200 mm."""
+_ABOVE_HEAD_MM = 10.0
+_UPPER_HEAD_MM = 160.0
+"""From the top of the head; below lie jaw and neck, which may be off the brain's centre."""
+_FOREGROUND = 0.15
+"""Of a scan's brightest values; air is darker."""
 
 _BRAIN_ML = (200.0, 2200.0)
 """Volume of what is not background in a skull-stripped scan."""
 _MOST_FILLED = 0.9
 """Share of a skull-stripped scan that is not background."""
+_PLAUSIBLE_ML = (700.0, 2200.0)
+_CUT_ML = 2.0
+"""Brain in the outermost layer of voxels of one side, in ml for layers of 1 mm, from which on that side cuts it."""
+_MOST_CUT_SIDES = 2
 
 
 def is_stripped(image: sitk.Image) -> bool:
@@ -22,5 +45,126 @@ def is_stripped(image: sitk.Image) -> bool:
 
 
 def extract_brain(images: Sequence[sitk.Image]) -> sitk.Image:
-    """Binary mask of the brain on the first image's grid."""
-    return sitk.BinaryFillhole(sitk.OtsuThreshold(images[0], 0, 1))
+    """Binary mask (uint8) of the brain on the first image's grid.
+
+    A small network trained on synthetic heads of any contrast (`tokenunet.synthesis.heads`) looks at each image; the
+    mean of its probabilities decides.
+
+    Args:
+        images: scans of one head, whole or nearly, aligned in space; in any orientation and of any voxel size.
+    """
+    oriented = sitk.DICOMOrient(images[0], "LPS")
+    grid = network_grid(oriented)
+    inputs = [grid.resample(_thinned(image)) for image in images]
+    probability = torch.stack([_probability(sitk.GetArrayFromImage(image)) for image in inputs]).mean(0)
+    cleaned = grid.image(_one_piece(probability.numpy()))
+    return Grid.of(images[0]).resample(cleaned) > 0.5
+
+
+def check_brain(brain: sitk.Image) -> tuple[Finding, ...]:
+    """What is implausible about the mask of a brain."""
+    array = sitk.GetArrayViewFromImage(brain)
+    grid = Grid.of(brain)
+    volume_ml = float(array.sum()) * grid.voxel_ml
+    findings = []
+    low, high = _PLAUSIBLE_ML
+    if not low <= volume_ml <= high:
+        findings.append(
+            Finding(
+                "implausible_brain",
+                f"The brain that was cut out of the scans has {volume_ml:.0f} ml, unlike any adult's whole brain; look "
+                "at its outline, and strip the scans with another program if it is wrong.",
+            )
+        )
+    sides = [
+        np.take(array, index, axis).sum() * grid.voxel_ml / spacing > _CUT_ML
+        for axis, spacing in enumerate(reversed(grid.spacing))
+        for index in (0, -1)
+    ]
+    if sum(sides) > _MOST_CUT_SIDES:
+        findings.append(
+            Finding(
+                "brain_cut_off",
+                f"The brain that was cut out of the scans reaches {sum(sides)} of the 6 sides of the field of view; "
+                "look at its outline.",
+            )
+        )
+    return tuple(findings)
+
+
+def network_grid(image: sitk.Image) -> Grid:
+    """Where the network looks: around the head, whose top lies a little below the grid's.
+
+    Args:
+        image: a scan with LPS axes.
+    """
+    coarse = sitk.BinShrink(image, [max(1, int(4 / s)) for s in image.GetSpacing()])
+    spacing = np.array(coarse.GetSpacing())
+    array = sitk.GetArrayViewFromImage(coarse)
+    low, high = np.percentile(array, [1, 98])
+    shown = np.argwhere(array > low + _FOREGROUND * (high - low))[:, ::-1] * spacing  # (n, 3), x, y, z in mm
+    top = float(np.quantile(shown[:, 2], 0.998))
+    upper = shown[shown[:, 2] > top - _UPPER_HEAD_MM]
+    middle = np.quantile(upper[:, :2], [0.02, 0.98], axis=0).mean(0)
+    size = np.array(NETWORK_SHAPE[::-1])
+    x, y = middle - (size[:2] - 1) / 2 * NETWORK_SPACING
+    z = top + _ABOVE_HEAD_MM - (size[2] - 1) * NETWORK_SPACING
+    first = np.array([x, y, z])
+    ox, oy, oz = np.array(coarse.GetOrigin()) + np.reshape(coarse.GetDirection(), (3, 3)) @ first
+    depth, height, width = NETWORK_SHAPE
+    return Grid((width, height, depth), (NETWORK_SPACING,) * 3, (ox, oy, oz), coarse.GetDirection())
+
+
+def build_brain_network() -> nn.Module:
+    """The network: (B, 1, D, H, W) scaled by `scaled` to logits of the same shape."""
+    return UNet(
+        spatial_dims=3,
+        in_channels=1,
+        out_channels=1,
+        channels=(16, 32, 64, 64, 64),
+        strides=(2, 2, 2, 2),
+        num_res_units=2,
+        norm=("instance", {"affine": True}),
+    )
+
+
+def scaled(values: Tensor) -> Tensor:
+    """Values from 0, the darkest, to 1, the brightest but for a few; what is 0 because nothing was seen stays so."""
+    seen = values[values != 0]
+    if not len(seen):
+        return values
+    ordered = seen[:: max(1, len(seen) // 100_000)].sort().values
+    low, high = ordered[int(0.005 * len(ordered))], ordered[int(0.993 * (len(ordered) - 1))]
+    return torch.where(values != 0, ((values - low) / (high - low).clamp(min=1e-6)).clamp(0, 1), 0.0)
+
+
+@cache
+def _network() -> nn.Module:
+    network = build_brain_network()
+    weights = safetensors.torch.load_file(resource(f"BrainExtraction/{WEIGHTS_NAME}"))
+    network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return network.eval()
+
+
+@torch.inference_mode()
+def _probability(array: NDArray[np.float32]) -> Tensor:
+    """Of brain, (D, H, W) on the network's grid."""
+    return _network()(scaled(torch.from_numpy(array).float())[None, None])[0, 0].sigmoid()
+
+
+def _thinned(image: sitk.Image) -> sitk.Image:
+    """The image with finer voxels than the network's averaged, for resampling looks at eight neighbours only."""
+    return sitk.Cast(
+        sitk.BinShrink(image, [max(1, int(NETWORK_SPACING / s)) for s in image.GetSpacing()]), sitk.sitkFloat32
+    )
+
+
+def _one_piece(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The probability without what is apart from the largest piece, and without holes."""
+    pieces = sitk.RelabelComponent(
+        sitk.ConnectedComponent(sitk.GetImageFromArray((probability > 0.5).astype(np.uint8)))
+    )
+    largest = pieces == 1
+    apart = sitk.GetArrayFromImage(pieces) > 1
+    holes = sitk.GetArrayFromImage(sitk.BinaryFillhole(largest)) > sitk.GetArrayFromImage(largest)
+    return np.where(apart, 0, np.where(holes, 1, probability)).astype(np.float32)

@@ -48,6 +48,11 @@ class FoundStudy:
     findings: list[Finding] = field(default_factory=list)
     set_aside: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def series(self) -> dict[SequenceName, DicomSeries]:
+        """Of the sequences that are DICOM."""
+        return {s: scan.place for s, scan in self.scans.items() if isinstance(scan.place, DicomSeries)}
+
     def read(self, reference: SequenceName | None = None) -> Study:
         """Reads and checks the four; see `FoundScan.read` and `study_of` for the errors and the reference."""
         return study_of({sequence: scan.read() for sequence, scan in self.scans.items()}, reference)

@@ -1,5 +1,6 @@
 """Notices sequences that were mixed up, from the names of the files and from how tissues look in them."""
 
+from collections.abc import Collection
 from pathlib import PurePath
 
 import SimpleITK as sitk
@@ -13,12 +14,17 @@ from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 _SAMPLING_MM = (4.0, 4.0, 4.0)
 
 
-def check_sequences(study: Study) -> list[Finding]:
-    """What suggests that a scan is not the sequence it was given as; empty where nothing does."""
+def check_sequences(study: Study, recognised: Collection[SequenceName] = ()) -> list[Finding]:
+    """What suggests that a scan is not the sequence it was given as; empty where nothing does.
+
+    Args:
+        study: as read.
+        recognised: sequences that more than their names speaks for.
+    """
     findings = []
     for sequence, scan in study.scans.items():
         named = sequence_named(PurePath(scan.source).name)
-        if named not in (None, sequence):
+        if sequence not in recognised and named not in (None, sequence):
             findings.append(
                 Finding("sequence_name", f"{scan.source} was given as {sequence}, but its name says {named}.")
             )

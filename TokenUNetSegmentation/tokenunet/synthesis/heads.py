@@ -21,7 +21,7 @@ HEAD_SHAPE: Shape = (80, 96, 80)
 HEAD_SPACING = 2.5
 """Of the lattice of z, y and x that heads are drawn on, towards S, P and L, in mm: 200 x 240 x 200 mm."""
 
-_BACKGROUND, _OUTER_FLUID, _FLUID, _GREY, _WHITE = 0, 8, 9, 10, 11
+_OUTER_FLUID, _FLUID, _WHITE = 8, 9, 11
 _LOOKS = {
     # background, air, bone, marrow, muscle, fat, skin, eye, outer fluid, fluid, grey and white matter, cord; dura
     "T1": (0.0, 0.0, 0.05, 0.60, 0.40, 0.95, 0.60, 0.20, 0.20, 0.15, 0.50, 0.70, 0.65, 0.40),
@@ -38,8 +38,9 @@ class _Head:
     """The atlas.
 
     Attributes:
-        labels: (2D, 2H, 2W), 1 mm; see ``HEAD_LABELS`` in Resources/Atlas/build_atlas.py.
-        brain: (D, H, W), share of each voxel of 2 mm.
+        labels: (13, D, H, W), each label's share of each voxel of 2 mm; see ``HEAD_LABELS`` in
+            Resources/Atlas/build_atlas.py.
+        brain: (D, H, W), the brain's share.
         outside: (4, D, H, W), distance in mm from the brain, negative inside, and its gradient along z, y and x.
         centre: of the brain, in voxels of 2 mm along z, y and x.
     """
@@ -54,16 +55,16 @@ class _Head:
 def _head() -> _Head:
     labels = sitk.GetArrayFromImage(sitk.ReadImage(resource("Atlas/colin27/head.nii.gz")))
     odd = [n % 2 for n in labels.shape]
-    labels = np.pad(labels, [(_NECK_MM, odd[0]), (0, odd[1]), (0, odd[2])], mode="edge")
-    brain = (labels >= _FLUID) & (labels <= _WHITE)
-    brain[:_NECK_MM] = False
-    share = F.avg_pool3d(torch.from_numpy(brain)[None].float(), 2)[0]
+    padded = torch.from_numpy(np.pad(labels, [(_NECK_MM, odd[0]), (0, odd[1]), (0, odd[2])], mode="edge"))
+    shares = torch.stack([F.avg_pool3d((padded == i)[None].float(), 2)[0] for i in range(int(padded.max()) + 1)])
+    share = shares[_FLUID : _WHITE + 1].sum(0)
+    share[: _NECK_MM // 2] = 0
     mask = sitk.GetImageFromArray((share > 0.5).to(torch.uint8).numpy())
     mask.SetSpacing([2.0] * 3)
     distance = torch.from_numpy(sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(mask, squaredDistance=False)))
     gradient = torch.stack(torch.gradient(blurred(distance, 1.5), spacing=2.0))
     centre = (share > 0.5).nonzero().float().mean(0)
-    return _Head(torch.from_numpy(labels), share, torch.cat([distance[None], gradient]), centre)
+    return _Head(shares, share, torch.cat([distance[None], gradient]), centre)
 
 
 def synthetic_head(
@@ -84,8 +85,8 @@ def synthetic_head(
     generator = seeded(seed)
     where, outside = _positions(generator, spacing, shape, variety)
     head = _head()
-    image = _sampled(_painted(head, generator, variety)[None], where)[0]
-    brain = _sampled(head.brain[None], where)[0] > 0.5
+    image, share = _sampled(torch.stack([_painted(head, generator, variety), head.brain]), where)
+    brain = share > 0.5
     for _ in range(int(torch.randint(0, 4, (), generator=generator)) if chance(generator, 0.6) else 0):
         image = _with_lesion(image, brain, generator, spacing)
     if chance(generator, 0.2):
@@ -102,7 +103,7 @@ def _positions(generator: torch.Generator, spacing: float, shape: Shape, variety
     mm = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
     shift = torch.tensor([uniform(generator, -25, 25), uniform(generator, -20, 20), uniform(generator, -15, 15)])
     # Colin27 lies in MNI space, whose heads are larger than most.
-    size = math.exp(uniform(generator, -0.22, 0.1) * variety)
+    size = math.exp(uniform(generator, -0.25, 0.05) * variety)
     sides = torch.tensor([size * math.exp(uniform(generator, -0.08, 0.08) * variety) for _ in range(3)])
     if chance(generator, 0.5):
         sides[2] *= -1
@@ -150,7 +151,7 @@ def _painted(head: _Head, generator: torch.Generator, variety: float) -> Tensor:
     looks = _draw_looks(generator, variety)
     distance = head.outside[0]
     shape: Shape = tuple(distance.shape)  # type: ignore[assignment]
-    image = F.avg_pool3d(looks[head.labels.long()][None, None], 2)[0, 0]
+    image = torch.einsum("l,lzyx->zyx", looks[:-1], head.labels)
     patches = smooth_noise(shape, 10, generator)[0]
     # The brain recedes from its surface and leaves fluid.
     receding = (uniform(generator, 0, 4) if chance(generator, 0.35) else 0.0) + 0.5 * patches
@@ -162,11 +163,11 @@ def _painted(head: _Head, generator: torch.Generator, variety: float) -> Tensor:
     dura = ((width + 1 - (distance - begin - width / 2).abs() * 2) / 2).clamp(0, 1)
     fluid = (1.5 - (distance - begin / 2).abs()).clamp(0, 1) * (distance > 0)
     image = image.lerp(looks[_OUTER_FLUID], fluid * float(chance(generator, 0.6)))
-    image = image.lerp(looks[13], dura * (patches + uniform(generator, -1, 2)).clamp(0, 1) * (distance > 0))
+    image = image.lerp(looks[-1], dura * (patches + uniform(generator, -1, 2)).clamp(0, 1) * (distance > 0))
     # Vessels wind where two fields are both near zero.
     windings = smooth_noise(shape, 12, generator, 2).abs()
     vessels = (windings.amax(0) < uniform(generator, 0.05, 0.25)) & (distance > -12) & (distance < 6)
-    image = torch.where(vessels & chance(generator, 0.6), uniform(generator, 0, 1.5), image)
+    image = torch.where(vessels & chance(generator, 0.4), uniform(generator, 0, 1.5), image)
     texture = uniform(generator, 0, 0.12) * torch.randn(shape, generator=generator)
     coarse = uniform(generator, 0, 0.15) * patches + uniform(generator, 0, 0.2) * smooth_noise(shape, 4, generator)[0]
     return (image * (1 + texture + coarse)).clamp(min=0)
@@ -269,8 +270,8 @@ def _field_of_view(brain: Tensor, outside: Tensor, generator: torch.Generator, s
             end = min(high[axis] + voxels(-2, 25), brain.shape[axis])
             seen.narrow(axis, end, brain.shape[axis] - end).zero_()
     if chance(generator, 0.12):  # defaced
-        z, y = (torch.arange(n)[:, None] - (a + b) / 2 for n, a, b in zip(seen.shape, low, high, strict=False))
-        plane = 0.6 * z + y.squeeze(1) + uniform(generator, 75, 110) / spacing
+        z, y, _ = (torch.arange(n) - (a + b) / 2 for n, a, b in zip(seen.shape, low, high, strict=True))
+        plane = 0.6 * z[:, None] + y + uniform(generator, 75, 110) / spacing
         seen &= (plane > 0)[:, :, None] | (outside < 8)
     if chance(generator, 0.06):  # stripped already, roughly
         seen &= outside < uniform(generator, 1, 12)
