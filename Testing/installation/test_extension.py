@@ -12,6 +12,7 @@ import pytest
 from model_fixtures import small_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
+SHARED_FOLDERS = ("Atlas", "BrainExtraction", "Models")
 MODULES = ("TokenUNetSegmentation", "TokenUNetTraining")
 NOT_INSTALLED = ("tokenunet_offscreen",)
 """Stands in for the application, which is there."""
@@ -73,10 +74,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_package_holds_what_is_listed(installed: Path) -> None:
     everything = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
-    shared = {name for name in everything if name.startswith(("Resources/Models/", "Resources/Atlas/"))}
+    shared = {name for name in everything if name.startswith(tuple(f"Resources/{f}/" for f in SHARED_FOLDERS))}
     assert everything - shared == set().union(*map(listed_files, MODULES))
     assert "Resources/Models/token_unet_transformer/model.json" in shared
     assert "Resources/Atlas/LICENSE.txt" in shared
+    assert "Resources/BrainExtraction/weights.safetensors" in shared
 
 
 def test_installed_library_finds_what_ships_with_it(installed: Path) -> None:

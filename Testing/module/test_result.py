@@ -1,6 +1,7 @@
 """What can be done with a result: looked at, corrected, saved."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -213,3 +214,23 @@ def test_an_ensembles_volumes_have_their_range_beside_them(
     for row, name in enumerate(("WT", "TC", "ET", "NCR", "ED")):
         low, high = ensemble.report["volumes_range_ml"][name]  # type: ignore[index]
         assert table.item(row, 2).text() == f"{low:.1f} to {high:.1f}"
+
+
+def test_aligned_scans_move_and_return(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, patient: Any, tmp_path: Path
+) -> None:
+    ui = module.widget.ui
+    assert not segment(module).transforms
+    assert ui.alignedBox.isHidden()
+    output = shutil.copytree(patient.output, tmp_path / "aligned")
+    (output / "transforms").mkdir()
+    sitk.WriteTransform(sitk.TranslationTransform(3, (0.0, 0.0, 20.0)), output / "transforms" / "T2.tfm")
+    (output / "run.json").write_text(json.dumps({**patient.report, "alignments": {"T2": {}}}))
+    standin.setenv("STANDIN_RESULT", str(output))
+    result = segment(module)
+    assert not ui.alignedBox.isHidden()
+    assert not ui.alignedBox.checked
+    ui.alignedBox.click()
+    assert result.inputs["T2"].GetParentTransformNode() is result.transforms["T2"]
+    ui.alignedBox.click()
+    assert result.inputs["T2"].GetParentTransformNode() is None

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 from tokenunet.errors import TokenUNetError
 
+from TokenUNetSegmentationLib.alignment import show_aligned, shows_aligned
 from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.displays import jump_to_tumour, show_surfaces
 from TokenUNetSegmentationLib.exporting import (
@@ -45,6 +46,7 @@ class ResultPanel:
         )
         ui.show3DBox.toggled.connect(self._when_asked(self._show_surfaces))
         ui.exclusiveBox.toggled.connect(self._when_asked(self._show_exclusive))
+        ui.alignedBox.toggled.connect(self._when_asked(lambda r: show_aligned(r, ui.alignedBox.checked)))
         ui.jumpButton.clicked.connect(self._when_asked(self._jump))
         ui.editButton.clicked.connect(self._when_asked(self._edit))
         ui.exportSegButton.clicked.connect(self._when_asked(self._export_segmentation))
@@ -97,6 +99,7 @@ class ResultPanel:
                 self._ui.fillBox.setChecked(display.GetVisibility2DFill())
                 self._ui.outlineBox.setChecked(display.GetVisibility2DOutline())
                 self._ui.show3DBox.setChecked(_shows_surfaces(result.segmentation))
+            self._ui.alignedBox.setChecked(result is not None and shows_aligned(result))
             self._show_volumes(result)
         finally:
             self._showing = False
@@ -117,6 +120,7 @@ class ResultPanel:
             self._ui.commandButton,
         ):
             widget.setEnabled(result is not None)
+        self._ui.alignedBox.setVisible(result is not None and bool(result.transforms))
         self._ui.exportDicomButton.setEnabled(False)
         if result is not None:
             answer = can_export_dicom(result)

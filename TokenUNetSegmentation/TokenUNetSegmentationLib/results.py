@@ -26,6 +26,7 @@ REPORT_ROLE = "tokenUNetReport"
 LABELS_ROLE = "tokenUNetExclusiveLabels"
 HINTS_ROLE = "tokenUNetReviewHints"
 DISAGREEMENT_ROLE = "tokenUNetDisagreement"
+TRANSFORM_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetAlignment{sequence}" for sequence in SEQUENCES}
 INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
 MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
 COLOUR_ROLES = {kind: f"tokenUNet{kind.network_part}Colours" for kind in MaskKind}
@@ -38,6 +39,7 @@ _RESULT_ROLES = (
     DISAGREEMENT_ROLE,
     *MASK_ROLES.values(),
     *COLOUR_ROLES.values(),
+    *TRANSFORM_ROLES.values(),
 )
 
 
@@ -70,6 +72,12 @@ class PatientResult:
     def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
         """The volumes that were segmented."""
         nodes = {sequence: self.segmentation.GetNodeReference(role) for sequence, role in INPUT_ROLES.items()}
+        return {sequence: node for sequence, node in nodes.items() if node is not None}
+
+    @property
+    def transforms(self) -> dict[SequenceName, slicer.vtkMRMLLinearTransformNode]:
+        """How the scans were aligned to the reference; empty where they lay on it already."""
+        nodes = {sequence: self.segmentation.GetNodeReference(role) for sequence, role in TRANSFORM_ROLES.items()}
         return {sequence: node for sequence, node in nodes.items() if node is not None}
 
     def masks(self, kind: MaskKind) -> dict[int, slicer.vtkMRMLScalarVolumeNode]:

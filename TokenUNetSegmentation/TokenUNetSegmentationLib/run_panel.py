@@ -28,6 +28,7 @@ from TokenUNetSegmentationLib.standby import Standby
 _STAGES = {
     "export": "Handing over the scans",
     "load": "Reading the scans",
+    "align": "Aligning the scans",
     "prepare": "Preparing the scans",
     "predict": "Segmenting",
     "restore": "Bringing the result back to the scan",

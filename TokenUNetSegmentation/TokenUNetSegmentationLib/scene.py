@@ -13,6 +13,7 @@ from tokenunet.sequences import SequenceName
 from tokenunet.terminology import LABEL_STYLES, REGION_STYLES, LabelName
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
+from TokenUNetSegmentationLib.alignment import load_transform
 from TokenUNetSegmentationLib.disagreement import load_disagreement
 from TokenUNetSegmentationLib.masks import MaskKind, create_colour_table, load_mask, mask_files
 from TokenUNetSegmentationLib.results import (
@@ -24,6 +25,7 @@ from TokenUNetSegmentationLib.results import (
     REFERENCE_ROLE,
     REPORT_ROLE,
     RESULT_ATTRIBUTE,
+    TRANSFORM_ROLES,
     VOLUME_TABLE_ROLE,
     PatientResult,
     create_result_folder,
@@ -79,6 +81,8 @@ def build_steps(
             for _mask in _add_masks(result, kind, output / "masks", folder):
                 yield result
         _add_report(result, output / "run.json", folder)
+        for sequence in result.report.get("alignments", {}):
+            _add_transform(result, sequence, output / "transforms" / f"{sequence}.tfm", folder)
         if result.report.get("volumes_range_ml"):
             _add_disagreement(result, output / "disagreement.nii.gz", folder)
             yield result
@@ -226,6 +230,12 @@ def _add_masks(
         result.segmentation.AddNodeReferenceID(MASK_ROLES[kind], mask.GetID())
         _put_into(kind_folder, mask)
         yield mask
+
+
+def _add_transform(result: PatientResult, sequence: SequenceName, path: Path, folder: int) -> None:
+    node = load_transform(path, f"{sequence} to {result.require_reference().GetName()}")
+    result.segmentation.SetNodeReferenceID(TRANSFORM_ROLES[sequence], node.GetID())
+    _put_into(folder, node)
 
 
 def _add_disagreement(result: PatientResult, path: Path, folder: int) -> None:

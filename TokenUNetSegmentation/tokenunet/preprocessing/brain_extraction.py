@@ -117,15 +117,19 @@ def network_grid(image: sitk.Image) -> Grid:
 
 def build_brain_network() -> nn.Module:
     """The network: (B, 1, D, H, W) scaled by `scaled` to logits of the same shape."""
-    return UNet(
+    channels = (16, 32, 64, 64, 64)
+    network = UNet(
         spatial_dims=3,
         in_channels=1,
         out_channels=1,
-        channels=(16, 32, 64, 64, 64),
+        channels=channels,
         strides=(2, 2, 2, 2),
         num_res_units=2,
         norm=("instance", {"affine": True}),
     )
+    # MONAI normalises the one channel that comes out, too, which ties the outline to the brain's share of the image.
+    network.model[-1] = nn.ConvTranspose3d(2 * channels[0], 1, kernel_size=4, stride=2, padding=1)
+    return network
 
 
 def scaled(values: Tensor) -> Tensor:

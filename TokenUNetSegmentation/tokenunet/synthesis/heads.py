@@ -168,16 +168,17 @@ def _painted(head: _Head, generator: torch.Generator, variety: float) -> Tensor:
     windings = smooth_noise(shape, 12, generator, 2).abs()
     vessels = (windings.amax(0) < uniform(generator, 0.05, 0.25)) & (distance > -12) & (distance < 6)
     image = torch.where(vessels & chance(generator, 0.4), uniform(generator, 0, 1.5), image)
-    texture = uniform(generator, 0, 0.12) * torch.randn(shape, generator=generator)
-    coarse = uniform(generator, 0, 0.15) * patches + uniform(generator, 0, 0.2) * smooth_noise(shape, 4, generator)[0]
-    return (image * (1 + texture + coarse)).clamp(min=0)
+    texture = uniform(generator, 0, 0.08 * variety) * torch.randn(shape, generator=generator)
+    patchy = uniform(generator, 0, 0.12 * variety) * patches
+    grainy = uniform(generator, 0, 0.12 * variety) * smooth_noise(shape, 4, generator)[0]
+    return (image * (1 + texture + patchy + grainy)).clamp(min=0)
 
 
 def _draw_looks(generator: torch.Generator, variety: float) -> Tensor:
-    """Brightness of each label, and of the dura: in half of the heads near that of a known sequence."""
+    """Brightness of each label, and of the dura: in two of three heads near that of a known sequence."""
     names = sorted(_LOOKS)
     known = names[int(torch.randint(len(names), (), generator=generator))]
-    if chance(generator, 0.55):
+    if chance(generator, 0.65):
         looks = torch.tensor(_LOOKS[known])
         looks[2:] += 0.12 * variety * torch.randn(len(looks) - 2, generator=generator)
         if chance(generator, 0.25):  # fat suppressed
@@ -241,9 +242,9 @@ def _acquired(image: Tensor, generator: torch.Generator, spacing: float, variety
         offset = round(shape[along] * uniform(generator, 0.05, 0.5))
         image = image + uniform(generator, 0.02, 0.15) * image.roll(offset, along)
     field = smooth_noise(shape, uniform(generator, 60, 160) / spacing, generator)[0].clamp(-2, 2)
-    image = image * (uniform(generator, 0, 0.5 * variety) * field).exp()
+    image = image * (uniform(generator, 0, 0.4 * variety) * field).exp()
     image = image.clamp(min=0).pow(math.exp(uniform(generator, -0.4, 0.4) * variety))
-    noise = 0.003 * 35 ** uniform(generator, 0, 1) * variety
+    noise = 0.003 * 20 ** uniform(generator, 0, 1) * variety
     real, imaginary = torch.randn((2, *shape), generator=generator).mul_(noise)
     return torch.hypot(image + real, imaginary)
 
