@@ -44,16 +44,17 @@ def compare(raw: Path, processed: Path, output: Path, model: Path) -> dict[str, 
     stripped = find_study(processed).read("T1ce").scans["T1ce"].image
     stripped_brain = stripped != background_value(sitk.GetArrayViewFromImage(stripped))
     head = find_study(raw).read("T1ce").scans["T1ce"].image
-    to_processed = Reference(stripped, stripped_brain).align(head)
-    grid, way = Grid.of(head), to_processed.transform.GetInverse()
+    brain_image = sitk.ReadImage(output / "raw" / BRAIN)
+    quality, transform = _way_to_raw(Reference(stripped, stripped_brain), Grid.of(stripped), head, brain_image)
+    grid, way = Grid.of(head), transform.GetInverse()
 
     def native(image: sitk.Image) -> np.ndarray:
         return sitk.GetArrayFromImage(grid.resample(image, sitk.sitkNearestNeighbor, way))
 
-    brain = sitk.GetArrayFromImage(sitk.ReadImage(output / "raw" / BRAIN)) > 0
+    brain = sitk.GetArrayFromImage(brain_image) > 0
     labels = {name: sitk.ReadImage(output / name / LABELS) for name in ("raw", "processed")}
     return {
-        "registration_quality": round(to_processed.quality, 3),
+        "registration_quality": round(quality, 3),
         "brain_dice": round(dice(brain, native(stripped_brain) > 0), 4),
         "raw_dice_in_native_space": dice_by_region(sitk.GetArrayFromImage(labels["raw"]), native(truth)),
         "processed_dice": dice_by_region(
@@ -62,6 +63,19 @@ def compare(raw: Path, processed: Path, output: Path, model: Path) -> dict[str, 
         ),
         "raw_timings_s": report["timings_s"],
     }
+
+
+def _way_to_raw(
+    processed: Reference, grid: Grid, head: sitk.Image, brain: sitk.Image
+) -> tuple[float, sitk.CompositeTransform]:
+    """The registration's quality, and the transform from the processed space to the raw one.
+
+    The extracted brain finds the way across atlas and scanner; the head as it is then has the last word, so that errors
+    of the extraction do not move it.
+    """
+    near = processed.align(sitk.Mask(head, brain)).transform
+    last = processed.align(grid.resample(head, transform=near))
+    return last.quality, sitk.CompositeTransform([near, last.transform])
 
 
 def main() -> None:

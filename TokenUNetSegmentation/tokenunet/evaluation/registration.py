@@ -116,6 +116,7 @@ def main() -> None:
     found, flagged = (np.array([getattr(t, name) for t in done]) for name in ("found", "flagged"))
     print(f"{found.sum()} of {len(done)} found; median {np.median(errors):.2f} mm, most {errors.max():.2f} mm")
     print(f"{(flagged & ~found).sum()} failures flagged, {(flagged & found).sum()} flagged though found")
+    print(f"quality at least {min(t.quality for t in done):.2f}")
     print(f"{np.mean([t.seconds for t in done]):.2f} s each")
 
 

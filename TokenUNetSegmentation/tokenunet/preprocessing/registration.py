@@ -20,7 +20,7 @@ _START_ANGLES = (-0.25, 0.0, 0.25)
 """In radians, about each axis."""
 _FOLLOWED = 3
 _BINS = 32
-_SAMPLES = (20_000, 8_000, 2_000)
+_SAMPLES = (20_000, 12_000, 4_000)
 """Voxels that are compared, from fine to coarse."""
 _MOST_ITERATIONS = 50
 _BRAIN_RADIUS_MM = 60.0
@@ -28,7 +28,7 @@ _BRAIN_RADIUS_MM = 60.0
 _MARGIN_MM = 6.0
 """Around the brain, for its border tells most."""
 
-LEAST_QUALITY = 0.75
+LEAST_QUALITY = 0.65
 """Below it, a registration is not to be trusted without a look at it."""
 
 
@@ -70,7 +70,8 @@ class Reference:
         spacing = self._pyramid[0].GetSpacing()[0]
         mask = Grid.of(self._pyramid[0]).resample(sitk.Cast(brain, sitk.sitkFloat32)) > 0.5
         grown = sitk.BinaryDilate(mask, [round(_MARGIN_MM / spacing)] * 3)
-        self._masks = [Grid.of(level).resample(grown, sitk.sitkNearestNeighbor) for level in self._pyramid]
+        # The outline of the whole head leads the coarse stages, in which the brain's own is too faint.
+        self._masks = (grown, None, None)
         self._centre_of_mass = _centre_of_mass(self._pyramid[-1])
         self._brain_centre = _centre_of_mass(sitk.Cast(mask, sitk.sitkFloat32))
 
@@ -95,15 +96,17 @@ class Reference:
 
 
 class _Stage:
-    """Both scans at one resolution, and where they are compared: at so many voxels of the mask."""
+    """Both scans at one resolution, compared at so many voxels, of the mask if there is one."""
 
-    def __init__(self, fixed: sitk.Image, moving: sitk.Image, mask: sitk.Image, samples: int) -> None:
+    def __init__(self, fixed: sitk.Image, moving: sitk.Image, mask: sitk.Image | None, samples: int) -> None:
         self._fixed, self._moving = fixed, moving
         self._method = sitk.ImageRegistrationMethod()
         self._method.SetMetricAsMattesMutualInformation(_BINS)
-        self._method.SetMetricFixedMask(mask)
         self._method.SetInterpolator(sitk.sitkLinear)
-        voxels = int(sitk.GetArrayViewFromImage(mask).sum())
+        voxels = fixed.GetNumberOfPixels()
+        if mask is not None:
+            self._method.SetMetricFixedMask(mask)
+            voxels = int(sitk.GetArrayViewFromImage(mask).sum())
         if voxels > samples:
             self._method.SetMetricSamplingStrategy(self._method.REGULAR)
             self._method.SetMetricSamplingPercentage(samples / voxels, seed=1)
