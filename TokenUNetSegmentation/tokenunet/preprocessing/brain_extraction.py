@@ -7,7 +7,6 @@ import numpy as np
 import safetensors.torch
 import SimpleITK as sitk
 import torch
-from monai.networks.nets import UNet
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -129,6 +128,8 @@ def build_brain_network() -> nn.Module:
     )
     # MONAI normalises the one channel that comes out, too, which ties the outline to the brain's share of the image.
     network.model[-1] = nn.ConvTranspose3d(2 * channels[0], 1, kernel_size=4, stride=2, padding=1)
+    from monai.networks.nets import UNet  # takes long to import, and most scans are stripped already
+
     return network
 
 
