@@ -116,6 +116,8 @@ def network_grid(image: sitk.Image) -> Grid:
 
 def build_brain_network() -> nn.Module:
     """The network: (B, 1, D, H, W) scaled by `scaled` to logits of the same shape."""
+    from monai.networks.nets import UNet  # takes long to import, and most scans are stripped already
+
     channels = (16, 32, 64, 64, 64)
     network = UNet(
         spatial_dims=3,
@@ -128,8 +130,6 @@ def build_brain_network() -> nn.Module:
     )
     # MONAI normalises the one channel that comes out, too, which ties the outline to the brain's share of the image.
     network.model[-1] = nn.ConvTranspose3d(2 * channels[0], 1, kernel_size=4, stride=2, padding=1)
-    from monai.networks.nets import UNet  # takes long to import, and most scans are stripped already
-
     return network
 
 
