@@ -18,7 +18,7 @@ from torch import Tensor
 from tokenunet.background import background_value
 from tokenunet.errors import GridMismatchError, UnusableImageError
 from tokenunet.grid import Grid, Triple
-from tokenunet.preprocessing.brain_extraction import extract_brain, is_stripped
+from tokenunet.preprocessing.brain_extraction import check_brain, extract_brain, is_stripped
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.registration import Alignment
 from tokenunet.preprocessing.study import Study
@@ -85,10 +85,13 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     grid, images = on_common_grid(study, space, alignments)
     arrays = {sequence: sitk.GetArrayFromImage(image) for sequence, image in images.items()}
     stripped = is_stripped(study.scans[study.reference].image)
+    findings: tuple[Finding, ...] = ()
     if stripped:
         brain = np.logical_or.reduce([array != background_value(array) for array in arrays.values()])
     else:
-        brain = sitk.GetArrayFromImage(extract_brain(list(images.values()))).astype(bool)
+        extracted = extract_brain(list(images.values()))
+        brain = sitk.GetArrayFromImage(extracted).astype(bool)
+        findings = (_HEAD_FOUND, *check_brain(extracted))
     if not brain.any():
         raise UnusableImageError(
             f"No brain was found in {study.scans[study.reference].source}.", "Check that it is a scan of the head."
@@ -103,7 +106,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         other_grids={s: g for s, g in native.items() if s in alignments or not g.same_as(reference_grid)},
         alignments=alignments,
         brain_extracted=not stripped,
-        findings=() if stripped else (_HEAD_FOUND,),
+        findings=findings,
     )
 
 

@@ -29,8 +29,11 @@ _MARGIN_MM = 6.0
 """Around the brain, for its border tells most."""
 
 LEAST_QUALITY = 0.6
-"""Below it, a registration is not to be trusted without a look at it. Failures on synthetic patients (scans upside down)
-and a real head had 0.36 to 0.61, successes 0.65 and more; the scan of another patient, who fits nearly, has up to 0.73."""
+"""Below it, a registration is not to be trusted without a look at it.
+
+Failures (synthetic scans upside down, a real head that went astray) had 0.36 to 0.61, successes 0.64 and more. The scan
+of another patient, who nearly fits, has up to 0.73 and is not noticed.
+"""
 
 
 @dataclass(frozen=True)
