@@ -121,6 +121,7 @@ def test_stripped_scans_are_told_from_heads() -> None:
     assert is_stripped(stripped)
     assert is_stripped(stripped - 500.0)
     assert not is_stripped(image)
+    assert not is_stripped(sitk.Mask(image, sitk.BinaryErode(brain, [20] * 3)))  # far less than a brain
     assert all(is_stripped(scan.image) for scan in study().scans.values())
 
 
@@ -136,7 +137,7 @@ def test_implausible_brains_are_told() -> None:
 
 
 def test_a_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    training = BrainTraining(steps=2, validation_cases=1, validate_every=1)
+    training = BrainTraining(steps=2, validation_cases=1, validate_every=2)
     whole = BrainTrainer(training, tmp_path / "whole")
     whole.run(workers=0)
     assert (tmp_path / "whole" / "weights.safetensors").is_file()

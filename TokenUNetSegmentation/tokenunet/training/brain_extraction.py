@@ -1,6 +1,6 @@
 """Trains the network of brain extraction on an endless stream of synthetic heads, none of them seen twice.
 
-    python -m tokenunet.training.brain_extraction --output FOLDER [--steps 3000] [--resume]
+    python -m tokenunet.training.brain_extraction --output FOLDER [--steps 3800] [--resume]
     python -m tokenunet.training.brain_extraction --output FOLDER --ship Resources/BrainExtraction
 
 The folder then holds ``checkpoint.pt`` (the whole state, for ``--resume``), ``log.jsonl`` (a JSON object a line) and
@@ -60,7 +60,7 @@ class BrainTraining:
         validate_every: steps between two validations and checkpoints.
     """
 
-    steps: int = 3000
+    steps: int = 3800
     peak_rate: float = 2e-3
     warm_up: int = 50
     weight_decay: float = 1e-2
@@ -164,6 +164,7 @@ class BrainTrainer:
             if self.step % t.validate_every == 0 or self.step == t.steps:
                 self._validate(examples)
                 self.save()
+        self.save()
 
     def _learn(self, image: Tensor, brain: Tensor) -> float:
         self.network.train()
