@@ -61,7 +61,9 @@ def test_what_cannot_fit_is_flagged(reference: Reference, scans: Study) -> None:
     image = scans.scans["T2"].image
     upside_down = Grid.of(image).image(np.ascontiguousarray(sitk.GetArrayFromImage(image)[::-1]))
     noise = Grid.of(image).image(np.random.default_rng(0).normal(size=image.GetSize()[::-1]).astype(np.float32))
-    for wrong in (upside_down, noise):
+    mirrored = Grid.of(image).image(np.ascontiguousarray(sitk.GetArrayFromImage(image)[:, :, ::-1]))
+    somebody_else = synthetic_study(synthetic_patient(SEED + 1, 2.0))[0].scans["T2"].image
+    for wrong in (upside_down, noise, mirrored, somebody_else):
         assert reference.align(wrong).quality < LEAST_QUALITY
 
 
