@@ -31,7 +31,7 @@ _MARGIN_MM = 6.0
 _SURE_DEPENDENCE, _SURE_SHARPNESS = 0.81, 0.45
 """Either is enough: thick slices weaken the one, views that are cut off the other.
 
-Of 60 synthetic scans that ended in a wrong place (other patients, mirrored, upside down, noise, half heads) only one had
+Of 60 synthetic scans that ended in a wrong place (other patients, mirrored, upside down, noise, half heads) one had
 either, by 1.2 mm wrong; of 66 that ended in the right one all had.
 """
 _DEPTH_MM = 4.0
