@@ -72,5 +72,5 @@ def test_a_cluster_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     result = subprocess.run(
         [*COMMAND, *arguments, "--cluster", "127.0.0.1:1"], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
     )
-    assert result.returncode == 1
+    assert result.returncode == 5
     assert "There is no Ray cluster at 127.0.0.1:1" in result.stderr

@@ -3,15 +3,14 @@
 All machines must see the scans, the model and the folder of results under the same paths.
 """
 
-import os
-import socket
 from collections.abc import Iterator, Sequence
 
 import ray
 
-from tokenunet.errors import DeviceError, ProcessDiedError
+from tokenunet.errors import ProcessDiedError
 from tokenunet.inference.batch import OnPatientEvent
 from tokenunet.inference.batch_patient import PatientJob, PatientRow, segment_patient
+from tokenunet.ray_cluster import ray_cluster
 
 _RETRIES = 1
 """After a process died: perhaps its machine was lost, perhaps the patient is too large for any."""
@@ -31,13 +30,7 @@ def run_on_cluster(jobs: Sequence[PatientJob], on_event: OnPatientEvent, address
     Raises:
         DeviceError: where the cluster cannot be reached.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-    try:
-        _check_reachable(address)
-        ray.init(address=address)
-    except OSError as error:
-        raise DeviceError(f"There is no Ray cluster at {address}.", "Start one with: ray start --head") from error
-    try:
+    with ray_cluster(address):
         on_gpu = jobs and jobs[0].request.options.device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0
         remote = ray.remote(segment_patient).options(max_retries=_RETRIES, num_cpus=1, num_gpus=1 if on_gpu else 0)
         waiting = {remote.remote(job): job for job in jobs}
@@ -50,12 +43,3 @@ def run_on_cluster(jobs: Sequence[PatientJob], on_event: OnPatientEvent, address
                 except ray.exceptions.RayError as error:
                     died = ProcessDiedError(f"The process that segmented {job.patient} died.", str(error))
                     yield PatientRow(job.patient, "failed", died)
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Raises OSError at once where nobody listens; Ray itself tries for minutes."""
-    host, separator, port = address.removeprefix("ray://").rpartition(":")
-    if separator:
-        socket.create_connection((host, int(port)), timeout=5).close()

@@ -3,8 +3,6 @@
 All machines must see the experiment's folder and the data under the same paths.
 """
 
-import os
-import socket
 from pathlib import Path
 
 import ray
@@ -12,6 +10,7 @@ import ray
 from tokenunet.errors import Cancelled, OutOfMemoryError, TrainingError
 from tokenunet.events import OnEvent, Progress, Stage
 from tokenunet.inference.device import resolve_device
+from tokenunet.ray_cluster import ray_cluster
 from tokenunet.training.experiment import Experiment
 from tokenunet.training.fold_folder import FoldFolder
 from tokenunet.training.jobs import (
@@ -42,28 +41,14 @@ def train_on_cluster(experiment: Experiment, address: str, device: str, on_event
 
     Raises:
         Cancelled: after a request to stop.
-        TrainingError: where the cluster cannot be reached, or, at the end, where folds failed.
+        DeviceError: where the cluster cannot be reached.
+        TrainingError: at the end, where folds failed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-    try:
-        _check_reachable(address)
-        ray.init(address=address)
-    except OSError as error:
-        raise TrainingError(f"There is no Ray cluster at {address}.", "Start one with: ray start --head") from error
-    try:
+    with ray_cluster(address):
         progress = Progress(on_event, SHARES)
         with recorded(experiment):
             prepare_cases(experiment, progress)
             _train_jobs(experiment, device, progress, on_event)
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Raises OSError at once where nobody listens; Ray itself tries for minutes."""
-    host, separator, port = address.removeprefix("ray://").rpartition(":")
-    if separator:
-        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 def _train_jobs(experiment: Experiment, device: str, progress: Progress, on_event: OnEvent) -> None:
