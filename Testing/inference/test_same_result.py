@@ -37,7 +37,7 @@ def readable_probabilities(prepared: Prepared) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.999), ("bf16", 0.997)])
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.998), ("bf16", 0.995)])
 def test_what_users_run_gives_what_the_readable_network_gives(precision: Precision, least: float) -> None:
     bundle = load_bundle(find_model(DEFAULT_MODEL))
     for study in studies():
