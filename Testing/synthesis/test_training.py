@@ -1,107 +1,183 @@
-"""Training on synthetic patients: stops, goes on, and learns."""
+"""Synthetic patients as training cases: each seen once, prepared as inference prepares a scan, none of validation's."""
 
-import json
-from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-import safetensors.torch
 import torch
-from tokenunet.bundle import load_bundle
-from tokenunet.networks import build_network
-from tokenunet.synthesis import Kind, synthetic_patient
-from tokenunet.synthesis.fields import seeded
-from tokenunet.training.checkpoint import load_checkpoint
-from tokenunet.training.examples import PatientStream, cropped, whole_brain
-from tokenunet.training.synthetic import RegionLoss, SyntheticTraining, Trainer, learning_rate, validate
-from tokenunet.training.synthetic_export import export
-
-TINY = {"channels": [4, 8, 8, 8], "depth": 1, "heads": 2, "hidden": 8}
-SHORT = SyntheticTraining(
-    spacing=4.0, steps=4, warm_up=1, arguments=TINY, validation_cases=1, validate_every=2, workers=0
+from tokenunet.errors import UsageError
+from tokenunet.synthesis import synthetic_patient, write_patient
+from tokenunet.training.cache import cached_cases
+from tokenunet.training.configuration import MOST_SYNTHETIC_PATIENTS, TrainingConfiguration
+from tokenunet.training.dataset import read_dataset
+from tokenunet.training.patches import Patch, PatchDataset, Schedule
+from tokenunet.training.stages import configurations_of
+from tokenunet.training.synthetic import (
+    VALIDATION_SEED,
+    VALIDATION_VARIETY,
+    SyntheticCase,
+    SyntheticCases,
+    validation_dataset,
+    write_validation_patients,
 )
+from tokenunet.training.validation import dice_of_cases
+from torch import Tensor, nn
+
+TINY = {"spacing": 4.0, "epochs": 2, "synthetic_patients": 3}
 
 
-def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tmp_path):
-    whole = Trainer(SHORT, tmp_path / "whole")
-    whole.run()
-    first = Trainer(SHORT, tmp_path / "stopped")
-    first.run(until=2)
-    second = Trainer(SHORT, tmp_path / "stopped")
-    second.resume()
-    assert second.step == 2
-    second.run()
-    for name, expected in whole.network.state_dict().items():
-        torch.testing.assert_close(second.network.state_dict()[name], expected, rtol=1e-3, atol=1e-4)
-    assert second.step == 4
-
-    log = [json.loads(line) for line in (tmp_path / "stopped" / "log.jsonl").read_text().splitlines()]
-    assert [line["from_step"] for line in log if "from_step" in line] == [0, 2]
-    assert any("validation" in line for line in log)
-    weights = safetensors.torch.load_file(tmp_path / "stopped" / "weights.safetensors")
-    build_network(SHORT.architecture, **TINY).load_state_dict(weights)
-    assert load_checkpoint(tmp_path / "stopped" / "checkpoint.pt")["step"] == 4
+def stages(**overrides: Any) -> list[TrainingConfiguration]:
+    return list(configurations_of(["token_unet_transformer"], "synthetic", overrides).values())
 
 
-def test_a_training_becomes_a_bundle_that_says_how_it_was_made(tmp_path):
-    trainer = Trainer(replace(SHORT, steps=1, validate_every=1), tmp_path / "run")
-    trainer.run()
-    bundle = load_bundle(export(tmp_path / "run", tmp_path / "bundle", "tiny"))
-    assert bundle.manifest.spacing == (4.0, 4.0, 4.0)
-    assert bundle.manifest.training["step"] == 1
-    assert set(bundle.manifest.training["synthetic_validation_dice"]) <= {"WT", "TC", "ET"}
-    expected = trainer.average.module.state_dict()["head.0.weight"]
-    torch.testing.assert_close(bundle.build().state_dict()["head.0.weight"], expected, rtol=1e-3, atol=1e-4)
+def cases_of(configuration: TrainingConfiguration, seed: int = 0) -> SyntheticCases:
+    c = configuration
+    return SyntheticCases(seed, c.first_patient, c.epochs * c.synthetic_patients, c.spacing)
 
 
-def test_a_stream_cuts_several_cubes_from_one_patient_and_starts_anywhere():
-    settings = {"seed": 3, "spacing": 4.0, "patch": 16, "cuts": 2, "whole_share": 0.0, "multiple": 8}
-    stream = iter(PatientStream(start=0, **settings))
-    images = [next(stream)[0] for _ in range(3)]
-    assert not torch.equal(images[0], images[1])
-    later = next(iter(PatientStream(start=1, **settings)))[0]
-    assert torch.equal(later, images[1])
+def test_no_patient_is_learnt_from_twice_in_any_stage() -> None:
+    seen = []
+    for configuration in stages(**TINY):
+        cases = cases_of(configuration)
+        schedule = Schedule(configuration.synthetic_patients, configuration, seed=5)
+        assert schedule.total_steps == 6
+        dataset = PatchDataset(cases, configuration, seed=5)
+        asked: list[str] = []
+        for number in range(schedule.total_steps):
+            [patch] = schedule.step(number)
+            asked.append(cases[patch.epoch * 3 + patch.case].name)
+        assert sorted(asked) == sorted(dataset.names)
+        seen += asked
+    assert len(set(seen)) == len(seen) == 12
 
 
-def test_the_learning_rate_warms_up_and_ends_at_nothing():
-    training = SyntheticTraining(steps=100, warm_up=10, peak_rate=1e-3)
-    rates = [learning_rate(training, step) for step in range(101)]
-    assert rates[0] == pytest.approx(1e-4)
-    assert max(rates) == pytest.approx(1e-3)
-    assert rates[100] == pytest.approx(0)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
+def test_the_dataset_takes_the_patients_of_the_epoch() -> None:
+    coarse = stages(**TINY)[0]
+    cases = cases_of(coarse)
+    dataset = PatchDataset(cases, coarse, seed=5)
+    [patch] = Schedule(3, coarse, seed=5).step(4)
+    assert patch.epoch == 1
+    (image, _), expected, earlier = (
+        dataset[patch],
+        *(PatchDataset([cases[place]], coarse, 0)[Patch(0, 0, 0)][0] for place in (3 + patch.case, patch.case)),
+    )
+    assert torch.equal(image, expected)
+    assert not torch.equal(image, earlier)
 
 
-def test_an_example_is_normalised_in_the_brain_and_zero_outside():
-    patient = synthetic_patient(3, 4.0)
-    example = whole_brain(patient, multiple=8)
-    assert all(n % 8 == 0 for n in example.image.shape[1:])
-    inside = example.image[:, (example.image != 0).any(0)]
-    torch.testing.assert_close(inside.mean(1), torch.zeros(4), atol=1e-4, rtol=0)
-    torch.testing.assert_close(inside.std(1), torch.ones(4), atol=1e-3, rtol=0)
-    assert (example.image == 0).all(0).any()
-    assert float(example.regions[0].sum()) == (patient.labels > 0).sum()
+@pytest.mark.parametrize("seed", [0, 1, 10**6, 2**31])
+def test_seeds_of_validation_are_beyond_those_of_any_training(seed: int) -> None:
+    last = SyntheticCases(seed, MOST_SYNTHETIC_PATIENTS - 1, 1, 4.0)[0]
+    assert 0 <= last.seed < VALIDATION_SEED / 5
+    names = {case.name for case in validation_dataset(Path("patients"), 100).cases}
+    assert names == {SyntheticCase(VALIDATION_SEED + n, 4.0).name for n in range(100)}
+    assert VALIDATION_SEED + 100 < 2**32, "of which torch's generator takes the lowest 32 bits"
 
 
-def test_most_cubes_hold_tumour():
-    example = whole_brain(synthetic_patient(3, 4.0, kind=Kind.SOLID), multiple=8)
-    cubes = [cropped(example, 16, seeded(i)) for i in range(40)]
-    assert all(cube.image.shape == (4, 16, 16, 16) for cube in cubes)
-    assert sum(bool(cube.regions[0].any()) for cube in cubes) >= 25
+def test_other_trainings_have_other_patients() -> None:
+    assert not {c.seed for c in SyntheticCases(0, 0, 6800, 4.0)} & {c.seed for c in SyntheticCases(1, 0, 6800, 4.0)}
 
 
-def test_the_loss_prefers_the_truth():
-    truth = torch.zeros(1, 3, 16, 16, 16)
-    truth[:, :, 4:12, 4:12, 4:12] = 1
-    loss = RegionLoss()
-    good, bad = loss(20 * truth - 10, truth), loss(10 - 20 * truth, truth)
-    assert good < 0.1 < 1 < bad
+def test_a_case_is_what_inference_makes_of_the_patients_files(tmp_path: Path) -> None:
+    case = SyntheticCase(3, 4.0)
+    write_patient(synthetic_patient(3, 4.0), tmp_path / "patients")
+    dataset = read_dataset(tmp_path / "patients")
+    read = cached_cases(dataset.cases, 4.0, tmp_path / "cache", lambda done: None)[case.name]
+    inside, same = (c.image()[:, (np.asarray(c.image()) != 0).any(axis=0)] for c in (case, read))
+    np.testing.assert_allclose(inside, same, rtol=1e-3, atol=1e-3)
+    assert inside.mean(axis=1) == pytest.approx(np.zeros(4), abs=1e-4)
+    assert inside.std(axis=1) == pytest.approx(np.ones(4), abs=1e-3)
+    assert case.regions().sum(axis=(1, 2, 3)).tolist() == read.regions().sum(axis=(1, 2, 3)).tolist()
 
 
-def test_validation_counts_false_positives_where_there_is_no_tumour():
-    class Everything(torch.nn.Module):
-        def forward(self, x):
-            return torch.ones(1, 3, *x.shape[2:])
+def test_whole_brains_are_cut_to_what_inference_shows_the_network() -> None:
+    coarse = stages(**TINY)[0]
+    case = cases_of(coarse)[0]
+    image, regions = PatchDataset([case], coarse, seed=0)[Schedule(1, coarse, 0).step(0)[0]]
+    brain = (case.image() != 0).any(axis=0)
+    extents = [np.ptp(np.flatnonzero(brain.any(axis=axes))) + 1 for axes in ((1, 2), (0, 2), (0, 1))]
+    assert list(image.shape[1:]) == [-(-extent // 8) * 8 for extent in extents]
+    assert image.dtype == torch.float32
+    assert regions.dtype == torch.uint8
+    assert int((image != 0).any(dim=0).sum()) == brain.sum()
+    assert regions.sum(dim=(1, 2, 3)).tolist() == case.regions().sum(axis=(1, 2, 3)).tolist()
 
-    example = whole_brain(synthetic_patient(3, 4.0, kind=Kind.HEALTHY), multiple=8)
-    scores = validate(Everything(), [example])
-    assert scores["healthy_voxels"] == example.regions[0].numel()
+
+def test_validation_shows_whole_brains_to_the_network() -> None:
+    coarse = stages(**TINY)[0]
+    case = cases_of(coarse)[0]
+    truth = torch.from_numpy(case.regions())
+    shapes = []
+
+    class Knowing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            shapes.append(tuple(x.shape[2:]))
+            from tokenunet.training.cases import brain_view
+
+            view = brain_view(torch.from_numpy(case.image()), "token_unet_transformer")
+            return view.cut(truth.float())[None] - 0.5
+
+    scores = dice_of_cases(Knowing(), [case], coarse, torch.device("cpu"), lambda: None)
+    assert scores.tolist() == [[1.0, 1.0, 1.0]]
+    assert len(shapes) == 1
+    assert all(side % 8 == 0 for side in shapes[0])
+
+
+def test_validation_patients_are_made_once_and_from_wider_ranges(tmp_path: Path) -> None:
+    dataset = validation_dataset(tmp_path / "patients", 2)
+    told: list[int] = []
+    write_validation_patients(dataset, 4.0, told.append)
+    assert told == [0, 1, 2]
+    assert {case.name: case.images for case in read_dataset(tmp_path / "patients").cases} == {
+        case.name: case.images for case in dataset.cases
+    }
+    first = dataset.cases[0].truth
+    assert first is not None
+    before, content = first.stat().st_mtime_ns, first.read_bytes()
+    write_validation_patients(dataset, 4.0, told.append)
+    assert first.stat().st_mtime_ns == before
+    wide = synthetic_patient(VALIDATION_SEED, 4.0, VALIDATION_VARIETY)
+    write_patient(wide, tmp_path / "again")
+    assert (tmp_path / "again" / first.parent.name / first.name).read_bytes() == content
+    assert (wide.labels != synthetic_patient(VALIDATION_SEED, 4.0).labels).any()
+
+
+def test_the_fine_stage_goes_on_from_the_coarse_one() -> None:
+    networks = configurations_of(["token_unet_transformer"], "synthetic", {})
+    coarse, fine = networks.values()
+    assert list(networks) == ["token_unet_transformer_coarse", "token_unet_transformer_fine"]
+    assert (coarse.spacing, coarse.epochs * coarse.synthetic_patients, coarse.learning_rate) == (2.0, 6000, 8e-4)
+    assert (fine.spacing, fine.epochs * fine.synthetic_patients, fine.learning_rate) == (1.0, 800, 2e-4)
+    assert (coarse.initial, fine.initial) == ("", "token_unet_transformer_coarse/fold_0/best.safetensors")
+    assert fine.first_patient == 6000
+    assert coarse.whole_brains
+    assert (coarse.batch_size, coarse.accumulation, coarse.dice_smoothing) == (1, 1, 50.0)
+    assert (coarse.warm_up_steps, coarse.weight_decay, coarse.clip_norm, coarse.average_decay) == (60, 1e-2, 1.0, 0.99)
+
+
+def test_settings_are_of_all_stages_or_of_one() -> None:
+    coarse, fine = stages(**{"workers": 3, "fine.epochs": 2, "coarse.learning_rate": "1e-3"})
+    assert (coarse.workers, fine.workers) == (3, 3)
+    assert (coarse.epochs, fine.epochs) == (60, 2)
+    assert (coarse.learning_rate, fine.learning_rate) == (1e-3, 2e-4)
+    [only] = stages(**{"coarse.epochs": "0"})
+    assert (only.spacing, only.first_patient, only.initial) == (1.0, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"epochs": 0}, "No stage is left"),
+        ({"spacing": 3}, "spacing of 1, 2 or 4 mm"),
+        ({"batch_size": 2}, "differ in size"),
+        ({"synthetic_patients": 0}, "needs synthetic patients"),
+        ({"validation_patients": 0}, "needs synthetic patients"),
+        ({"fine.validation_patients": 3}, "the same patients"),
+        ({"coarse.epochs": 100_000, "synthetic_patients": 1000}, "at most"),
+        ({"middle.epochs": 3}, "no setting middle.epochs"),
+    ],
+)
+def test_impossible_stages_are_refused(overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        stages(**overrides)

@@ -25,6 +25,7 @@ _COLOURS = {
     "swin_unetr": (0.84, 0.37, 0.0),
 }
 """Told apart by colour-blind people, too."""
+_OTHER_COLOUR = (0.45, 0.45, 0.45)
 _BOX_HALF_WIDTH = 0.06
 _BOX_DISTANCE = 0.16
 _COLUMNS = ["x", "y"]
@@ -72,7 +73,7 @@ def chart_lines(folds: Sequence["FoldProgress"], kind: CurveKind) -> Iterator[Li
         dice = {epoch: scores["mean"] for epoch, scores in fold.dice.items()}
         if values := fold.losses if kind is CurveKind.LOSS else dice:
             name = _("{architecture}, fold {fold}").format(
-                architecture=TITLES[fold.folder.architecture], fold=fold.folder.fold
+                architecture=TITLES.get(fold.folder.architecture, fold.folder.architecture), fold=fold.folder.fold
             )
             yield Line(name, fold.folder.architecture, np.array(sorted(values.items()), float))
 
@@ -89,7 +90,7 @@ def _boxes(folds: Sequence["FoldProgress"]) -> Iterator[Line]:
                 box_outline(number + offset, [case["dice"][region] for case in cases])
                 for number, region in enumerate(REGIONS, 1)
             ]
-            yield Line(TITLES[architecture], architecture, np.concatenate(boxes))
+            yield Line(TITLES.get(architecture, architecture), architecture, np.concatenate(boxes))
 
 
 def box_outline(x: float, values: Sequence[float]) -> NDArray[np.float64]:
@@ -158,7 +159,7 @@ class Curves:
         series.SetMarkerStyle(
             slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle if few else slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone
         )
-        series.SetColor(*_COLOURS[line.architecture])
+        series.SetColor(*_COLOURS.get(line.architecture, _OTHER_COLOUR))
         self._chart.AddAndObservePlotSeriesNodeID(series.GetID())  # type: ignore[union-attr]
         self._tables[line.name] = table
         self._series.append(series)

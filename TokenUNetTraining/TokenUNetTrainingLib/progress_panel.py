@@ -56,7 +56,7 @@ def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
     left = (fold.total_steps - fold.step) * fold.seconds_per_step
     dice = fold.last_dice
     return [
-        f"{TITLES[fold.folder.architecture]}, {fold.folder.fold}",
+        f"{TITLES.get(fold.folder.architecture, fold.folder.architecture)}, {fold.folder.fold}",
         f"{fold.epoch}/{fold.total_epochs}" if fold.total_epochs else "",
         "" if dice is None else f"{100 * dice:.1f}",
         duration(left) if state == "training" and fold.seconds_per_step else state,

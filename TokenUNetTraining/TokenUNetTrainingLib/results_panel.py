@@ -169,4 +169,4 @@ def result_row(name: str, summary: dict[str, Any]) -> list[str]:
     for region in REGIONS:
         mean, std = summary["dice"][region]["mean"], summary["dice"][region]["std"]
         cells.append(f"{100 * mean:.1f}" + ("" if std is None else f"\n± {100 * std:.1f}"))
-    return [TITLES[name], *cells]
+    return [TITLES.get(name, name), *cells]

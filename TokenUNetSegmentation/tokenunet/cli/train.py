@@ -1,4 +1,4 @@
-"""``tokenunet train``: folds by architectures, from labelled patients to report.html."""
+"""``tokenunet train``: folds by architectures, from labelled or synthetic patients to report.html."""
 
 import argparse
 from pathlib import Path
@@ -10,17 +10,19 @@ from tokenunet.errors import Cancelled, UsageError
 from tokenunet.events import OnEvent, ResultEvent
 from tokenunet.inference.device import resolve_device
 from tokenunet.networks import ARCHITECTURES
-from tokenunet.training.configuration import PRESETS
 from tokenunet.training.experiment import Experiment, ExperimentPlan
+from tokenunet.training.presets import PRESETS
 
 DEFAULT_ARCHITECTURE = "token_unet_transformer"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("train", help="train folds of one or more architectures on labelled patients")
+    parser = commands.add_parser("train", help="train one or more architectures on labelled or synthetic patients")
     parser.add_argument("--data", type=Path, metavar="DIR_OR_CSV", help="the patients; see: tokenunet dataset check")
     parser.add_argument("--output", type=Path, metavar="EXPERIMENT", required=True, help="folder of the experiment")
-    parser.add_argument("--preset", choices=PRESETS, help="the configuration to begin with (default: paper)")
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="the configuration to begin with (default: paper); synthetic takes no --data"
+    )
     parser.add_argument(
         "--architectures",
         type=lambda text: tuple(text.split(",")),
@@ -34,9 +36,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="0,2",
         help="train these folds only, counted from 0",
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another value for a setting of the preset"
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another value for a setting")
     parser.add_argument("--seed", type=int, help="of splits, weights and patches (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on with the experiment in --output")
@@ -56,12 +56,20 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         if options.resume:
             _refuse_with_resume(options)
             jobs.resume(options.output, _settings(options.set), on_event)
+        elif options.preset == "synthetic":
+            _refuse_with_synthetic(options)
+            jobs.begin_synthetic(options.output, _plan(options))
         elif options.data is None:
-            raise UsageError("No patients were given.", "Use --data DIR, or --resume to go on with an experiment.")
+            raise UsageError(
+                "No patients were given.",
+                "Use --data DIR, --preset synthetic, or --resume to go on with an experiment.",
+            )
         else:
             jobs.begin(options.output, options.data, _plan(options), on_event)
     processes.barrier()
     experiment = Experiment(options.output)
+    if options.cluster is not None and experiment.synthetic:
+        raise UsageError("The stages of synthetic training cannot be trained side by side.", "Leave out --cluster.")
     with interruptions_call(lambda: _stop(experiment)):
         if options.cluster is None:
             jobs.train(experiment, options.device, on_event)
@@ -77,6 +85,8 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
 
 def _plan(options: argparse.Namespace) -> ExperimentPlan:
     folds = 5 if options.folds is None else options.folds
+    if options.preset == "synthetic":
+        folds = 1
     return ExperimentPlan(
         preset=options.preset or "paper",
         architectures=options.architectures or (DEFAULT_ARCHITECTURE,),
@@ -85,6 +95,15 @@ def _plan(options: argparse.Namespace) -> ExperimentPlan:
         seed=options.seed or 0,
         overrides=_settings(options.set),
     )
+
+
+def _refuse_with_synthetic(options: argparse.Namespace) -> None:
+    for name in ("data", "folds", "only_folds", "cluster"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} cannot be given with --preset synthetic.",
+                "Its patients are made, for training and validation; its stages are trained one after the other.",
+            )
 
 
 def _refuse_with_resume(options: argparse.Namespace) -> None:
@@ -100,7 +119,8 @@ def _settings(settings: list[str]) -> dict[str, str]:
         name, separator, value = setting.partition("=")
         if not separator:
             raise UsageError(f"--set {setting} has no value.", "Write --set NAME=VALUE, for instance --set epochs=3.")
-        overrides[name] = value
+        # Any other path in a configuration is the experiment's own.
+        overrides[name] = str(Path(value).absolute()) if name.rpartition(".")[2] == "initial" else value
     return overrides
 
 

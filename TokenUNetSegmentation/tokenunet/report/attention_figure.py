@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from tokenunet.errors import DatasetError
-from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference import predict
 from tokenunet.preprocessing import Prepared, prepare
 from tokenunet.regions import labels_from_regions
 from tokenunet.report.training_figures import plot_style
@@ -21,6 +21,7 @@ from tokenunet.training.dataset import Case, read_study, read_truth
 from tokenunet.training.experiment import Experiment
 from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder
+from tokenunet.training.fold_metrics import measuring_options
 
 _COLUMNS = 4
 
@@ -61,10 +62,7 @@ def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
     bundle = fold_bundle(job, configuration)
     case, truth_image = _first_with_tumour(experiment, job)
     prepared = prepare(read_study(case), bundle.manifest.space)
-    options = InferenceOptions(
-        device="cpu", mode="sliding_window", overlap=configuration.validation_overlap, masks=True
-    )
-    prediction, _execution = predict(prepared, bundle, options)
+    prediction, _execution = predict(prepared, bundle, measuring_options(configuration, "cpu", masks=True))
     assert prediction.masks is not None
     truth = sitk.GetArrayFromImage(prepared.grid.resample(truth_image, sitk.sitkNearestNeighbor))
     z = int(np.argmax(np.count_nonzero(truth, axis=(1, 2))))

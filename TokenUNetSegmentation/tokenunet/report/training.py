@@ -114,6 +114,8 @@ def headline(experiment: Experiment, summary: Summary) -> str:
     folds = sorted({fold for a in summary.architectures.values() for fold in a.folds})
     cases = "1 validation case" if count == 1 else f"{count} validation cases"
     scope = f"On {cases} of {len(folds)} of {experiment.plan.folds} folds"
+    if experiment.synthetic:
+        scope = f"On {cases}, which are synthetic and drawn from wider ranges than those trained on"
     if not others:
         return f"{scope}, {best} reached a mean Dice of {_shown(summary, best)}."
     if not same_folds(summary):
@@ -200,7 +202,7 @@ def _mask_figures(experiment: Experiment, summary: Summary) -> list[MaskFigure]:
     """Of the first finished fold of every architecture that has masks."""
     first: dict[str, FoldFolder] = {}
     for job in experiment.jobs():
-        if job.finished and ARCHITECTURES[job.architecture].has_masks:
+        if job.finished and ARCHITECTURES[experiment.configuration(job.architecture).architecture].has_masks:
             first.setdefault(job.architecture, job)
     return [_mask_figure(experiment, job, summary) for job in first.values()]
 

@@ -20,6 +20,8 @@ from tokenunet.training.summary import SCORES, Summary, epoch_losses, epoch_of_r
 
 # Okabe and Ito's, told apart by people with any colour vision; an architecture has the same one in every report.
 _COLOURS = dict(zip(ARCHITECTURES, ("#56b4e9", "#cc79a7", "#e69f00", "#009e73", "#0072b2"), strict=True))
+_COARSE = "#888888"
+"""Of the stages that other networks begin from."""
 _STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -77,6 +79,10 @@ class Box:
     dice: tuple[float, ...]
 
 
+def _colour(architecture: str) -> str:
+    return _COLOURS.get(architecture.removesuffix("_fine"), _COARSE)
+
+
 def bubbles(summary: Summary) -> list[Bubble]:
     """What figure 4 shows."""
     return [
@@ -123,7 +129,7 @@ def draw_time_and_memory(points: Sequence[Bubble]) -> bytes:
                 point.gigabytes,
                 point.seconds,
                 s=40 + 50 * point.parameters / 1e6,
-                color=_COLOURS[point.architecture],
+                color=_colour(point.architecture),
                 alpha=0.75,
                 edgecolor="white",
             )
@@ -135,7 +141,7 @@ def draw_time_and_memory(points: Sequence[Bubble]) -> bytes:
         )
         handles = [
             Line2D(
-                [], [], ls="", marker="o", ms=8, color=_COLOURS[p.architecture],
+                [], [], ls="", marker="o", ms=8, color=_colour(p.architecture),
                 label=f"{p.architecture}, {p.parameters / 1e6:.2f} M parameters",
             )
             for p in points
@@ -172,7 +178,7 @@ def draw_curves(curves: Sequence[FoldCurves]) -> bytes:
 
 
 def _draw_fold(curve: FoldCurves, left: Axes, right: Axes) -> None:
-    colour, style = _COLOURS[curve.architecture], "-" if curve.finished else "--"
+    colour, style = _colour(curve.architecture), "-" if curve.finished else "--"
     # A single epoch makes no line.
     marker = "." if len(curve.losses) == 1 else ""
     left.plot(list(curve.losses), list(curve.losses.values()), style, color=colour, lw=1, marker=marker)
@@ -210,14 +216,14 @@ def draw_boxes(groups: Sequence[Box]) -> bytes:
         for axes in panels[:, 0]:
             axes.set_ylabel("Dice of a case")
         panels[0, 0].set_ylim(top=1.02)
-        handles = [Patch(facecolor=_COLOURS[name], label=name) for name in names]
+        handles = [Patch(facecolor=_colour(name), label=name) for name in names]
         figure.legend(handles=handles, loc="outside upper left", ncols=len(names))
 
     return svg(draw, 9, 6)
 
 
 def _draw_box(box: Box, place: float, axes: Axes) -> None:
-    colour = _COLOURS[box.architecture]
+    colour = _colour(box.architecture)
     if len(box.dice) < _FEWEST_FOR_BOX:
         axes.plot([place] * len(box.dice), box.dice, "o", color=colour, ms=5, mec="white")
         return

@@ -1,1 +1,1 @@
-"""Training. `tokenunet.training.synthetic` trains a network on an endless stream of synthetic patients."""
+"""Training: `tokenunet.training.jobs` takes labelled or synthetic patients to trained networks."""

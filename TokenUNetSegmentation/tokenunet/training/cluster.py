@@ -16,12 +16,12 @@ from tokenunet.training.fold_folder import FoldFolder
 from tokenunet.training.jobs import (
     SHARES,
     FailedFolds,
-    prepare_cases,
     recorded,
     renew_report,
     total_steps,
     train_fold,
 )
+from tokenunet.training.supply import prepare_cases
 
 _RETRIES = 5
 _POLL_S = 2.0

@@ -1,4 +1,4 @@
-"""Everything that decides a training, in one typed place, and the presets.
+"""Everything that decides a training, in one typed place.
 
 `configuration_of` makes the configuration of one architecture from a preset's name and overrides.
 """
@@ -6,12 +6,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from tokenunet.errors import UsageError
+from tokenunet.errors import TrainingError, UsageError
+from tokenunet.training.presets import PRESET_VALUES, PRESETS, PresetName
 
-PresetName = Literal["paper", "robust", "quick"]
-PRESETS: tuple[PresetName, ...] = get_args(PresetName)
+MOST_SYNTHETIC_PATIENTS = 10**7
 
 OPERATIONAL = ("workers", "checkpoint_every_s")
 """Settings that decide nothing about the result, so that a resumed training may change them."""
@@ -28,9 +29,15 @@ class TrainingConfiguration:
     Attributes:
         architecture: a name in `tokenunet.networks.ARCHITECTURES`.
         arguments: the architecture's own arguments.
+        initial: file of weights to begin from; relative to the experiment's folder. Random ones where empty.
         spacing: of the voxels that the network sees, in mm.
+        synthetic_patients: that are made for every epoch, none of them twice; 0 learns from the experiment's cases.
+        first_patient: number of the first of them; those before are an earlier stage's.
+        validation_patients: synthetic ones that an experiment without data measures on.
         epochs: passes over the training cases.
         patches_per_case: random patches of each case in an epoch.
+        whole_brains: learns from whole brains in place of patches, and measures on them; then `patch_size` is only that
+            of the model's windows where memory does not suffice for a whole brain.
         patch_size: in voxels, along z, y and x.
         tumour_share: share of the patches that are made to hold a voxel of tumour.
         augmentation: whether patches are flipped, turned, blurred and so on.
@@ -40,6 +47,7 @@ class TrainingConfiguration:
         optimiser: ``sgd`` (Nesterov momentum) or ``adamw``.
         learning_rate: at its highest.
         momentum: of SGD; the first moment's decay of AdamW.
+        second_moment: its decay, of AdamW.
         weight_decay: of the optimiser.
         warm_up_steps: in which the learning rate rises to its highest; then it falls to 0 along a cosine.
         clip_norm: longest gradient, in the L2 norm; 0 does not shorten any.
@@ -54,9 +62,14 @@ class TrainingConfiguration:
 
     architecture: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    initial: str = ""
     spacing: float = 1.0
+    synthetic_patients: int = 0
+    first_patient: int = 0
+    validation_patients: int = 0
     epochs: int = 60
     patches_per_case: int = 1
+    whole_brains: bool = False
     patch_size: tuple[int, int, int] = (128, 128, 128)
     tumour_share: float = 0.0
     augmentation: bool = False
@@ -66,6 +79,7 @@ class TrainingConfiguration:
     optimiser: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 1e-2
     momentum: float = 0.9
+    second_moment: float = 0.999
     weight_decay: float = 0.0
     warm_up_steps: int = 0
     clip_norm: float = 0.0
@@ -111,10 +125,25 @@ class TrainingConfiguration:
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise UsageError(f"{name} must be from {low:g} to {high:g}, not {getattr(self, name):g}.")
+        if self.whole_brains and self.batch_size > 1:
+            raise UsageError("Whole brains differ in size, so that no two make a batch.", "Use --set batch_size=1.")
+        if self.synthetic_patients:
+            self._check_synthetic()
+
+    def _check_synthetic(self) -> None:
+        from tokenunet.synthesis.patient import SPACINGS
+
+        if self.spacing not in SPACINGS:
+            raise UsageError(f"A synthetic patient has a spacing of 1, 2 or 4 mm, not {self.spacing:g}.")
+        if self.first_patient + self.epochs * self.synthetic_patients > MOST_SYNTHETIC_PATIENTS:
+            raise UsageError(f"A training has at most {MOST_SYNTHETIC_PATIENTS} synthetic patients.")
 
 
 _RANGES: dict[str, tuple[float, float]] = {
     "spacing": (0.5, 4),
+    "synthetic_patients": (0, MOST_SYNTHETIC_PATIENTS),
+    "first_patient": (0, MOST_SYNTHETIC_PATIENTS),
+    "validation_patients": (0, 1000),
     "epochs": (1, 100_000),
     "patches_per_case": (1, 1000),
     "tumour_share": (0, 1),
@@ -123,6 +152,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "dice_smoothing": (0, 1e4),
     "learning_rate": (1e-9, 10),
     "momentum": (0, 0.9999),
+    "second_moment": (0, 0.99999),
     "weight_decay": (0, 1),
     "warm_up_steps": (0, 100_000),
     "clip_norm": (0, 1e6),
@@ -142,7 +172,8 @@ def configuration_of(
     Args:
         architecture: a name in `tokenunet.networks.ARCHITECTURES`.
         preset: ``paper``: the paper's protocol to the letter. ``robust``: longer and augmented, for results that
-            carry over to other scanners. ``quick``: a first result in minutes, at 2 mm.
+            carry over to other scanners. ``quick``: a first result in minutes, at 2 mm. ``synthetic``: the coarse stage
+            of a training without data, see `tokenunet.training.stages`.
         overrides: values that replace the preset's; strings are converted.
 
     Raises:
@@ -154,53 +185,24 @@ def configuration_of(
     if architecture == "swin_unetr":
         values |= {"optimiser": "adamw", "learning_rate": 8e-4}
     from tokenunet.networks import build_network  # brings PyTorch
+    from tokenunet.training.initial import load_initial
 
-    configuration = TrainingConfiguration.from_json(values | _PRESET_VALUES[preset] | dict(overrides or {}))
+    configuration = TrainingConfiguration.from_json(values | PRESET_VALUES[preset] | dict(overrides or {}))
     try:
-        build_network(architecture, **configuration.arguments)
+        network = build_network(architecture, **configuration.arguments)
     except (ValueError, TypeError, RuntimeError) as error:
         raise UsageError(f"{architecture} cannot be built with {configuration.arguments}: {error}") from error
+    if Path(configuration.initial).is_absolute():
+        try:
+            load_initial(network, Path(configuration.initial))
+        except TrainingError as error:
+            raise UsageError(str(error), error.hint) from error
     return configuration
-
-
-_PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
-    "paper": {},
-    "robust": {
-        "epochs": 250,
-        "tumour_share": 0.33,
-        "augmentation": True,
-        "accumulation": 2,
-        "dice_smoothing": 50.0,
-        "optimiser": "adamw",
-        "learning_rate": 8e-4,
-        "weight_decay": 1e-2,
-        "warm_up_steps": 100,
-        "clip_norm": 1.0,
-        "average_decay": 0.999,
-        "validate_every": 5,
-    },
-    "quick": {
-        "spacing": 2.0,
-        "epochs": 20,
-        "patch_size": (64, 64, 64),
-        "tumour_share": 0.5,
-        "accumulation": 2,
-        "dice_smoothing": 50.0,
-        "optimiser": "adamw",
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-2,
-        "warm_up_steps": 20,
-        "clip_norm": 1.0,
-        "average_decay": 0.95,
-        "validate_every": 5,
-        "workers": 1,
-    },
-}
 
 
 def preset_values(preset: PresetName) -> dict[str, Any]:
     """All values of a preset for the U-Net family, as people are shown them; needs no PyTorch."""
-    return asdict(TrainingConfiguration("", **_PRESET_VALUES[preset]))
+    return asdict(TrainingConfiguration("", **PRESET_VALUES[preset]))
 
 
 def _converted(name: str, value: Any) -> Any:

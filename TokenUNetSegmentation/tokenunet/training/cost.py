@@ -13,7 +13,7 @@ from tokenunet.training.experiment import Experiment
 def cost_table(experiment: Experiment) -> str:
     """Markdown: seconds and peak memory of training and of segmenting a case, a row for each architecture.
 
-    Of the first finished fold; seconds of training are those for one patch, forwards and backwards.
+    Of the first finished fold; seconds of training are those for one patch or whole brain, forwards and backwards.
     """
     lines = [
         "| network | parameters | training, s a patch | memory | a whole case, s | memory |",
@@ -26,7 +26,7 @@ def cost_table(experiment: Experiment) -> str:
         metrics = json.loads(job.metrics.read_text(encoding="utf-8"))
         training, inference = metrics["training"], metrics["inference"]
         configuration = experiment.configuration(name)
-        cases = len(experiment.splits.folds[job.fold].training)
+        cases = configuration.synthetic_patients or len(experiment.splits.folds[job.fold].training)
         patches = cases * configuration.patches_per_case * configuration.epochs
         lines.append(
             f"| `{name}` | {metrics['parameters'] / 1e6:.2f} M | {training['seconds'] / patches:.1f} "

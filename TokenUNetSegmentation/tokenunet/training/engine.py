@@ -21,16 +21,17 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
 from tokenunet.allocation import give_back_freed_memory
-from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, OutputError, TokenUNetError, TrainingError
+from tokenunet.errors import Cancelled, ExperimentError, TrainingError
 from tokenunet.files import write_bytes
-from tokenunet.inference.device import is_out_of_memory
 from tokenunet.inference.memory import PeakMemory
 from tokenunet.networks import build_network, fastest_layout, trainable_parameters
 from tokenunet.regions import REGIONS
-from tokenunet.training.cache import CachedCase
+from tokenunet.training.cases import TrainingCase
 from tokenunet.training.checkpoint import load_newest, save_newest
 from tokenunet.training.configuration import OPERATIONAL, TrainingConfiguration
+from tokenunet.training.explanation import explained
 from tokenunet.training.fold_folder import FoldFolder, StopWhen, append_log
+from tokenunet.training.initial import load_initial
 from tokenunet.training.loss import RegionLoss
 from tokenunet.training.optimisation import build_optimiser, learning_rate
 from tokenunet.training.patches import PatchDataset, Schedule, patch_loader
@@ -46,7 +47,7 @@ class FoldTraining:
     Args:
         fold: where everything goes; what is there already is gone on with.
         configuration: of the training.
-        training: cases to learn from.
+        training: cases to learn from, as `PatchDataset` takes them.
         validation: cases to measure on.
         seed: of weights and patches.
         fabric: launched; knows devices, precision and processes.
@@ -58,8 +59,8 @@ class FoldTraining:
         self,
         fold: FoldFolder,
         configuration: TrainingConfiguration,
-        training: Sequence[CachedCase],
-        validation: Sequence[CachedCase],
+        training: Sequence[TrainingCase],
+        validation: Sequence[TrainingCase],
         seed: int,
         fabric: Fabric,
         stop_requested: Callable[[], StopWhen | None],
@@ -69,10 +70,12 @@ class FoldTraining:
         self._validation = validation
         self._stop_requested, self._on_step = stop_requested, on_step
         seed = int(np.random.default_rng([seed, fold.fold]).integers(2**31))
-        self._schedule = Schedule(len(training), configuration, seed)
+        self._schedule = Schedule(configuration.synthetic_patients or len(training), configuration, seed)
         self._dataset = PatchDataset(training, configuration, seed)
         torch.manual_seed(seed)
         network = build_network(configuration.architecture, **configuration.arguments)
+        if configuration.initial and not fold.begun:
+            load_initial(network, fold.experiment / configuration.initial)
         self._layout = fastest_layout(network)
         network.to(memory_format=self._layout)  # type: ignore[call-overload]
         self._parameters = trainable_parameters(network)
@@ -125,9 +128,10 @@ class FoldTraining:
                 self._train(board)
             self._save_weights(self._fold.last_weights)
         except Exception as error:
-            if (explained := self._explained(error)) is not None:
-                raise explained from error
-            raise
+            told = explained(error, self._fold.folder, str(self._fabric.device), self._configuration.architecture)
+            if told is None:
+                raise
+            raise told from error
 
     def _train(self, board: SummaryWriter | None) -> None:
         if self._unvalidated_epoch:
@@ -361,22 +365,3 @@ class FoldTraining:
             return
         with SummaryWriter(str(self._fold.tensorboard), purge_step=self._step + 1) as board:
             yield board
-
-    def _explained(self, error: Exception) -> TokenUNetError | None:
-        """The error in the words of a user, where it is one that happens to users."""
-        if is_out_of_memory(error):
-            return OutOfMemoryError(
-                f"There is not enough memory on {self._fabric.device} to train {self._configuration.architecture}.",
-                "Close other programs and --resume, or begin anew with smaller patches.",
-            )
-        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
-            return TrainingError(
-                "A process that makes training patches died.",
-                "--resume goes on from the last checkpoint; if it happens again, use --set workers=0.",
-            )
-        if isinstance(error, OSError):
-            return OutputError(
-                f"{self._fold.folder} cannot be written: {error.strerror or error}.",
-                "Make room on the disk; --resume goes on from the last checkpoint.",
-            )
-        return None

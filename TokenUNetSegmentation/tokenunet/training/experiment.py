@@ -1,15 +1,16 @@
-"""The folder of an experiment: five folds of one or more architectures on one dataset.
+"""The folder of an experiment: five folds of one or more architectures on one dataset, or none but synthetic patients.
 
     experiment.json     what was asked for: dataset, preset, overrides, seed, and every architecture's configuration
     dataset.json        the cases with their files and hashes
     splits.json         which cases train and validate in each fold
     log.jsonl           a JSON object a line: folds begun and finished, stops, failures
     cache/              prepared cases; may be deleted at any time
+    patients/           synthetic patients for validation, where there is no dataset; may be deleted at any time
     <architecture>/fold_<n>/
         log.jsonl           a JSON object a line: settings, steps, epochs, validations
         checkpoints/        the last two whole states
-        best.safetensors    the weights of the best validation
-        last.safetensors    the weights at the end, which the metrics are of
+        best.safetensors    the weights of the best validation; after synthetic patients, the metrics are of them
+        last.safetensors    the weights at the end, which the metrics are of otherwise
         validation/         labels predicted with them, one image a case, on the case's own grid
         metrics.json        Dice of every validation case; written last, so that it says "finished"
         tensorboard/        the log for TensorBoard
@@ -36,11 +37,13 @@ from tokenunet.files import write_text
 from tokenunet.training.fold_folder import FoldFolder, StopWhen, read_log
 
 if TYPE_CHECKING:  # they bring PyTorch, which those who only look at an experiment need not wait for
-    from tokenunet.training.configuration import PresetName, TrainingConfiguration
+    from tokenunet.training.configuration import TrainingConfiguration
     from tokenunet.training.dataset import Dataset, FileHashes
+    from tokenunet.training.presets import PresetName
     from tokenunet.training.splits import Splits
 
 FORMAT = 1
+PATIENTS = "patients"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class ExperimentPlan:
 
     Attributes:
         preset: every architecture's configuration to begin with.
-        architectures: names in `tokenunet.networks.ARCHITECTURES`.
+        architectures: names in `tokenunet.networks.ARCHITECTURES`; once an experiment is made with the preset
+            ``synthetic``, the names of its stages.
         folds: of the cross-validation.
         trained_folds: numbers, from 0, of those that are trained.
         seed: of splits, weights and patches.
@@ -75,6 +79,7 @@ class Experiment:
         self.folder = folder
         self.log = folder / "log.jsonl"
         self.cache = folder / "cache"
+        self.patients = folder / PATIENTS
         self.summary = folder / "summary.json"
         self.summary_table = folder / "summary.csv"
         self.report = folder / "report.html"
@@ -97,6 +102,11 @@ class Experiment:
         return ExperimentPlan(
             d["preset"], tuple(d["architectures"]), d["folds"], tuple(d["trained_folds"]), d["seed"], d["overrides"]
         )
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it has no data: its patients are made."""
+        return self.description["preset"] == "synthetic"
 
     @property
     def splits(self) -> "Splits":

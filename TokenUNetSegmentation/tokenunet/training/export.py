@@ -13,7 +13,13 @@ from tokenunet.regions import REGIONS
 from tokenunet.training.experiment import Experiment
 from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder
+from tokenunet.training.patches import Schedule
 
+_SYNTHETIC_USE = (
+    "Research on glioma segmentation in skull-stripped, co-registered T1, T1ce, T2 and FLAIR of adults before surgery. "
+    "Trained on synthetic patients only, without any patient data. "
+    "Not a medical device; not for diagnosis or treatment."
+)
 _INTENDED_USE = (
     "Research on glioma segmentation in scans like those that it was trained on. "
     "Not a medical device; not for diagnosis or treatment."
@@ -35,7 +41,7 @@ def export_bundle(
 
     Args:
         experiment: with the folds finished.
-        architecture: one of the experiment's.
+        architecture: one of the experiment's, with its stage where it was trained in stages.
         folds: numbers, from 0.
         bundle: folder to write; absent or empty.
         title: the model's name as shown to users; made from the experiment's where empty.
@@ -58,12 +64,12 @@ def export_bundle(
     configuration = experiment.configuration(architecture)
     manifest = ModelManifest(
         name=title or f"{experiment.folder.name}: {architecture}",
-        architecture=architecture,
+        architecture=configuration.architecture,
         arguments=configuration.arguments,
         spacing=(configuration.spacing,) * 3,
         patch_size=configuration.patch_size,
-        training=_card(experiment, jobs),
-        intended_use=_INTENDED_USE,
+        training=_synthetic_card(experiment, jobs[0]) if experiment.synthetic else _card(experiment, jobs),
+        intended_use=_SYNTHETIC_USE if experiment.synthetic else _INTENDED_USE,
     )
     return save_bundle(bundle, manifest, (fold_bundle(job, configuration).build() for job in jobs))
 
@@ -82,4 +88,18 @@ def _card(experiment: Experiment, jobs: Sequence[FoldFolder]) -> dict[str, Any]:
             name: statistics.fmean(metrics["mean"][name] for metrics in measured) for name in (*REGIONS, "mean")
         },
         "validation_cases": sum(len(metrics["cases"]) for metrics in measured),
+    }
+
+
+def _synthetic_card(experiment: Experiment, job: FoldFolder) -> dict[str, Any]:
+    metrics = json.loads(job.metrics.read_text(encoding="utf-8"))
+    configuration = experiment.configuration(job.architecture)
+    return {
+        "data": experiment.dataset.layout,
+        "preset": experiment.plan.preset,
+        "settings": configuration.to_json(),
+        "seed": experiment.plan.seed,
+        "step": metrics["best_epoch"] * Schedule(configuration.synthetic_patients, configuration, 0).steps_per_epoch,
+        "synthetic_validation_dice": {name: metrics["mean"][name] for name in REGIONS},
+        "validation_cases": len(metrics["cases"]),
     }

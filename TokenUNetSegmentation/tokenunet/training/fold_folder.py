@@ -10,8 +10,17 @@ StopWhen = Literal["epoch", "now"]
 """A request to stop: after the epoch, or as soon as the state is saved."""
 
 
+BEST_WEIGHTS = "best.safetensors"
+
+
 class FoldFolder:
-    """The files of one architecture's fold."""
+    """The files of one network's fold.
+
+    Args:
+        folder: in its network's folder, in the experiment's.
+        architecture: the network's name in the experiment, which is its architecture, perhaps with a stage.
+        fold: number, from 0.
+    """
 
     def __init__(self, folder: Path, architecture: str, fold: int) -> None:
         self.folder = folder
@@ -19,11 +28,21 @@ class FoldFolder:
         self.fold = fold
         self.log = folder / "log.jsonl"
         self.checkpoints = folder / "checkpoints"
-        self.best_weights = folder / "best.safetensors"
+        self.best_weights = folder / BEST_WEIGHTS
         self.last_weights = folder / "last.safetensors"
         self.predictions = folder / "validation"
         self.metrics = folder / "metrics.json"
         self.tensorboard = folder / "tensorboard"
+
+    @property
+    def experiment(self) -> Path:
+        """The folder of the experiment."""
+        return self.folder.parent.parent
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
 
     @property
     def finished(self) -> bool:

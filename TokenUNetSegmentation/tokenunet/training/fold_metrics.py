@@ -4,6 +4,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
@@ -13,12 +14,19 @@ from tokenunet.bundle import ModelBundle
 from tokenunet.evaluation.dice import dice_by_region
 from tokenunet.files import staging_folder, write_text
 from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.ladder import Mode
 from tokenunet.inference.memory import PeakMemory
 from tokenunet.preprocessing import prepare, restore
 from tokenunet.regions import REGIONS
 from tokenunet.training.configuration import TrainingConfiguration
 from tokenunet.training.dataset.case import Case, read_study, read_truth
 from tokenunet.training.fold_folder import FoldFolder
+
+
+def measuring_options(configuration: TrainingConfiguration, device: str, masks: bool = False) -> InferenceOptions:
+    """How a trained network segments its validation cases: by what it has learnt from, windows or whole brains."""
+    mode: Mode = "single_pass" if configuration.whole_brains else "sliding_window"
+    return InferenceOptions(device=device, mode=mode, overlap=configuration.validation_overlap, masks=masks)
 
 
 def measure_fold(
@@ -38,7 +46,7 @@ def measure_fold(
         fold: where the predictions and metrics go.
         bundle: the trained network.
         cases: of the fold's validation.
-        configuration: of the training; gives the windows' overlap.
+        configuration: of the training; says how its networks segment.
         device: to compute on.
         facts: further entries of ``metrics.json``.
         on_case: is called before every case; may raise to stop.
@@ -48,7 +56,7 @@ def measure_fold(
         DeviceError: where memory does not suffice.
         OutputError: where the results cannot be written.
     """
-    options = InferenceOptions(device=device, mode="sliding_window", overlap=configuration.validation_overlap)
+    options = measuring_options(configuration, device)
     rows: list[dict[str, Any]] = []
     peak = 0
     for case in cases:
@@ -75,7 +83,7 @@ def measure_fold(
     metrics = {
         "architecture": fold.architecture,
         "fold": fold.fold,
-        "weights": "last",
+        "weights": Path(bundle.source).stem,
         **facts,
         "cases": rows,
         "mean": {name: statistics.fmean(row["dice"][name] for row in rows) for name in (*REGIONS, "mean")},

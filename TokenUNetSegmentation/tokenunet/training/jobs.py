@@ -1,9 +1,9 @@
-"""From a folder of patients to trained folds: `begin` or `resume` an experiment, then `train` it.
+"""From patients to trained folds: `begin`, `begin_synthetic` or `resume` an experiment, then `train` it.
 
 Several processes started by ``torchrun`` share each fold's patches among themselves.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from tokenunet.files import staging_folder
 from tokenunet.inference.device import fastest_precision, resolve_device
 from tokenunet.inference.segment import versions
 from tokenunet.report.training import write_report
-from tokenunet.training.cache import CachedCase, cached_cases
-from tokenunet.training.configuration import TrainingConfiguration
-from tokenunet.training.creation import create_experiment, refuse_occupied
-from tokenunet.training.dataset import Case, check_dataset, fingerprint, hash_files, read_dataset
+from tokenunet.training.creation import (
+    create_experiment,
+    create_synthetic_experiment,
+    refuse_occupied,
+    write_dataset,
+)
+from tokenunet.training.dataset import check_dataset, fingerprint, hash_files, read_dataset
 from tokenunet.training.engine import FoldTraining
 from tokenunet.training.experiment import Experiment, ExperimentPlan
 from tokenunet.training.fabric import end_processes, make_fabric
@@ -27,6 +30,8 @@ from tokenunet.training.fold_folder import FoldFolder, append_log
 from tokenunet.training.fold_metrics import measure_fold
 from tokenunet.training.patches import Schedule
 from tokenunet.training.summary import write_summary
+from tokenunet.training.supply import check_stop, prepare_cases, prepared_cases, training_cases
+from tokenunet.training.synthetic import validation_dataset
 
 _SHARE_OF_CHECK = 0.02
 SHARES = {Stage.CHECK: _SHARE_OF_CHECK, Stage.PREPARE: 0.05, Stage.TRAIN: 0.93}
@@ -45,13 +50,31 @@ def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent) -> 
         DatasetError: where there is anything in the data that training would stumble over.
         TokenUNetError: as for `create_experiment`.
     """
-    refuse_occupied(folder)
-    with staging_folder(folder):
-        pass  # whether it can be written shows before the patients are read
+    _refuse_unusable(folder)
     dataset = read_dataset(data)
     report = check_dataset(dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
     report.raise_errors()
     return create_experiment(folder, dataset, report.hashes, plan)
+
+
+def begin_synthetic(folder: Path, plan: ExperimentPlan) -> Experiment:
+    """Makes an experiment that needs no data.
+
+    Args:
+        folder: of the experiment; absent or empty.
+        plan: with the preset ``synthetic``.
+
+    Raises:
+        TokenUNetError: as for `create_synthetic_experiment`.
+    """
+    _refuse_unusable(folder)
+    return create_synthetic_experiment(folder, plan)
+
+
+def _refuse_unusable(folder: Path) -> None:
+    refuse_occupied(folder)
+    with staging_folder(folder):
+        pass  # whether it can be written shows before the patients are read
 
 
 def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent) -> Experiment:
@@ -68,6 +91,10 @@ def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent) -> Expe
     """
     experiment = Experiment(folder)
     experiment.change(settings)
+    if experiment.synthetic:  # its folder may have been moved, and its patients can be made again
+        dataset = validation_dataset(experiment.patients.absolute(), len(experiment.dataset.cases))
+        write_dataset(folder, dataset, {})
+        return experiment
     now = hash_files(experiment.dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
     for case, before in experiment.hashes.items():
         if changed := [name for name, sha256 in before.items() if now.get(case, {}).get(name) != sha256]:
@@ -134,15 +161,15 @@ def _train_folds(
     experiment: Experiment, device: torch.device, progress: Progress, on_event: OnEvent, first: bool
 ) -> None:
     jobs = experiment.jobs()
-    steps = {job.folder: total_steps(experiment, job) for job in jobs}
+    work = {job.folder: _work(experiment, job) for job in jobs}
     failures = FailedFolds(experiment, on_event)
     for job in jobs:
         if job.finished:
             continue
-        others = sum(steps[other.folder] for other in jobs if other.finished)
+        others = sum(work[other.folder] for other in jobs if other.finished)
 
-        def on_step(done: int, total: int, others: int = others) -> None:
-            progress.update(Stage.TRAIN, (others + done) / sum(steps.values()))
+        def on_step(done: int, total: int, others: float = others, own: float = work[job.folder]) -> None:
+            progress.update(Stage.TRAIN, (others + own * done / total) / sum(work.values()))
 
         try:
             train_fold(experiment, job, device, on_step)
@@ -180,22 +207,16 @@ def renew_report(experiment: Experiment) -> None:
     write_report(experiment)
 
 
-def prepare_cases(experiment: Experiment, progress: Progress) -> None:
-    """Fills the cache with all cases that the folds need."""
-    cases = experiment.dataset.cases
-    for spacing in {experiment.configuration(name).spacing for name in experiment.plan.architectures}:
-
-        def on_case(done: int) -> None:
-            _check_stop(experiment)
-            progress.update(Stage.PREPARE, done / len(cases))
-
-        cached_cases(cases, spacing, experiment.cache, on_case)
-
-
 def total_steps(experiment: Experiment, job: FoldFolder) -> int:
     """Optimiser steps of a fold's whole training."""
-    cases = len(experiment.splits.folds[job.fold].training)
-    return Schedule(cases, experiment.configuration(job.architecture), 0).total_steps
+    configuration = experiment.configuration(job.architecture)
+    cases = configuration.synthetic_patients or len(experiment.splits.folds[job.fold].training)
+    return Schedule(cases, configuration, 0).total_steps
+
+
+def _work(experiment: Experiment, job: FoldFolder) -> float:
+    """What a fold takes, for progress: the finer the voxels, the longer a step."""
+    return total_steps(experiment, job) / experiment.configuration(job.architecture).spacing ** 3
 
 
 def train_fold(
@@ -209,7 +230,7 @@ def train_fold(
     configuration = experiment.configuration(job.architecture)
     fold = experiment.splits.folds[job.fold]
     cases = {case.name: case for case in experiment.dataset.cases}
-    training, validation = ([cases[name] for name in names] for names in (fold.training, fold.validation))
+    validation = [cases[name] for name in fold.validation]
     precision = fastest_precision(device) if configuration.precision == "auto" else configuration.precision
     fabric = make_fabric(device, precision)
     if fabric.is_global_zero:
@@ -217,8 +238,8 @@ def train_fold(
     run = FoldTraining(
         job,
         configuration,
-        _cached(training, configuration, experiment),
-        _cached(validation, configuration, experiment),
+        training_cases(experiment, configuration, [cases[name] for name in fold.training]),
+        prepared_cases(validation, configuration, experiment),
         experiment.plan.seed,
         fabric,
         experiment.stop_requested,
@@ -228,20 +249,10 @@ def train_fold(
     if fabric.is_global_zero:
         bundle = fold_bundle(job, configuration)
         measure_fold(
-            job, bundle, validation, configuration, str(fabric.device), run.facts, lambda: _check_stop(experiment)
+            job, bundle, validation, configuration, str(fabric.device), run.facts, lambda: check_stop(experiment)
         )
         append_log(experiment.log, {"event": "fold_finished", **identity(job)})
     fabric.barrier()
-
-
-def _cached(cases: Sequence[Case], configuration: TrainingConfiguration, experiment: Experiment) -> list[CachedCase]:
-    ready = cached_cases(cases, configuration.spacing, experiment.cache, lambda done: None)
-    return [ready[case.name] for case in cases]
-
-
-def _check_stop(experiment: Experiment) -> None:
-    if experiment.stop_requested() == "now":
-        raise Cancelled("Stopped; everything is saved. --resume goes on from there.")
 
 
 def identity(job: FoldFolder) -> dict[str, str | int]:

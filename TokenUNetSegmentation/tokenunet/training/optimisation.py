@@ -28,5 +28,5 @@ def build_optimiser(configuration: TrainingConfiguration, network: nn.Module) ->
             weight_decay=c.weight_decay,
         )
     return torch.optim.AdamW(
-        network.parameters(), c.learning_rate, betas=(c.momentum, 0.999), weight_decay=c.weight_decay
+        network.parameters(), c.learning_rate, betas=(c.momentum, c.second_moment), weight_decay=c.weight_decay
     )

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from tokenunet.allocation import reuse_freed_memory
 from tokenunet.regions import regions_from_labels
 from tokenunet.training.augmentation import augmented
-from tokenunet.training.cache import CachedCase
+from tokenunet.training.cases import TrainingCase, brain_view
 from tokenunet.training.configuration import TrainingConfiguration
 
 
@@ -33,7 +33,7 @@ class Schedule:
     """The order of the patches.
 
     Attributes:
-        cases: number of training cases.
+        cases: number of training cases in an epoch.
         configuration: of the training.
         seed: of the order; of the patches, too.
     """
@@ -80,9 +80,15 @@ class Schedule:
 
 
 class PatchDataset(Dataset):
-    """Patches by address: image float32 (C, D, H, W) and regions uint8 (3, D, H, W)."""
+    """Patches or whole brains by address: image float32 (C, D, H, W) and regions uint8 (3, D, H, W).
 
-    def __init__(self, cases: Sequence[CachedCase], configuration: TrainingConfiguration, seed: int) -> None:
+    Args:
+        cases: of an epoch; synthetic ones of all epochs, one after the other.
+        configuration: of the training.
+        seed: of the patches.
+    """
+
+    def __init__(self, cases: Sequence[TrainingCase], configuration: TrainingConfiguration, seed: int) -> None:
         self._cases = cases
         self._configuration = configuration
         self._seed = seed
@@ -94,13 +100,24 @@ class PatchDataset(Dataset):
 
     def __getitem__(self, patch: Patch) -> tuple[Tensor, Tensor]:
         random = np.random.default_rng([self._seed, *patch, 1])
-        case = self._cases[patch.case]
+        c = self._configuration
+        case = self._cases[patch.epoch * c.synthetic_patients + patch.case]
+        pixels, regions = self._whole(case) if c.whole_brains else self._patch(case, random)
+        if c.augmentation:
+            return augmented(pixels, regions, int(random.integers(2**31)))
+        return pixels, regions
+
+    def _whole(self, case: TrainingCase) -> tuple[Tensor, Tensor]:
+        image = torch.from_numpy(np.array(case.image(), dtype=np.float32))
+        view = brain_view(image, self._configuration.architecture)
+        return view.cut(image), view.cut(torch.from_numpy(case.regions().astype(np.uint8)))
+
+    def _patch(self, case: TrainingCase, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        size = self._configuration.patch_size
         image, labels = case.image(), case.labels()
-        box = _box(labels, self._configuration.patch_size, self._configuration.tumour_share, random)
-        pixels = _cut(image, box, self._configuration.patch_size).astype(np.float32)
-        regions = regions_from_labels(_cut(labels[None], box, self._configuration.patch_size)[0]).astype(np.uint8)
-        if self._configuration.augmentation:
-            return augmented(torch.from_numpy(pixels), torch.from_numpy(regions), int(random.integers(2**31)))
+        box = _box(labels, size, self._configuration.tumour_share, random)
+        pixels = _cut(image, box, size).astype(np.float32)
+        regions = regions_from_labels(_cut(labels[None], box, size)[0]).astype(np.uint8)
         return torch.from_numpy(pixels), torch.from_numpy(regions)
 
 
@@ -146,11 +163,12 @@ class _Batches:
 def patch_loader(dataset: PatchDataset, schedule: Schedule, first_step: int, rank: int, ranks: int) -> DataLoader:
     """Batches from a step to the end of the training, in order; one loader, so that its processes start only once."""
     workers = schedule.configuration.workers
+    ahead = 2 if schedule.configuration.whole_brains else 4
     return DataLoader(
         dataset,
         batch_sampler=_Batches(schedule, first_step, rank, ranks),
         num_workers=workers,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=ahead if workers else None,
         # A forked process would inherit the locks of this one's thread pools.
         multiprocessing_context="spawn" if workers else None,
         pin_memory=torch.cuda.is_available(),

@@ -63,6 +63,8 @@ class FoldProgress:
 
     Attributes:
         folder: its files.
+        network: its architecture.
+        voxels: of a case, relative to one at 1 mm.
         total_epochs: that it will be trained; 0 while unknown.
         total_steps: optimiser steps of all epochs; 0 while unknown.
         epoch: completed ones.
@@ -75,6 +77,8 @@ class FoldProgress:
     """
 
     folder: FoldFolder
+    network: str
+    voxels: float
     total_epochs: int = 0
     total_steps: int = 0
     epoch: int = 0
@@ -120,7 +124,7 @@ class ExperimentProgress:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
-        self.folds = [FoldProgress(job) for job in experiment.jobs()]
+        self.folds = [_waiting_fold(experiment, job) for job in experiment.jobs()]
         self.message = ""
         self.running = False
         self._log = LogTail(experiment.log)
@@ -182,19 +186,28 @@ class ExperimentProgress:
     def fraction(self) -> float:
         """Of all steps of all folds, taking those that did not begin for as long as the longest that did."""
         longest = max((fold.total_steps for fold in self.folds), default=0)
-        total = sum(fold.total_steps or longest for fold in self.folds)
-        return sum(fold.step for fold in self.folds) / total if total else 0.0
+        total = sum((fold.total_steps or longest) * fold.voxels for fold in self.folds)
+        return sum(fold.step * fold.voxels for fold in self.folds) / total if total else 0.0
 
     @property
     def seconds_left(self) -> float | None:
         """Estimated from each fold's own speed, or that of its architecture's other folds; None while unknown."""
         left = 0.0
         for fold in self.folds:
-            same = [f for f in self.folds if f.folder.architecture == fold.folder.architecture and f.seconds_per_step]
+            same = [f for f in self.folds if f.network == fold.network and f.seconds_per_step]
             if fold.folder.finished:
                 continue
             known = fold if fold.seconds_per_step else (same[-1] if same else None)
             if known is None:
                 return None
-            left += (known.total_steps - fold.step) * known.seconds_per_step
+            steps = (fold.total_steps or known.total_steps) - fold.step
+            left += steps * known.seconds_per_step * fold.voxels / known.voxels
         return left
+
+
+def _waiting_fold(experiment: Experiment, job: FoldFolder) -> FoldProgress:
+    """A fold of which nothing was read yet; of synthetic patients, the number of steps is known beforehand."""
+    settings = experiment.description["configurations"][job.architecture]
+    patients = settings["epochs"] * settings.get("synthetic_patients", 0)
+    steps = patients // (settings["batch_size"] * settings["accumulation"])
+    return FoldProgress(job, settings["architecture"], settings["spacing"] ** -3, total_steps=steps)

@@ -9,24 +9,24 @@ from torch import Tensor, nn
 
 from tokenunet.evaluation.dice import dice
 from tokenunet.regions import REGIONS
-from tokenunet.training.cache import CachedCase
+from tokenunet.training.cases import TrainingCase, brain_view
 from tokenunet.training.configuration import TrainingConfiguration
 
 
 @torch.inference_mode()
 def dice_of_cases(
     network: nn.Module,
-    cases: Sequence[CachedCase],
+    cases: Sequence[TrainingCase],
     configuration: TrainingConfiguration,
     device: torch.device,
     on_case: Callable[[], None],
 ) -> Tensor:
-    """Dice of every case and region on the prepared grid, by windows of the patches' size.
+    """Dice of every case and region on the prepared grid, by windows of the patches' size or by whole brains.
 
     Args:
         network: on ``device``; is left in evaluation mode.
         cases: to measure on.
-        configuration: gives patch size and overlap.
+        configuration: of the training.
         device: of the network.
         on_case: is called before every case; may raise to stop.
 
@@ -38,9 +38,13 @@ def dice_of_cases(
     for number, case in enumerate(cases):
         on_case()
         image = torch.from_numpy(np.array(case.image(), dtype=np.float32))[None].to(device)
-        logits = sliding_window_inference(
-            image, configuration.patch_size, 1, network, overlap=configuration.validation_overlap, mode="gaussian"
-        )
+        if configuration.whole_brains:
+            view = brain_view(image[0], configuration.architecture)
+            logits = view.paste(network(view.cut(image)))
+        else:
+            logits = sliding_window_inference(
+                image, configuration.patch_size, 1, network, overlap=configuration.validation_overlap, mode="gaussian"
+            )
         brain = (image[0] != 0).any(dim=0)
         predicted = ((logits[0] > 0) & brain).cpu().numpy()
         for region, truth in enumerate(case.regions()):
