@@ -161,9 +161,7 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
         except MissingSequenceError as error:
             errors.append(error)
             continue
-        findings = [
-            f for scan in found.scans.values() if isinstance(scan.place, DicomSeries) for f in scan.place.findings
-        ]
+        findings = [finding for volume in found.series.values() for finding in volume.findings]
         if len(studies) > 1:
             days = ", ".join(sorted(studies))
             findings.append(Finding("several_studies", f"{folder} holds studies of {days}; that of {day} was taken."))

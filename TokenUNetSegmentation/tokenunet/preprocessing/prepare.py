@@ -1,6 +1,6 @@
 """From four scans to what the network takes: one grid, one orientation, the brain, normalised.
 
-    study -> on_common_grid -> brain_mask -> normalise -> Prepared
+    study -> on_common_grid -> extract_brain, unless stripped -> normalise -> Prepared
 
 Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that do
 not lie on each other yet need the alignments of `tokenunet.preprocessing.align_study`.
