@@ -12,7 +12,7 @@ import psutil
 
 from tokenunet.errors import OutputError
 
-_STAGING_PREFIX = ".unfinished-"
+STAGING_PREFIX = ".unfinished-"
 
 
 def sha256_of(path: Path) -> str:
@@ -78,7 +78,7 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
     try:
         target.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target)
-        staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING_PREFIX}{os.getpid()}-", dir=target))
+        staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=target))
         yield staging
         for path in (p for p in staging.rglob("*") if p.is_file()):
             with path.open("rb+") as file:
@@ -112,7 +112,7 @@ def _remove(path: Path) -> None:
 
 
 def _remove_abandoned(target: Path) -> None:
-    for path in target.glob(f"{_STAGING_PREFIX}*"):
-        owner = path.name.removeprefix(_STAGING_PREFIX).partition("-")[0]
+    for path in target.glob(f"{STAGING_PREFIX}*"):
+        owner = path.name.removeprefix(STAGING_PREFIX).partition("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(path, ignore_errors=True)

@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 from tokenunet.errors import Cancelled, OutOfMemoryError, OutputExistsError, TokenUNetError
 from tokenunet.events import OnEvent, ignore_events
+from tokenunet.files import STAGING_PREFIX
 from tokenunet.inference.device import is_out_of_memory
 from tokenunet.inference.output import RUN_REPORT
 from tokenunet.inference.segment import SegmentationRequest, segment
-
-_LEFT_BY_KILLED_RUNS = ".unfinished-*"
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def segment_patient(job: PatientJob, on_event: OnEvent = ignore_events) -> Patie
     began = time.perf_counter()
     output = job.request.output
     # What a process that was killed while its results moved into place left there is nobody's result.
-    force = job.request.force or any(output.glob(_LEFT_BY_KILLED_RUNS))
+    force = job.request.force or any(output.glob(f"{STAGING_PREFIX}*"))
     error: TokenUNetError
     try:
         report = segment(replace(job.request, force=force), on_event)
