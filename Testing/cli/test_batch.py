@@ -21,9 +21,9 @@ from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.cli import main
 from tokenunet.errors import InputError
 from tokenunet.events import Event, ProgressEvent
-from tokenunet.inference import SegmentationRequest, batch_patient
-from tokenunet.inference.batch_patient import PatientJob, segment_patient
-from tokenunet.inference.batch_patients import find_patients
+from tokenunet.inference import SegmentationRequest, batch_job
+from tokenunet.inference.batch_input import find_patients
+from tokenunet.inference.batch_job import PatientJob, segment_patient
 from tokenunet.inference.batch_processes import run_in_processes
 from tokenunet.sequences import SEQUENCES
 from tokenunet.synthesis import synthetic_patient, write_patient
@@ -224,13 +224,13 @@ def test_results_of_other_or_changed_scans_are_not_taken(
     status = changed.stat()
     os.utime(changed)
     try:
-        row = batch_patient.row_of_earlier_run(job(patients / "patient_02", finished, model), sha256_in(finished))
+        row = batch_job.row_of_earlier_run(job(patients / "patient_02", finished, model), sha256_in(finished))
         assert row is not None
         assert "changed since" in str(row.error)
     finally:
         os.utime(changed, ns=(status.st_atime_ns, status.st_mtime_ns))
     (finished / "patient_04" / "run.json").write_text("{")
-    row = batch_patient.row_of_earlier_run(job(patients / "patient_04", finished, model), "")
+    row = batch_job.row_of_earlier_run(job(patients / "patient_04", finished, model), "")
     assert row is not None
     assert "cannot be read" in str(row.error)
 
@@ -243,7 +243,7 @@ def test_the_results_of_a_dicom_study_are_known_again(model: Path, tmp_path: Pat
     by_files = replace(one.request, folder=None, inputs={s: slices[3] for s, slices in files.items()})
     elsewhere = replace(one.request, folder=tmp_path / "study 2")
     for request, status in ((one.request, "skipped"), (by_files, "skipped"), (elsewhere, "failed")):
-        row = batch_patient.row_of_earlier_run(PatientJob("study", request), sha256)
+        row = batch_job.row_of_earlier_run(PatientJob("study", request), sha256)
         assert row is not None
         assert row.status == status
 
@@ -279,7 +279,7 @@ def test_no_error_of_a_patient_is_another_ones(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(batch_patient, "segment", fail)
+    monkeypatch.setattr(batch_job, "segment", fail)
     row = segment_patient(job(patients / "patient_01", tmp_path, model))
     assert row.error is not None
     assert (row.status, row.error.code) == ("failed", code)

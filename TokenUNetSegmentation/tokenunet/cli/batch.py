@@ -8,7 +8,7 @@ from tokenunet.cli.extras import extra
 from tokenunet.errors import UsageError
 from tokenunet.events import OnEvent
 from tokenunet.inference.batch import Runner, segment_batch
-from tokenunet.inference.batch_patients import find_patients
+from tokenunet.inference.batch_input import find_patients
 from tokenunet.inference.batch_processes import run_in_processes
 from tokenunet.inference.device import resolve_device
 from tokenunet.inference.segment import SegmentationRequest

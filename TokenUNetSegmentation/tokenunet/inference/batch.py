@@ -11,7 +11,7 @@ from typing import Any
 from tokenunet.bundle import load_bundle
 from tokenunet.errors import Cancelled, IncompleteBatchError, ModelError, UsageError
 from tokenunet.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
-from tokenunet.inference.batch_patient import PatientJob, PatientRow, row_of_earlier_run
+from tokenunet.inference.batch_job import PatientJob, PatientRow, row_of_earlier_run
 from tokenunet.inference.batch_summary import Summary
 
 OnPatientEvent = Callable[[str, Event], None]

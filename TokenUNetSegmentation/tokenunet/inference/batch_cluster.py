@@ -9,7 +9,7 @@ import ray
 
 from tokenunet.errors import ProcessDiedError
 from tokenunet.inference.batch import OnPatientEvent
-from tokenunet.inference.batch_patient import PatientJob, PatientRow, segment_patient
+from tokenunet.inference.batch_job import PatientJob, PatientRow, segment_patient
 from tokenunet.ray_cluster import ray_cluster
 
 _RETRIES = 1

@@ -18,7 +18,7 @@ from tokenunet.allocation import reuse_freed_memory
 from tokenunet.errors import Cancelled, ProcessDiedError
 from tokenunet.events import Event
 from tokenunet.inference.batch import OnPatientEvent
-from tokenunet.inference.batch_patient import PatientJob, PatientRow, segment_patient
+from tokenunet.inference.batch_job import PatientJob, PatientRow, segment_patient
 
 _LONGEST_ENDING_S = 10.0
 

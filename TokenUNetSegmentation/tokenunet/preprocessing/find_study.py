@@ -51,7 +51,7 @@ class FoundStudy:
     @property
     def series(self) -> dict[SequenceName, DicomSeries]:
         """Of the sequences that are DICOM."""
-        return {s: scan.place for s, scan in self.scans.items() if isinstance(scan.place, DicomSeries)}
+        return _series_of(self.scans)
 
     def read(self, reference: SequenceName | None = None) -> Study:
         """Reads and checks the four; see `FoundScan.read` and `study_of` for the errors and the reference."""
@@ -80,7 +80,7 @@ def find_study(folder: Path | None, given: Mapping[SequenceName, Path] | None = 
         raise MissingSequenceError(f"There is no folder {folder}.", "Check the path.")
     chosen = {s: FoundScan(_place_of(p, folder), 1.0, "it was given as such") for s, p in (given or {}).items()}
     if folder is None or len(chosen) == len(SEQUENCES):
-        return FoundStudy(chosen)
+        return FoundStudy(chosen, _series_findings(chosen))
     files = _image_files(folder)
     names = [sequence_in_name(_telling_name(folder, file)) for file in files]
     if any(s not in names and s not in chosen for s in SEQUENCES):
@@ -161,11 +161,11 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
         except MissingSequenceError as error:
             errors.append(error)
             continue
-        findings = [finding for volume in found.series.values() for finding in volume.findings]
+        findings = found.findings
         if len(studies) > 1:
             days = ", ".join(sorted(studies))
             findings.append(Finding("several_studies", f"{folder} holds studies of {days}; that of {day} was taken."))
-        return FoundStudy(found.scans, findings + found.findings, set_aside)
+        return FoundStudy(found.scans, findings, set_aside)
     raise errors[0]
 
 
@@ -195,4 +195,13 @@ def _recognised(
         place = places[choice.index]
         return FoundScan(place if isinstance(place, Path) else _sound(place), choice.confidence, choice.reason)
 
-    return FoundStudy({s: found(s, choice) for s, choice in recognition.choices.items()}, recognition.findings)
+    scans = {s: found(s, choice) for s, choice in recognition.choices.items()}
+    return FoundStudy(scans, _series_findings(scans) + recognition.findings)
+
+
+def _series_of(scans: Mapping[SequenceName, FoundScan]) -> dict[SequenceName, DicomSeries]:
+    return {s: scan.place for s, scan in scans.items() if isinstance(scan.place, DicomSeries)}
+
+
+def _series_findings(scans: Mapping[SequenceName, FoundScan]) -> list[Finding]:
+    return [finding for series in _series_of(scans).values() for finding in series.findings]

@@ -184,12 +184,8 @@ def _coarsened(image: sitk.Image, spacing: float) -> sitk.Image:
 
 
 def _centre_of_mass(image: sitk.Image) -> NDArray[np.float64]:
-    """In LPS mm."""
-    array = sitk.GetArrayViewFromImage(image).astype(np.float64)
-    array = array - array.min()
-    total = array.sum()
-    index = [
-        float((array.sum(axis=tuple(a for a in range(3) if a != axis)) * np.arange(array.shape[axis])).sum() / total)
-        for axis in (2, 1, 0)
-    ]
-    return np.array(image.TransformContinuousIndexToPhysicalPoint(index))
+    """In LPS mm; the darkest voxels weigh nothing."""
+    lowest = float(sitk.GetArrayViewFromImage(image).min())
+    statistics = sitk.LabelIntensityStatisticsImageFilter()
+    statistics.Execute(image >= lowest, image - lowest)
+    return np.array(statistics.GetCenterOfGravity(1))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tokenunet.errors import InputError
-from tokenunet.inference.batch_patient import PatientJob
+from tokenunet.inference.batch_job import PatientJob
 from tokenunet.inference.segment import SegmentationRequest
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 
