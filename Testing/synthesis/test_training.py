@@ -80,8 +80,8 @@ def test_other_trainings_have_other_patients() -> None:
 
 
 def test_a_case_is_what_inference_makes_of_the_patients_files(tmp_path: Path) -> None:
-    case = SyntheticCase(3, 4.0)
-    write_patient(synthetic_patient(3, 4.0), tmp_path / "patients")
+    case = SyntheticCase(1, 4.0)
+    write_patient(synthetic_patient(1, 4.0), tmp_path / "patients")
     dataset = read_dataset(tmp_path / "patients")
     read = cached_cases(dataset.cases, 4.0, tmp_path / "cache", lambda done: None)[case.name]
     inside, same = (c.image()[:, (np.asarray(c.image()) != 0).any(axis=0)] for c in (case, read))
@@ -89,6 +89,13 @@ def test_a_case_is_what_inference_makes_of_the_patients_files(tmp_path: Path) ->
     assert inside.mean(axis=1) == pytest.approx(np.zeros(4), abs=1e-4)
     assert inside.std(axis=1) == pytest.approx(np.ones(4), abs=1e-3)
     assert case.regions().sum(axis=(1, 2, 3)).tolist() == read.regions().sum(axis=(1, 2, 3)).tolist()
+
+
+def test_of_some_patients_one_sequence_is_missing_as_the_model_card_fills_it() -> None:
+    images = [SyntheticCase(seed, 4.0).image() for seed in range(12)]
+    missing = [[channel for channel in range(4) if not image[channel].any()] for image in images]
+    assert {len(channels) for channels in missing} == {0, 1}
+    assert len({channel for channels in missing for channel in channels}) > 1, "always the same sequence"
 
 
 def test_whole_brains_are_cut_to_what_inference_shows_the_network() -> None:

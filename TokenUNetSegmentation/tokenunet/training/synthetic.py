@@ -26,6 +26,8 @@ VALIDATION_SEED = 10**9
 """Of the first validation patient; beyond the seeds of any training."""
 VALIDATION_VARIETY = 1.3
 LAYOUT = "synthetic patients"
+_MISSING_SHARE = 0.2
+"""Of the training's patients one sequence is missing, so that a network learns to do without it."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,17 @@ class SyntheticCase:
         return synthetic_patient(self.seed, self.spacing)
 
     def image(self) -> NDArray[np.float32]:
-        """(C, D, H, W) in the order of `SEQUENCES`, prepared as inference prepares a scan."""
+        """(C, D, H, W) in the order of `SEQUENCES`, prepared as inference prepares a scan.
+
+        A missing sequence's channel is 0 in the brain, too, which is the others' mean there.
+        """
         images = self._patient.images
         brain = np.logical_or.reduce([image != 0 for image in images.values()])
-        return torch.stack([normalise(images[name], brain, self.name) for name in SEQUENCES]).numpy()
+        image = torch.stack([normalise(images[name], brain, self.name) for name in SEQUENCES]).numpy()
+        random = np.random.default_rng(self.seed)
+        if random.random() < _MISSING_SHARE:
+            image[random.integers(len(SEQUENCES))] = 0
+        return image
 
     def labels(self) -> NDArray[np.uint8]:
         """(D, H, W), exclusive labels."""
