@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from scan_fixtures import GRID, REAL_PATIENT, SPACING, brain, needs_real_patient, study
 from tokenunet.errors import GridMismatchError, UnusableImageError
 from tokenunet.evaluation.dice import dice
@@ -80,6 +81,23 @@ def test_a_scan_on_another_grid_is_brought_to_the_reference() -> None:
     inside = brain()
     correlation = np.corrcoef(prepared.tensor[t2].numpy()[inside], prepare(study(), SPACE).tensor[t2].numpy()[inside])
     assert correlation[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("background", [0.0, -1000.0])
+@pytest.mark.parametrize("factor", [0.4, 1.6, 3.0])
+def test_resampling_neither_grows_nor_darkens_the_rim_of_a_stripped_brain(background: float, factor: float) -> None:
+    scans = study()
+    for sequence, scan in study().scans.items():
+        array = sitk.GetArrayFromImage(scan.image)
+        values = np.where(np.arange(array.shape[2]) < array.shape[2] // 2, 100, 200)
+        scans = with_image(scans, sequence, GRID.image(np.where(brain(), values, background).astype(np.float32)))
+    x, y, z = (factor * s for s in SPACING)
+    prepared = prepare(scans, ModelSpace(SEQUENCES, (x, y, z), "LPS"))
+    assert prepared.brain.sum() * prepared.grid.voxel_ml == pytest.approx(brain().sum() * GRID.voxel_ml, rel=0.03)
+    ordered = prepared.tensor[0][torch.from_numpy(prepared.brain)].sort().values
+    dark, bright = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
+    assert ordered[0] >= dark - 1e-4
+    assert ordered[-1] <= bright + 1e-4
 
 
 def test_headers_that_differ_in_their_last_digits_are_the_same_grid() -> None:

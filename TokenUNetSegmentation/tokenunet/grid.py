@@ -122,6 +122,11 @@ class Grid:
         return float(x), float(y), float(z)
 
 
+def thinned(image: sitk.Image, spacing: float) -> sitk.Image:
+    """The image with voxels finer than ``spacing`` (mm) averaged up to it, as resampling looks at eight voxels only."""
+    return sitk.BinShrink(image, [max(1, int(spacing / s)) for s in image.GetSpacing()])
+
+
 def _points(grid: Grid, indices: NDArray) -> NDArray[np.float64]:
     """LPS coordinates (3, n) of voxel indices (3, n)."""
     matrix = grid.index_to_lps

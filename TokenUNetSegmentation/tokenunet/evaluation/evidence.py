@@ -8,7 +8,6 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.bundle import ModelBundle
-from tokenunet.errors import ModelError
 from tokenunet.evaluation.calibration import Reliability
 from tokenunet.evaluation.holdout import HoldOut, healthy_patients, tumour_patients
 from tokenunet.evaluation.real import ContourView, RealRow, measure_real
@@ -32,9 +31,10 @@ from tokenunet.prediction import Prediction
 from tokenunet.preprocessing import ModelSpace, Prepared, Study
 from tokenunet.regions import RegionName
 from tokenunet.synthesis import synthetic_patient
-from tokenunet.synthesis.patient import SPACINGS
 from tokenunet.training.dataset import Case
 
+SCAN_SPACING = 1.0
+"""Of the synthetic scans, in mm, whatever the model's: most scans that people have are about as fine."""
 LEAST_COMPONENT_ML = 0.5
 """The smallest plausible part of a tumour, where small ones are dropped."""
 Step = Callable[[NDArray[np.bool_], Grid], NDArray[np.bool_]]
@@ -131,12 +131,8 @@ def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: P
         predictor: the model.
 
     Raises:
-        ModelError: where no synthetic patients can be made for the model.
         InputError: where a real patient cannot be used.
     """
-    if len(set(space.spacing)) > 1 or space.spacing[0] not in SPACINGS:
-        spacing = " x ".join(f"{s:g}" for s in space.spacing)
-        raise ModelError(f"There are no synthetic patients with voxels of {spacing} mm, as this model takes them.")
     real, views = [], []
     for case in cases:
         row, view = measure_real(case, space, predictor)
@@ -144,7 +140,7 @@ def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: P
         views.append(view)
     tumours, disturbed, reliability = [], [], None
     for number, patient in enumerate(tumour_patients(patients)):
-        study, truth = made(patient, space)
+        study, truth = made(patient)
         done = segmented(study, truth, space, predictor)
         tumours.append(tumour_row(patient, done))
         prepared = done.prepared
@@ -157,7 +153,7 @@ def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: P
             ]
     assert reliability is not None
     healthy = [
-        healthy_row(patient, segmented(*made(patient, space), space, predictor))
+        healthy_row(patient, segmented(*made(patient), space, predictor))
         for patient in healthy_patients(_healthy(patients))
     ]
     return Evidence(tuple(tumours), tuple(healthy), tuple(disturbed), reliability, tuple(real), tuple(views))
@@ -176,9 +172,9 @@ def _disturbed(patients: int) -> int:
     return -(-patients // 3)
 
 
-def made(patient: HoldOut, space: ModelSpace) -> tuple[Study, sitk.Image]:
-    """The patient's scans and true labels at the model's spacing."""
-    return synthetic_study(synthetic_patient(patient.seed, space.spacing[0], kind=patient.kind))
+def made(patient: HoldOut) -> tuple[Study, sitk.Image]:
+    """The patient's scans and true labels."""
+    return synthetic_study(synthetic_patient(patient.seed, SCAN_SPACING, kind=patient.kind))
 
 
 def tumour_row(patient: HoldOut, done: Segmented) -> TumourRow:

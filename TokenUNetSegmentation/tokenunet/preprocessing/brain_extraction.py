@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tokenunet.background import background_value
-from tokenunet.grid import Grid
+from tokenunet.grid import Grid, thinned
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.resources import resource
 
@@ -54,7 +54,7 @@ def extract_brain(images: Sequence[sitk.Image]) -> sitk.Image:
     """
     oriented = sitk.DICOMOrient(images[0], "LPS")
     grid = network_grid(oriented)
-    inputs = [grid.resample(_thinned(image)) for image in images]
+    inputs = [grid.resample(sitk.Cast(thinned(image, NETWORK_SPACING), sitk.sitkFloat32)) for image in images]
     probability = torch.stack([_probability(sitk.GetArrayFromImage(image)) for image in inputs]).mean(0)
     cleaned = grid.image(_one_piece(probability.numpy()))
     return Grid.of(images[0]).resample(cleaned) > 0.5
@@ -155,13 +155,6 @@ def _network() -> nn.Module:
 def _probability(array: NDArray[np.float32]) -> Tensor:
     """Of brain, (D, H, W) on the network's grid."""
     return _network()(scaled(torch.from_numpy(array).float())[None, None])[0, 0].sigmoid()
-
-
-def _thinned(image: sitk.Image) -> sitk.Image:
-    """The image with finer voxels than the network's averaged, for resampling looks at eight neighbours only."""
-    return sitk.Cast(
-        sitk.BinShrink(image, [max(1, int(NETWORK_SPACING / s)) for s in image.GetSpacing()]), sitk.sitkFloat32
-    )
 
 
 def _one_piece(probability: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tokenunet.background import background_value
 from tokenunet.errors import GridMismatchError, UnusableImageError
-from tokenunet.grid import Grid, Triple
+from tokenunet.grid import Grid, Triple, thinned
 from tokenunet.preprocessing.brain_extraction import check_brain, extract_brain, is_stripped
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.registration import Alignment
@@ -82,9 +82,9 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         UnusableImageError: where a scan is empty inside the brain.
     """
     alignments = alignments or {}
-    grid, images = on_common_grid(study, space, alignments)
-    arrays = {sequence: sitk.GetArrayFromImage(image) for sequence, image in images.items()}
     stripped = is_stripped(study.scans[study.reference].image)
+    grid, images = on_common_grid(study, space, alignments, stripped)
+    arrays = {sequence: sitk.GetArrayFromImage(image) for sequence, image in images.items()}
     findings: tuple[Finding, ...] = ()
     if stripped:
         brain = np.logical_or.reduce([array != background_value(array) for array in arrays.values()])
@@ -117,11 +117,15 @@ _HEAD_FOUND = Finding(
 
 
 def on_common_grid(
-    study: Study, space: ModelSpace, alignments: Mapping[SequenceName, Alignment]
+    study: Study, space: ModelSpace, alignments: Mapping[SequenceName, Alignment], stripped: bool
 ) -> tuple[Grid, dict[SequenceName, sitk.Image]]:
-    """All scans on the reference's field of view, in the model's orientation and spacing.
+    """All scans on the reference's field of view, in the model's orientation and spacing; see `prepare`.
 
-    Linear interpolation: it never overshoots, so the background of a skull-stripped scan stays 0.
+    Args:
+        study: four scans.
+        space: of the model.
+        alignments: of scans that do not lie on the reference.
+        stripped: whether the scans show nothing but the brain; what is resampled of such has a background of 0.
     """
     oriented = {s: sitk.DICOMOrient(scan.image, space.orientation) for s, scan in study.scans.items()}
     grid = Grid.of(oriented[study.reference])
@@ -138,10 +142,23 @@ def on_common_grid(
                 f"{study.scans[study.reference].source} ({study.reference}) shows.",
                 "Choose four scans of one session.",
             )
-        images[sequence] = (
-            image if transform is None and own.same_as(grid) else grid.resample(image, transform=transform)
-        )
+        if transform is None and own.same_as(grid):
+            images[sequence] = image
+        elif stripped:
+            images[sequence] = _brain_on_grid(image, grid, transform)
+        else:
+            images[sequence] = grid.resample(thinned(image, min(grid.spacing)), transform=transform)
     return grid, images
+
+
+def _brain_on_grid(image: sitk.Image, grid: Grid, transform: sitk.Transform | None) -> sitk.Image:
+    """A skull-stripped scan on the grid: voxels at least half inside the brain, as bright as their part inside is."""
+    background = background_value(sitk.GetArrayViewFromImage(image))
+    shown = sitk.Cast(image != background, sitk.sitkFloat32)
+    share, values = (
+        grid.resample(thinned(part, min(grid.spacing)), transform=transform) for part in (shown, image - background)
+    )
+    return sitk.Mask(values / sitk.Clamp(share, lowerBound=0.5), share >= 0.5)
 
 
 def normalise(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:

@@ -18,7 +18,7 @@ from tokenunet.synthesis.landmarks import landmark_distances
 AtlasName = Literal["icbm152", "colin27"]
 ATLASES: tuple[AtlasName, ...] = get_args(AtlasName)
 
-# Every patient fills a box of BraTS's 240 x 240 x 155 mm field of view; its sides are divisible by 2, 4 and 8 mm.
+# Every patient fills a box of BraTS's 240 x 240 x 155 mm field of view; its sides are divisible by 1.6, 2, 4 and 8 mm.
 BOX_START_MM = (0, 24, 32)
 BOX_SIZE_MM = (152, 208, 176)
 CENTRE_MM = (70.0, 128.0, 120.0)
@@ -34,7 +34,7 @@ class Lattice:
     @property
     def shape(self) -> Shape:
         """Voxels (D, H, W)."""
-        d, h, w = (int(size / self.spacing) for size in BOX_SIZE_MM)
+        d, h, w = (round(size / self.spacing) for size in BOX_SIZE_MM)
         return d, h, w
 
     def noise(self, scale_mm: float, generator: torch.Generator, fields: int = 1, drawn_mm: float = 2.0) -> Tensor:

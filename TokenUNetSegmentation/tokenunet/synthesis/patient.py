@@ -15,7 +15,7 @@ from tokenunet.synthesis.growth import WORK_SPACING, core_depth, grow
 from tokenunet.synthesis.mass import expansion_displacement
 from tokenunet.synthesis.tumour import Kind, Tumour, draw_tumour
 
-SPACINGS = (1.0, 2.0, 4.0)
+SPACINGS = (1.0, 1.6, 2.0, 4.0)
 COARSE_SPACING = 4.0
 
 
@@ -70,7 +70,7 @@ def synthetic_patient(
 
     Args:
         seed: the same seed gives the same patient.
-        spacing: 1, 2 or 4 mm; coarse ones are quick to make.
+        spacing: one of `SPACINGS`, in mm; coarse ones are quick to make.
         variety: see `draw_parameters`.
         kind: see `draw_parameters`.
 
@@ -78,7 +78,7 @@ def synthetic_patient(
         ValueError: for another spacing.
     """
     if spacing not in SPACINGS:
-        raise ValueError(f"A synthetic patient has a spacing of 1, 2 or 4 mm, not {spacing}.")
+        raise ValueError(f"A synthetic patient has a spacing of 1, 1.6, 2 or 4 mm, not {spacing}.")
     with torch.inference_mode():
         return _make(seed, spacing, draw_parameters(seed, variety, kind))
 

@@ -26,7 +26,7 @@ def in_field_of_view(patient: SyntheticPatient, box: NDArray) -> sitk.Image:
     """An image of BraTS's field of view, 240 x 240 x 155 at 1 mm, with the patient's box in its place."""
     spacing = patient.spacing
     field = np.zeros([math.ceil(size / spacing) for size in FIELD_OF_VIEW_MM], box.dtype)
-    starts = [int(start / spacing) for start in BOX_START_MM]
+    starts = [round(start / spacing) for start in BOX_START_MM]
     field[tuple(slice(s, s + n) for s, n in zip(starts, box.shape, strict=True))] = box
     image = sitk.GetImageFromArray(field)
     image.SetSpacing([spacing] * 3)

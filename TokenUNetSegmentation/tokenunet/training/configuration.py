@@ -134,7 +134,7 @@ class TrainingConfiguration:
         from tokenunet.synthesis.patient import SPACINGS
 
         if self.spacing not in SPACINGS:
-            raise UsageError(f"A synthetic patient has a spacing of 1, 2 or 4 mm, not {self.spacing:g}.")
+            raise UsageError(f"A synthetic patient has a spacing of 1, 1.6, 2 or 4 mm, not {self.spacing:g}.")
         if self.first_patient + self.epochs * self.synthetic_patients > MOST_SYNTHETIC_PATIENTS:
             raise UsageError(f"A training has at most {MOST_SYNTHETIC_PATIENTS} synthetic patients.")
 
