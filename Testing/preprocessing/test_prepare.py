@@ -94,6 +94,7 @@ def test_resampling_neither_grows_nor_darkens_the_rim_of_a_stripped_brain(backgr
     x, y, z = (factor * s for s in SPACING)
     prepared = prepare(scans, ModelSpace(SEQUENCES, (x, y, z), "LPS"))
     assert prepared.brain.sum() * prepared.grid.voxel_ml == pytest.approx(brain().sum() * GRID.voxel_ml, rel=0.03)
+    assert prepared.tensor.dtype == torch.float32
     ordered = prepared.tensor[0][torch.from_numpy(prepared.brain)].sort().values
     dark, bright = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
     assert ordered[0] >= dark - 1e-4

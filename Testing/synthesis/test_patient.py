@@ -1,5 +1,7 @@
 """Synthetic patients: made again from their seed, plausible, and true to their labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -7,6 +9,8 @@ from tokenunet.errors import OutputError
 from tokenunet.regions import ED, ET_LABEL, NCR, regions_from_labels
 from tokenunet.sequences import SEQUENCES
 from tokenunet.synthesis import Kind, SyntheticPatient, draw_parameters, synthetic_patient, write_patient
+from tokenunet.synthesis.anatomy import Lattice, build_anatomy
+from tokenunet.synthesis.growth import grow
 from tokenunet.synthesis.mass import expansion_displacement
 from tokenunet.synthesis.writing import in_field_of_view
 
@@ -178,3 +182,16 @@ def test_an_unwritable_folder_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_patient(synthetic_patient(7, SPACING), tmp_path / "file")
+
+
+def test_a_rim_thinner_than_the_voxels_fills_a_part_of_each():
+    drawn = draw_parameters(4, kind=Kind.RING)
+    tumour = replace(drawn.tumour, rim_mm=1.5, patchiness=0.0)
+    work = build_anatomy(drawn.pose, Lattice(2.0), landmarks=True)
+    coarse, fine = (grow(tumour, build_anatomy(drawn.pose, Lattice(s)), work) for s in (4.0, 1.0))
+    assert float(coarse.enhancing_share.max()) < 1
+    assert float(fine.enhancing_share.max()) == 1
+    for shares in ("core_share", "enhancing_share"):
+        coarse_ml, fine_ml = (float(getattr(g, shares).sum()) * v for g, v in ((coarse, 0.064), (fine, 0.001)))
+        assert coarse_ml == pytest.approx(fine_ml, rel=0.1)
+    assert float(fine.enhancing_share.sum()) == pytest.approx(float((fine.labels == ET_LABEL).sum()), rel=0.05)

@@ -158,7 +158,8 @@ def _brain_on_grid(image: sitk.Image, grid: Grid, transform: sitk.Transform | No
     share, values = (
         grid.resample(thinned(part, min(grid.spacing)), transform=transform) for part in (shown, image - background)
     )
-    return sitk.Mask(values / sitk.Clamp(share, lowerBound=0.5), share >= 0.5)
+    inside = sitk.Cast(values / sitk.Maximum(share, 0.5), sitk.sitkFloat32)  # SimpleITK divides in double precision
+    return sitk.Mask(inside, share >= 0.5)
 
 
 def normalise(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tokenunet.regions import ET_LABEL, NCR
 from tokenunet.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.anatomy import Anatomy
 from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, seeded, uniform
@@ -198,8 +197,8 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
     flow, haze = noise(6), noise(30)
     # Soft weights of the tumour's parts; they add up to at most 1.
     core_sigma, oedema_sigma = contrast.core_border_mm / spacing, contrast.oedema_border_mm / spacing
-    core_part = blurred((growth.labels == NCR).float(), core_sigma)
-    enhancing_part = blurred((growth.labels == ET_LABEL).float(), core_sigma)
+    core_part = blurred(growth.core_share - growth.enhancing_share, core_sigma)
+    enhancing_part = blurred(growth.enhancing_share, core_sigma)
     core = (core_part + enhancing_part).clamp(max=1)
     whole = torch.maximum(blurred((growth.labels > 0).float(), oedema_sigma), core)
     # Infiltration thins out towards its margin; grey matter takes up less water.

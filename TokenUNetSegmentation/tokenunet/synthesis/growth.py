@@ -18,12 +18,16 @@ class Growth:
     Attributes:
         concentration: of infiltrating cells and oedema fluid, 0 to 1.
         oedema_threshold: concentration above which a voxel belongs to the whole tumour.
-        labels: uint8, 0, NCR = 1, ED = 2, ET = 4.
+        labels: of the voxels' centres, uint8, 0, NCR = 1, ED = 2, ET = 4.
+        core_share: how much of each voxel is core, 0 to 1.
+        enhancing_share: how much of each voxel is enhancing core.
     """
 
     concentration: Tensor
     oedema_threshold: float
     labels: Tensor
+    core_share: Tensor
+    enhancing_share: Tensor
 
 
 WORK_SPACING = 2.0
@@ -100,7 +104,7 @@ def grow(tumour: Tumour, anatomy: Anatomy, work: Anatomy) -> Growth:
     shape = anatomy.lattice.shape
     if tumour.kind is Kind.HEALTHY:
         nothing = torch.zeros(shape)
-        return Growth(nothing, 1.0, nothing.to(torch.uint8))
+        return Growth(nothing, 1.0, nothing.to(torch.uint8), nothing, nothing)
     depth = core_depth(tumour, work.ventricles)
     concentration = infiltrate(tumour, work, depth)
 
@@ -115,29 +119,37 @@ def grow(tumour: Tumour, anatomy: Anatomy, work: Anatomy) -> Growth:
     tissue = anatomy.brain & (anatomy.fluid < 0.6)
     core = anatomy.brain & (depth > 0)
     whole = core | (tissue & (concentration > threshold))
-    enhancing = core & _enhancement(tumour, depth, anatomy.lattice, generator)
+    enhancing_depth = _enhancing_depth(tumour, depth, anatomy.lattice, generator)
     labels = torch.zeros(shape, dtype=torch.uint8)
     labels[whole] = ED
     labels[core] = NCR
-    labels[enhancing] = ET_LABEL
-    return Growth(concentration * anatomy.brain, threshold, labels)
+    labels[core & (enhancing_depth > 0)] = ET_LABEL
+    core_share, inside = (_share(d, anatomy.lattice.spacing) * anatomy.brain for d in (depth, enhancing_depth))
+    # What of a voxel is on the core's side of one border and on the rim's side of the other.
+    enhancing_share = (core_share + inside - 1).clamp(min=0)
+    return Growth(concentration * anatomy.brain, threshold, labels, core_share, enhancing_share)
 
 
-def _enhancement(tumour: Tumour, depth_mm: Tensor, lattice: Lattice, generator: torch.Generator) -> Tensor:
-    """Where the core enhances, (D, H, W) boolean; what lies outside the core has no meaning."""
+def _share(depth_mm: Tensor, spacing: float) -> Tensor:
+    """How much of each voxel is on the inner side of a flat border, 0 to 1; thin rims are fainter in coarse voxels."""
+    return (depth_mm / spacing + 0.5).clamp(0, 1)
+
+
+def _enhancing_depth(tumour: Tumour, depth_mm: Tensor, lattice: Lattice, generator: torch.Generator) -> Tensor:
+    """Depth in mm inside what enhances if it is core, negative outside, (D, H, W); far from any border -`FAR_MM`."""
     patches, pockets, waves = lattice.noise(10, generator, fields=3)
     # Thresholds from -2.2 to 0 on a normal distribution: from next to nothing to half of the rim is missing.
     present = patches > -2.2 + 2.7 * tumour.patchiness
     if tumour.kind is Kind.RING:
         thickness = tumour.rim_mm * (0.45 * waves).exp()
-        return (depth_mm < thickness) & present
+        return torch.where(present, thickness - depth_mm, FAR_MM)
+    enhances = torch.zeros_like(present)
     if tumour.kind is Kind.SOLID:
-        return (pockets < 1.2) & (patches > -2.2 + 1.2 * tumour.patchiness)
+        enhances = (pockets < 1.2) & (patches > -2.2 + 1.2 * tumour.patchiness)
     if tumour.kind is Kind.NODULAR:
         size = max(max(f.radii_mm) for f in tumour.foci)
         nodules = lattice.noise(max(6.0, size * 2 / 3), generator)[0]
         inside = nodules[depth_mm > 0]
-        if inside.numel() == 0:
-            return torch.zeros_like(present)
-        return nodules > torch.quantile(inside[:200_000], 1 - tumour.enhancing_share)
-    return torch.zeros_like(present)
+        if inside.numel() > 0:
+            enhances = nodules > torch.quantile(inside[:200_000], 1 - tumour.enhancing_share)
+    return torch.where(enhances, -FAR_MM, FAR_MM)
