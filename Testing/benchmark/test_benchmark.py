@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tokenunet.benchmark import Row, run_benchmark
+from tokenunet.benchmark.figure import draw_rows
 from tokenunet.benchmark.networks import facts, make_network
 from tokenunet.benchmark.tables import growth
 from tokenunet.cli import main
@@ -33,6 +34,16 @@ def test_command_writes_table_csv_json_and_figure(tmp_path: Path, capsys: pytest
     assert (output / "benchmark.md").read_text() in capsys.readouterr().out
     assert len((output / "benchmark.csv").read_text().splitlines()) == 1 + len(rows)
     assert b"token_unet_transformer" in (output / "benchmark.svg").read_bytes()
+
+
+def test_every_bubble_has_its_label_however_close_they_are() -> None:
+    # Matplotlib leaves out what points at a place outside of the axes, which are narrow here.
+    rows = [
+        Row(name, "window", 32, "fp32", "cpu", (seconds,), 113_000_000) for name, seconds in (("a", 1), ("b", 1.01))
+    ]
+    drawn = draw_rows(rows)
+    assert b"a, fp32" in drawn
+    assert b"b, fp32" in drawn
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ def draw_rows(rows: Sequence[Row]) -> bytes:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        labels: dict[tuple[float, float], list[str]] = {}
+        groups: dict[tuple[float, float], list[tuple[float, float, str]]] = {}
         for row in rows:
             gigabytes = row.peak_bytes / 1e9
             colour = _OURS if row.name.startswith("token") else _OTHERS
@@ -24,9 +24,10 @@ def draw_rows(rows: Sequence[Row]) -> bytes:
             axes.scatter(gigabytes, row.seconds, s=area, color=colour, alpha=0.6, edgecolor="white")
             size = f" {row.size}³" if len({r.size for r in rows}) > 1 else ""
             place = round(math.log10(gigabytes), 1), round(math.log10(row.seconds), 1)
-            labels.setdefault(place, []).append(f"{row.name}{size}, {row.precision}")
-        for (x, y), texts in labels.items():  # one list for bubbles that lie on each other
-            axes.annotate("\n".join(texts), (10**x, 10**y), (9, 0), textcoords="offset points", size=7, va="center")
+            groups.setdefault(place, []).append((gigabytes, row.seconds, f"{row.name}{size}, {row.precision}"))
+        for group in groups.values():  # one list for bubbles that lie on each other
+            (x, *_), (y, *_), texts = zip(*group, strict=True)
+            axes.annotate("\n".join(texts), (x, y), (9, 0), textcoords="offset points", size=7, va="center")
         axes.set(xscale="log", yscale="log", xlabel="peak memory (GB)", ylabel="seconds")
         axes.margins(x=0.35, y=0.15)
 
