@@ -38,9 +38,7 @@ def test_command_writes_table_csv_json_and_figure(tmp_path: Path, capsys: pytest
 
 def test_every_bubble_has_its_label_however_close_they_are() -> None:
     # Matplotlib leaves out what points at a place outside of the axes, which are narrow here.
-    rows = [
-        Row(name, "window", 32, "fp32", "cpu", (seconds,), 113_000_000) for name, seconds in (("a", 1), ("b", 1.01))
-    ]
+    rows = [Row(n, "window", 32, "fp32", "cpu", (s,), 113_000_000) for n, s in (("a", 1.12), ("b", 1.13))]
     drawn = draw_rows(rows)
     assert b"a, fp32" in drawn
     assert b"b, fp32" in drawn
