@@ -10,6 +10,7 @@ from tokenunet.bundle import save_bundle
 from tokenunet.errors import ExperimentError, OutputExistsError
 from tokenunet.manifest import ModelManifest
 from tokenunet.regions import REGIONS
+from tokenunet.training.configuration import TrainingConfiguration
 from tokenunet.training.experiment import Experiment
 from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder
@@ -80,7 +81,7 @@ def _card(experiment: Experiment, jobs: Sequence[FoldFolder]) -> dict[str, Any]:
         "data": f"{len(experiment.dataset.cases)} cases, {experiment.dataset.layout}",
         "fingerprint": experiment.description["dataset"]["fingerprint"],
         "preset": experiment.plan.preset,
-        "settings": experiment.configuration(jobs[0].architecture).to_json(),
+        "settings": _settings(experiment.configuration(jobs[0].architecture)),
         "seed": experiment.plan.seed,
         "folds": [job.fold for job in jobs],
         "validation_dice_by_fold": [metrics["mean"] for metrics in measured],
@@ -97,9 +98,14 @@ def _synthetic_card(experiment: Experiment, job: FoldFolder) -> dict[str, Any]:
     return {
         "data": experiment.dataset.layout,
         "preset": experiment.plan.preset,
-        "settings": configuration.to_json(),
+        "settings": _settings(configuration),
         "seed": experiment.plan.seed,
         "step": metrics["best_epoch"] * Schedule(configuration.synthetic_patients, configuration, 0).steps_per_epoch,
         "synthetic_validation_dice": {name: metrics["mean"][name] for name in REGIONS},
         "validation_cases": len(metrics["cases"]),
     }
+
+
+def _settings(configuration: TrainingConfiguration) -> dict[str, Any]:
+    """As recorded, without the folders of whoever trained it."""
+    return configuration.to_json() | {"initial": Path(configuration.initial).name}
