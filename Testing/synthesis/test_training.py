@@ -76,7 +76,7 @@ def test_seeds_of_validation_are_beyond_those_of_any_training(seed: int) -> None
 
 
 def test_other_trainings_have_other_patients() -> None:
-    assert not {c.seed for c in SyntheticCases(0, 0, 6800, 4.0)} & {c.seed for c in SyntheticCases(1, 0, 6800, 4.0)}
+    assert not {c.seed for c in SyntheticCases(0, 0, 9000, 4.0)} & {c.seed for c in SyntheticCases(1, 0, 9000, 4.0)}
 
 
 def test_a_case_is_what_inference_makes_of_the_patients_files(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_the_fine_stage_goes_on_from_the_coarse_one() -> None:
     coarse, fine = networks.values()
     assert list(networks) == ["token_unet_transformer_coarse", "token_unet_transformer_fine"]
     assert (coarse.spacing, coarse.epochs * coarse.synthetic_patients, coarse.learning_rate) == (2.0, 6000, 8e-4)
-    assert (fine.spacing, fine.epochs * fine.synthetic_patients, fine.learning_rate) == (1.0, 800, 2e-4)
+    assert (fine.spacing, fine.epochs * fine.synthetic_patients, fine.learning_rate) == (1.6, 3000, 5e-4)
     assert (coarse.initial, fine.initial) == ("", "token_unet_transformer_coarse/fold_0/best.safetensors")
     assert fine.first_patient == 6000
     assert coarse.whole_brains
@@ -166,9 +166,9 @@ def test_settings_are_of_all_stages_or_of_one() -> None:
     coarse, fine = stages(**{"workers": 3, "fine.epochs": 2, "coarse.learning_rate": "1e-3"})
     assert (coarse.workers, fine.workers) == (3, 3)
     assert (coarse.epochs, fine.epochs) == (60, 2)
-    assert (coarse.learning_rate, fine.learning_rate) == (1e-3, 2e-4)
+    assert (coarse.learning_rate, fine.learning_rate) == (1e-3, 5e-4)
     [only] = stages(**{"coarse.epochs": "0"})
-    assert (only.spacing, only.first_patient, only.initial) == (1.0, 0, "")
+    assert (only.spacing, only.first_patient, only.initial) == (1.6, 0, "")
 
 
 @pytest.mark.parametrize(
