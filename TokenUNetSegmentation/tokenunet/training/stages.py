@@ -1,7 +1,7 @@
 """The networks of an experiment: one of each architecture, or with the preset ``synthetic`` a coarse and a fine one.
 
 The coarse stage learns at 2 mm, where patients and steps are cheap; the fine one goes on from its best weights at
-1.6 mm. At 1 mm a step takes four times as long again, and the network's field of view shrinks to 30 mm.
+1.6 mm. At 1 mm a step takes four times as long again, and the network sees less of what is around a voxel.
 """
 
 from collections.abc import Mapping, Sequence
