@@ -19,6 +19,8 @@ from tokenunet.synthesis import synthetic_patient
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "TCGA-FG-6692" / "brats_space"
 FIRST_SEED = 4 * 10**9
+NEGLIGIBLE_VOXELS = 2
+"""Of a region so small that one voxel is a whole per cent of it."""
 PATIENTS = int(os.environ.get("TOKENUNET_COMPARED_PATIENTS", "1"))
 
 
@@ -37,13 +39,14 @@ def readable_probabilities(prepared: Prepared) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.998), ("bf16", 0.995)])
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.999), ("bf16", 0.995)])
 def test_what_users_run_gives_what_the_readable_network_gives(precision: Precision, least: float) -> None:
     bundle = load_bundle(find_model(DEFAULT_MODEL))
     for study in studies():
         prepared = prepare(study, bundle.manifest.space)
         prediction, _ = predict(prepared, bundle, InferenceOptions(device="cpu", precision=precision))
         readable = readable_probabilities(prepared) > 0.5
-        agreement = [dice(a, b) for a, b in zip(prediction.probabilities > 0.5, readable, strict=True)]
-        print(precision, study.scans["T1ce"].source, readable.sum(axis=(1, 2, 3)), np.round(agreement, 5))
-        assert min(agreement) >= least
+        for run, expected in zip(prediction.probabilities > 0.5, readable, strict=True):
+            agreement, differing = dice(run, expected), int((run != expected).sum())
+            print(precision, study.scans["T1ce"].source, expected.sum(), "voxels", round(agreement, 5), differing)
+            assert agreement >= least or differing <= NEGLIGIBLE_VOXELS
