@@ -78,11 +78,12 @@ def volumes(module: host.LoadedModule, patient: Any) -> dict[str, Any]:
 @pytest.fixture
 def standin(module: host.LoadedModule, patient: Any, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Runs use the stand-in worker; the returned monkeypatch sets its environment."""
+    from TokenUNetSegmentationLib.model_list import ListedModel
     from TokenUNetSegmentationLib.segmentation_run import SegmentationRun
     from TokenUNetSegmentationLib.worker import WorkerProcess
 
     monkeypatch.setenv("STANDIN_RESULT", str(patient.output))
-    module.widget.runPanel._models = {"standin": "stand-in"}
+    module.widget.runPanel._models = {"standin": ListedModel("stand-in")}
     module.widget.ui.modelBox.clear()
     module.widget.ui.modelBox.addItem("stand-in", "standin")
     module.widget.runPanel.installation.missing = []

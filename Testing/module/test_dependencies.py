@@ -59,7 +59,6 @@ def pip(app: Any, monkeypatch: pytest.MonkeyPatch) -> Pip:
 @pytest.fixture
 def bare_module(pip: Pip, module: host.LoadedModule, volumes: dict[str, Any]) -> host.LoadedModule:
     """The module where torch and monai are missing, with a patient to segment."""
-    module.widget.runPanel._models = {"any": "any"}
     module.widget.runPanel.installation.missing = [TORCH, MONAI]
     module.widget.onParametersChanged()
     return module

@@ -162,6 +162,25 @@ def test_closed_panel_no_longer_follows_the_scene(module: host.LoadedModule, app
     another.widget.onNodesSettled()
 
 
+def test_coarse_voxels_take_less_and_ensembles_more(module: host.LoadedModule, volumes: dict[str, Any]) -> None:
+    from TokenUNetSegmentationLib.estimate import estimate, remember
+    from TokenUNetSegmentationLib.model_list import ListedModel
+    from TokenUNetSegmentationLib.options import Device, Mode
+
+    def taken(model: ListedModel) -> tuple[float, float]:
+        return estimate(volumes["T1ce"], model, Device.CPU, Mode.SINGLE_PASS)
+
+    fine, coarse, five = ListedModel("fine"), ListedModel("coarse", 8.0), ListedModel("five", members=5)
+    start_s, start_gb = taken(ListedModel("nothing", 1e9))
+    for one, other, times in ((coarse, fine, 8), (fine, five, 5)):
+        assert taken(other)[0] - start_s == pytest.approx(times * (taken(one)[0] - start_s))
+    assert taken(fine)[1] - start_gb == pytest.approx(8 * (taken(coarse)[1] - start_gb))
+    assert taken(five)[1] > taken(fine)[1]
+    remember(volumes["T1ce"], five, Device.CPU, Mode.SINGLE_PASS, seconds=start_s + 10)
+    assert taken(five)[0] == pytest.approx(start_s + 10)
+    assert taken(fine)[0] == pytest.approx(start_s + 2)
+
+
 def test_estimate_says_what_is_free(
     module: host.LoadedModule, volumes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from TokenUNetSegmentationLib.inputs import Answer
 from TokenUNetSegmentationLib.inputs_panel import InputsPanel
 from TokenUNetSegmentationLib.installation_panel import InstallationPanel
 from TokenUNetSegmentationLib.messages import sentence
-from TokenUNetSegmentationLib.model_list import available_models
+from TokenUNetSegmentationLib.model_list import ListedModel, available_models
 from TokenUNetSegmentationLib.results import PatientResult
 from TokenUNetSegmentationLib.segmentation_run import RunRequest, SegmentationRun
 from TokenUNetSegmentationLib.standby import Standby
@@ -37,7 +37,9 @@ _STAGES = {
 }
 
 
-def can_segment(problems: list[str], models: dict[str, str], missing: list[Requirement], running: bool) -> Answer:
+def can_segment(
+    problems: list[str], models: dict[str, ListedModel], missing: list[Requirement], running: bool
+) -> Answer:
     """Whether the button works, and why not."""
     if running:
         return Answer(False, _("A segmentation is running."))
@@ -88,7 +90,7 @@ class RunPanel:
             SegmentationRun, start_worker=self.standby.worker
         )
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
-        self._models: dict[str, str] = {}
+        self._models: dict[str, ListedModel] = {}
         self.find_models()
         ui.segmentButton.clicked.connect(lambda *_: self.segment())
         ui.cancelButton.clicked.connect(lambda *_: self.cancel())
@@ -115,8 +117,8 @@ class RunPanel:
         name = self._ui.modelBox.itemData(chosen) if chosen >= 0 else None
         self._models = models
         self._ui.modelBox.clear()
-        for model, title in models.items():
-            self._ui.modelBox.addItem(title, model)
+        for key, model in models.items():
+            self._ui.modelBox.addItem(model.title, key)
         if name in models:
             self._ui.modelBox.setCurrentIndex(list(models).index(name))
 
@@ -139,18 +141,25 @@ class RunPanel:
         for box in (self._ui.modelBox, self._ui.deviceBox, self._ui.modeBox, self._ui.masksBox, self._ui.referenceBox):
             box.setEnabled(not self.running)
         self.installation.show()
-        self._ui.estimateLabel.setText("" if problems else self._estimate())
-        self._ui.estimateLabel.setVisible(not problems)
+        known = bool(self._models) and not problems
+        self._ui.estimateLabel.setText(self._estimate() if known else "")
+        self._ui.estimateLabel.setVisible(known)
         self._ui.progressBar.setVisible(self.running)
         self._ui.messageLabel.setVisible(bool(self._message))
         self._ui.messageLabel.setText(self._message)
         self._ui.logView.setVisible(self._ui.logButton.checked)
         self._ui.logView.setPlainText(self._run.log if self._run else "")
 
+    def _model_name(self) -> str:
+        return str(self._ui.modelBox.itemData(self._ui.modelBox.currentIndex))
+
+    def _model(self) -> ListedModel:
+        return self._models[self._model_name()]
+
     def _estimate(self) -> str:
         parameters = self._parameters()
         reference = self._inputs.inputs()[parameters.reference.sequence]
-        seconds, gigabytes = estimate(reference, parameters.device, parameters.mode)
+        seconds, gigabytes = estimate(reference, self._model(), parameters.device, parameters.mode)
         free = free_gigabytes()
         if free is None:
             return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory.").format(
@@ -168,7 +177,7 @@ class RunPanel:
         request = RunRequest(
             self._inputs.inputs(),
             parameters.reference.sequence,
-            self._ui.modelBox.itemData(self._ui.modelBox.currentIndex),
+            self._model_name(),
             parameters.device.value,
             parameters.mode.value,
             parameters.withMasks,
@@ -181,10 +190,10 @@ class RunPanel:
 
     def _run_and_show(self, run: SegmentationRun) -> Iterator[None]:
         parameters = self._parameters()
-        device, mode, began = parameters.device, parameters.mode, time.monotonic()
+        model, device, mode, began = self._model(), parameters.device, parameters.mode, time.monotonic()
         yield from run.steps()
         if run.result is not None:
-            remember(run.result.require_reference(), device, mode, time.monotonic() - began)
+            remember(run.result.require_reference(), model, device, mode, time.monotonic() - began)
             yield
             yield from self._on_result(run.result)
 
