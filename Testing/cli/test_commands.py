@@ -1,9 +1,11 @@
 import json
+import signal
 from pathlib import Path
 
 import pytest
 from model_fixtures import small_bundle
-from tokenunet.cli import main
+from tokenunet.cli import main, networks
+from tokenunet.errors import ModelError
 from tokenunet.networks import ARCHITECTURES
 
 
@@ -14,6 +16,20 @@ def test_networks_are_listed_with_their_parameters(capsys: pytest.CaptureFixture
     assert {"name": "token_unet", "parameters": 2450011} in rows
     assert main(["networks"]) == 0
     assert "2,450,011" in capsys.readouterr().out
+
+
+def test_an_interruption_that_a_library_took_for_an_error_is_still_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Exception as error:  # as PyTorch does while it loads weights
+            raise ModelError("The weights do not fit.") from error
+
+    monkeypatch.setattr(networks, "run", run)
+    assert main(["networks"]) == 130
+    assert "nothing was written" in capsys.readouterr().err
 
 
 def test_models_are_imported_listed_shown_and_verified(

@@ -199,7 +199,9 @@ def test_the_report_says_what_was_measured(finished: Experiment) -> None:
 
 
 def test_progress_knows_how_much_longer_a_fine_step_takes(tmp_path: Path) -> None:
-    plan = ExperimentPlan("synthetic", ("token_unet_transformer",), 1, (0,), 0, {"synthetic_patients": 10, "epochs": 4})
+    plan = ExperimentPlan(
+        "synthetic", ("token_unet_transformer",), 1, (0,), 0, {"synthetic_patients": 10, "epochs": 4, "fine.spacing": 1}
+    )
     experiment = create_synthetic_experiment(tmp_path / "experiment", plan)
     progress = ExperimentProgress(experiment)
     assert progress.fraction == 0

@@ -27,15 +27,22 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     reuse_freed_memory()
     on_event = event_receiver(getattr(options, "progress", None))
+    interrupted = False
+
+    def cancel() -> NoReturn:
+        nonlocal interrupted
+        interrupted = True
+        raise Cancelled
+
     try:
-        with interruptions_call(_cancel):
+        with interruptions_call(cancel):
             options.run(options, on_event)
-    except TokenUNetError as error:
+    except Exception as caught:
+        # The library that was at work may have caught the interruption and raised an error of its own.
+        error = Cancelled() if interrupted and not isinstance(caught, Cancelled) else caught
+        if not isinstance(error, TokenUNetError):
+            raise
         on_event(ErrorEvent(error.code, str(error), error.hint))
         print(f"tokenunet: {error}", error.hint, file=sys.stderr)
         return error.exit_code
     return 0
-
-
-def _cancel() -> NoReturn:
-    raise Cancelled
