@@ -154,7 +154,8 @@ class RunPanel:
         return str(self._ui.modelBox.itemData(self._ui.modelBox.currentIndex))
 
     def _model(self) -> ListedModel:
-        return self._models[self._model_name()]
+        # What is chosen but not in the list, such as a folder, counts as a model of 1 mm.
+        return self._models.get(self._model_name(), ListedModel(self._model_name()))
 
     def _estimate(self) -> str:
         parameters = self._parameters()
