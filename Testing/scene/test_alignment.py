@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from checked_result import build
 from synthetic_output import SyntheticPatient
-from test_results import build
 from tokenunet.errors import UnreadableImageError
 from tokenunet_offscreen import OffscreenHost
 from TokenUNetSegmentationLib.alignment import show_aligned, shows_aligned

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import tokenunet_offscreen
+from checked_result import check_result
 from synthetic_output import NUMBER_OF_MASKS, SyntheticPatient
-from test_results import check_result
 from tokenunet_offscreen import OffscreenHost
 from TokenUNetSegmentationLib.results import all_results
 

@@ -6,113 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import slicer
-import vtk
-from synthetic_output import NUMBER_OF_MASKS, SyntheticPatient, write_patient
-from test_segmentation_file import ijk_to_ras
-from tokenunet.errors import UnreadableImageError
-from tokenunet.regions import REGIONS
-from tokenunet.terminology import LABEL_STYLES, REGION_STYLES
+from checked_result import build, check_result, item_names, opacity, rgba
+from synthetic_output import SyntheticPatient, write_patient
+from tokenunet.terminology import LABEL_STYLES
 from tokenunet_offscreen import OffscreenHost
 from TokenUNetSegmentationLib.displays import head_box, tumour_centre
-from TokenUNetSegmentationLib.exporting import run_report_text
 from TokenUNetSegmentationLib.masks import MaskKind, mask_number, range_text, set_threshold
 from TokenUNetSegmentationLib.results import (
-    PatientResult,
     all_results,
-    child_items,
-    remove_node,
-    remove_result,
     result_of,
     subject_hierarchy,
 )
-from TokenUNetSegmentationLib.scene import build_result, build_steps, show_exclusive_labels, update_volume_table
+from TokenUNetSegmentationLib.scene import build_result, show_exclusive_labels, update_volume_table
 from TokenUNetSegmentationLib.volumes import load_volume
-
-
-def build(patient: SyntheticPatient, name: str = "") -> PatientResult:
-    nodes = {sequence: load_volume(path, f"{name}{sequence}") for sequence, path in patient.inputs.items()}
-    return build_result(nodes, "T1ce", patient.output)
-
-
-def item_names(item: int) -> set[str]:
-    return {subject_hierarchy().GetItemName(child) for child in child_items(item)}
-
-
-def check_result(result: PatientResult, patient: SyntheticPatient) -> None:
-    """All that must be true of a result, fresh or loaded again."""
-    segmentation = result.segmentation.GetSegmentation()
-    assert segmentation.GetSegmentIDs() == REGIONS
-    for name, style in REGION_STYLES.items():
-        segment = segmentation.GetSegment(name)
-        assert segment.GetName() == style.title
-        assert segment.GetColor() == pytest.approx(style.colour, abs=1e-5)
-        assert segment.GetTerminology() == style.terminology_entry
-    np.testing.assert_array_equal(result.regions(), patient.regions)
-    assert set(result.inputs) == set(patient.inputs)
-    assert result.reference is result.inputs["T1ce"]
-    geometry = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    assert result.segmentation.GetNodeReference(geometry) is result.reference
-    for kind in MaskKind:
-        check_masks(result, patient, kind)
-    table = result.volume_table.GetTable()
-    assert [table.GetColumnName(i) for i in range(table.GetNumberOfColumns())] == ["Region", "Volume"]
-    assert result.volume_table.GetColumnUnitLabel("Volume") == "ml"
-    styles = REGION_STYLES | LABEL_STYLES
-    volumes = {table.GetValue(i, 0).ToString(): table.GetValue(i, 1).ToDouble() for i in range(table.GetNumberOfRows())}
-    expected = {styles[name].title: ml for name, ml in patient.report["volumes_ml"].items()}
-    assert volumes == pytest.approx(expected, abs=1e-3)
-    assert result.report == patient.report
-    assert item_names(result.folder_item) >= {
-        result.segmentation.GetName(),
-        result.volume_table.GetName(),
-        result.report_node.GetName(),
-        "TokenLearner masks",
-        "TokenFuser masks",
-    }
-
-
-def check_masks(result: PatientResult, patient: SyntheticPatient, kind: MaskKind) -> None:
-    masks = result.masks(kind)
-    assert list(masks) == list(range(1, NUMBER_OF_MASKS + 1))
-    assert len({mask.GetDisplayNode().GetColorNodeID() for mask in masks.values()}) == 1
-    folders = {
-        subject_hierarchy().GetItemParent(subject_hierarchy().GetItemByDataNode(mask)) for mask in masks.values()
-    }
-    assert [subject_hierarchy().GetItemName(folder) for folder in folders] == [f"{kind.network_part} masks"]
-    assert subject_hierarchy().GetItemParent(folders.pop()) == result.folder_item
-    for number, mask in masks.items():
-        stem = f"{kind.value}_{number}"
-        assert mask.GetName() == f"{kind.network_part} {number}"
-        np.testing.assert_array_equal(slicer.util.arrayFromVolume(mask), patient.masks[stem])
-        file = sitk.ReadImage(patient.output / "masks" / f"{stem}.nii.gz")
-        matrix = vtk.vtkMatrix4x4()
-        mask.GetIJKToRASMatrix(matrix)
-        np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrix), ijk_to_ras(file), atol=1e-5)
-        display = mask.GetDisplayNode()
-        assert display.GetInterpolate()
-        assert not display.GetAutoWindowLevel()
-        colours = display.GetColorNode()
-        assert colours.GetNumberOfColors() == 256
-        if kind is MaskKind.TOKEN_LEARNER:
-            assert display.GetWindowLevelMin() == pytest.approx(1, abs=1e-3)
-            assert display.GetApplyThreshold()
-            assert 1 <= display.GetLowerThreshold() < display.GetWindowLevelMax()
-        else:
-            assert display.GetWindowLevelMin() == pytest.approx(-display.GetWindowLevelMax())
-            assert opacity(colours, 127) == 0
-            assert opacity(colours, 0) == opacity(colours, 255) == 1
-
-
-def rgba(colours: slicer.vtkMRMLColorTableNode, entry: int) -> list[float]:
-    value = [0.0] * 4
-    assert colours.GetColor(entry, value)
-    return value
-
-
-def opacity(colours: slicer.vtkMRMLColorTableNode, entry: int) -> float:
-    return rgba(colours, entry)[3]
 
 
 def test_a_result_has_every_node_in_its_place(host: OffscreenHost, patient: SyntheticPatient):
@@ -202,145 +109,6 @@ def test_an_unrelated_volume_has_no_result(host: OffscreenHost, patient: Synthet
     build(patient)
 
     assert result_of(load_volume(patient.inputs["T1"], "T1")) is None
-
-
-def test_removing_a_result_leaves_inputs_and_other_patients(
-    host: OffscreenHost, patient: SyntheticPatient, other_patient: SyntheticPatient
-):
-    kept = build(other_patient)
-    nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
-    before = scene_state()
-
-    remove_result(build_result(nodes, "T1ce", patient.output))
-
-    assert scene_state() == before
-    check_result(kept, other_patient)
-
-
-@pytest.mark.parametrize("missing", ["segmentation.seg.nrrd", "run.json"])
-def test_an_incomplete_output_folder_leaves_the_scene_as_it_was(
-    host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path, missing: str
-):
-    shutil.copytree(patient.output, tmp_path / "output")
-    (tmp_path / "output" / missing).unlink()
-    nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
-    before = scene_state()
-
-    with pytest.raises(UnreadableImageError, match=missing):
-        build_result(nodes, "T1ce", tmp_path / "output")
-    assert scene_state() == before
-
-
-def test_a_damaged_mask_leaves_the_scene_as_it_was(
-    host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path, expected_vtk_messages
-):
-    shutil.copytree(patient.output, tmp_path / "output")
-    (tmp_path / "output" / "masks" / "token_fuser_5.nii.gz").write_bytes(b"damaged")
-    nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
-    before = scene_state()
-
-    with expected_vtk_messages(), pytest.raises(UnreadableImageError, match="token_fuser_5"):
-        build_result(nodes, "T1ce", tmp_path / "output")
-    assert scene_state() == before
-
-
-def test_stopping_halfway_leaves_the_scene_as_it_was(host: OffscreenHost, patient: SyntheticPatient):
-    nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
-    before = scene_state()
-    steps = build_steps(nodes, "T1ce", patient.output)
-    for _step in range(5):
-        result = next(steps)
-    assert len(result.masks(MaskKind.TOKEN_LEARNER)) == 4
-    loaded_meanwhile = load_volume(patient.inputs["T1"], "another")
-
-    steps.close()
-
-    assert slicer.mrmlScene.IsNodePresent(loaded_meanwhile)
-    remove_node(loaded_meanwhile)
-    assert scene_state() == before
-
-
-def test_a_folder_with_something_of_the_users_stays(host: OffscreenHost, patient: SyntheticPatient):
-    result = build(patient)
-    folder = result.folder_item
-    note = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "my note")
-    subject_hierarchy().CreateItem(folder, note)
-
-    remove_result(result)
-
-    assert item_names(folder) == {"my note"}
-
-
-def scene_state() -> tuple[set[str], set[int]]:
-    """IDs of nodes and of subject hierarchy items."""
-    items = child_items(subject_hierarchy().GetSceneItemID(), recursive=True)
-    return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}, set(items)
-
-
-def test_an_ensembles_result_has_a_map_of_disagreement_and_ranges_of_volumes(host: OffscreenHost, tmp_path: Path):
-    patient = write_patient(tmp_path / "patient", ensemble=True)
-    result = build(patient)
-    host.save(tmp_path / "scene.mrb")
-    shutil.rmtree(patient.output)
-
-    check_ensemble(result, patient)
-    update_volume_table(result)
-    check_ensemble(result, patient)
-
-    host.close()
-    with OffscreenHost() as fresh:
-        fresh.load(tmp_path / "scene.mrb")
-        [loaded] = all_results()
-        check_ensemble(loaded, patient)
-        nodes_before = {node.GetID() for node in loaded.nodes()}
-        assert loaded.disagreement.GetID() in nodes_before
-        remove_result(loaded)
-        assert not any(slicer.mrmlScene.GetNodeByID(node) for node in nodes_before)
-
-
-def check_ensemble(result: PatientResult, patient: SyntheticPatient) -> None:
-    volume = result.disagreement
-    assert volume.GetName() == "T1ce disagreement of folds"
-    assert volume.GetName() in item_names(result.folder_item)
-    values = slicer.util.arrayFromVolume(volume)
-    assert values.shape == patient.regions[0].shape
-    assert set(np.unique(values)) == {0, 0.25}
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrix), ijk_to_ras(patient.scan), atol=1e-4)
-    display = volume.GetDisplayNode()
-    assert display.GetColorNode().GetName() == "Iron"
-    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0, 0.5))
-    assert display.GetApplyThreshold()
-    assert 0 < display.GetLowerThreshold() < 0.25
-    for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-        assert volume.GetID() not in (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID())
-    table = result.volume_table.GetTable()
-    columns = [table.GetColumnName(i) for i in range(table.GetNumberOfColumns())]
-    assert columns == ["Region", "Volume", "Smallest over folds", "Largest over folds"]
-    assert all(result.volume_table.GetColumnUnitLabel(column) == "ml" for column in columns[1:])
-    ranges = {table.GetValue(i, 0).ToString(): [table.GetValue(i, c).ToDouble() for c in (2, 3)] for i in range(5)}
-    styles = REGION_STYLES | LABEL_STYLES
-    assert ranges == {styles[name].title: ends for name, ends in patient.report["volumes_range_ml"].items()}
-    assert "Ensemble of 5 networks" in run_report_text(result)
-
-
-def test_an_ensembles_result_without_its_map_leaves_the_scene_as_it_was(
-    host: OffscreenHost, tmp_path: Path, expected_vtk_messages
-):
-    patient = write_patient(tmp_path / "patient", ensemble=True)
-    (patient.output / "disagreement.nii.gz").unlink()
-    nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
-    before = scene_state()
-
-    with pytest.raises(UnreadableImageError, match=r"disagreement\.nii\.gz"):
-        build_result(nodes, "T1ce", patient.output)
-
-    assert scene_state() == before
-
-
-def test_one_networks_result_has_no_map_of_disagreement(host: OffscreenHost, patient: SyntheticPatient):
-    assert build(patient).disagreement is None
 
 
 def test_a_run_without_masks_has_none(host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from checked_result import build
 from numpy.typing import NDArray
 from synthetic_output import SyntheticPatient
-from test_results import build
 from tokenunet.terminology import REGION_STYLES
 from tokenunet_offscreen import OffscreenHost, SliceView, ThreeDView, views
 from TokenUNetSegmentationLib.displays import (

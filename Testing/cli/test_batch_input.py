@@ -1,0 +1,91 @@
+"""Which patients a batch has, and what is wrong with its arguments."""
+
+from pathlib import Path
+
+import pytest
+from batch_runs import command
+from tokenunet.cli import main
+from tokenunet.errors import InputError
+from tokenunet.inference import SegmentationRequest
+from tokenunet.inference.batch_input import find_patients
+from tokenunet.sequences import SEQUENCES
+
+
+@pytest.mark.parametrize(
+    ("changes", "exit_code", "words"),
+    [
+        (["--input", "x"], 2, "--input is for one patient"),
+        (["--t1ce", "x"], 2, "--t1ce is for one patient"),
+        (["--jobs", "0"], 2, "--jobs must be at least 1"),
+        (["--jobs", "2", "--cluster", "local"], 2, "--jobs cannot be given with --cluster"),
+        (["--device", "cuda:99"], 5, "cuda:99"),
+        (["--batch", "absent"], 3, "absent"),
+        (["--output", "PATIENTS"], 3, "among the patients"),
+        (["--output", "/proc/results"], 6, "/proc/results"),
+        (["--overlap", "1"], 2, "overlap"),
+        (["--cluster", "127.0.0.1:1"], 5, "There is no Ray cluster at 127.0.0.1:1"),
+    ],
+)
+def test_what_is_wrong_for_all_stops_the_batch(
+    patients: Path,
+    model: Path,
+    tmp_path: Path,
+    changes: list[str],
+    exit_code: int,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    changes = [str(patients) if word == "PATIENTS" else word for word in changes]
+    assert main([*command(patients, tmp_path / "out", model), *changes]) == exit_code
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.glob("out/*/run.json"))
+
+
+def test_arguments_about_many_need_a_batch(patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = ["segment", "--input", str(patients / "patient_01"), "--output", str(tmp_path / "out")]
+    assert main([*one, "--jobs", "2"]) == 2
+    assert main([*one, "--cluster", "local"]) == 2
+    assert "--cluster is for many patients" in capsys.readouterr().err
+
+
+def test_a_table_may_name_folders_or_files(tmp_path: Path, model: Path) -> None:
+    place = tmp_path / "list.csv"
+    request = SegmentationRequest({}, tmp_path / "out", model)
+    place.write_text(
+        "\ufeffpatient;input;FLAIR;T1;t1c;T2w\nA 1;scans/a;;;;\n;;;;;\n"
+        "B;scans/b;/x/f.nii;;;\nC;;f.nii;1.nii;c.nii;2.nii\n"
+    )
+    a, b, c = find_patients(place, request)
+    assert (a.patient, a.request.folder, a.request.inputs) == ("A 1", tmp_path / "scans" / "a", {})
+    assert (b.request.folder, b.request.inputs) == (tmp_path / "scans" / "b", {"FLAIR": Path("/x/f.nii")})
+    assert (c.request.folder, set(c.request.inputs)) == (None, set(SEQUENCES))
+    assert c.request.inputs["T1ce"] == tmp_path / "c.nii"
+    assert c.request.output == tmp_path / "out" / "C"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,input\nA,a\n", "has the columns name, input"),
+        ("patient,t1,t2\nA,a,b\n", "has the columns"),
+        ("patient,input\n../A,a\n", "cannot name a patient"),
+        ("patient,input\nA,../../a\n", "leaves the CSV's folder"),
+        ("patient,input\nA,a\na,b\n", "2 patients named a"),
+        ("patient,input\n", "names no patients"),
+        ("", "has the columns"),
+    ],
+)
+def test_a_table_that_names_no_patients_is_refused(text: str, words: str, tmp_path: Path, model: Path) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(InputError, match=words.replace(".", r"\.")):
+        find_patients(tmp_path / "list.csv", SegmentationRequest({}, tmp_path / "out", model))
+
+
+def test_results_may_lie_in_a_folder_beside_the_patients(tmp_path: Path, model: Path) -> None:
+    for name in ("P1", "P2", "out", ".hidden"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    assert [j.patient for j in find_patients(tmp_path, SegmentationRequest({}, tmp_path / "out", model))] == [
+        "P1",
+        "P2",
+    ]
