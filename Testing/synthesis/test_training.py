@@ -155,7 +155,7 @@ def test_the_fine_stage_goes_on_from_the_coarse_one() -> None:
     assert list(networks) == ["token_unet_transformer_coarse", "token_unet_transformer_fine"]
     assert (coarse.spacing, coarse.epochs * coarse.synthetic_patients, coarse.learning_rate) == (2.0, 6000, 8e-4)
     assert (fine.spacing, fine.epochs * fine.synthetic_patients, fine.learning_rate) == (1.6, 3000, 5e-4)
-    assert (coarse.initial, fine.initial) == ("", "token_unet_transformer_coarse/fold_0/best.safetensors")
+    assert (coarse.initial, fine.initial) == ("", "token_unet_transformer_coarse/fold_0/last.safetensors")
     assert fine.first_patient == 6000
     assert coarse.whole_brains
     assert (coarse.batch_size, coarse.accumulation, coarse.dice_smoothing) == (1, 1, 50.0)

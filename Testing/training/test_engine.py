@@ -83,7 +83,7 @@ def gradient_of_one_step(folder: Path, **settings: Any) -> dict[str, torch.Tenso
     """What SGD without momentum moves the weights by, at a rate of 1."""
     sgd = {"optimiser": "sgd", "momentum": 0.0, "learning_rate": 1.0, "epochs": 1, "average_decay": 0.0}
     run = training(folder, patches_per_case=4, **(sgd | settings))
-    before = {name: tensor.clone() for name, tensor in run.trained_network.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in run.state.trained_network.state_dict().items()}
     run.run()
     return {name: before[name] - after for name, after in weights_of(fold_folder(folder)).items()}
 

@@ -28,12 +28,12 @@ class Kind(StrEnum):
 
 
 KIND_SHARES = {
-    Kind.RING: 0.36,
+    Kind.RING: 0.30,
     Kind.SOLID: 0.12,
-    Kind.NODULAR: 0.20,
-    Kind.NON_ENHANCING: 0.18,
-    Kind.INFILTRATIVE: 0.04,
-    Kind.HEALTHY: 0.10,
+    Kind.NODULAR: 0.18,
+    Kind.NON_ENHANCING: 0.16,
+    Kind.INFILTRATIVE: 0.12,
+    Kind.HEALTHY: 0.12,
 }
 
 

@@ -1,40 +1,32 @@
 """Trains one network on one fold, so that it can be stopped at any moment and resumed to the same weights.
 
-`FoldTraining.run` is the whole of it. Its state is a checkpoint, its story ``log.jsonl``; a resumed training cuts the
-log back to where its checkpoint was written, so that no line is lost or doubled.
+`FoldTraining.run` is the whole of it. Its state is a checkpoint (`tokenunet.training.state`), its story ``log.jsonl``.
 """
 
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from tokenunet.allocation import give_back_freed_memory
-from tokenunet.errors import Cancelled, ExperimentError, TrainingError
-from tokenunet.files import write_bytes
+from tokenunet.errors import Cancelled, TrainingError
 from tokenunet.inference.memory import PeakMemory
-from tokenunet.networks import build_network, fastest_layout, trainable_parameters
 from tokenunet.regions import REGIONS
 from tokenunet.training.cases import TrainingCase
-from tokenunet.training.checkpoint import load_newest, save_newest
-from tokenunet.training.configuration import OPERATIONAL, TrainingConfiguration
+from tokenunet.training.configuration import TrainingConfiguration
 from tokenunet.training.explanation import explained
 from tokenunet.training.fold_folder import FoldFolder, StopWhen, append_log
-from tokenunet.training.initial import load_initial
 from tokenunet.training.loss import RegionLoss
-from tokenunet.training.optimisation import build_optimiser, learning_rate
+from tokenunet.training.optimisation import learning_rate
 from tokenunet.training.patches import PatchDataset, Schedule, patch_loader
+from tokenunet.training.state import Reached, TrainingState
 from tokenunet.training.validation import dice_of_cases
 
 _MOST_SKIPPED_STEPS = 20
@@ -53,6 +45,9 @@ class FoldTraining:
         fabric: launched; knows devices, precision and processes.
         stop_requested: is asked after every step and before every validation case.
         on_step: is told how many steps are done, of how many.
+
+    Attributes:
+        state: what is saved and gone on from.
     """
 
     def __init__(
@@ -72,44 +67,23 @@ class FoldTraining:
         seed = int(np.random.default_rng([seed, fold.fold]).integers(2**31))
         self._schedule = Schedule(configuration.synthetic_patients or len(training), configuration, seed)
         self._dataset = PatchDataset(training, configuration, seed)
-        torch.manual_seed(seed)
-        network = build_network(configuration.architecture, **configuration.arguments)
-        if configuration.initial and not fold.begun:
-            load_initial(network, fold.experiment / configuration.initial)
-        self._layout = fastest_layout(network)
-        network.to(memory_format=self._layout)  # type: ignore[call-overload]
-        self._parameters = trainable_parameters(network)
-        self._network, self._optimiser = fabric.setup(network, build_optimiser(configuration, network))
-        self._average: AveragedModel | None = None
-        if configuration.average_decay:
-            self._average = AveragedModel(
-                self._network.module, multi_avg_fn=get_ema_multi_avg_fn(configuration.average_decay)
-            )
+        self.state = TrainingState(fold, configuration, self._dataset.names, seed, fabric)
         self._loss = RegionLoss(configuration.dice_smoothing)
-        self._step = 0
-        self._skipped_in_a_row = 0
-        self._epoch_losses: list[float] = []
-        self._unvalidated_epoch = 0
-        self._best = -1.0
-        self._best_epoch = 0
-        self._seconds = 0.0
-        self._peak_memory = 0
 
     @property
-    def trained_network(self) -> nn.Module:
-        """The network whose weights count: the averaged one where there is one."""
-        return self._network.module if self._average is None else self._average.module
+    def _reached(self) -> Reached:
+        return self.state.reached
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the metrics say about the training."""
         return {
-            "parameters": self._parameters,
-            "best_epoch": self._best_epoch,
+            "parameters": self.state.parameters,
+            "best_epoch": self._reached.best_epoch,
             "training": {
-                "seconds": round(self._seconds, 1),
-                "seconds_per_step": round(self._seconds / max(1, self._step), 3),
-                "peak_memory_bytes": self._peak_memory,
+                "seconds": round(self._reached.seconds, 1),
+                "seconds_per_step": round(self._reached.seconds / max(1, self._reached.step), 3),
+                "peak_memory_bytes": self._reached.peak_memory,
             },
         }
 
@@ -126,7 +100,7 @@ class FoldTraining:
             self._resume_or_begin()
             with self._tensorboard() as board:
                 self._train(board)
-            self._save_weights(self._fold.last_weights)
+            self.state.save_weights(self._fold.last_weights)
         except Exception as error:
             told = explained(error, self._fold.folder, str(self._fabric.device), self._configuration.architecture)
             if told is None:
@@ -134,38 +108,38 @@ class FoldTraining:
             raise told from error
 
     def _train(self, board: SummaryWriter | None) -> None:
-        if self._unvalidated_epoch:
+        if self._reached.unvalidated_epoch:
             self._end_epoch(board)
         schedule, fabric = self._schedule, self._fabric
-        batches = iter(patch_loader(self._dataset, schedule, self._step, fabric.global_rank, fabric.world_size))
+        batches = iter(patch_loader(self._dataset, schedule, self._reached.step, fabric.global_rank, fabric.world_size))
         saved = time.monotonic()
-        while self._step < schedule.total_steps:
+        while self._reached.step < schedule.total_steps:
             self._one_step(batches, board)
-            self._on_step(self._step, schedule.total_steps)
-            if self._step % schedule.steps_per_epoch == 0:
-                self._unvalidated_epoch = self._step // schedule.steps_per_epoch
-                self._save()
+            self._on_step(self._reached.step, schedule.total_steps)
+            if self._reached.step % schedule.steps_per_epoch == 0:
+                self._reached.unvalidated_epoch = self._reached.step // schedule.steps_per_epoch
+                self.state.save()
                 self._end_epoch(board)
                 saved = time.monotonic()
             elif time.monotonic() - saved > self._configuration.checkpoint_every_s:
-                self._save()
+                self.state.save()
                 saved = time.monotonic()
             self._check_stop()
 
     def _one_step(self, batches: Iterator[tuple[Tensor, Tensor]], board: SummaryWriter | None) -> None:
         began = time.perf_counter()
-        rate = learning_rate(self._configuration, self._step, self._schedule.total_steps)
+        rate = learning_rate(self._configuration, self._reached.step, self._schedule.total_steps)
         with PeakMemory(self._fabric.device) as memory:
             loss, norm, waited = self._learn(batches, rate)
-        self._step += 1
+        self._reached.step += 1
         seconds = time.perf_counter() - began
-        self._seconds += seconds
-        self._peak_memory = max(self._peak_memory, memory.bytes)
-        self._epoch_losses.append(loss)
+        self._reached.seconds += seconds
+        self._reached.peak_memory = max(self._reached.peak_memory, memory.bytes)
+        self._reached.epoch_losses.append(loss)
         self._log(
             "step",
-            step=self._step,
-            epoch=(self._step - 1) // self._schedule.steps_per_epoch + 1,
+            step=self._reached.step,
+            epoch=(self._reached.step - 1) // self._schedule.steps_per_epoch + 1,
             loss=loss,
             learning_rate=rate,
             gradient_norm=norm,
@@ -174,26 +148,26 @@ class FoldTraining:
             peak_memory_bytes=memory.bytes,
         )
         if board is not None:
-            board.add_scalar("loss/step", loss, self._step)
-            board.add_scalar("learning_rate", rate, self._step)
+            board.add_scalar("loss/step", loss, self._reached.step)
+            board.add_scalar("learning_rate", rate, self._reached.step)
 
     def _learn(self, batches: Iterator[tuple[Tensor, Tensor]], rate: float) -> tuple[float, float | None, float]:
         """Makes a step; returns the mean loss, the gradient's norm, and the seconds that it waited for patches."""
         schedule, fabric = self._schedule, self._fabric
-        self._network.train()
-        for group in self._optimiser.param_groups:
+        self.state.network.train()
+        for group in self.state.optimiser.param_groups:
             group["lr"] = rate
         waited, loss = 0.0, torch.zeros((), device=fabric.device)
-        planned = schedule.batches(self._step, fabric.global_rank, fabric.world_size)
+        planned = schedule.batches(self._reached.step, fabric.global_rank, fabric.world_size)
         for number, batch in enumerate(planned, start=1):
             asked = time.perf_counter()
             image, regions = next(batches)
-            image = image.to(fabric.device, non_blocking=True, memory_format=self._layout)
+            image = image.to(fabric.device, non_blocking=True, memory_format=self.state.layout)
             regions = regions.to(fabric.device, non_blocking=True)
             waited += time.perf_counter() - asked
-            weight = schedule.weight(self._step, batch, fabric.global_rank, fabric.world_size)
-            with fabric.no_backward_sync(self._network, enabled=number < len(planned)):
-                share = self._loss(self._network(image), regions) * weight
+            weight = schedule.weight(self._reached.step, batch, fabric.global_rank, fabric.world_size)
+            with fabric.no_backward_sync(self.state.network, enabled=number < len(planned)):
+                share = self._loss(self.state.network(image), regions) * weight
                 fabric.backward(share)
             loss += share.detach()
         norm = self._update()
@@ -202,20 +176,22 @@ class FoldTraining:
     def _update(self) -> float | None:
         """Moves the weights, unless the gradient is not finite; returns its norm."""
         clip = self._configuration.clip_norm or math.inf
-        norm = self._fabric.clip_gradients(self._network, self._optimiser, max_norm=clip, error_if_nonfinite=False)
+        norm = self._fabric.clip_gradients(
+            self.state.network, self.state.optimiser, max_norm=clip, error_if_nonfinite=False
+        )
         finite = norm is not None and bool(torch.isfinite(norm))
         scaler = getattr(self._fabric.strategy.precision, "scaler", None)
         if finite or scaler is not None:  # the scaler leaves such steps out by itself, and then scales less
-            self._optimiser.step()
-        self._optimiser.zero_grad()
+            self.state.optimiser.step()
+        self.state.optimiser.zero_grad()
         if finite:
-            self._skipped_in_a_row = 0
-            if self._average is not None:
-                self._average.update_parameters(self._network.module)
+            self._reached.skipped_in_a_row = 0
+            if self.state.average is not None:
+                self.state.average.update_parameters(self.state.network.module)
             return float(norm)  # type: ignore[arg-type]
-        self._skipped_in_a_row += 1
-        self._log("skipped_step", step=self._step + 1, reason="The gradient was not finite.")
-        if self._skipped_in_a_row == _MOST_SKIPPED_STEPS:
+        self._reached.skipped_in_a_row += 1
+        self._log("skipped_step", step=self._reached.step + 1, reason="The gradient was not finite.")
+        if self._reached.skipped_in_a_row == _MOST_SKIPPED_STEPS:
             raise TrainingError(
                 f"The gradients of {_MOST_SKIPPED_STEPS} steps in a row were not finite.",
                 "Begin anew with a lower learning rate, or with --set precision=fp32.",
@@ -224,8 +200,8 @@ class FoldTraining:
 
     def _end_epoch(self, board: SummaryWriter | None) -> None:
         """Logs the epoch that just ended and validates, if it is its turn."""
-        epoch, c = self._unvalidated_epoch, self._configuration
-        loss = sum(self._epoch_losses) / len(self._epoch_losses)
+        epoch, c = self._reached.unvalidated_epoch, self._configuration
+        loss = sum(self._reached.epoch_losses) / len(self._reached.epoch_losses)
         dice = None
         if epoch % c.validate_every == 0 or epoch == c.epochs:
             began = time.perf_counter()
@@ -236,14 +212,14 @@ class FoldTraining:
             board.add_scalar("loss/epoch", loss, epoch)
         if dice is not None:
             self._log("validation", epoch=epoch, dice=dice, seconds=seconds)
-            if dice["mean"] > self._best:
-                self._best, self._best_epoch = dice["mean"], epoch
-                self._save_weights(self._fold.best_weights)
+            if dice["mean"] > self._reached.best:
+                self._reached.best, self._reached.best_epoch = dice["mean"], epoch
+                self.state.save_weights(self._fold.best_weights)
             for name, value in dice.items() if board is not None else ():
                 board.add_scalar(f"dice/{name}", value, epoch)  # type: ignore[union-attr]
-        self._unvalidated_epoch = 0
-        self._epoch_losses = []
-        self._save()
+        self._reached.unvalidated_epoch = 0
+        self._reached.epoch_losses = []
+        self.state.save()
         if self._agreed_stop() == "epoch":
             raise Cancelled(f"Stopped after epoch {epoch}. --resume goes on from there.")
 
@@ -254,7 +230,7 @@ class FoldTraining:
         scores = torch.zeros(len(self._validation), len(REGIONS), dtype=torch.float64)
         with self._fabric.autocast():
             scores[mine.start :: ranks] = dice_of_cases(
-                self.trained_network,
+                self.state.trained_network,
                 [self._validation[i] for i in mine],
                 self._configuration,
                 self._fabric.device,
@@ -273,14 +249,12 @@ class FoldTraining:
 
     def _check_stop(self) -> None:
         if self._agreed_stop() == "now":
-            if not self._unvalidated_epoch:
-                self._save()
+            if not self._reached.unvalidated_epoch:
+                self.state.save()
             raise Cancelled("Stopped; everything is saved. --resume goes on from there.")
 
     def _resume_or_begin(self) -> None:
-        state = load_newest(self._fold.checkpoints)
-        if state is not None:
-            self._restore(state)
+        if self.state.restore():
             return
         if self._fabric.is_global_zero:
             self._fold.folder.mkdir(parents=True, exist_ok=True)
@@ -288,71 +262,14 @@ class FoldTraining:
         self._log(
             "started",
             architecture=self._configuration.architecture,
-            parameters=self._parameters,
+            parameters=self.state.parameters,
             total_epochs=self._configuration.epochs,
             steps_per_epoch=self._schedule.steps_per_epoch,
             device=str(self._fabric.device),
             processes=self._fabric.world_size,
             precision=str(self._fabric.strategy.precision.precision),
         )
-        self._save()
-
-    def _save(self) -> None:
-        """Writes the whole state; in the first process only, since all have the same."""
-        if not self._fabric.is_global_zero:
-            return
-        with self._fold.log.open("rb+") as log:
-            os.fsync(log.fileno())
-        state = {
-            "network": self._network.module.state_dict(),
-            "average": None if self._average is None else self._average.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "precision": self._fabric.strategy.precision.state_dict(),
-            "random": torch.get_rng_state(),
-            "trains": self._what_is_trained(),
-            "step": self._step,
-            "skipped_in_a_row": self._skipped_in_a_row,
-            "epoch_losses": self._epoch_losses,
-            "unvalidated_epoch": self._unvalidated_epoch,
-            "best": self._best,
-            "best_epoch": self._best_epoch,
-            "seconds": self._seconds,
-            "peak_memory": self._peak_memory,
-            "log_bytes": self._fold.log.stat().st_size,
-        }
-        save_newest(self._fold.checkpoints, self._step, state)
-
-    def _what_is_trained(self) -> dict[str, Any]:
-        """What must not change between the parts of an interrupted training."""
-        settings = {k: v for k, v in self._configuration.to_json().items() if k not in OPERATIONAL}
-        return {"configuration": json.dumps(settings), "cases": self._dataset.names}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        if state["trains"] != self._what_is_trained():
-            raise ExperimentError(
-                f"{self._fold.folder} was begun with another configuration or other training cases.",
-                "Put experiment.json and splits.json back as they were, or begin a new experiment.",
-            )
-        self._network.module.load_state_dict(state["network"])
-        if self._average is not None:
-            self._average.load_state_dict(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._fabric.strategy.precision.load_state_dict(state["precision"])
-        torch.set_rng_state(state["random"])
-        self._step = state["step"]
-        self._skipped_in_a_row = state["skipped_in_a_row"]
-        self._epoch_losses = state["epoch_losses"]
-        self._unvalidated_epoch = state["unvalidated_epoch"]
-        self._best, self._best_epoch = state["best"], state["best_epoch"]
-        self._seconds = state["seconds"]
-        self._peak_memory = state["peak_memory"]
-        if self._fabric.is_global_zero:
-            os.truncate(self._fold.log, state["log_bytes"])
-
-    def _save_weights(self, path: Any) -> None:
-        if self._fabric.is_global_zero:
-            weights = {name: tensor.cpu().contiguous() for name, tensor in self.trained_network.state_dict().items()}
-            write_bytes(path, safetensors.torch.save(weights))
+        self.state.save()
 
     def _log(self, event: str, **values: Any) -> None:
         if self._fabric.is_global_zero:
@@ -363,5 +280,5 @@ class FoldTraining:
         if not self._fabric.is_global_zero:
             yield None
             return
-        with SummaryWriter(str(self._fold.tensorboard), purge_step=self._step + 1) as board:
+        with SummaryWriter(str(self._fold.tensorboard), purge_step=self._reached.step + 1) as board:
             yield board

@@ -9,8 +9,8 @@
     <architecture>/fold_<n>/
         log.jsonl           a JSON object a line: settings, steps, epochs, validations
         checkpoints/        the last two whole states
-        best.safetensors    the weights of the best validation; after synthetic patients, the metrics are of them
-        last.safetensors    the weights at the end, which the metrics are of otherwise
+        best.safetensors    the weights of the best validation
+        last.safetensors    the weights at the end, which metrics, predictions and exported models are of
         validation/         labels predicted with them, one image a case, on the case's own grid
         metrics.json        Dice of every validation case; written last, so that it says "finished"
         tensorboard/        the log for TensorBoard

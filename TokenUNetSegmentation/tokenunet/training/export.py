@@ -14,7 +14,6 @@ from tokenunet.training.configuration import TrainingConfiguration
 from tokenunet.training.experiment import Experiment
 from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder
-from tokenunet.training.patches import Schedule
 
 _SYNTHETIC_USE = (
     "Research on glioma segmentation in skull-stripped, co-registered T1, T1ce, T2 and FLAIR of adults before surgery. "
@@ -100,7 +99,6 @@ def _synthetic_card(experiment: Experiment, job: FoldFolder) -> dict[str, Any]:
         "preset": experiment.plan.preset,
         "settings": _settings(configuration),
         "seed": experiment.plan.seed,
-        "step": metrics["best_epoch"] * Schedule(configuration.synthetic_patients, configuration, 0).steps_per_epoch,
         "synthetic_validation_dice": {name: metrics["mean"][name] for name in REGIONS},
         "validation_cases": len(metrics["cases"]),
     }

@@ -9,11 +9,7 @@ from tokenunet.training.fold_folder import FoldFolder
 
 
 def fold_bundle(job: FoldFolder, configuration: TrainingConfiguration) -> ModelBundle:
-    """The trained network of a fold as a model, in memory.
-
-    Of synthetic patients there are always new ones, so that the weights may be chosen by those of the validation.
-    """
-    weights = job.best_weights if configuration.synthetic_patients else job.last_weights
+    """The trained network of a fold as a model, in memory: its last weights, which no validation case has chosen."""
     spacing = configuration.spacing
     manifest = ModelManifest(
         name=f"{job.architecture}, fold {job.fold}",
@@ -22,4 +18,4 @@ def fold_bundle(job: FoldFolder, configuration: TrainingConfiguration) -> ModelB
         spacing=(spacing, spacing, spacing),
         patch_size=configuration.patch_size,
     )
-    return ModelBundle(manifest, safetensors.torch.load_file(weights), str(weights))
+    return ModelBundle(manifest, safetensors.torch.load_file(job.last_weights), str(job.last_weights))

@@ -10,7 +10,7 @@ StopWhen = Literal["epoch", "now"]
 """A request to stop: after the epoch, or as soon as the state is saved."""
 
 
-BEST_WEIGHTS = "best.safetensors"
+LAST_WEIGHTS = "last.safetensors"
 
 
 class FoldFolder:
@@ -28,8 +28,8 @@ class FoldFolder:
         self.fold = fold
         self.log = folder / "log.jsonl"
         self.checkpoints = folder / "checkpoints"
-        self.best_weights = folder / BEST_WEIGHTS
-        self.last_weights = folder / "last.safetensors"
+        self.best_weights = folder / "best.safetensors"
+        self.last_weights = folder / LAST_WEIGHTS
         self.predictions = folder / "validation"
         self.metrics = folder / "metrics.json"
         self.tensorboard = folder / "tensorboard"

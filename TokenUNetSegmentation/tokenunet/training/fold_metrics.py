@@ -4,7 +4,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
@@ -83,7 +82,6 @@ def measure_fold(
     metrics = {
         "architecture": fold.architecture,
         "fold": fold.fold,
-        "weights": Path(bundle.source).stem,
         **facts,
         "cases": rows,
         "mean": {name: statistics.fmean(row["dice"][name] for row in rows) for name in (*REGIONS, "mean")},

@@ -1,6 +1,6 @@
 """The networks of an experiment: one of each architecture, or with the preset ``synthetic`` a coarse and a fine one.
 
-The coarse stage learns at 2 mm, where patients and steps are cheap; the fine one goes on from its best weights at
+The coarse stage learns at 2 mm, where patients and steps are cheap; the fine one goes on from its last weights at
 1.6 mm. At 1 mm a step takes four times as long again, and the network sees less of what is around a voxel.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenunet.errors import UsageError
 from tokenunet.training.configuration import TrainingConfiguration, configuration_of
-from tokenunet.training.fold_folder import BEST_WEIGHTS
+from tokenunet.training.fold_folder import LAST_WEIGHTS
 from tokenunet.training.presets import PresetName
 
 _STAGES: dict[str, dict[str, Any]] = {
@@ -49,7 +49,7 @@ def _stages_of(architecture: str, overrides: Mapping[str, Any]) -> dict[str, Tra
         if configurations:
             earlier, before = list(configurations.items())[-1]
             settings |= {
-                "initial": own.get("initial", f"{earlier}/fold_0/{BEST_WEIGHTS}"),
+                "initial": own.get("initial", f"{earlier}/fold_0/{LAST_WEIGHTS}"),
                 "first_patient": before.first_patient + before.epochs * before.synthetic_patients,
             }
         configuration = configuration_of(architecture, "synthetic", settings)
