@@ -122,6 +122,10 @@ def test_stripped_scans_are_told_from_heads() -> None:
     assert is_stripped(stripped - 500.0)
     assert not is_stripped(image)
     assert not is_stripped(sitk.Mask(image, sitk.BinaryErode(brain, [20] * 3)))  # far less than a brain
+    slab = image[:, :, 38:]
+    dark_air = sitk.Mask(slab, sitk.BinaryFillhole(slab > 0.05))
+    assert 200 < np.count_nonzero(sitk.GetArrayViewFromImage(dark_air)) * HEAD_GRID.voxel_ml < 2200
+    assert not is_stripped(dark_air)
     assert all(is_stripped(scan.image) for scan in study().scans.values())
 
 

@@ -15,7 +15,7 @@ from dicom_fixtures import (
     write_datasets,
     write_dicom_study,
 )
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import EnhancedMRImageStorage, MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 from tokenunet.errors import MixedPatientsError, UnreadableImageError, UnusableImageError
 from tokenunet.grid import Grid
@@ -227,6 +227,34 @@ def test_a_file_of_many_frames_is_read_in_any_order(tmp_path: Path, order: str) 
     assert (series.tags.repetition_time, series.tags.echo_time) == (4500, 98)
     assert series.tags.contrast_agent == "Gadobutrol"
     assert_reads_as(series, image(values=2 * np.round(VALUES / 2)))
+
+
+def test_positions_of_makers_and_pixels_of_a_preview_do_not_disturb(tmp_path: Path) -> None:
+    write_enhanced(tmp_path / "enhanced", slices())
+    whole = dcmread(tmp_path / "enhanced")
+    for frame in whole.PerFrameFunctionalGroupsSequence:
+        block = frame.private_block(0x2005, "Philips MR Imaging DD 005", create=True)
+        block.add_new(0x0F, "SQ", [nested({})])
+        block[0x0F].value[0].ImagePositionPatient = [1, 2, 3]
+    preview = nested({})
+    preview.Rows = preview.Columns = preview.BitsAllocated = 8
+    preview.PixelData = bytes(64)
+    whole.IconImageSequence = [preview]
+    whole.save_as(tmp_path / "enhanced")
+    (series,) = find_series(tmp_path)
+    assert_reads_as(series, image())
+
+
+def test_frames_of_different_slopes_are_a_problem(tmp_path: Path) -> None:
+    write_enhanced(tmp_path / "enhanced", slices())
+    whole = dcmread(tmp_path / "enhanced")
+    del whole.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+    for number, frame in enumerate(whole.PerFrameFunctionalGroupsSequence, start=1):
+        scale = {"RescaleSlope": number, "RescaleIntercept": 0, "RescaleType": "US"}
+        frame.PixelValueTransformationSequence = nested({"PixelValueTransformationSequence": scale})[0x289145].value
+    whole.save_as(tmp_path / "enhanced")
+    (series,) = find_series(tmp_path)
+    assert "rescaled differently" in series.problem
 
 
 def test_several_volumes_in_one_file_are_a_problem(tmp_path: Path) -> None:

@@ -37,13 +37,6 @@ def test_grids_are_the_same_where_their_corners_are(change: dict, same: bool) ->
     assert GRID.same_as(replace(GRID, **change)) is same
 
 
-def test_coverage_is_the_fraction_of_the_field_of_view() -> None:
-    upright = replace(GRID, direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
-    assert upright.covered_by(upright) == 1
-    assert upright.covered_by(replace(upright, origin=(10.0 + 16, -20.0, 30.0))) == pytest.approx(0.5, abs=0.05)
-    assert upright.covered_by(replace(upright, origin=(10.0 + 40, -20.0, 30.0))) == 0
-
-
 def test_another_spacing_keeps_the_field_of_view() -> None:
     fine = GRID.with_spacing((0.5, 0.5, 0.5))
     assert fine.size == (64, 72, 64)

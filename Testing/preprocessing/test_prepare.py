@@ -8,7 +8,7 @@ from scan_fixtures import GRID, REAL_PATIENT, SPACING, brain, needs_real_patient
 from tokenunet.errors import GridMismatchError, UnusableImageError
 from tokenunet.evaluation.dice import dice
 from tokenunet.grid import Grid
-from tokenunet.preprocessing import ModelSpace, Study, check_sequences, find_sequences, prepare, read_study
+from tokenunet.preprocessing import ModelSpace, Study, align_study, check_sequences, find_sequences, prepare, read_study
 from tokenunet.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.heads import HEAD_SPACING, synthetic_head
 
@@ -67,8 +67,64 @@ def test_of_a_head_with_its_skull_the_brain_is_taken_and_that_is_told() -> None:
 def test_scans_of_different_places_are_refused_by_name() -> None:
     scans = study()
     apart = with_image(scans, "FLAIR", moved(scans.scans["FLAIR"].image, 500))
-    with pytest.raises(GridMismatchError, match=r"flair.nii.gz \(FLAIR\) covers only 0% of what t1ce.nii.gz \(T1ce\)"):
+    with pytest.raises(GridMismatchError, match=r"flair.nii.gz \(FLAIR\) shows only 0% of the brain"):
         prepare(apart, SPACE)
+
+
+def of_upper_slices(scans: Study, sequence: SequenceName, share: float) -> Study:
+    """The study with that share of a scan's slices, the upper ones."""
+    image = scans.scans[sequence].image
+    return with_image(scans, sequence, image[:, :, round((1 - share) * image.GetSize()[2]) :])
+
+
+def test_a_slab_need_not_reach_as_far_as_the_reference_but_as_the_brain() -> None:
+    scans = study()
+    for sequence in SEQUENCES:
+        padded = sitk.ConstantPad(scans.scans[sequence].image, [0, 0, 40], [0, 0, 10])
+        scans = with_image(scans, sequence, padded if sequence == "T1ce" else scans.scans[sequence].image)
+    prepared = prepare(scans, SPACE)
+    assert prepared.findings == ()
+    assert prepared.brain.sum() == brain().sum()
+
+
+def test_what_a_scan_leaves_out_of_the_brain_is_told_and_does_not_disturb_the_rest() -> None:
+    whole, cut = prepare(study(), SPACE), prepare(of_upper_slices(study(), "FLAIR", 0.7), SPACE)
+    (finding,) = cut.findings
+    assert finding.code == "partial_coverage"
+    assert finding.message.startswith("flair.nii.gz (FLAIR) shows only 81% of the brain")
+    np.testing.assert_array_equal(cut.brain, whole.brain)
+    flair = SEQUENCES.index("FLAIR")
+    first = round(0.3 * GRID.size[2])
+    assert not cut.tensor[flair, :first].any()
+    seen = cut.tensor[flair, first:][torch.from_numpy(cut.brain[first:])]
+    assert float(seen.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(seen.std()) == pytest.approx(1, abs=1e-4)
+    with pytest.raises(GridMismatchError, match="shows only"):
+        prepare(of_upper_slices(study(), "FLAIR", 0.35), SPACE)
+
+
+@pytest.mark.parametrize("raw", ["FLAIR", "T1ce"])
+def test_where_some_scans_are_stripped_they_say_where_the_brain_is(raw: SequenceName) -> None:
+    array = sitk.GetArrayFromImage(study().scans[raw].image)
+    head = np.where(brain(), array, 300 + np.arange(array.size).reshape(array.shape) % 7)
+    prepared = prepare(with_image(study(), raw, GRID.image(head.astype(np.float32))), SPACE)
+    np.testing.assert_array_equal(prepared.brain, brain())
+    assert not prepared.brain_extracted
+    (finding,) = prepared.findings
+    assert finding.code == "partly_skull_stripped"
+    assert f"{raw} the whole head" in finding.message
+    assert not prepared.tensor.numpy()[:, ~brain()].any()
+
+
+def test_ripples_around_a_stripped_brain_are_background() -> None:
+    scans = study()
+    for sequence, scan in study().scans.items():
+        array = sitk.GetArrayFromImage(scan.image)
+        ripples = np.random.default_rng(0).uniform(-5e-4, 5e-4, array.shape) * array.max()
+        scans = with_image(scans, sequence, GRID.image(np.where(brain(), array, ripples).astype(np.float32)))
+    prepared = prepare(scans, SPACE)
+    assert prepared.findings == ()
+    np.testing.assert_array_equal(prepared.brain, brain())
 
 
 def test_a_scan_on_another_grid_is_brought_to_the_reference() -> None:
@@ -136,6 +192,7 @@ def test_a_real_stripped_patient_is_taken_as_it_is() -> None:
 
 @needs_real_patient
 def test_a_real_raw_patient_is_told_to_have_its_skull() -> None:
-    prepared = prepare(read_study(find_sequences(REAL_PATIENT / "raw")), ModelSpace(SEQUENCES, (2.0, 2.0, 2.0), "LPS"))
+    scans = read_study(find_sequences(REAL_PATIENT / "raw"))
+    prepared = prepare(scans, ModelSpace(SEQUENCES, (2.0, 2.0, 2.0), "LPS"), align_study(scans)[0])
     assert [f.code for f in prepared.findings] == ["not_skull_stripped"]
     assert 0.2 < prepared.brain.mean() < 0.8

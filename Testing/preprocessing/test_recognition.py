@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_fixtures import ACQUISITIONS, series_datasets, write_datasets, write_dicom_study
+from pydicom import dcmread
 from scan_fixtures import GRID, REAL_PATIENT, needs_real_patient, study, synthetic_images, write_study
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, MixedPatientsError, UnusableImageError
 from tokenunet.preprocessing.dicom import DicomSeries
@@ -223,6 +224,40 @@ def test_two_files_of_one_name_are_ambiguous_unless_one_is_given(tmp_path: Path)
     with pytest.raises(AmbiguousSequenceError, match=r"again_t1gd.nrrd and patient_t1ce.nii.gz .* look like T1ce"):
         find_study(tmp_path)
     assert places(find_study(tmp_path, {"T1ce": paths["T1ce"]})) == paths
+
+
+def test_of_two_versions_of_all_four_the_plain_one_is_taken_and_the_other_told(tmp_path: Path) -> None:
+    paths = write_study(tmp_path)
+    for path in paths.values():
+        path.with_name(path.name.replace(".nii", "_bias.nii")).write_bytes(path.read_bytes())
+    found = find_study(tmp_path)
+    assert places(found) == paths
+    (finding,) = found.findings
+    assert finding.code == "passed_over"
+    assert "patient_t1ce_bias.nii.gz" in finding.message
+    (tmp_path / "patient_t2_bias.nii.gz").unlink()
+    with pytest.raises(AmbiguousSequenceError):
+        find_study(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["patient_GlistrBoost.nii.gz", "patient_segm.nii.gz", "drawn.nii.gz"])
+def test_a_mask_never_takes_the_place_of_a_missing_scan(name: str, tmp_path: Path) -> None:
+    paths = write_study(tmp_path)
+    labels = sitk.ReadImage(paths["T1"]) > 300
+    paths["T1ce"].unlink()
+    sitk.WriteImage(labels, tmp_path / name)
+    with pytest.raises(MissingSequenceError, match="No T1ce"):
+        find_study(tmp_path)
+
+
+def test_where_no_series_can_be_a_scan_each_is_named_with_its_reason(tmp_path: Path) -> None:
+    for path in write_dicom_study(tmp_path)["T1"]:
+        path.unlink()
+    for file in tmp_path.rglob("*"):
+        if file.is_file() and "LOCALIZER" not in str(dcmread(file).get("ImageType", "")):
+            file.unlink()
+    with pytest.raises(MissingSequenceError, match="“localizer”: It is a localiser"):
+        find_study(tmp_path)
 
 
 def test_several_patients_in_subfolders_are_ambiguous(tmp_path: Path) -> None:

@@ -108,6 +108,10 @@ DESCRIBED: list[tuple[str, dict[str, Any], str | None, bool | None]] = [
     ("T1 TRA", times(SE, 550, 10) | {"contrast_agent": "Dotarem 15 ml"}, "T1", True),
     ("T1 TRA", times(SE, 550, 10) | {"contrast_agent": "NONE"}, "T1", None),
     ("T1 TRA PRE", times(SE, 550, 10) | {"contrast_agent": "Dotarem 15 ml"}, "T1", False),
+    ("T1 MPRAGE POST PERFUSION", times(GR_IR, 2300, 3, 900, 9), "T1", True),
+    ("T1 MPRAGE POST", times((), 2300, 3), "T1", True),
+    ("AX 3D BRAVO", {"protocol": "MRI BRAIN WITHOUT CONTRAST", "contrast_agent": "GADAVIST"}, "T1", True),
+    ("AX 3D BRAVO", {"protocol": "MRI BRAIN WITHOUT CONTRAST"}, "T1", False),
 ]
 
 
@@ -194,6 +198,18 @@ def test_part_of_the_head_is_less_sure() -> None:
         ("T1 con mdc", True),
         ("T1+C", True),
         ("T1 postGd", True),
+        ("AX T1 POST NO FS", True),
+        ("AX T1 POST NON FAT SAT", True),
+        ("AX T1 POST W/O FS", True),
+        ("T1 SE GD NO MT", True),
+        ("T1 3D +C PRE RT", True),
+        ("PRE GAMMA KNIFE T1 +C", True),
+        ("PRE SURGICAL STEALTH T1 +C", True),
+        ("AX T1 NO FS", None),
+        ("T1 no gd", False),
+        ("T1 w/o contrast no fs", False),
+        ("MRI BRAIN WITHOUT AND WITH CONTRAST", None),
+        ("BRAIN WO/W", None),
     ],
 )
 def test_words_of_several_languages_speak_of_contrast_agent(text: str, agent: bool | None) -> None:

@@ -156,6 +156,35 @@ def test_what_is_no_scan_is_refused_with_its_name_and_reason(
     assert caught.value.hint
 
 
+def test_nan_around_what_is_shown_is_background(tmp_path: Path) -> None:
+    values = VALUES.astype(np.float32)
+    values[:3] = np.nan
+    values[:, :, -1] = np.nan
+    sitk.WriteImage(image(values), tmp_path / "scan.nii.gz")
+    read = sitk.GetArrayFromImage(read_scan(tmp_path / "scan.nii.gz").image)
+    np.testing.assert_array_equal(read, np.nan_to_num(values))
+
+
+def sheared(path: Path, shear: float) -> Path:
+    """A file that is placed by an affine matrix alone, with y axes that lean towards x."""
+    sitk.WriteImage(image(VALUES.astype(np.float32)), path)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<3f", data, 80, 1, 2, 3)
+    struct.pack_into("<hh", data, 252, 0, 2)
+    struct.pack_into("<12f", data, 280, -1, 2 * shear, 0, 40, 0, -2, 0, 50, 0, 0, 3, -60)
+    path.write_bytes(data)
+    return path
+
+
+def test_axes_nearly_at_right_angles_are_made_so(tmp_path: Path) -> None:
+    read = read_scan(sheared(tmp_path / "scan.nii", 0.003)).image
+    assert read.GetOrigin() == pytest.approx((-40, -50, -60))
+    assert read.GetSpacing() == pytest.approx((1, 2, 3), abs=0.01)
+    np.testing.assert_allclose(np.reshape(read.GetDirection(), (3, 3)), np.eye(3), atol=0.003)
+    with pytest.raises(UnusableImageError, match=r"axes that are 2\.9° from right angles"):
+        read_scan(sheared(tmp_path / "scan.nii", 0.05))
+
+
 def test_a_series_of_one_volume_is_a_volume(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.JoinSeries([image()]), tmp_path / "scan.nii.gz")
     assert read_scan(tmp_path / "scan.nii.gz").image.GetSize() == (28, 24, 20)

@@ -125,7 +125,7 @@ def swapped(folder: Path) -> None:
         (fractional_labels, "label_values", "error", "value 0.5"),
         (two_enhancing, "label_values", "error", "both 3 and 4"),
         (truth_elsewhere, "grid_mismatch", "error", "46 x 54 x 50 voxels of 3 x 3 x 3 mm from 0 x 0 x 0"),
-        (scan_elsewhere, "grid_mismatch", "error", "covers only 0%"),
+        (scan_elsewhere, "grid_mismatch", "error", "shows only 0%"),
         (scan_on_another_grid, "grid_mismatch", "warning", "T2 has other voxels than T1ce"),
         (the_same_twice, "ambiguous_sequence", "error", "T1 and T2 are the same image"),
         (copy_of_another, "duplicate", "error", "Its T2 is the same as in P_0"),

@@ -13,7 +13,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
-from tokenunet.background import background_value
+from tokenunet.background import foreground
 from tokenunet.grid import Grid, Triple
 from tokenunet.prediction import AttentionMasks
 from tokenunet.review import Basis, ReviewHints, levels_from_notes, review_steps
@@ -86,8 +86,7 @@ def look_for_hints(result: PatientResult) -> Iterator[None]:
     for identifier in _accepted(result):
         segmented |= segment_voxels(result.segmentation, identifier, reference)
         yield
-    values = slicer.util.arrayFromVolume(reference)
-    brain = values != background_value(values)
+    brain = foreground(slicer.util.arrayFromVolume(reference))
     yield
     known = levels_from_notes(result.report.get("model", {}).get("tumour_following_masks"))
     for found in review_steps(segmented, brain, _grid(reference), _attention_masks(result), known):

@@ -60,22 +60,6 @@ class Grid:
         distance = np.abs(_points(self, corners) - _points(other, corners)).max()
         return bool(distance <= _TOLERANCE_VOXELS * min(self.spacing))
 
-    def covered_by(self, other: "Grid", transform: sitk.Transform | None = None) -> float:
-        """Which fraction of this grid's field of view lies inside the other's, 0 to 1.
-
-        Args:
-            other: what may cover it.
-            transform: rigid, from this grid's space to the other's; the same space when None.
-        """
-        lattice = np.array(np.meshgrid(*[np.linspace(0, n - 1, 12) for n in self.size])).reshape(3, -1)
-        points = _points(self, lattice)
-        if transform is not None:
-            points = np.array([transform.TransformPoint(point) for point in points.T.tolist()]).T
-        matrix = np.linalg.inv(other.index_to_lps)
-        indices = matrix[:3, :3] @ points + matrix[:3, 3:]
-        inside = (indices > -0.5) & (indices < np.array(other.size)[:, None] - 0.5)
-        return float(inside.all(axis=0).mean())
-
     def with_spacing(self, spacing: Triple) -> "Grid":
         """The same field of view in voxels of another size."""
         sides = zip(self.size, self.spacing, spacing, strict=True)

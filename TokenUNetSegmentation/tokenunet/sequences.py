@@ -24,7 +24,7 @@ def sequence_named(name: str) -> SequenceName | None:
 
     Understands ``BraTS20_001_t1ce.nii.gz``, ``BraTS-GLI-00001-000-t2f`` and looser names like ``T1 post Gd``.
     """
-    words = re.split(r"[^a-z0-9]+", name.lower())
+    words = _words(name)
     found = [_BY_ALIAS[word] for word in words if word in _BY_ALIAS]
     if not found:
         return None
@@ -33,3 +33,12 @@ def sequence_named(name: str) -> SequenceName | None:
     if "T1" in found and _CONTRAST_AGENT.intersection(words):
         return "T1ce"
     return found[-1]
+
+
+def other_words(name: str) -> frozenset[str]:
+    """What a name says beside its sequence, such as the patient, or ``bias`` for scans whose bias was corrected."""
+    return frozenset(set(_words(name)) - _BY_ALIAS.keys() - _CONTRAST_AGENT)
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[^a-z0-9]+", name.lower())

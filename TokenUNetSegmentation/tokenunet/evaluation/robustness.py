@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 
-from tokenunet.background import background_value
+from tokenunet.background import foreground
 from tokenunet.grid import Grid
 from tokenunet.preprocessing import ModelSpace, Prepared, Scan, Study
 from tokenunet.sequences import SequenceName
@@ -71,7 +71,7 @@ def _with_noise(study: Study, seed: int) -> Study:
     generator = torch.Generator().manual_seed(seed)
 
     def noisy(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        brain = values != background_value(values)
+        brain = foreground(values)
         noise = torch.randn(values.shape, generator=generator).numpy()
         return values + (_NOISE * values[brain].std()) * noise * brain
 

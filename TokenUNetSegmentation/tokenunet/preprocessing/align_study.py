@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import SimpleITK as sitk
 
-from tokenunet.background import background_value
+from tokenunet.background import foreground
 from tokenunet.grid import Grid
 from tokenunet.preprocessing.brain_extraction import extract_brain, is_stripped
 from tokenunet.preprocessing.findings import Finding
@@ -30,7 +31,7 @@ def align_study(
     grid = Grid.of(image)
     if stripped and all(Grid.of(scan.image).same_as(grid) for scan in others.values()):
         return {}, ()
-    reference = Reference(image, image != _background(image) if stripped else extract_brain([image]))
+    reference = Reference(image, _shown(image) if stripped else extract_brain([image]))
     alignments, findings = {}, []
     for done, (sequence, scan) in enumerate(others.items(), start=1):
         alignment = reference.align(scan.image)
@@ -46,5 +47,5 @@ def align_study(
     return alignments, tuple(findings)
 
 
-def _background(image: sitk.Image) -> float:
-    return background_value(sitk.GetArrayViewFromImage(image))
+def _shown(image: sitk.Image) -> sitk.Image:
+    return Grid.of(image).image(foreground(sitk.GetArrayViewFromImage(image)).astype(np.uint8))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tokenunet.background import background_value
+from tokenunet.background import foreground
 from tokenunet.grid import Grid, thinned
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.resources import resource
@@ -29,25 +29,27 @@ _BRAIN_ML = (200.0, 2200.0)
 """Volume of what is not background in a skull-stripped scan."""
 _MOST_FILLED = 0.9
 """Share of a skull-stripped scan that is not background."""
+_MOST_CUT_CM2 = 100.0
+"""Of the outermost layer of a skull-stripped scan; where more is shown, it is a slab of a head in dark air."""
 _PLAUSIBLE_ML = (700.0, 2200.0)
-_CUT_ML = 2.0
-"""Brain in the outermost layer of voxels of one side, in ml for layers of 1 mm, from which on that side cuts it."""
+_CUT_CM2 = 20.0
+"""Brain in the outermost layer of voxels of one side, from which on that side cuts it."""
 _MOST_CUT_SIDES = 2
 
 
 def is_stripped(image: sitk.Image) -> bool:
     """Whether a scan shows a brain on an even background, and nothing else of the head."""
-    array = sitk.GetArrayViewFromImage(image)
-    shown = array != background_value(array)
+    shown = foreground(sitk.GetArrayViewFromImage(image))
     low, high = _BRAIN_ML
-    return bool(low <= shown.sum() * Grid.of(image).voxel_ml <= high and shown.mean() < _MOST_FILLED)
+    plausible = low <= shown.sum() * Grid.of(image).voxel_ml <= high and shown.mean() < _MOST_FILLED
+    return bool(plausible and max(_cut_cm2(shown, Grid.of(image))) <= _MOST_CUT_CM2)
 
 
 def extract_brain(images: Sequence[sitk.Image]) -> sitk.Image:
     """Binary mask (uint8) of the brain on the first image's grid.
 
     A small network trained on synthetic heads of any contrast (`tokenunet.synthesis.heads`) looks at each image; the
-    mean of its probabilities decides.
+    mean of its probabilities decides, over the images that show the place.
 
     Args:
         images: scans of one head, whole or nearly, aligned in space; in any orientation and of any voxel size.
@@ -55,7 +57,9 @@ def extract_brain(images: Sequence[sitk.Image]) -> sitk.Image:
     oriented = sitk.DICOMOrient(images[0], "LPS")
     grid = network_grid(oriented)
     inputs = [grid.resample(sitk.Cast(thinned(image, NETWORK_SPACING), sitk.sitkFloat32)) for image in images]
-    probability = torch.stack([_probability(sitk.GetArrayFromImage(image)) for image in inputs]).mean(0)
+    arrays = [sitk.GetArrayFromImage(image) for image in inputs]
+    seen = torch.stack([torch.from_numpy(array != 0) for array in arrays])  # a slab says nothing of what it leaves out
+    probability = (torch.stack([_probability(array) for array in arrays]) * seen).sum(0) / seen.sum(0).clamp(min=1)
     cleaned = grid.image(_one_piece(probability.numpy()))
     return Grid.of(images[0]).resample(cleaned) > 0.5
 
@@ -75,20 +79,25 @@ def check_brain(brain: sitk.Image) -> tuple[Finding, ...]:
                 "at its outline, and strip the scans with another program if it is wrong.",
             )
         )
-    sides = [
-        np.take(array, index, axis).sum() * grid.voxel_ml / spacing > _CUT_ML
-        for axis, spacing in enumerate(reversed(grid.spacing))
-        for index in (0, -1)
-    ]
-    if sum(sides) > _MOST_CUT_SIDES:
+    cut_sides = sum(area > _CUT_CM2 for area in _cut_cm2(array, grid))
+    if cut_sides > _MOST_CUT_SIDES:
         findings.append(
             Finding(
                 "brain_cut_off",
-                f"The brain that was cut out of the scans reaches {sum(sides)} of the 6 sides of the field of view; "
+                f"The brain that was cut out of the scans reaches {cut_sides} of the 6 sides of the field of view; "
                 "look at its outline.",
             )
         )
     return tuple(findings)
+
+
+def _cut_cm2(mask: NDArray, grid: Grid) -> list[float]:
+    """The area of the mask (D, H, W) in the outermost layer of voxels of each of the six sides."""
+    return [
+        float(np.take(mask, index, axis).sum()) * 10 * grid.voxel_ml / spacing
+        for axis, spacing in enumerate(reversed(grid.spacing))
+        for index in (0, -1)
+    ]
 
 
 def network_grid(image: sitk.Image) -> Grid:

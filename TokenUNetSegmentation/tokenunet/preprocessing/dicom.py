@@ -133,6 +133,8 @@ def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
         return [replace(series, set_aside=reason)]
     if not all(len(header.positions) and len(header.orientation) == 2 for header in headers):
         return [replace(series, problem="Its files do not say where their slices lie.")]
+    if not all(header.evenly_scaled for header in headers):
+        return [replace(series, problem="The frames of its files are rescaled differently, which cannot be read.")]
     single = [header for header in headers if len(header.positions) == 1]
     multiple = [header for header in headers if len(header.positions) > 1]
     volumes = [_volume([header], "") for header in multiple]
@@ -146,7 +148,7 @@ def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
 def _why_set_aside(headers: list[DicomHeader]) -> str:
     tags = headers[0].tags
     directions = _directions(headers)
-    slices = sum(max(len(header.positions), 1) for header in headers)
+    slices = sum(header.frames for header in headers)
     reasons = {
         "It is a picture of a screen.": tags.secondary_capture,
         f"It is no MR image but {tags.modality or 'of unknown kind'}.": tags.modality != "MR",

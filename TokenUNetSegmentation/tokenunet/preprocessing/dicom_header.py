@@ -20,6 +20,8 @@ MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.4",  # MR converted to enhanced
 }
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_PER_FRAME = struct.pack("<HH", 0x5200, 0x9230)
+_PIXELS = struct.pack("<HH", 0x7FE0, 0x10)
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 
 
@@ -77,6 +79,8 @@ class DicomHeader:
         pixel_spacing: between columns and between rows, in mm.
         size: columns and rows.
         distinctions: by what image of the same place may differ, a text for people each, by name.
+        frames: number of images in it.
+        evenly_scaled: whether all of them are rescaled alike.
     """
 
     file: Path
@@ -88,6 +92,8 @@ class DicomHeader:
     size: tuple[int, int]
     distinctions: dict[str, str]
     tags: DicomTags
+    frames: int = 1
+    evenly_scaled: bool = True
 
 
 def read_header(file: Path) -> DicomHeader | None:
@@ -181,7 +187,8 @@ def _header_of(file: Path, values: dict[str, str]) -> DicomHeader:
 def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
     """Adds what an enhanced file keeps in sequences of groups, which SimpleITK does not pass on."""
     data = header.file.read_bytes()
-    data = data[: data.find(b"\xe0\x7f\x10\x00", 132)]  # without pixels
+    groups = max(data.find(_PER_FRAME), 132)  # a preview's pixels may stand before them
+    data = data[: data.find(_PIXELS, groups)]
 
     def texts(group: int, element: int) -> list[str]:
         return [value.decode("latin-1").strip(" \0") for value in _nested(data, group, element)]
@@ -190,9 +197,12 @@ def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
         return next((kind(value) for value in _nested(data, group, element)), None)
 
     tags = header.tags
-    orientation, spacing = texts(0x20, 0x37), texts(0x28, 0x30)
+    # Only the first after the start of its own group: makers' private groups hold positions of their own.
+    orientation = _first_in_each(data, (0x20, 0x9116), (0x20, 0x37))
+    spacing = _first_in_each(data, (0x28, 0x9110), (0x28, 0x30))
+    slopes = _first_in_each(data, (0x28, 0x9145), (0x28, 0x1053))
     same_for_all = len(set(orientation)) == 1 and len(set(spacing)) == 1
-    positions = [_numbers(text) for text in texts(0x20, 0x32)]
+    positions = [_numbers(text) for text in _first_in_each(data, (0x20, 0x9113), (0x20, 0x32))]
     complete = same_for_all and len(positions) == frames and all(len(position) == 3 for position in positions)
     return replace(
         header,
@@ -206,7 +216,16 @@ def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
             inversion_time=tags.inversion_time or first(0x18, 0x9079, _double),
             contrast_agent=tags.contrast_agent or next(iter(texts(0x18, 0x10)), ""),
         ),
+        frames=frames,
+        evenly_scaled=len(set(slopes)) <= 1,
     )
+
+
+def _first_in_each(data: bytes, sequence: tuple[int, int], tag: tuple[int, int]) -> list[str]:
+    """The text of a tag's first occurrence in each of the sequences of that tag."""
+    parts = data.split(struct.pack("<HH", *sequence))[1:]
+    values = (next(iter(_nested(part, *tag)), None) for part in parts)
+    return [value.decode("latin-1").strip(" \0") for value in values if value is not None]
 
 
 def _nested(data: bytes, group: int, element: int) -> list[bytes]:

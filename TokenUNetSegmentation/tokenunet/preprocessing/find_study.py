@@ -14,7 +14,7 @@ from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.recognition import Candidate, Choice, recognise_sequences
 from tokenunet.preprocessing.sequence_evidence import sequence_in_name
 from tokenunet.preprocessing.study import Scan, Study, is_image_file, read_image, read_scan, study_of
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.sequences import SEQUENCES, SequenceName, other_words
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def find_study(folder: Path | None, given: Mapping[SequenceName, Path] | None = 
     names = [sequence_in_name(_telling_name(folder, file)) for file in files]
     if any(s not in names and s not in chosen for s in SEQUENCES):
         series = find_series(folder)
-        if any(not s.set_aside for s in series):
+        if any(not s.set_aside for s in series) or (series and not files):
             return _from_series(folder, series, chosen)
     return _from_files(folder, files, chosen)
 
@@ -125,16 +125,42 @@ def _sound(series: DicomSeries) -> DicomSeries:
 
 
 def _from_files(folder: Path, files: list[Path], chosen: dict[SequenceName, FoundScan]) -> FoundStudy:
-    for sequence in (s for s in SEQUENCES if s not in chosen):
-        claiming = [str(f.relative_to(folder)) for f in files if sequence_in_name(_telling_name(folder, f)) == sequence]
-        if len(claiming) > 1:
+    others = [file for file in files if file not in [found.place for found in chosen.values()]]
+    claims: dict[SequenceName, list[Path]] = {s: [] for s in SEQUENCES if s not in chosen}
+    for file in others:
+        sequence = sequence_in_name(_telling_name(folder, file))
+        if sequence in claims:
+            claims[sequence].append(file)
+    passed_over = _other_versions(claims)
+    for sequence, claiming in claims.items():
+        names = [str(file.relative_to(folder)) for file in claiming if file not in passed_over]
+        if len(names) > 1:
             raise AmbiguousSequenceError(
-                f"{' and '.join(claiming[:2])} in {folder} both look like {sequence}.",
+                f"{' and '.join(names[:2])} in {folder} both look like {sequence}.",
                 f"Name the right one with --{sequence.lower()}.",
             )
-    others = [file for file in files if file not in [found.place for found in chosen.values()]]
+    others = [file for file in others if file not in passed_over]
     candidates = [replace(_candidate_of(file), name=_telling_name(folder, file)) for file in others]
-    return _recognised(folder, others, candidates, chosen)
+    found = _recognised(folder, others, candidates, chosen)
+    if passed_over:
+        names = [str(file.relative_to(folder)) for file in passed_over]
+        text = f"Of several versions of each scan, those of the shortest names were taken, and not {', '.join(names)}."
+        found.findings.append(Finding("passed_over", text))
+    return found
+
+
+def _other_versions(claims: Mapping[SequenceName, list[Path]]) -> list[Path]:
+    """Files named as the four and something more, such as ``_bias``; none unless all four are there so."""
+    versions: dict[frozenset[str], dict[SequenceName, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    for sequence, files in claims.items():
+        for file in files:
+            versions[other_words(file.name)][sequence].append(file)
+    plain = min(versions, key=len, default=frozenset())
+    if any(len(version[sequence]) != 1 for version in versions.values() for sequence in claims):
+        return []
+    if not all(plain < more for more in versions if more != plain):
+        return []
+    return [file for more, files in versions.items() if more != plain for same in files.values() for file in same]
 
 
 def _telling_name(folder: Path, file: Path) -> str:
@@ -166,7 +192,10 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
             days = ", ".join(sorted(studies))
             findings.append(Finding("several_studies", f"{folder} holds studies of {days}; that of {day} was taken."))
         return FoundStudy(found.scans, findings, set_aside)
-    raise errors[0]
+    if errors:
+        raise errors[0]
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in set_aside.items())
+    raise MissingSequenceError(f"No DICOM series in {folder} can be one of the four scans. {reasons}")
 
 
 def _candidate_of(place: Path | DicomSeries) -> Candidate:

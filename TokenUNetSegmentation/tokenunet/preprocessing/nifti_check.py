@@ -1,11 +1,14 @@
-"""What ITK's NIfTI reader passes over in silence: data cut off (read as 0) and NaN or Inf (read as 0, too)."""
+"""What ITK's NIfTI reader passes over: data cut off, NaN or Inf (all read as 0), or refuses: slight shear."""
 
 import gzip
+import os
 import zlib
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from tokenunet.errors import UnreadableImageError, UnusableImageError
 
@@ -13,6 +16,29 @@ _FLOAT_TYPES = {"16": "f4", "64": "f8"}
 """NumPy's names of NIfTI's floating-point ``datatype`` codes."""
 
 _GZIP = b"\x1f\x8b"
+_MOST_SHEAR_DEGREES = 0.5
+"""Axes so far from right angles move a brain's surface by less than a millimetre."""
+
+
+def read_sheared(path: Path) -> sitk.Image:
+    """A file whose header places it with axes that are nearly at right angles, with axes that are so.
+
+    Raises:
+        UnusableImageError: where they are far from it.
+        RuntimeError: of SimpleITK.
+    """
+    with mock.patch.dict(os.environ, {"ITK_NIFTI_SFORM_PERMISSIVE": "ON"}):
+        image = sitk.ReadImage(path)
+    rows = [[float(number) for number in image.GetMetaData(f"srow_{axis}").split()[:3]] for axis in "xyz"]
+    axes = np.array(rows) / np.linalg.norm(rows, axis=0)
+    cosines = axes.T @ axes - np.eye(3)
+    shear = float(np.degrees(np.arcsin(np.abs(cosines).max())))
+    if shear > _MOST_SHEAR_DEGREES:
+        raise UnusableImageError(
+            f"{path} has axes that are {shear:.1f}° from right angles.",
+            "It is the result of an affine registration: resample it onto a grid with right angles first.",
+        )
+    return image
 
 
 def check_nifti_data(path: Path, image: sitk.Image) -> None:
@@ -24,7 +50,7 @@ def check_nifti_data(path: Path, image: sitk.Image) -> None:
 
     Raises:
         UnreadableImageError: where data are missing, or the compressed stream is damaged.
-        UnusableImageError: where a voxel is NaN or Inf.
+        UnusableImageError: where a voxel is NaN or Inf; NaN all around what is shown is left to be read as 0.
     """
     try:
         data = path.read_bytes()
@@ -40,5 +66,14 @@ def check_nifti_data(path: Path, image: sitk.Image) -> None:
     if float_type:
         byte_order = "<" if data[0] else ">"  # the header begins with its length, 348 or 540
         stored = np.frombuffer(data, byte_order + float_type, count=values, offset=start)
-        if not np.isfinite(stored).all():
+        if not np.isfinite(stored).all() and not _only_around(stored.reshape(image.GetSize()[::-1])):
             raise UnusableImageError(f"{path} holds values that are not numbers (NaN or Inf).", "Export it again.")
+
+
+def _only_around(values: NDArray[np.floating]) -> bool:
+    """Whether what is not finite is NaN that reaches the borders of the image, as some programs fill the background."""
+    nan = np.isnan(values)
+    if np.isinf(values).any() or values.ndim != 3 or nan.all():
+        return False
+    shown = sitk.GetImageFromArray((~nan).astype(np.uint8))
+    return not (sitk.GetArrayFromImage(sitk.BinaryFillhole(shown)) > sitk.GetArrayFromImage(shown)).any()

@@ -1,12 +1,12 @@
 """From four scans to what the network takes: one grid, one orientation, the brain, normalised.
 
-    study -> on_common_grid -> extract_brain, unless stripped -> normalise -> Prepared
+    study -> on one grid -> extract_brain, unless stripped -> normalise -> Prepared
 
 Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that do
 not lie on each other yet need the alignments of `tokenunet.preprocessing.align_study`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,18 +15,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tokenunet.background import background_value
+from tokenunet.background import background_value, foreground
 from tokenunet.errors import GridMismatchError, UnusableImageError
 from tokenunet.grid import Grid, Triple, thinned
 from tokenunet.preprocessing.brain_extraction import check_brain, extract_brain, is_stripped
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.registration import Alignment
 from tokenunet.preprocessing.study import Study
-from tokenunet.sequences import SequenceName
+from tokenunet.sequences import SEQUENCES, SequenceName
 
 _SPACING_TOLERANCE = 1e-3
 _LEAST_COVERAGE = 0.5
-"""Of the reference's field of view by each other scan; less, and the scans show different things."""
+"""Of the brain by each scan; less, and the scans show different things."""
+_WHOLE_COVERAGE = 0.98
+"""Of the brain, from which on nothing is said; a scan may leave out the lowest part of the brain stem."""
 
 
 @dataclass(frozen=True)
@@ -78,28 +80,31 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         alignments: of scans that do not lie on the reference; those left out are taken to lie where they should.
 
     Raises:
-        GridMismatchError: where a scan does not show the part of space that the reference shows.
+        GridMismatchError: where a scan shows less than half of the brain.
         UnusableImageError: where a scan is empty inside the brain.
     """
     alignments = alignments or {}
-    stripped = is_stripped(study.scans[study.reference].image)
-    grid, images = on_common_grid(study, space, alignments, stripped)
-    arrays = {sequence: sitk.GetArrayFromImage(image) for sequence, image in images.items()}
-    findings: tuple[Finding, ...] = ()
+    stripped = [sequence for sequence, scan in study.scans.items() if is_stripped(scan.image)]
+    grid, scans = _on_common_grid(study, space, alignments, stripped)
+    findings: tuple[Finding, ...]
     if stripped:
-        brain = np.logical_or.reduce([array != background_value(array) for array in arrays.values()])
+        brain = np.logical_or.reduce([foreground(scans[s].values) for s in stripped])
+        findings = _some_stripped(stripped)
     else:
-        extracted = extract_brain(list(images.values()))
+        extracted = extract_brain([grid.image(scan.values) for scan in scans.values() if scan.seen.any()])
         brain = sitk.GetArrayFromImage(extracted).astype(bool)
         findings = (_HEAD_FOUND, *check_brain(extracted))
     if not brain.any():
         raise UnusableImageError(
             f"No brain was found in {study.scans[study.reference].source}.", "Check that it is a scan of the head."
         )
+    findings += tuple(_partly_seen(study, brain, scans))
     reference_grid = Grid.of(study.scans[study.reference].image)
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(
-        tensor=torch.stack([normalise(arrays[s], brain, study.scans[s].source) for s in space.channels]),
+        tensor=torch.stack(
+            [normalise(scans[s].values, brain & scans[s].seen, study.scans[s].source) for s in space.channels]
+        ),
         brain=brain,
         grid=grid,
         reference_grid=reference_grid,
@@ -116,45 +121,83 @@ _HEAD_FOUND = Finding(
 )
 
 
-def on_common_grid(
-    study: Study, space: ModelSpace, alignments: Mapping[SequenceName, Alignment], stripped: bool
-) -> tuple[Grid, dict[SequenceName, sitk.Image]]:
+def _some_stripped(stripped: Sequence[SequenceName]) -> tuple[Finding, ...]:
+    whole = [sequence for sequence in SEQUENCES if sequence not in stripped]
+    if not whole:
+        return ()
+    text = (
+        f"{' and '.join(stripped)} show the brain alone, {' and '.join(whole)} the whole head: the brain is where the "
+        "former show it. Check that none of it is missing."
+    )
+    return (Finding("partly_skull_stripped", text),)
+
+
+def _partly_seen(study: Study, brain: NDArray[np.bool_], scans: Mapping[SequenceName, "_OnGrid"]) -> Iterator[Finding]:
+    """What each scan leaves out of the brain; raises GridMismatchError where that is too much."""
+    for sequence, scan in scans.items():
+        share = float(scan.seen[brain].mean())
+        source = study.scans[sequence].source
+        if share < _LEAST_COVERAGE:
+            raise GridMismatchError(
+                f"{source} ({sequence}) shows only {share:.0%} of the brain that "
+                f"{study.scans[study.reference].source} ({study.reference}) shows.",
+                "Choose four scans of one session.",
+            )
+        if share < _WHOLE_COVERAGE:
+            text = (
+                f"{source} ({sequence}) shows only {share:.0%} of the brain; what it leaves out counts as average, and "
+                "the result is less sure there."
+            )
+            yield Finding("partial_coverage", text)
+
+
+@dataclass(frozen=True)
+class _OnGrid:
+    """A scan on the grid of the model: its values, and where it has any, (D, H, W) each."""
+
+    values: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+
+
+def _on_common_grid(
+    study: Study,
+    space: ModelSpace,
+    alignments: Mapping[SequenceName, Alignment],
+    stripped: Sequence[SequenceName],
+) -> tuple[Grid, dict[SequenceName, _OnGrid]]:
     """All scans on the reference's field of view, in the model's orientation and spacing; see `prepare`.
 
     Args:
         study: four scans.
         space: of the model.
         alignments: of scans that do not lie on the reference.
-        stripped: whether the scans show nothing but the brain; what is resampled of such has a background of 0.
+        stripped: those that show nothing but the brain; what is resampled of them has a background of 0.
     """
     oriented = {s: sitk.DICOMOrient(scan.image, space.orientation) for s, scan in study.scans.items()}
     grid = Grid.of(oriented[study.reference])
     if not np.allclose(grid.spacing, space.spacing, rtol=_SPACING_TOLERANCE):
         grid = grid.with_spacing(space.spacing)
-    images = {}
+    scans = {}
     for sequence, image in oriented.items():
         own = Grid.of(image)
         transform = alignments[sequence].transform if sequence in alignments else None
-        coverage = grid.covered_by(own, transform)
-        if coverage < _LEAST_COVERAGE:
-            raise GridMismatchError(
-                f"{study.scans[sequence].source} ({sequence}) covers only {coverage:.0%} of what "
-                f"{study.scans[study.reference].source} ({study.reference}) shows.",
-                "Choose four scans of one session.",
-            )
-        if transform is None and own.same_as(grid):
-            images[sequence] = image
-        elif stripped:
-            images[sequence] = _brain_on_grid(image, grid, transform)
-        else:
-            images[sequence] = grid.resample(thinned(image, min(grid.spacing)), transform=transform)
-    return grid, images
+        seen = np.ones(grid.size[::-1], bool)
+        if transform is not None or not own.same_as(grid):
+            everywhere = own.image(np.ones(own.size[::-1], np.uint8))
+            seen = sitk.GetArrayFromImage(grid.resample(everywhere, sitk.sitkNearestNeighbor, transform)) > 0
+            if sequence in stripped:
+                image = _brain_on_grid(image, grid, transform)
+            else:
+                image = grid.resample(thinned(image, min(grid.spacing)), transform=transform)
+        scans[sequence] = _OnGrid(sitk.GetArrayFromImage(image), seen)
+    return grid, scans
 
 
 def _brain_on_grid(image: sitk.Image, grid: Grid, transform: sitk.Transform | None) -> sitk.Image:
     """A skull-stripped scan on the grid: voxels at least half inside the brain, as bright as their part inside is."""
-    background = background_value(sitk.GetArrayViewFromImage(image))
-    shown = sitk.Cast(image != background, sitk.sitkFloat32)
+    array = sitk.GetArrayViewFromImage(image)
+    background = background_value(array)
+    shown = Grid.of(image).image(foreground(array).astype(np.float32))
     share, values = (
         grid.resample(thinned(part, min(grid.spacing)), transform=transform) for part in (shown, image - background)
     )
@@ -163,7 +206,7 @@ def _brain_on_grid(image: sitk.Image, grid: Grid, transform: sitk.Transform | No
 
 
 def normalise(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:
-    """The array (D, H, W) with zero mean and unit variance inside the brain, 0 outside."""
+    """The array (D, H, W) with zero mean and unit variance in the brain as far as it is shown, 0 elsewhere."""
     values = torch.from_numpy(array)
     inside = torch.from_numpy(brain)
     std, mean = torch.std_mean(values[inside])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import SimpleITK as sitk
 
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError
@@ -18,6 +19,8 @@ SURE = 0.7
 _SAMPLING_MM = (4.0, 4.0, 4.0)
 _LOOKS: dict[SequenceName, float] = {"T1": 0.4, "T1ce": 0.4, "T2": 0.6, "FLAIR": 0.6}
 """Confidence in what the images alone tell: T1 and T1ce differ in a few voxels only, see `sequence_looks`."""
+_FEWEST_VALUES = 20
+"""Of a scan; a mask has fewer."""
 _SMALLEST_HEAD_MM = 100.0
 """A scan that reaches less far does not show the whole brain."""
 
@@ -190,6 +193,8 @@ def _told_by_looks(
     images = [candidates[i].read() for i in indices]
     grid = Grid.of(images[0]).with_spacing(_SAMPLING_MM)
     coarse = [sitk.GetArrayFromImage(grid.resample(image, sitk.sitkNearestNeighbor)) for image in images]
+    if any(len(np.unique(array)) < _FEWEST_VALUES for array in coarse):
+        return {}
     looks = sequence_looks(coarse, order_known=False)
     if looks is None:
         return {}

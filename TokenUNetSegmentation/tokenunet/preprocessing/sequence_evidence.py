@@ -19,7 +19,7 @@ _NOT_OURS = {
     "diffusion": r"\b(dwi\w*|diff\w*|dti|e?adc|trace\w*|b[ -]?\d{2,4}|b0|ivim|dki|hardi|tensor|colfa)\b",
     "a T2* or susceptibility scan": r"t2w? ?(\*|star)|\b(swi\w*|swan|swip|susc\w*|venobold|h[ae]+mo|medic|merge|qsm)\b"
     r"|t2.*\b(gre|ffe|fl2d|grass)\b|\b(gre|ffe|fl2d)\b.*t2",
-    "perfusion": r"\b(perf\w*|pwi|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dyn\w*)\b",
+    "perfusion": r"\b((?<!post[ -])perf\w*|pwi|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dyn\w*)\b",
     "angiography": r"\b(mra|mrv|[23]?d?tof\w*|angio\w*|veno\w*|inhance|cow|pca|[23]d ?pc)\b",
     "a localiser": r"\b(loc\w*|scout\w*|survey\w*|(3|three)[ -]?pl\w*|aahead\w*|autoalign)\b",
     "a calibration": r"\b(cal|calib\w*|asset\w*|ref ?scan|sense ?ref\w*|(b1|field) ?map\w*|shim\w*)\b",
@@ -34,6 +34,8 @@ _NOT_OURS = {
     "an image of another part of the body": r"spine|\b(lumbar|cervical|thoracic|[lhb]ws)\b",
 }
 _PROTON_DENSITY = re.compile(r"\b(pd\w*|proton)\b")
+_PROTON_DENSITY_TIMES = "proton density"
+"""Those of an MPRAGE that does not say its inversion time are alike."""
 _DERIVED_KINDS = {
     "DIFFUSION", "ADC", "TRACEW", "FA", "TENSOR", "ASL", "PERFUSION", "CBF", "CBV", "RCBV", "RCBF", "MTT", "TTP",
     "MIP", "MNIP", "MINIP", "PROJECTION IMAGE", "SUB", "SUBTRACTION", "SUBTRACT", "P", "PHASE", "PHASE MAP", "SWI",
@@ -52,7 +54,15 @@ _AGENT = re.compile(
     r"|\bmdc\b|\bnach\b|\bapr[eè]s\b|\bdotarem|\bprohance|\bmagnevist|\bmultihance|\bomniscan|\bclariscan"
     r"|\bw/? ?c\b|\bc/ ?c\b"
 )
-_WITH_AND_WITHOUT = re.compile(r"\bw(ith)?[ /&+]*(and)?[ /&+]*w(ithout|/?o)\b")
+_NEGATED_AGENT = re.compile(f"(?:{_NO_AGENT.pattern})[ -]?(?:iv |i v )?(?:{_AGENT.pattern})")
+_WITH_AND_WITHOUT = re.compile(
+    r"\bw(ith)?[ /&+]*(and)?[ /&+]*w(ithout|/?o)\b|\bw(ithout|/?o)[ /&+]*(and)?[ /&+]*w(ith)?\b"
+)
+_OF_SOMETHING_ELSE = re.compile(
+    r"\b(no|non|not|w/?o|without|ohne|sans|sin)[ -]?(fs|fat\w*|sat\w*|mt\w*|flow ?comp\w*)\b( ?sat\w*)?"
+    r"|\bpre[ -]?(surg\w*|rad\w*|rt|gamma\w*|tx|treat\w*)\b"
+)
+"""Words of `_NO_AGENT` that speak of fat saturation, magnetisation transfer or a treatment to come."""
 _NO_AGENT_NAMED = {"", "no", "none", "n", "0", "nein", "n/a", "no contrast", "without", "ohne"}
 
 
@@ -89,7 +99,7 @@ def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
     measured, reason = _by_times(tags)
     if measured == "T2" and told == "FLAIR" and tags.inversion_time is None:
         measured, reason = None, ""  # some files do not say their inversion time
-    if measured is None and reason:
+    if measured is None and reason and not (told == "T1" and reason == _PROTON_DENSITY_TIMES):
         return _not_ours(reason)
     agent, agent_reason, in_words = _agent(tags, texts)
     if measured is None and told is None:
@@ -133,12 +143,13 @@ def weighting_in(text: str) -> Weighting | None:
 
 def agent_in(text: str) -> bool | None:
     """Whether a description speaks of contrast agent: given, not given, or neither."""
-    text = _plain(text)
+    text = _OF_SOMETHING_ELSE.sub(" ", _plain(text))
     if _WITH_AND_WITHOUT.search(text):
         return None
-    if _NO_AGENT.search(text):
-        return False
-    return True if _AGENT.search(text) else None
+    rest, negated = _NEGATED_AGENT.subn(" ", text)
+    rest, none = _NO_AGENT.subn(" ", rest)
+    given, not_given = _AGENT.search(rest) is not None, negated + none > 0
+    return None if given == not_given else given
 
 
 def _from_file_name(name: str) -> Evidence:
@@ -220,7 +231,7 @@ def _by_times(tags: DicomTags) -> tuple[Weighting | None, str]:
         inverted = "IR" in tags.scanning_sequence and repetition > 4000
         return "FLAIR" if inverted else "T2", reason
     if repetition > 2000 and echo < 50 and "IR" not in tags.scanning_sequence:
-        return None, "proton density"
+        return None, _PROTON_DENSITY_TIMES
     return None, ""
 
 
@@ -244,11 +255,11 @@ def _may_be_angiography(tags: DicomTags) -> bool:
 
 def _agent(tags: DicomTags, texts: list[str]) -> tuple[bool | None, str, bool]:
     """Whether contrast agent was given, why that is thought, and whether words say so."""
+    agent = tags.contrast_agent.strip()
+    tagged = agent.lower() not in _NO_AGENT_NAMED and not _NO_AGENT.search(agent.lower())
     for text in texts:
         told = agent_in(text)
-        if told is not None:
+        of_the_series = text == texts[0] or told  # a protocol may be that of the whole examination
+        if told is not None and (of_the_series or not tagged):
             return told, f"its description speaks of {'a' if told else 'no'} contrast agent", True
-    agent = tags.contrast_agent.strip()
-    if agent.lower() not in _NO_AGENT_NAMED and not _NO_AGENT.search(agent.lower()):
-        return True, f"contrast agent was given ({agent})", False
-    return None, "", False
+    return (True, f"contrast agent was given ({agent})", False) if tagged else (None, "", False)

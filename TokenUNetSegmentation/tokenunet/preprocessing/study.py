@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, UnreadableImageError, UnusableImageError
 from tokenunet.files import sha256_of
 from tokenunet.grid import Grid
-from tokenunet.preprocessing.nifti_check import check_nifti_data
+from tokenunet.preprocessing.nifti_check import check_nifti_data, read_sheared
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -21,7 +21,10 @@ READING = threading.Lock()
 _SMALLEST_SIDE = 8
 """Voxels; fewer slices than this show no brain."""
 _SPACING_MM = (0.1, 20.0)
-_NOT_SCANS = {"seg", "segmentation", "label", "labels", "mask", "pred", "prediction", "truth", "roi"}
+_NOT_SCANS = {
+    *("seg", "segm", "segmentation", "segmentations", "label", "labels", "pred", "prediction", "truth", "roi"),
+    *("mask", "brainmask", "tumormask", "tumourmask", "glistrboost", "parcellation"),
+}
 """Words in the names of what is drawn on a scan and may carry its name too, such as ``labels_T2.nii.gz``."""
 
 
@@ -138,13 +141,13 @@ def read_image(path: Path) -> sitk.Image:
 
     Raises:
         UnreadableImageError: where the file is absent, damaged or of unknown format.
-        UnusableImageError: where a voxel of a NIfTI file is NaN or Inf.
+        UnusableImageError: where a voxel inside of what a NIfTI file shows is NaN or Inf, or its axes are sheared.
     """
     if not path.is_file():
         raise UnreadableImageError(f"There is no file {path}.", "Check the path.")
     try:
         with READING:
-            image = sitk.ReadImage(path)
+            image = _read(path)
     except RuntimeError as error:
         raise UnreadableImageError(
             f"{path} cannot be read as an image.", "It may be damaged or in another format; copy or export it again."
@@ -152,6 +155,15 @@ def read_image(path: Path) -> sitk.Image:
     if path.name.lower().endswith((".nii", ".nii.gz")):
         check_nifti_data(path, image)
     return image
+
+
+def _read(path: Path) -> sitk.Image:
+    try:
+        return sitk.ReadImage(path)
+    except RuntimeError as error:
+        if "orthonormal" in str(error):
+            return read_sheared(path)
+        raise
 
 
 def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
