@@ -32,6 +32,11 @@ def ray_cluster(address: str) -> Iterator[None]:
         ray.shutdown()
 
 
+def gpus_per_job(device: str) -> int:
+    """GPUs to ask the cluster for: one, but none where ``device`` is ``cpu`` or no machine of the cluster has any."""
+    return int(device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0)
+
+
 def _check_reachable(address: str) -> None:
     """Raises OSError at once where nobody listens; Ray itself tries for minutes."""
     host, separator, port = address.removeprefix("ray://").rpartition(":")

@@ -10,7 +10,7 @@ import ray
 from tokenunet.errors import ProcessDiedError
 from tokenunet.inference.batch import OnPatientEvent
 from tokenunet.inference.batch_job import PatientJob, PatientRow, segment_patient
-from tokenunet.ray_cluster import ray_cluster
+from tokenunet.ray_cluster import gpus_per_job, ray_cluster
 
 _RETRIES = 1
 """After a process died: perhaps its machine was lost, perhaps the patient is too large for any."""
@@ -31,9 +31,8 @@ def run_on_cluster(jobs: Sequence[PatientJob], on_event: OnPatientEvent, address
         DeviceError: where the cluster cannot be reached.
     """
     with ray_cluster(address):
-        on_gpu = jobs and jobs[0].request.options.device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0
-        remote = ray.remote(segment_patient).options(max_retries=_RETRIES, num_cpus=1, num_gpus=1 if on_gpu else 0)
-        waiting = {remote.remote(job): job for job in jobs}
+        remote = ray.remote(max_retries=_RETRIES, num_cpus=1)(segment_patient)
+        waiting = {remote.options(num_gpus=gpus_per_job(job.request.options.device)).remote(job): job for job in jobs}
         while waiting:
             ready, _ = ray.wait(list(waiting), timeout=_POLL_S)
             for reference in ready:

@@ -10,7 +10,7 @@ import ray
 from tokenunet.errors import Cancelled, OutOfMemoryError, TrainingError
 from tokenunet.events import OnEvent, Progress, Stage
 from tokenunet.inference.device import resolve_device
-from tokenunet.ray_cluster import ray_cluster
+from tokenunet.ray_cluster import gpus_per_job, ray_cluster
 from tokenunet.training.experiment import Experiment
 from tokenunet.training.fold_folder import FoldFolder
 from tokenunet.training.jobs import (
@@ -30,8 +30,8 @@ _POLL_S = 2.0
 def train_on_cluster(experiment: Experiment, address: str, device: str, on_event: OnEvent) -> None:
     """Trains all folds that are not finished, as many at a time as the cluster has room for.
 
-    A job takes one GPU, or one CPU where ``device`` is ``cpu``. A job whose process dies is begun again, elsewhere
-    perhaps, and goes on from its last checkpoint.
+    A job takes one GPU, or one CPU where ``device`` is ``cpu`` or the cluster has no GPU. A job whose process dies is
+    begun again, elsewhere perhaps, and goes on from its last checkpoint.
 
     Args:
         experiment: in a folder that all machines see.
@@ -54,7 +54,7 @@ def train_on_cluster(experiment: Experiment, address: str, device: str, on_event
 def _train_jobs(experiment: Experiment, device: str, progress: Progress, on_event: OnEvent) -> None:
     jobs = experiment.jobs()
     steps = {job.folder: total_steps(experiment, job) for job in jobs}
-    remote = ray.remote(_train_job).options(max_retries=_RETRIES, num_cpus=1, num_gpus=0 if device == "cpu" else 1)
+    remote = ray.remote(_train_job).options(max_retries=_RETRIES, num_cpus=1, num_gpus=gpus_per_job(device))
     unfinished = [job for job in jobs if not job.finished]
     waiting = {remote.remote(str(experiment.folder), job.architecture, job.fold, device): job for job in unfinished}
     failures = FailedFolds(experiment, on_event)
