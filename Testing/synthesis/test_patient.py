@@ -125,6 +125,27 @@ def test_contrasts_keep_the_order_that_radiologists_rely_on(seed):
     assert s["FLAIR"].fluid < s["FLAIR"].white
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_every_part_of_a_tumour_can_be_told_from_what_is_around_it(seed):
+    contrast = draw_parameters(seed).contrast
+    t1, t1ce, t2, flair = (contrast.sequences[name] for name in SEQUENCES)
+    assert flair.oedema - max(flair.white, flair.grey) > 0.07
+    assert t2.oedema - t2.white > 0.13
+    assert (t1ce.enhancing - t1ce.oedema) * (1 - contrast.weakness) > 0.07
+    assert max(t1.oedema - t1.core, t2.core - t2.oedema) > 0.07
+
+
+def test_tumours_are_of_all_sizes_that_gliomas_have_when_found():
+    patients = [synthetic_patient(seed, SPACING) for seed in range(24)]
+    tumours = [p for p in patients if p.parameters.tumour.kind is not Kind.HEALTHY]
+    whole_ml = sorted((p.labels > 0).sum() * VOXEL_ML for p in tumours)
+    assert 30 < np.median(whole_ml) < 75
+    assert whole_ml[len(whole_ml) // 10] < 30, "small ones are among them"
+    assert whole_ml[-len(whole_ml) // 10] > 120, "and large ones"
+    diffuse = [(p.labels > 0).sum() * VOXEL_ML for p in tumours if p.parameters.tumour.kind is Kind.INFILTRATIVE]
+    assert min(diffuse) > 8
+
+
 def test_the_image_shows_what_the_labels_say(ring):
     def z_scores(name: str) -> np.ndarray:
         image = ring.images[name]

@@ -154,19 +154,19 @@ def test_the_fine_stage_goes_on_from_the_coarse_one() -> None:
     coarse, fine = networks.values()
     assert list(networks) == ["token_unet_transformer_coarse", "token_unet_transformer_fine"]
     assert (coarse.spacing, coarse.epochs * coarse.synthetic_patients, coarse.learning_rate) == (2.0, 6000, 8e-4)
-    assert (fine.spacing, fine.epochs * fine.synthetic_patients, fine.learning_rate) == (1.6, 3000, 5e-4)
+    assert (fine.spacing, fine.epochs * fine.synthetic_patients, fine.learning_rate) == (1.6, 4000, 6e-4)
     assert (coarse.initial, fine.initial) == ("", "token_unet_transformer_coarse/fold_0/last.safetensors")
     assert fine.first_patient == 6000
     assert coarse.whole_brains
     assert (coarse.batch_size, coarse.accumulation, coarse.dice_smoothing) == (1, 1, 50.0)
-    assert (coarse.warm_up_steps, coarse.weight_decay, coarse.clip_norm, coarse.average_decay) == (60, 1e-2, 1.0, 0.99)
+    assert (coarse.warm_up_steps, coarse.weight_decay, coarse.clip_norm, coarse.average_decay) == (60, 1e-2, 1.0, 0.998)
 
 
 def test_settings_are_of_all_stages_or_of_one() -> None:
     coarse, fine = stages(**{"workers": 3, "fine.epochs": 2, "coarse.learning_rate": "1e-3"})
     assert (coarse.workers, fine.workers) == (3, 3)
     assert (coarse.epochs, fine.epochs) == (60, 2)
-    assert (coarse.learning_rate, fine.learning_rate) == (1e-3, 5e-4)
+    assert (coarse.learning_rate, fine.learning_rate) == (1e-3, 6e-4)
     [only] = stages(**{"coarse.epochs": "0"})
     assert (only.spacing, only.first_patient, only.initial) == (1.6, 0, "")
 

@@ -175,7 +175,7 @@ def test_the_last_weights_become_a_model_that_says_how_it_was_made(finished: Exp
     assert bundle.manifest.spacing == (4.0, 4.0, 4.0)
     assert "synthetic patients only" in bundle.manifest.intended_use
     assert training["data"] == "synthetic patients"
-    assert training["settings"]["learning_rate"] == 5e-4
+    assert training["settings"]["learning_rate"] == 6e-4
     assert training["settings"]["initial"] == job.last_weights.name, "and not where it lay"
     assert training["synthetic_validation_dice"] == {name: metrics["mean"][name] for name in ("WT", "TC", "ET")}
     assert training["validation_cases"] == 2

@@ -1,7 +1,8 @@
 """How tissues and tumour look in each sequence, before the scanner's imperfections.
 
 Intensities are in units where the brightest tissue is near 1. Ranges are wide on purpose: scanners and protocols
-differ, and a network that has seen narrow ranges learns the generator instead of the disease.
+differ, and a network that has seen narrow ranges learns the generator instead of the disease. They are not so wide that
+a part of the tumour could not be seen: people outline what they see, and so must the truth.
 """
 
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ OEDEMA_CHANGE: dict[SequenceName, tuple[float, float]] = {
     # relative to white matter; infiltration may be faint
     "T1": (-0.28, -0.04),
     "T1ce": (-0.26, -0.02),
-    "T2": (0.10, 0.50),
-    "FLAIR": (0.10, 0.48),
+    "T2": (0.14, 0.52),
+    "FLAIR": (0.16, 0.52),
 }
 ENHANCING_CHANGE: dict[SequenceName, tuple[float, float]] = {
     "T1": (-0.34, -0.04),
@@ -94,7 +95,7 @@ class Contrast:
         core_border_mm, oedema_border_mm: softness of the borders.
         blood: brightness of blood in the core in T1 and T1ce, darkness in T2 and FLAIR; 0 in 88 %.
         cysts: how much of the core is pockets of fluid with a sharp border, 0 to 0.6; 0 in 70 %.
-        weakness: how far enhancement fades in patches, 0 (nowhere) to 0.8 of it.
+        weakness: how far enhancement fades in patches and gaps, 0 (nowhere) to 0.6 of it.
         seed: of the random fields.
     """
 
@@ -120,7 +121,8 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
     # A core may be nearly fluid (a cyst, liquid necrosis) or nearly solid; the four sequences agree on which.
     liquid = uniform(generator, 0.3, 1.0) if chance(generator, 0.4) else uniform(generator, 0.0, 0.3)
     # A solid core is nearly always darker in T1 than the oedema about it, and more often than not brighter in T2.
-    dark_core, bright_core = chance(generator, 0.85), chance(generator, 0.65)
+    dark_core = chance(generator, 0.85)
+    bright_core = chance(generator, 0.65) or not dark_core
     sequences: dict[SequenceName, SequenceContrast] = {}
     for name in SEQUENCES:
         fluid, grey, gap = (within(bounds) for bounds in TISSUE_RANGES[name])
@@ -133,13 +135,13 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
         # Protein keeps the fluid of cysts and necrosis from being quite as dark in FLAIR as that of the ventricles.
         fluid_core = fluid + uniform(generator, 0.0, 0.35) * (oedema - fluid)
         if name == "FLAIR":
-            oedema = max(oedema, grey + 0.04)
+            oedema = max(oedema, grey + 0.08)
         if name == "T1ce":
-            enhancing = max(enhancing, oedema + 0.1, sequences["T1"].enhancing + 0.08)
+            enhancing = max(enhancing, oedema + 0.2, sequences["T1"].enhancing + 0.12)
         if name in ("T1", "T1ce") and dark_core:
-            solid_core = min(solid_core, oedema - 0.04)
+            solid_core = min(solid_core, oedema - 0.08)
         if name == "T2" and bright_core:
-            solid_core = max(solid_core, oedema + 0.04)
+            solid_core = max(solid_core, oedema + 0.08)
         # Strength of what only fluid-weighted sequences show.
         water = {"T1": 0.0, "T1ce": 0.0, "T2": 0.6, "FLAIR": 1.0}[name]
         unsuppressed = name == "FLAIR" and chance(generator, 0.25)
@@ -170,7 +172,7 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
         oedema_border_mm=uniform(generator, 0.7, 2.5),
         blood=uniform(generator, 0.15, 0.6) if chance(generator, 0.12) else 0.0,
         cysts=uniform(generator, 0.1, 0.6) if chance(generator, 0.3) else 0.0,
-        weakness=uniform(generator, 0.0, 0.8),
+        weakness=uniform(generator, 0.0, 0.6),
         seed=fresh_seed(generator),
     )
 
@@ -202,14 +204,15 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
     core = (core_part + enhancing_part).clamp(max=1)
     whole = torch.maximum(blurred((growth.labels > 0).float(), oedema_sigma), core)
     # Infiltration thins out towards its margin; grey matter takes up less water.
-    density = (growth.concentration / (growth.oedema_threshold + 0.35)).clamp(0.4, 1.0)
+    density = (growth.concentration / (growth.oedema_threshold + 0.35)).clamp(0.5, 1.0)
     oedema_part = (whole - core) * density * (1 - 0.35 * anatomy.grey) * (1 - 0.8 * anatomy.fluid)
     rest = (1 - core_part - enhancing_part - oedema_part).clamp(0, 1)
 
     shared, core_coarse = 0.6 * noise(4) + 0.4 * noise(12), noise(10)
     tumour_shared, core_shared = noise(14), 0.6 * noise(4) + 0.7 * core_coarse
     cysts = ((core_coarse - 1.6 + 3.0 * contrast.cysts) * 8).sigmoid() * core_part if contrast.cysts else None
-    fading = 1 - contrast.weakness * (0.5 + 0.6 * tumour_shared).clamp(0, 1)
+    # In large patches and in gaps of a few mm, which people do not cut out of what they outline.
+    fading = 1 - contrast.weakness * (0.5 + 0.4 * tumour_shared + 0.5 * shared).clamp(0, 1)
     images = []
     for name in SEQUENCES:
         c = contrast.sequences[name]

@@ -73,7 +73,7 @@ def infiltrate(tumour: Tumour, anatomy: Anatomy, depth_mm: Tensor) -> Tensor:
     concentration = torch.sigmoid(depth_mm / 1.5)
     if tumour.kind is Kind.INFILTRATIVE:
         for focus in tumour.foci:
-            seed = focus.distance(anatomy.lattice.positions()) * focus.radius_mm < 5.0
+            seed = focus.distance(anatomy.lattice.positions()) * focus.radius_mm < 8.0
             concentration = torch.maximum(concentration, seed.float())
     # The explicit scheme is stable while mobility * step < 1/6. A front then moves 2 sqrt(step^2 * rate) voxels a step.
     step, growth_rate = 1 / 7, 1.5

@@ -68,7 +68,7 @@ class Tumour:
         kind: what the core is made of.
         foci: one lesion, or more.
         irregularity: amplitude of the noise on the core's boundary, relative to its radius.
-        rim_mm: thickness of the enhancing rim, 1 to 7; thin ones as often as thick ones.
+        rim_mm: thickness of the enhancing rim, 1.5 to 8; thin ones as often as thick ones.
         patchiness: how much of the enhancement is missing in patches, 0 to 0.9; above 0.2 in 45 %.
         enhancing_share: of the core, for nodular tumours; 0.05 to 0.6.
         oedema_ml: volume of oedema aimed at; anatomy may leave less room.
@@ -104,31 +104,37 @@ def draw_tumour(generator: torch.Generator, anatomy: Anatomy, variety: float = 1
     drawn = list(KIND_SHARES)[int(torch.multinomial(shares, 1, generator=generator))]
     kind = kind or drawn
     lesions = 0 if kind is Kind.HEALTHY else 1 + chance(generator, 0.14) + 2 * chance(generator, 0.05)
-    # Cores of 0.2 to 140 ml: nearly evenly spread over the logarithm of the radius, a little more towards the large.
-    radius = 3.6 * (32 / 3.6) ** (uniform(generator, 0.0, 1.0) ** 0.7)
+    # From 4 to 34 mm, mostly large: half of the whole tumours fill 25 to 100 ml, and few are as small as 10 ml.
+    radius = 4 * 8.5 ** (uniform(generator, 0.0, 1.0) ** 0.6)
     foci: list[Focus] = []
     for i in range(lesions):
         r = radius if i == 0 else radius * uniform(generator, 0.3, 0.8)
         z, y, x = (max(2.5, r * uniform(generator, 1 - 0.3 * variety, 1 + 0.3 * variety)) for _ in range(3))
         near = foci[0].centre_mm if foci and chance(generator, 0.6) else None
         foci.append(Focus(_draw_centre(generator, anatomy, near, radius), (z, y, x)))
-    core_ml = 4.19e-3 * radius**3
     return Tumour(
         kind=kind,
         foci=tuple(foci),
         irregularity=uniform(generator, 0.12, 0.4) * variety,
-        rim_mm=1.0 * 7 ** uniform(generator, 0.0, 1.0),
+        rim_mm=1.5 * 5.3 ** uniform(generator, 0.0, 1.0),
         patchiness=uniform(generator, 0.2, 0.9) if chance(generator, 0.45) else uniform(generator, 0.0, 0.2),
         enhancing_share=uniform(generator, 0.05, 0.6),
-        # Low-grade cores may have next to none; small high-grade ones often have a lot.
-        oedema_ml=uniform(generator, 1.0, 12.0)
-        + core_ml * uniform(generator, 0.0, 2.0)
-        + 80 * uniform(generator, 0, 1) ** 3,
-        spread_mm=uniform(generator, 6, 30),
+        oedema_ml=_draw_oedema_ml(generator, kind, radius),
+        # Infiltration without a core is called diffuse because it reaches far.
+        spread_mm=uniform(generator, 20 if kind is Kind.INFILTRATIVE else 6, 30),
         cortex_sparing=uniform(generator, 0.0, 0.8),
         pressure=uniform(generator, 0.1, 0.9),
         seed=fresh_seed(generator),
     )
+
+
+def _draw_oedema_ml(generator: torch.Generator, kind: Kind, radius_mm: float) -> float:
+    """Low-grade cores may have next to none, small high-grade ones often a lot; without a core it is the tumour."""
+    core_ml = 4.19e-3 * radius_mm**3
+    least, relative, more = (uniform(generator, 0.0, 1.0) for _ in range(3))
+    if kind is Kind.INFILTRATIVE:
+        return 10 + 30 * least + 110 * more**2
+    return 1 + 14 * least + 1.5 * core_ml * relative + 100 * more**2.5
 
 
 def _draw_centre(

@@ -4,7 +4,7 @@ Several processes started by ``torchrun`` share each fold's patches among themse
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from tokenunet.training.creation import (
 from tokenunet.training.dataset import check_dataset, fingerprint, hash_files, read_dataset
 from tokenunet.training.engine import FoldTraining
 from tokenunet.training.experiment import Experiment, ExperimentPlan
-from tokenunet.training.fabric import end_processes, make_fabric
+from tokenunet.training.fabric import core_left_for_patients, end_processes, make_fabric
 from tokenunet.training.fold_bundle import fold_bundle
 from tokenunet.training.fold_folder import FoldFolder, append_log
 from tokenunet.training.fold_metrics import measure_fold
@@ -245,7 +245,8 @@ def train_fold(
         experiment.stop_requested,
         on_step,
     )
-    run.run()
+    with core_left_for_patients() if configuration.synthetic_patients else nullcontext():
+        run.run()
     if fabric.is_global_zero:
         bundle = fold_bundle(job, configuration)
         measure_fold(

@@ -51,7 +51,7 @@ PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
         "weight_decay": 1e-2,
         "warm_up_steps": 60,
         "clip_norm": 1.0,
-        "average_decay": 0.99,
+        "average_decay": 0.998,
         "validate_every": 1,
         "workers": 1,
     },

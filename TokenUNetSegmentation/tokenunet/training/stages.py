@@ -14,7 +14,7 @@ from tokenunet.training.presets import PresetName
 
 _STAGES: dict[str, dict[str, Any]] = {
     "coarse": {},
-    "fine": {"spacing": 1.6, "epochs": 30, "learning_rate": 5e-4},
+    "fine": {"spacing": 1.6, "epochs": 40, "learning_rate": 6e-4},
 }
 
 

@@ -26,7 +26,7 @@ VALIDATION_SEED = 10**9
 """Of the first validation patient; beyond the seeds of any training."""
 VALIDATION_VARIETY = 1.3
 LAYOUT = "synthetic patients"
-_MISSING_SHARE = 0.2
+_MISSING_SHARE = 0.3
 """Of the training's patients one sequence is missing, so that a network learns to do without it."""
 
 
