@@ -92,7 +92,7 @@ def test_a_case_is_what_inference_makes_of_the_patients_files(tmp_path: Path) ->
 
 
 def test_of_some_patients_one_sequence_is_missing_as_the_model_card_fills_it() -> None:
-    images = [SyntheticCase(seed, 4.0).image() for seed in (2, 3, 11)]
+    images = [SyntheticCase(seed, 4.0).image() for seed in (4, 3, 11)]
     missing = [[channel for channel in range(4) if not image[channel].any()] for image in images]
     assert missing == [[], [0], [3]]
 
