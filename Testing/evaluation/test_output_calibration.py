@@ -57,12 +57,24 @@ def test_a_model_that_is_too_unsure_finds_its_threshold_and_keeps_it(
 
     monkeypatch.setattr(output_calibration, "synthetic_study", study)
     monkeypatch.setattr(output_calibration, "predict", predicted)
-    assert best_thresholds(bundle, 3) == dict.fromkeys(REGIONS, 0.35)
+    assert best_thresholds(bundle, 1) == dict.fromkeys(REGIONS, 0.35)
     before = bundle.build().state_dict()["head.2.bias"]
     for _ in range(2):
-        monkeypatch.setattr("sys.argv", ["output_calibration", "--model", str(tmp_path / "tiny"), "--patients", "3"])
+        monkeypatch.setattr("sys.argv", ["output_calibration", "--model", str(tmp_path / "tiny"), "--patients", "1"])
         main()
     after = load_bundle(tmp_path / "tiny")
     offset = 2 * logit_offset(0.35)
     assert after.manifest.training["logit_offsets"] == pytest.approx(dict.fromkeys(REGIONS, offset), abs=2e-3)
     torch.testing.assert_close(after.build().state_dict()["head.2.bias"], before + offset, rtol=0, atol=2e-3)
+
+
+def test_a_threshold_that_marks_what_is_not_there_loses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the network gives a whole patient without any tumour a probability of 0.12."""
+    monkeypatch.setattr(output_calibration, "SCAN_SPACING", 4.0)
+    monkeypatch.setattr(output_calibration, "true_regions", lambda truth, grid: np.zeros((3, *grid.size[::-1]), bool))
+
+    def predicted(prepared, *_):  # type: ignore[no-untyped-def]
+        return Prediction(np.full((3, *prepared.brain.shape), 0.12, np.float32)), None
+
+    monkeypatch.setattr(output_calibration, "predict", predicted)
+    assert best_thresholds(load_bundle(small_bundle(tmp_path / "tiny")), 1) == dict.fromkeys(REGIONS, 0.15)

@@ -9,7 +9,7 @@ FIRST_SEED = 6 * 10**9
 """Far from the seeds of training, validation, mask calibration and review hints."""
 FIRST_HEALTHY_SEED = 7 * 10**9
 SIZES_ML = {"below 20 ml": 20.0, "20 to 60 ml": 60.0, "above 60 ml": float("inf")}
-"""Classes of tumours by the upper end of the whole tumour's volume; each holds about a third of the patients."""
+"""Classes of tumours by the upper end of the whole tumour's volume; a fifth of the patients are in the first."""
 _TUMOURS = tuple(kind for kind in Kind if kind is not Kind.HEALTHY)
 
 
