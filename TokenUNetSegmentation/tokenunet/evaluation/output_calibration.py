@@ -51,9 +51,7 @@ def best_thresholds(bundle: ModelBundle, patients: int) -> dict[RegionName, floa
         ]
         for region in REGIONS:
             scores[region].append([scores_at[region] for scores_at in by_threshold])
-    return {
-        region: THRESHOLDS[int(np.argmax(np.mean(of_patients, axis=0)))] for region, of_patients in scores.items()
-    }
+    return {region: THRESHOLDS[int(np.argmax(np.mean(of_patients, axis=0)))] for region, of_patients in scores.items()}
 
 
 def _scores(result: Result, true: NDArray[np.bool_]) -> dict[RegionName, float]:
