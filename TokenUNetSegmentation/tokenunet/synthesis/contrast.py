@@ -44,6 +44,8 @@ CORE_CHANGE: dict[SequenceName, tuple[float, float]] = {
     "T2": (0.18, 0.60),
     "FLAIR": (0.05, 0.50),
 }
+_LEAST_CONTRAST = 0.08
+"""Between neighbouring parts, in a sequence that people tell them apart by."""
 
 
 @dataclass(frozen=True)
@@ -135,13 +137,13 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
         # Protein keeps the fluid of cysts and necrosis from being quite as dark in FLAIR as that of the ventricles.
         fluid_core = fluid + uniform(generator, 0.0, 0.35) * (oedema - fluid)
         if name == "FLAIR":
-            oedema = max(oedema, grey + 0.08)
+            oedema = max(oedema, grey + _LEAST_CONTRAST)
         if name == "T1ce":
             enhancing = max(enhancing, oedema + 0.2, sequences["T1"].enhancing + 0.12)
         if name in ("T1", "T1ce") and dark_core:
-            solid_core = min(solid_core, oedema - 0.08)
+            solid_core = min(solid_core, oedema - _LEAST_CONTRAST)
         if name == "T2" and bright_core:
-            solid_core = max(solid_core, oedema + 0.08)
+            solid_core = max(solid_core, oedema + _LEAST_CONTRAST)
         # Strength of what only fluid-weighted sequences show.
         water = {"T1": 0.0, "T1ce": 0.0, "T2": 0.6, "FLAIR": 1.0}[name]
         unsuppressed = name == "FLAIR" and chance(generator, 0.25)

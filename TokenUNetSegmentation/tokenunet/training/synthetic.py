@@ -36,7 +36,7 @@ class SyntheticCase:
 
     Attributes:
         seed: of the patient.
-        spacing: in mm; 1, 2 or 4.
+        spacing: in mm; one of `tokenunet.synthesis.patient.SPACINGS`.
     """
 
     seed: int
