@@ -158,7 +158,8 @@ def test_the_fine_stage_goes_on_from_the_coarse_one() -> None:
     assert (coarse.initial, fine.initial) == ("", "token_unet_transformer_coarse/fold_0/last.safetensors")
     assert fine.first_patient == 6000
     assert coarse.whole_brains
-    assert (coarse.batch_size, coarse.accumulation, coarse.dice_smoothing) == (1, 1, 50.0)
+    assert (coarse.batch_size, coarse.accumulation) == (1, 1)
+    assert (coarse.dice_smoothing, coarse.absent_smoothing) == (50.0, 500.0)
     assert (coarse.warm_up_steps, coarse.weight_decay, coarse.clip_norm, coarse.average_decay) == (60, 1e-2, 1.0, 0.998)
 
 

@@ -122,7 +122,7 @@ def training_step(name: str, size: int, precision: Precision, device: torch.devi
     configuration = configuration_of(name if name in ARCHITECTURES else "unet", "paper")
     optimiser = build_optimiser(configuration, network)
     regions = (torch.rand(1, 3, size, size, size, device=device) > 0.9).to(torch.uint8)
-    loss = RegionLoss(configuration.dice_smoothing)
+    loss = RegionLoss(configuration.dice_smoothing, configuration.absent_smoothing)
 
     def run() -> None:
         dtype = torch.float16 if precision == "fp16" else torch.bfloat16

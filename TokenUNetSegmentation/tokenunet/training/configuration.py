@@ -44,6 +44,7 @@ class TrainingConfiguration:
         batch_size: patches in one forward pass.
         accumulation: forward passes whose gradients make one step.
         dice_smoothing: added to numerator and denominator of the soft Dice, in voxels.
+        absent_smoothing: in place of it for a region of which a patch holds nothing; 0 takes the same.
         optimiser: ``sgd`` (Nesterov momentum) or ``adamw``.
         learning_rate: at its highest.
         momentum: of SGD; the first moment's decay of AdamW.
@@ -76,6 +77,7 @@ class TrainingConfiguration:
     batch_size: int = 1
     accumulation: int = 16
     dice_smoothing: float = 1e-5
+    absent_smoothing: float = 0.0
     optimiser: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 1e-2
     momentum: float = 0.9
@@ -150,6 +152,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch_size": (1, 64),
     "accumulation": (1, 1024),
     "dice_smoothing": (0, 1e4),
+    "absent_smoothing": (0, 1e6),
     "learning_rate": (1e-9, 10),
     "momentum": (0, 0.9999),
     "second_moment": (0, 0.99999),

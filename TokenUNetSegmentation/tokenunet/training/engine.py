@@ -68,7 +68,7 @@ class FoldTraining:
         self._schedule = Schedule(configuration.synthetic_patients or len(training), configuration, seed)
         self._dataset = PatchDataset(training, configuration, seed)
         self.state = TrainingState(fold, configuration, self._dataset.names, seed, fabric)
-        self._loss = RegionLoss(configuration.dice_smoothing)
+        self._loss = RegionLoss(configuration.dice_smoothing, configuration.absent_smoothing)
 
     @property
     def _reached(self) -> Reached:
