@@ -55,11 +55,29 @@ def test_dicom_tags_tell_what_names_do_not(module: host.LoadedModule, add: Add) 
     descriptions = {"1.1": "AX T1", "1.2": "AX T1", "1.3": "AX T2", "1.4": "AX FLAIR"}
     agents = {"1.2": "GADOVIST"}
     values = {"0008,103E": descriptions, "0018,0010": agents}
-    module.widget.inputsPanel._dicom_value = lambda uid, tag: values[tag].get(uid, "")
+    module.widget.inputsPanel._dicom_value = lambda uid, tag: values.get(tag, {}).get(uid, "")
     for number in range(1, 5):
         add(f"Series {number}").SetAttribute("DICOM.instanceUIDs", f"1.{number} 1.{number}.2")
     module.widget.ui.findButton.click()
     assert tuple(selected(module).values()) == ("Series 1", "Series 2", "Series 3", "Series 4")
+
+
+def test_scanners_words_are_understood_as_on_the_command_line(module: host.LoadedModule, add: Add) -> None:
+    """Slicer names a volume of DICOM by the number and description of its series."""
+    descriptions = ("t1_mprage pre contrast", "AX T1 FLAIR +C", "t2_tse", "t2_tirm_tra_dark-fluid", "T2* GRE")
+    values = {"0008,103E": {f"1.{number}": text for number, text in enumerate(descriptions)}}
+    module.widget.inputsPanel._dicom_value = lambda uid, tag: values.get(tag, {}).get(uid, "")
+    for number, description in enumerate(descriptions):
+        add(f"{number}: {description}").SetAttribute("DICOM.instanceUIDs", f"1.{number}")
+    module.widget.ui.findButton.click()
+    assert tuple(selected(module).values()) == tuple(f"{n}: {text}" for n, text in enumerate(descriptions[:4]))
+
+
+def test_a_name_that_a_person_gave_counts_more_than_the_series(module: host.LoadedModule, add: Add) -> None:
+    values = {"0008,103E": {"1.1": "AX T1"}}
+    module.widget.inputsPanel._dicom_value = lambda uid, tag: values.get(tag, {}).get(uid, "")
+    add("T1 with Gd").SetAttribute("DICOM.instanceUIDs", "1.1")
+    assert selected(module)["T1ce"] == "T1 with Gd"
 
 
 def test_patients_are_not_mixed(module: host.LoadedModule, add: Add) -> None:
@@ -77,8 +95,8 @@ def test_the_single_volume_left_takes_the_single_place_left(module: host.LoadedM
     assert selected(module)["FLAIR"] is None
     add("something else", shape=(20, 24, 10))
     assert selected(module)["FLAIR"] is None, "it lies on another grid"
-    add("dark fluid")
-    assert selected(module)["FLAIR"] == "dark fluid"
+    add("something new")
+    assert selected(module)["FLAIR"] == "something new"
 
 
 def test_masks_and_labels_are_no_candidates(module: host.LoadedModule, add: Add) -> None:

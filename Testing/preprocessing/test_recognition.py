@@ -9,9 +9,9 @@ import SimpleITK as sitk
 from dicom_fixtures import ACQUISITIONS, series_datasets, write_datasets, write_dicom_study
 from pydicom import dcmread
 from scan_fixtures import GRID, REAL_PATIENT, needs_real_patient, study, synthetic_images, write_study
+from tokenunet.dicom_tags import DicomTags
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError, MixedPatientsError, UnusableImageError
 from tokenunet.preprocessing.dicom import DicomSeries
-from tokenunet.preprocessing.dicom_header import DicomTags
 from tokenunet.preprocessing.find_study import FoundStudy, find_study
 from tokenunet.preprocessing.recognition import SURE, Candidate, Recognition, recognise_sequences
 from tokenunet.sequences import SEQUENCES, SequenceName

@@ -1,6 +1,5 @@
 """What the volumes in the scene are: which sequence, of which patient, and whether they can be segmented."""
 
-import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,16 +7,16 @@ from functools import lru_cache
 import numpy as np
 import slicer
 import vtk
+from tokenunet.dicom_tags import dicom_tags
+from tokenunet.sequence_evidence import evidence_of, sequence_in, sequence_in_name
 from tokenunet.sequence_looks import sequence_looks
-from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
+from tokenunet.sequences import SEQUENCES, SequenceName, other_words
 
 from TokenUNetSegmentationLib.masks import mask_kind
 
 DicomValue = Callable[[str, str], str]
-"""Value of a DICOM tag ("gggg,eeee") of an instance (UID)."""
+"""Value of a DICOM tag ("GGGG,EEEE") of an instance (UID)."""
 
-_SERIES_DESCRIPTION, _CONTRAST_AGENT = "0008,103E", "0018,0010"
-_CONTRAST_WORDS = {"ce", "contrast", "gad", "gado", "gd", "km", "post", "postcontrast", "c"}
 _FEWEST_SLICES = 4
 _EMPTY_SHARE_OF_STRIPPED = 0.35
 _LARGEST_SAMPLE = 64
@@ -46,20 +45,16 @@ def dicom_value_from_database() -> DicomValue:
 
 
 def sequence_of(volume: slicer.vtkMRMLScalarVolumeNode, dicom_value: DicomValue) -> SequenceName | None:
-    """The sequence that a volume's name, or else its DICOM series, speaks of."""
-    texts = [volume.GetName()]
-    agent = ""
+    """The sequence that a volume's DICOM series, or else its name, speaks of; a name that a person gave comes first."""
+    name = volume.GetName()
     uids = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()
-    if uids:
-        texts.append(dicom_value(uids[0], _SERIES_DESCRIPTION))
-        agent = dicom_value(uids[0], _CONTRAST_AGENT)
-    for text in texts:
-        sequence = sequence_named(text)
-        if sequence == "T1" and (agent or _CONTRAST_WORDS & set(re.split(r"[^a-z]+", text.lower()))):
-            return "T1ce"
-        if sequence is not None:
-            return sequence
-    return None
+    if not uids:
+        return sequence_in_name(name)
+    tags = dicom_tags(lambda tag: dicom_value(uids[0], tag.replace("|", ",").upper()))
+    sequences = [sequence_in(evidence_of(name, tags)), sequence_in_name(name)]
+    if tags.description not in name:
+        sequences.reverse()
+    return sequences[0] or sequences[1]
 
 
 def candidates() -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -142,8 +137,7 @@ def _every_few_mm(volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
 
 
 def _patient_name(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
-    words = re.split(r"[^a-z0-9]+", volume.GetName().lower())
-    return _folder(volume), tuple(w for w in words if sequence_named(w) is None and w not in _CONTRAST_WORDS)
+    return _folder(volume), other_words(volume.GetName())
 
 
 def _folder(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:

@@ -1,6 +1,7 @@
 """The four MR sequences and how people name them."""
 
 import re
+from itertools import pairwise
 from typing import Literal, get_args
 
 SequenceName = Literal["T1", "T1ce", "T2", "FLAIR"]
@@ -17,6 +18,8 @@ ALIASES: dict[SequenceName, tuple[str, ...]] = {
 
 _BY_ALIAS = {alias: sequence for sequence, aliases in ALIASES.items() for alias in aliases}
 _CONTRAST_AGENT = {"c", "ce", "contrast", "gad", "gado", "gd", "km", "post", "postcontrast"}
+_WITHOUT = {"before", "no", "non", "o", "ohne", "pre", "sans", "sin", "vor", "without", "wo"}
+"""Before a word for the agent; ``o`` is what is left of "w/o"."""
 
 
 def sequence_named(name: str) -> SequenceName | None:
@@ -30,7 +33,7 @@ def sequence_named(name: str) -> SequenceName | None:
         return None
     if "FLAIR" in found:  # "T2 FLAIR" is a FLAIR
         return "FLAIR"
-    if "T1" in found and _CONTRAST_AGENT.intersection(words):
+    if "T1" in found and _contrast_agent_in(words):
         return "T1ce"
     return found[-1]
 
@@ -38,6 +41,11 @@ def sequence_named(name: str) -> SequenceName | None:
 def other_words(name: str) -> frozenset[str]:
     """What a name says beside its sequence, such as the patient, or ``bias`` for scans whose bias was corrected."""
     return frozenset(set(_words(name)) - _BY_ALIAS.keys() - _CONTRAST_AGENT)
+
+
+def _contrast_agent_in(words: list[str]) -> bool:
+    """Whether agent was given, and not "without contrast"."""
+    return any(word in _CONTRAST_AGENT and before not in _WITHOUT for before, word in pairwise(["", *words]))
 
 
 def _words(name: str) -> list[str]:

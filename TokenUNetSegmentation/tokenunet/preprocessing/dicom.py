@@ -11,10 +11,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from tokenunet.dicom_tags import DicomTags
 from tokenunet.errors import MixedPatientsError, UnreadableImageError, UnusableImageError
 from tokenunet.files import sha256_of
 from tokenunet.grid import Grid
-from tokenunet.preprocessing.dicom_header import MR_CLASSES, DicomHeader, DicomTags, read_header
+from tokenunet.preprocessing.dicom_header import MR_CLASSES, DicomHeader, read_header
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.study import READING, Scan, as_scan
 

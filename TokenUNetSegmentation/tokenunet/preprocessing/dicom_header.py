@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from tokenunet.dicom_tags import DicomTags, dicom_tags, number_in
 from tokenunet.errors import UnreadableImageError
 from tokenunet.preprocessing.study import READING
 
@@ -19,54 +20,9 @@ MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.1",  # enhanced MR
     "1.2.840.10008.5.1.4.1.1.4.4",  # MR converted to enhanced
 }
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _PER_FRAME = struct.pack("<HH", 0x5200, 0x9230)
 _PIXELS = struct.pack("<HH", 0x7FE0, 0x10)
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
-
-
-@dataclass(frozen=True)
-class DicomTags:
-    """What a series says of how it was acquired; texts are empty and numbers None where it does not.
-
-    Attributes:
-        echo_time: as all times in milliseconds, with 0 for none taken as None.
-        acquired: date and time as digits, to be compared.
-        acquisition_contrast: of enhanced MR: T1, T2, FLUID_ATTENUATED, DIFFUSION and others.
-    """
-
-    description: str = ""
-    protocol: str = ""
-    sequence_name: str = ""
-    scanning_sequence: tuple[str, ...] = ()
-    acquisition_type: str = ""
-    acquisition_contrast: str = ""
-    image_type: tuple[str, ...] = ()
-    echo_time: float | None = None
-    repetition_time: float | None = None
-    inversion_time: float | None = None
-    flip_angle: float | None = None
-    b_value: float | None = None
-    contrast_agent: str = ""
-    body_part: str = ""
-    modality: str = ""
-    sop_class: str = ""
-    burned_in: bool = False
-    patient_id: str = ""
-    study_uid: str = ""
-    study_date: str = ""
-    series_number: int | None = None
-    acquired: str = ""
-
-    @property
-    def derived(self) -> bool:
-        """Whether it was computed from other images, as reformats and subtractions are."""
-        return "DERIVED" in self.image_type[:1] or "SECONDARY" in self.image_type[1:2]
-
-    @property
-    def secondary_capture(self) -> bool:
-        """Whether it is a picture of a screen or of paper."""
-        return self.sop_class == _SECONDARY_CAPTURE or self.sop_class.startswith(f"{_SECONDARY_CAPTURE}.")
 
 
 @dataclass(frozen=True)
@@ -123,7 +79,7 @@ def read_header(file: Path) -> DicomHeader | None:
         return None
     values = {key: _clean(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
     header = _header_of(file, values)
-    frames = int(_number(values.get("0028|0008", "")) or 1)
+    frames = int(number_in(values.get("0028|0008", "")) or 1)
     return header if len(header.positions) == 1 and frames == 1 else _with_frames(header, frames)
 
 
@@ -131,47 +87,16 @@ def _header_of(file: Path, values: dict[str, str]) -> DicomHeader:
     def text(tag: str) -> str:
         return values.get(tag, "")
 
-    def number(tag: str) -> float | None:
-        return _number(text(tag))
-
-    def several(tag: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in text(tag).split("\\") if part.strip())
-
-    day = text("0008|0022") or text("0008|0021") or text("0008|0020")
-    clock = text("0008|0032") or text("0008|0031")
-    tags = DicomTags(
-        description=text("0008|103e"),
-        protocol=text("0018|1030"),
-        sequence_name=text("0018|0024") or text("0018|9005"),
-        scanning_sequence=several("0018|0020"),
-        acquisition_type=text("0018|0023"),
-        acquisition_contrast=text("0008|9209"),
-        image_type=several("0008|0008"),
-        echo_time=number("0018|0081"),
-        repetition_time=number("0018|0080"),
-        inversion_time=number("0018|0082"),
-        flip_angle=number("0018|1314"),
-        b_value=number("0018|9087"),
-        contrast_agent=text("0018|0010"),
-        body_part=text("0018|0015"),
-        modality=text("0008|0060"),
-        sop_class=text("0008|0016"),
-        burned_in=text("0028|0301") == "YES",
-        patient_id=text("0010|0020"),
-        study_uid=text("0020|000d"),
-        study_date=text("0008|0020"),
-        series_number=int(number("0020|0011") or 0) or None,
-        acquired=day + clock if day and clock else text("0008|002a"),
-    )
+    tags = dicom_tags(text)
     spacing = _numbers(text("0028|0030"))
     return DicomHeader(
         file=file,
         series_uid=text("0020|000e"),
-        instance=int(number("0020|0013") or 0),
-        positions=_numbers(text("0020|0032")).reshape(-1, 3),
-        orientation=_numbers(text("0020|0037")).reshape(-1, 3),
+        instance=int(number_in(text("0020|0013")) or 0),
+        positions=_vectors(text("0020|0032")),
+        orientation=_vectors(text("0020|0037")),
         pixel_spacing=(float(spacing[1]), float(spacing[0])) if len(spacing) == 2 else (0.0, 0.0),
-        size=(int(number("0028|0011") or 0), int(number("0028|0010") or 0)),
+        size=(int(number_in(text("0028|0011")) or 0), int(number_in(text("0028|0010")) or 0)),
         distinctions={
             "echo time": f"{text('0018|0081')} ms",
             "image type": "/".join(tags.image_type),
@@ -207,12 +132,12 @@ def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
     return replace(
         header,
         positions=np.stack(positions) if complete else np.empty((0, 3)),
-        orientation=_numbers(orientation[0]).reshape(-1, 3) if complete else np.empty((0, 3)),
+        orientation=_vectors(orientation[0]) if complete else np.empty((0, 3)),
         pixel_spacing=(float(_numbers(spacing[0])[1]), float(_numbers(spacing[0])[0])) if complete else (0.0, 0.0),
         tags=replace(
             tags,
             echo_time=tags.echo_time or first(0x18, 0x9082, _double),
-            repetition_time=tags.repetition_time or first(0x18, 0x80, lambda value: _number(value.decode("latin-1"))),
+            repetition_time=tags.repetition_time or first(0x18, 0x80, lambda value: number_in(value.decode("latin-1"))),
             inversion_time=tags.inversion_time or first(0x18, 0x9079, _double),
             contrast_agent=tags.contrast_agent or next(iter(texts(0x18, 0x10)), ""),
         ),
@@ -242,18 +167,17 @@ def _double(value: bytes) -> float | None:
     return (struct.unpack("<d", value[:8])[0] or None) if len(value) >= 8 else None
 
 
-def _number(text: str) -> float | None:
-    """None for none and for 0, which scanners write for what does not apply."""
-    with suppress(ValueError):
-        return float(text.split("\\")[0]) or None
-    return None
-
-
 def _numbers(text: str) -> NDArray[np.float64]:
     try:
         return np.array([float(part) for part in text.split("\\")])
     except ValueError:
         return np.empty(0)
+
+
+def _vectors(text: str) -> NDArray[np.float64]:
+    """(vectors, 3); none where the text holds anything but whole vectors."""
+    numbers = _numbers(text)
+    return numbers.reshape(-1, 3) if numbers.size % 3 == 0 and np.isfinite(numbers).all() else np.empty((0, 3))
 
 
 def _clean(text: str) -> str:

@@ -12,8 +12,8 @@ from tokenunet.preprocessing.dicom import DicomSeries, find_series, read_series
 from tokenunet.preprocessing.dicom_header import read_header
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.recognition import Candidate, Choice, recognise_sequences
-from tokenunet.preprocessing.sequence_evidence import sequence_in_name
 from tokenunet.preprocessing.study import Scan, Study, is_image_file, read_image, read_scan, study_of
+from tokenunet.sequence_evidence import sequence_in_name
 from tokenunet.sequences import SEQUENCES, SequenceName, other_words
 
 

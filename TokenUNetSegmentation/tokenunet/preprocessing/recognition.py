@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import SimpleITK as sitk
 
+from tokenunet.dicom_tags import DicomTags
 from tokenunet.errors import AmbiguousSequenceError, MissingSequenceError
 from tokenunet.grid import Grid
-from tokenunet.preprocessing.dicom_header import DicomTags
 from tokenunet.preprocessing.findings import Finding
-from tokenunet.preprocessing.sequence_evidence import Evidence, evidence_of
+from tokenunet.sequence_evidence import Evidence, evidence_of
 from tokenunet.sequence_looks import sequence_looks
 from tokenunet.sequences import SEQUENCES, SequenceName
 

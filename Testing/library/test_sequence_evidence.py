@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tokenunet.preprocessing.dicom_header import DicomTags
-from tokenunet.preprocessing.sequence_evidence import agent_in, evidence_of
+from tokenunet.dicom_tags import DicomTags
+from tokenunet.sequence_evidence import agent_in, evidence_of
 
 SE, GR, IR, EP = ("SE",), ("GR",), ("SE", "IR"), ("EP", "SE")
 GR_IR = ("GR", "IR")

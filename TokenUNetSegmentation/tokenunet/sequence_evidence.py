@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tokenunet.preprocessing.dicom_header import DicomTags
+from tokenunet.dicom_tags import DicomTags
 from tokenunet.sequences import SequenceName, sequence_named
 
 Weighting = Literal["T1", "T2", "FLAIR"]
@@ -122,10 +122,14 @@ def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
     return evidence
 
 
-def sequence_in_name(name: str) -> SequenceName | None:
-    """The sequence that a file's name speaks of."""
-    evidence = _from_file_name(name)
+def sequence_in(evidence: Evidence) -> SequenceName | None:
+    """The sequence that it speaks of; a T1 without a word of contrast agent is taken to be without."""
     return "T1ce" if evidence.weighting == "T1" and evidence.agent else evidence.weighting
+
+
+def sequence_in_name(name: str) -> SequenceName | None:
+    """The sequence that a name speaks of."""
+    return sequence_in(_from_file_name(name))
 
 
 def weighting_in(text: str) -> Weighting | None:

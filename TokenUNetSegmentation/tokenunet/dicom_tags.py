@@ -1,0 +1,101 @@
+"""What a DICOM series says of how it was acquired."""
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+@dataclass(frozen=True)
+class DicomTags:
+    """What a series says of how it was acquired; texts are empty and numbers None where it does not.
+
+    Attributes:
+        echo_time: as all times in milliseconds, with 0 for none taken as None.
+        acquired: date and time as digits, to be compared.
+        acquisition_contrast: of enhanced MR: T1, T2, FLUID_ATTENUATED, DIFFUSION and others.
+    """
+
+    description: str = ""
+    protocol: str = ""
+    sequence_name: str = ""
+    scanning_sequence: tuple[str, ...] = ()
+    acquisition_type: str = ""
+    acquisition_contrast: str = ""
+    image_type: tuple[str, ...] = ()
+    echo_time: float | None = None
+    repetition_time: float | None = None
+    inversion_time: float | None = None
+    flip_angle: float | None = None
+    b_value: float | None = None
+    contrast_agent: str = ""
+    body_part: str = ""
+    modality: str = ""
+    sop_class: str = ""
+    burned_in: bool = False
+    patient_id: str = ""
+    study_uid: str = ""
+    study_date: str = ""
+    series_number: int | None = None
+    acquired: str = ""
+
+    @property
+    def derived(self) -> bool:
+        """Whether it was computed from other images, as reformats and subtractions are."""
+        return "DERIVED" in self.image_type[:1] or "SECONDARY" in self.image_type[1:2]
+
+    @property
+    def secondary_capture(self) -> bool:
+        """Whether it is a picture of a screen or of paper."""
+        return self.sop_class == _SECONDARY_CAPTURE or self.sop_class.startswith(f"{_SECONDARY_CAPTURE}.")
+
+
+def dicom_tags(text: Callable[[str], str]) -> DicomTags:
+    """The tags of one image.
+
+    Args:
+        text: value of a tag, given as ``gggg|eeee`` in lower case; empty where the image has none.
+    """
+
+    def number(tag: str) -> float | None:
+        return number_in(text(tag))
+
+    def several(tag: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in text(tag).split("\\") if part.strip())
+
+    day = text("0008|0022") or text("0008|0021") or text("0008|0020")
+    clock = text("0008|0032") or text("0008|0031")
+    return DicomTags(
+        description=text("0008|103e"),
+        protocol=text("0018|1030"),
+        sequence_name=text("0018|0024") or text("0018|9005"),
+        scanning_sequence=several("0018|0020"),
+        acquisition_type=text("0018|0023"),
+        acquisition_contrast=text("0008|9209"),
+        image_type=several("0008|0008"),
+        echo_time=number("0018|0081"),
+        repetition_time=number("0018|0080"),
+        inversion_time=number("0018|0082"),
+        flip_angle=number("0018|1314"),
+        b_value=number("0018|9087"),
+        contrast_agent=text("0018|0010"),
+        body_part=text("0018|0015"),
+        modality=text("0008|0060"),
+        sop_class=text("0008|0016"),
+        burned_in=text("0028|0301") == "YES",
+        patient_id=text("0010|0020"),
+        study_uid=text("0020|000d"),
+        study_date=text("0008|0020"),
+        series_number=int(number("0020|0011") or 0) or None,
+        acquired=day + clock if day and clock else text("0008|002a"),
+    )
+
+
+def number_in(text: str) -> float | None:
+    """The first number; None for none and for 0, which scanners write for what does not apply."""
+    with suppress(ValueError):
+        number = float(text.split("\\")[0])
+        return number if number and math.isfinite(number) else None
+    return None
