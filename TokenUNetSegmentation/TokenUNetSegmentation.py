@@ -75,17 +75,22 @@ def registerSampleData() -> None:
 
 def makeSampleData(source=None) -> list:
     """Makes the synthetic patient on this computer, after installing what is missing and asking for that."""
+    missing = missing_requirements(read_requirements(_RESOURCES / "requirements.txt"))
+    if missing and not user_agrees(missing):
+        return []
     with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
-        missing = missing_requirements(read_requirements(_RESOURCES / "requirements.txt"))
         if missing:
-            if not user_agrees(missing):
-                return []
             install(missing)
         slicer.util.showStatusMessage(_("Making a synthetic patient..."), 60_000)
-        volumes = load_synthetic_glioma(Path(slicer.app.temporaryPath), slicer.app.processEvents)
-        slicer.util.showStatusMessage("")
-        return volumes
-    return []
+        try:
+            return load_synthetic_glioma(Path(slicer.app.temporaryPath), keepWindowAlive)
+        finally:
+            slicer.util.showStatusMessage("")
+
+
+def keepWindowAlive() -> None:
+    """Draws what has changed; a second click has to wait."""
+    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
 
 @parameterNodeWrapper

@@ -99,21 +99,30 @@ class ctkSliderWidget(QtWidgets.QWidget):
 
 
 class ctkPathLineEdit(QtWidgets.QWidget):
-    """A line with a path and a button that asks for one."""
+    """A line with a path and a button that asks for one; as in CTK, an emptied line only becomes invalid."""
 
     Dirs = 1
     currentPathChanged = Signal(str)
+    validInputChanged = Signal(bool)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        self._valid = False
         self._line = QtWidgets.QLineEdit()
         self._button = QtWidgets.QToolButton()
         self._button.setText("…")
         layout.addWidget(self._line, 1)
         layout.addWidget(self._button)
-        self._line.textChanged.connect(self.currentPathChanged.emit)
+        self._line.textChanged.connect(self._tell)
+
+    def _tell(self, path: str) -> None:
+        if self._valid != bool(path):
+            self._valid = bool(path)
+            self.validInputChanged.emit(self._valid)
+        if path:
+            self.currentPathChanged.emit(path)
 
     def setCurrentPath(self, path: str) -> None:
         self._line.setText(path)

@@ -143,6 +143,47 @@ def test_without_network_it_says_how_to_go_on(bare_module: host.LoadedModule, pi
     assert bare_module.widget.runPanel.installation.missing == [TORCH, MONAI]
 
 
+def test_pytorch_that_cannot_be_imported_then_is_said(
+    bare_module: host.LoadedModule, pip: Pip
+) -> None:
+    pip.failure = OSError("c10.dll was not found")
+    bare_module.widget.ui.installButton.click()
+    assert "c10.dll was not found" in bare_module.widget.ui.messageLabel.text
+
+
+def test_a_click_during_the_installation_starts_no_second_one(bare_module: host.LoadedModule, pip: Pip) -> None:
+    """Slicer handles clicks after every line that pip prints."""
+    ui, widget, install = bare_module.widget.ui, bare_module.widget, pip.install
+    seen: list[tuple[bool, bool, str]] = []
+
+    def installing(arguments: list[str]) -> None:
+        seen.append((ui.segmentButton.enabled, ui.installButton.enabled, ui.segmentButton.toolTip))
+        widget.runPanel.segment()
+        install(arguments)
+
+    pip.install = installing  # type: ignore[method-assign]
+    ui.installButton.click()
+    assert seen == [(False, False, "Packages are being installed.")]
+    assert len(pip.asked) == 1
+    assert not widget.runPanel.running
+    assert ui.segmentButton.enabled
+
+
+def test_a_scene_closed_during_the_installation_is_not_segmented(bare_module: host.LoadedModule, pip: Pip) -> None:
+    import slicer
+
+    install = pip.install
+
+    def closing(arguments: list[str]) -> None:
+        slicer.mrmlScene.Clear()
+        install(arguments)
+
+    pip.install = closing  # type: ignore[method-assign]
+    bare_module.widget.ui.segmentButton.click()
+    assert not bare_module.widget.runPanel.running
+    assert not bare_module.widget.ui.missingFrame.visible
+
+
 def test_without_the_pytorch_extension_it_says_where_to_get_it(
     bare_module: host.LoadedModule, pip: Pip, monkeypatch: pytest.MonkeyPatch
 ) -> None:

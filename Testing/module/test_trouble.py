@@ -64,6 +64,22 @@ def test_worker_that_cannot_start_says_so(
     assert list(Path(app.temporaryPath).iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "log", "said"),
+    [
+        (1, "reading the scans", "killed by the system"),
+        (1, "Traceback (most recent call last):", "ended unexpectedly"),
+        (-6, "reading the scans", "ended unexpectedly"),
+    ],
+)
+def test_python_slicer_hides_what_killed_its_child(
+    module: host.LoadedModule, tmp_path: Path, exit_code: int, log: str, said: str
+) -> None:
+    from TokenUNetSegmentationLib.segmentation_run import crash_sentence
+
+    assert said in crash_sentence(exit_code, log, "predict", tmp_path)[0]
+
+
 def test_closing_slicer_midway_ends_all_processes(
     module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
 ) -> None:

@@ -52,6 +52,8 @@ def test_buttons_say_why_they_cannot_be_pressed(module: host.LoadedModule, tmp_p
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
     ui.experimentPath.setCurrentPath(str(tmp_path / "thesis"))
     assert "not empty" in ui.startButton.toolTip
+    ui.experimentPath.setCurrentPath("")
+    assert "folder for the experiment" in ui.startButton.toolTip
     ui.experimentPath.setCurrentPath(str(tmp_path / "new"))
     assert ui.startButton.enabled
     ui.architecture_token_unet_transformer.setChecked(False)

@@ -1,7 +1,7 @@
 """Python packages that Slicer does not bring: what is missing, and how it is installed, after asking.
 
-PyTorch comes through the PyTorch extension, which picks the build for the graphics card; the rest through pip. Slicer's
-own numpy, SimpleITK and vtk, and an installed PyTorch, are never replaced.
+PyTorch comes through the PyTorch extension, which picks the build for the graphics card; the rest through pip. What
+Slicer itself needs, such as numpy, SimpleITK and vtk, and an installed PyTorch, are never replaced.
 """
 
 import importlib
@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.errors import TokenUNetError
 
-_KEPT = ("numpy", "SimpleITK", "vtk", "torch")
+_BUILT_IN = ("numpy", "SimpleITK", "vtk")
+_KEPT = (*_BUILT_IN, "torch", "scipy", "packaging", "requests", "pydicom")
 _OFFLINE_HINT = (
     "Without network: on another computer with the same system and Python, run “pip download -r requirements.txt” "
     "with the module's requirements, bring the folder here, and choose “Install from folder…”."
@@ -86,9 +87,10 @@ def install(missing: Sequence[Requirement], wheels: Path | None = None) -> None:
                 _pip_install(["--no-index", "--find-links", str(wheels), "-c", str(constraints), *map(str, missing)])
             else:
                 _install_from_network(missing, constraints)
-        except CalledProcessError as error:
+        except (CalledProcessError, RuntimeError, ImportError, OSError) as error:  # PyTorch is imported at its end
+            reason = f"pip ended with {error.returncode}" if isinstance(error, CalledProcessError) else str(error)
             raise InstallationError(
-                f"The installation of {', '.join(r.name for r in missing)} failed (pip ended with {error.returncode}).",
+                f"The installation of {', '.join(r.name for r in missing)} failed ({reason}).",
                 "" if wheels is not None else f"Check the network and try again. {_OFFLINE_HINT}",
             ) from error
     importlib.invalidate_caches()
@@ -97,7 +99,7 @@ def install(missing: Sequence[Requirement], wheels: Path | None = None) -> None:
             f"{', '.join(r.name for r in still_missing)} is still missing after the installation.",
             "Restart Slicer and try again.",
         )
-    moved = [p for p, version in before.items() if version is not None and installed_version(p) != version]
+    moved = [p for p in (*_BUILT_IN, "torch") if before[p] is not None and installed_version(p) != before[p]]
     if moved:
         raise InstallationError(
             f"The installation has replaced Slicer's own {', '.join(moved)}.", "Install Slicer again."
@@ -110,7 +112,7 @@ def constraint_lines(versions: dict[str, str | None]) -> list[str]:
     What Slicer brings without telling pip about it (such as vtk) must not be installed beside it.
     """
     kept = [f"{package}=={version}" for package, version in versions.items() if version is not None]
-    return kept + [f"{package}<0" for package, version in versions.items() if version is None and package != "torch"]
+    return kept + [f"{package}<0" for package in _BUILT_IN if package in versions and versions[package] is None]
 
 
 def _install_from_network(missing: Sequence[Requirement], constraints: Path) -> None:

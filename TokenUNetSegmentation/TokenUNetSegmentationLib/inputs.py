@@ -33,15 +33,10 @@ class Answer:
     reason: str
 
 
-def no_dicom_value(uid: str, tag: str) -> str:
-    """For scenes without a DICOM database."""
-    return ""
-
-
-def dicom_value_from_database() -> DicomValue:
-    """Reads tags from Slicer's DICOM database, where there is one."""
+def dicom_value_from_database(uid: str, tag: str) -> str:
+    """A `DicomValue` of Slicer's DICOM database; empty where there is none, as until all modules are loaded."""
     database = getattr(slicer, "dicomDatabase", None)
-    return database.instanceValue if database is not None else no_dicom_value
+    return database.instanceValue(uid, tag) if database is not None else ""
 
 
 def sequence_of(volume: slicer.vtkMRMLScalarVolumeNode, dicom_value: DicomValue) -> SequenceName | None:
@@ -76,7 +71,7 @@ def _is_mask(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
 
 
 def suggest_inputs(
-    volumes: Sequence[slicer.vtkMRMLScalarVolumeNode], dicom_value: DicomValue = no_dicom_value
+    volumes: Sequence[slicer.vtkMRMLScalarVolumeNode], dicom_value: DicomValue = dicom_value_from_database
 ) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
     """The four inputs, or as many as can be told, of one patient: of the newest with the most sequences.
 

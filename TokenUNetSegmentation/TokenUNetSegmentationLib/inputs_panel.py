@@ -31,7 +31,7 @@ class InputsPanel:
     def __init__(self, ui: Any, parameters: Callable[[], Any]) -> None:
         self._ui = ui
         self._parameters = parameters
-        self._dicom_value = dicom_value_from_database()
+        self._dicom_value = dicom_value_from_database
         self._looks: dict[SequenceName, SequenceName] = {}
         self._looked_at: tuple[object, ...] = ()
         ui.findButton.clicked.connect(lambda *_: self.fill(keep=False))

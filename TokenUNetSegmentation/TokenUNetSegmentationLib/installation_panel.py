@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import qt
+import slicer
 from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.errors import TokenUNetError
@@ -19,10 +20,11 @@ class InstallationPanel:
     Args:
         ui: has `missingFrame`, `missingLabel`, `installButton` and `installFromFolderButton`.
         requirements: what must be installed.
-        on_changed: called with a message for the panel, which may be empty, after each attempt.
+        on_changed: called with a message for the panel, which may be empty, before and after each attempt.
 
     Attributes:
         missing: what is not installed.
+        installing: whether an installation goes on; pip's lines let the window live meanwhile.
     """
 
     def __init__(self, ui: Any, requirements: list[Requirement], on_changed: Callable[[str], None]) -> None:
@@ -30,12 +32,14 @@ class InstallationPanel:
         self._requirements = requirements
         self._on_changed = on_changed
         self.missing = dependencies.missing_requirements(requirements)
+        self.installing = False
         ui.installButton.clicked.connect(lambda *_: self.install())
         ui.installFromFolderButton.clicked.connect(lambda *_: self._install_from_folder())
 
     def show(self) -> None:
         """Brings the rows up to date."""
         self._ui.missingFrame.setVisible(bool(self.missing))
+        self._ui.missingFrame.setEnabled(not self.installing)
         self._ui.missingLabel.setText(
             _("Not installed yet: {what}.").format(what=dependencies.describe(self.missing)) if self.missing else ""
         )
@@ -44,13 +48,18 @@ class InstallationPanel:
         """Installs what is missing, with the user's consent; returns whether all is there now."""
         if not self.missing:
             return True
-        if not dependencies.user_agrees(self.missing):
+        if self.installing or not dependencies.user_agrees(self.missing):
             return False
         message = ""
+        self.installing = True
+        self._on_changed(_("Installing; this takes minutes..."))
         try:
-            dependencies.install(self.missing, wheels)
+            with slicer.util.WaitCursor():
+                dependencies.install(self.missing, wheels)
         except TokenUNetError as error:
             message = sentence(error)
+        finally:
+            self.installing = False
         self.missing = dependencies.missing_requirements(self._requirements)
         self._on_changed(message)
         return not self.missing

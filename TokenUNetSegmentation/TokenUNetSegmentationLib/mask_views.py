@@ -72,7 +72,7 @@ def show_in_3d(mask: slicer.vtkMRMLScalarVolumeNode, visible: bool) -> None:
 
 
 def _set_transfer_functions(
-    volume_property: slicer.vtkMRMLVolumePropertyNode, shown: slicer.vtkMRMLScalarVolumeDisplayNode
+    volume_property: "slicer.vtkMRMLVolumePropertyNode", shown: slicer.vtkMRMLScalarVolumeDisplayNode
 ) -> None:
     lowest, highest = shown.GetWindowLevelMin(), shown.GetWindowLevelMax()
     colours = shown.GetColorNode()

@@ -38,9 +38,11 @@ _STAGES = {
 
 
 def can_segment(
-    problems: list[str], models: dict[str, ListedModel], missing: list[Requirement], running: bool
+    problems: list[str], models: dict[str, ListedModel], missing: list[Requirement], running: bool, installing: bool
 ) -> Answer:
     """Whether the button works, and why not."""
+    if installing:
+        return Answer(False, _("Packages are being installed."))
     if running:
         return Answer(False, _("A segmentation is running."))
     if problems:
@@ -130,7 +132,10 @@ class RunPanel:
     def show(self) -> None:
         """Brings all that is seen up to date."""
         problems = self._inputs.problems()
-        answer = can_segment(list(problems.values()), self._models, self.installation.missing, self.running)
+        installation = self.installation
+        answer = can_segment(
+            list(problems.values()), self._models, installation.missing, self.running, installation.installing
+        )
         self._ui.segmentButton.setEnabled(answer.possible)
         self._ui.segmentButton.setToolTip(answer.reason)
         self._ui.cancelButton.setEnabled(self.running)
@@ -175,6 +180,8 @@ class RunPanel:
         if not self.installation.install():
             return
         parameters = self._parameters()
+        if parameters is None or self._inputs.problems():  # the scene was closed or changed during the installation
+            return
         request = RunRequest(
             self._inputs.inputs(),
             parameters.reference.sequence,

@@ -144,7 +144,7 @@ class SegmentationRun:
         if failure is not None:
             raise _error_from(failure)
         if not succeeded:
-            raise WorkerCrashError(*crash_sentence(worker.exit_code, self.progress.stage, folder))
+            raise WorkerCrashError(*crash_sentence(worker.exit_code, self.log, self.progress.stage, folder))
 
     def _load(self, output: Path) -> Iterator[None]:
         self.progress = ProgressEvent("show", 1 - _SHARE_OF_LOADING, None)
@@ -178,11 +178,12 @@ def _make_work_folder(temporary_folder: Path) -> Path:
         ) from error
 
 
-def crash_sentence(exit_code: int | None, stage: str, folder: Path) -> tuple[str, str]:
+def crash_sentence(exit_code: int | None, log: str, stage: str, folder: Path) -> tuple[str, str]:
     """One sentence and a hint about a worker that ended without saying why."""
     if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:
         return f"The disk with {folder.parent} is full.", "Make room there and segment again."
-    if exit_code is not None and exit_code in (-9, 137):
+    by_launcher = exit_code == 1 and "Traceback" not in log  # PythonSlicer says 1 for a child that was killed
+    if exit_code in (-9, 137) or by_launcher:
         return (
             f"The segmentation process was killed by the system (stage “{stage}”), most often for lack of memory.",
             "Close other programs, or choose “window by window”.",
