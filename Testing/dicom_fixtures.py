@@ -12,6 +12,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from scan_fixtures import synthetic_images
 from tokenunet.grid import Grid
+from tokenunet.preprocessing.dicom import DicomSeries, find_series, read_series
 from tokenunet.sequences import SequenceName
 
 PATIENT_ID, PATIENT_NAME = "SYNTH-0001", "Doe^Jane"
@@ -235,3 +236,38 @@ def _uid(*entropy: object) -> str:
 @cache
 def _patient(seed: int) -> dict[SequenceName, sitk.Image]:
     return synthetic_images(seed)
+
+
+# One series, to be read as it was.
+
+_GENERATOR = np.random.default_rng(0)
+VALUES = _GENERATOR.integers(0, 4000, (12, 24, 20)).astype(np.float32)
+TILTED = sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.15).GetMatrix()
+SAGITTAL = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+T2 = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"} | ACQUISITIONS["T2"]
+
+
+def tilted_scan(direction: tuple[float, ...] = TILTED, values: np.ndarray = VALUES) -> sitk.Image:
+    made = sitk.GetImageFromArray(values)
+    made.SetSpacing((1.1, 0.9, 5.5))
+    made.SetOrigin((-20.5, 30.25, -41.0))
+    made.SetDirection(direction)
+    return made
+
+
+def written(folder: Path, datasets: list[Dataset]) -> DicomSeries:
+    """The only series after these were written in random order."""
+    write_datasets([datasets[i] for i in _GENERATOR.permutation(len(datasets))], folder, _GENERATOR)
+    (series,) = find_series(folder)
+    return series
+
+
+def slices(attributes: dict[str, Any] | None = None, scan: sitk.Image | None = None, slope: float = 1) -> list[Dataset]:
+    return series_datasets(scan or tilted_scan(), "1.2.3.4", T2 | (attributes or {}), slope)
+
+
+def assert_reads_as(series: DicomSeries, expected: sitk.Image) -> None:
+    scan = read_series(series)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(scan.image), sitk.GetArrayFromImage(expected), rtol=1e-6)
+    assert Grid.of(scan.image).same_as(Grid.of(expected))
+    assert scan.image.GetPixelID() == sitk.sitkFloat32

@@ -18,9 +18,9 @@ def bundle(tmp_path: Path) -> Path:
     return small_bundle(tmp_path / "model")
 
 
-def zipped(folder: Path, prefix: str = "", **extra: bytes) -> Path:
+def zipped(folder: Path, prefix: str = "", compression: int = zipfile.ZIP_STORED, **extra: bytes) -> Path:
     path = folder.with_suffix(".zip")
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for name in (MANIFEST_NAME, WEIGHTS_NAME):
             archive.write(folder / name, prefix + name)
         for name, data in extra.items():
@@ -111,6 +111,13 @@ def test_changed_weights_are_refused(bundle: Path) -> None:
         load_bundle(bundle)
 
 
+@pytest.mark.parametrize("arguments", [{"channels": []}, {"heads": 0}, {"nonsense": 1}])
+def test_arguments_that_make_no_network_are_refused(bundle: Path, arguments: dict) -> None:
+    edit_manifest(bundle, arguments=arguments)
+    with pytest.raises(ModelError, match="cannot be built"):
+        load_bundle(bundle).build()
+
+
 def test_weights_of_another_architecture_are_refused(bundle: Path) -> None:
     edit_manifest(bundle, arguments={})
     with pytest.raises(UnusableWeightsError, match="do not fit its architecture"):
@@ -132,6 +139,8 @@ def test_weights_of_another_architecture_are_refused(bundle: Path) -> None:
         ({"patch_size": [100, 128, 128]}, "patch size"),
         ({"arguments": {"depth": 10**9}}, "out of range"),
         ({"arguments": {"channels": [10**9]}}, "out of range"),
+        ({"arguments": []}, "must be JSON objects"),
+        ({"training": []}, "must be JSON objects"),
         ({"members": 0}, "members 0"),
         ({"members": 10**9}, "members 1000000000"),
         ({"members": True}, "members True"),
@@ -175,8 +184,9 @@ def test_oversized_entries_are_refused_before_they_are_read(bundle: Path) -> Non
         load_bundle(path)
 
 
-def test_a_damaged_zip_is_one_clear_sentence(bundle: Path) -> None:
-    path = zipped(bundle)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_damaged_zip_is_one_clear_sentence(bundle: Path, compression: int) -> None:
+    path = zipped(bundle, compression=compression)
     data = bytearray(path.read_bytes())
     data[200:400] = bytes(200)
     path.write_bytes(data)

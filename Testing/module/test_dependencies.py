@@ -143,9 +143,7 @@ def test_without_network_it_says_how_to_go_on(bare_module: host.LoadedModule, pi
     assert bare_module.widget.runPanel.installation.missing == [TORCH, MONAI]
 
 
-def test_pytorch_that_cannot_be_imported_then_is_said(
-    bare_module: host.LoadedModule, pip: Pip
-) -> None:
+def test_pytorch_that_cannot_be_imported_then_is_said(bare_module: host.LoadedModule, pip: Pip) -> None:
     pip.failure = OSError("c10.dll was not found")
     bare_module.widget.ui.installButton.click()
     assert "c10.dll was not found" in bare_module.widget.ui.messageLabel.text

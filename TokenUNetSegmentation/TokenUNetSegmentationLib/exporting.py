@@ -1,5 +1,8 @@
 """Results out of the scene: files and DICOM."""
 
+import shlex
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,20 +83,16 @@ def command_line(result: PatientResult) -> str:
     for sequence, node in result.inputs.items():
         storage = node.GetStorageNode()
         file = storage.GetFileName() if storage is not None else None
-        words += [f"--{sequence.lower()}", _quoted(file or f"{node.GetName()}.nii.gz")]
+        words += [f"--{sequence.lower()}", file or f"{node.GetName()}.nii.gz"]
     model = report.get("model", {})
-    words += ["--model", _quoted(str(model.get("path") or model.get("name")))]
+    words += ["--model", str(model.get("path") or model.get("name"))]
     for option in ("reference", "device", "mode"):
         if option in report:
             words += [f"--{option}", str(report[option])]
     if report.get("masks"):
         words.append("--masks")
-    return " ".join([*words, "--output", "result"])
-
-
-def _quoted(text: str) -> str:
-    plain = all(character.isalnum() or character in "/\\.:_-+" for character in text)
-    return text if plain else f'"{text}"'
+    words += ["--output", "result"]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def run_report_text(result: PatientResult) -> str:

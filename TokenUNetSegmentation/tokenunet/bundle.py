@@ -12,6 +12,7 @@ checked in memory.
 import hashlib
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -206,7 +207,7 @@ def _read_zip(path: Path) -> dict[str, bytes]:
                 if location.name in files:
                     raise UnsafeBundleError(f"{path} holds {location.name} twice.")
                 files[location.name] = archive.read(entry)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
         raise ModelError(f"{path} cannot be read: {error}", "Get the model again from where it came from.") from error
     for name in _SIZE_LIMITS:
         if name not in files:

@@ -142,6 +142,8 @@ class ModelManifest:
             raise ValueError(f"patch size {self.patch_size} is not three whole numbers from 32 to 512")
         if any(s % ARCHITECTURES[self.architecture].size_multiple for s in self.patch_size):
             raise ValueError(f"patch size {self.patch_size} does not fit {self.architecture}")
+        if not isinstance(self.arguments, dict) or not isinstance(self.training, dict):
+            raise TypeError("arguments and training must be JSON objects")
         if type(self.members) is not int or not 1 <= self.members <= _MOST_MEMBERS:
             raise ValueError(f"members {self.members!r} is not a whole number from 1 to {_MOST_MEMBERS}")
         for value in self.arguments.values():

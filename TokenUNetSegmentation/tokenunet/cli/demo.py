@@ -28,7 +28,9 @@ _SCENE_PROGRAM = "tokenunet_offscreen.demo_scene"
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("demo", help="segment a synthetic patient (or your own) and show it in a page")
-    parser.add_argument("--input", type=Path, metavar="DIR", help="folder with a patient; a synthetic one if left out")
+    parser.add_argument(
+        "--input", type=Path, metavar="DIR", help="folder with four image files; a synthetic patient if left out"
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", default=Path("demo"), help="default: %(default)s")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         force=options.force,
     )
     report = segment(request, lambda event: pass_on(Stage.PREDICT, event))
-    pictures, problem = _draw(inputs, options.output, lambda event: pass_on(Stage.RENDER, event))
+    pictures, problem = _draw(inputs, report["reference"], options.output, lambda event: pass_on(Stage.RENDER, event))
     if problem:
         on_event(WarningEvent("no_pictures", problem))
     html = segmentation_report(
@@ -84,14 +86,16 @@ def _make_patient(seed: int, folder: Path) -> Path:
     return patient if patient.is_dir() else write_patient(synthetic_patient(seed), folder)
 
 
-def _draw(inputs: dict[SequenceName, Path], output: Path, on_event: OnEvent) -> tuple[list[Picture], str]:
+def _draw(
+    inputs: dict[SequenceName, Path], reference: SequenceName, output: Path, on_event: OnEvent
+) -> tuple[list[Picture], str]:
     """Pictures of the results, or why there are none.
 
     They are drawn in a process of its own, which needs the optional slicer-core package and which VTK ends where
     OpenGL does not work.
     """
     files = [argument for sequence, path in inputs.items() for argument in (f"--{sequence.lower()}", str(path))]
-    command = [sys.executable, "-m", _SCENE_PROGRAM, str(output), *files]
+    command = [sys.executable, "-m", _SCENE_PROGRAM, str(output), *files, "--reference", reference]
     last: dict[str, Any] = {}
     with (
         tempfile.TemporaryFile("w+") as log,

@@ -86,7 +86,7 @@ def build_network(name: str, in_channels: int = 4, out_channels: int = 3, **argu
         raise ValueError(f"Unknown architecture {name!r}; choose one of {', '.join(ARCHITECTURES)}.")
     try:
         return ARCHITECTURES[name].build(in_channels=in_channels, out_channels=out_channels, **arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, IndexError, ArithmeticError) as error:
         raise ValueError(f"Architecture {name!r} does not take these arguments: {error}") from error
 
 
