@@ -13,6 +13,7 @@ from tokenunet.grid import Grid
 from tokenunet.preprocessing.brain_extraction import (
     NETWORK_SHAPE,
     check_brain,
+    check_field_of_view,
     extract_brain,
     is_stripped,
 )
@@ -134,10 +135,17 @@ def test_implausible_brains_are_told() -> None:
     ball = (z - 40) ** 2 + (y - 48) ** 2 + (x - 40) ** 2
     assert check_brain(filled(HEAD_GRID, ball < 27**2)) == ()
     assert [f.code for f in check_brain(filled(HEAD_GRID, ball < 15**2))] == ["implausible_brain"]
-    # cut below and above, as short scans do; then on a third side, too
-    slab = filled(HEAD_GRID, ball < 30**2)[:, :, 16:-16]
-    assert check_brain(slab) == ()
-    assert [f.code for f in check_brain(slab[20:])] == ["brain_cut_off"]
+
+
+def test_sides_on_which_a_brain_is_cut_are_named() -> None:
+    z, y, x = np.indices(NETWORK_SHAPE)
+    ball = filled(HEAD_GRID, (z - 40) ** 2 + (y - 48) ** 2 + (x - 40) ** 2 < 30**2)
+    assert check_field_of_view(ball) == ()
+    assert check_field_of_view(ball[:, :, 11:]) == (), "the lowest part may be missing"
+    (finding,) = check_field_of_view(sitk.DICOMOrient(ball[20:, :, :-16], "RAS"))
+    assert "its top (" in finding.message
+    assert "and right (" in finding.message
+    assert "bottom" not in finding.message
 
 
 def test_a_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:

@@ -179,6 +179,37 @@ def test_a_scan_that_is_constant_inside_the_brain_is_refused() -> None:
         prepare(with_image(study(), "T2", image), SPACE)
 
 
+def test_a_few_extreme_voxels_change_nothing_and_are_told() -> None:
+    array = sitk.GetArrayFromImage(study().scans["T2"].image)
+    places = tuple(np.argwhere(brain())[1000:1010].T)
+    usual = prepare(study(), SPACE)
+    array[places] = 1e6
+    prepared = prepare(with_image(study(), "T2", GRID.image(array)), SPACE)
+    assert [f.code for f in prepared.findings] == ["extreme_voxels"]
+    assert "10 voxels" in prepared.findings[0].message
+    elsewhere = brain().copy()
+    elsewhere[places] = False
+    np.testing.assert_allclose(prepared.tensor.numpy()[:, elsewhere], usual.tensor.numpy()[:, elsewhere], atol=0.02)
+
+
+def test_scans_that_do_not_say_how_they_lie_are_told() -> None:
+    scans = study()
+    lost = {s: replace(scan, placed=s != "T2") for s, scan in scans.scans.items()}
+    findings = prepare(replace(scans, scans=lost), SPACE).findings
+    assert [f.code for f in findings] == ["no_orientation"]
+    assert "t2.nii.gz (T2)" in findings[0].message
+
+
+def test_a_reference_that_ends_inside_the_brain_is_told_with_the_side() -> None:
+    scans = study()
+    top = np.flatnonzero(brain().any((1, 2)))[-1]
+    for sequence, scan in scans.scans.items():
+        scans = with_image(scans, sequence, scan.image[:, :, : int(top) - 5])
+    (finding,) = prepare(scans, SPACE).findings
+    assert finding.code == "brain_cut_off"
+    assert "at its top (" in finding.message
+
+
 @needs_real_patient
 def test_a_real_stripped_patient_is_taken_as_it_is() -> None:
     scans = read_study(find_sequences(REAL_PATIENT / "brats_space"))

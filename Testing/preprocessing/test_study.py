@@ -1,5 +1,7 @@
 import gzip
+import os
 import struct
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -185,15 +187,34 @@ def test_axes_nearly_at_right_angles_are_made_so(tmp_path: Path) -> None:
         read_scan(sheared(tmp_path / "scan.nii", 0.05))
 
 
+def test_a_nifti_that_does_not_say_how_it_lies_in_space_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "scan.nii"
+    sitk.WriteImage(image(), path)
+    assert read_scan(path).placed
+    data = bytearray(path.read_bytes())
+    data[252:256] = bytes(4)  # qform_code and sform_code
+    path.write_bytes(data)
+    assert not read_scan(path).placed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_a_name_that_is_not_utf_8_is_said_and_does_not_end_the_process(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller.nii"))
+    path.touch()
+    with pytest.raises(UnreadableImageError, match="not UTF-8"):
+        read_scan(path)
+
+
 def test_a_series_of_one_volume_is_a_volume(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.JoinSeries([image()]), tmp_path / "scan.nii.gz")
     assert read_scan(tmp_path / "scan.nii.gz").image.GetSize() == (28, 24, 20)
 
 
-def test_the_same_content_for_two_sequences_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (2.0, 0.0), (1.01, 1.0)])
+def test_the_same_content_for_two_sequences_is_refused(tmp_path: Path, scale: float, offset: float) -> None:
     paths = write_study(tmp_path)
     copy = tmp_path / "copy.nrrd"  # another format, so another file, with the same voxels
-    sitk.WriteImage(sitk.ReadImage(paths["T1"]), copy)
+    sitk.WriteImage(sitk.ReadImage(paths["T1"]) * scale + offset, copy)
     with pytest.raises(AmbiguousSequenceError, match=r"T1 and T2 are the same image .*patient_t1.nii.gz.*copy.nrrd"):
         read_study(paths | {"T2": copy})
 

@@ -61,14 +61,14 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "") -> Iterator[Path]:
-    """A temporary folder inside ``target`` whose entries move into it once the block ends without an error.
+    """A temporary folder inside ``target`` whose files move into it once the block ends without an error.
 
-    After an error ``target`` is as it was. What a killed process left staged there is removed.
+    After an error ``target`` is as it was. What a killed process left staged there is removed; other files stay.
 
     Args:
         target: where the results go; made if it does not exist.
         replaces: patterns of earlier results in ``target`` that are removed when the new ones come.
-        last: the entry that moves last and whose earlier version goes first: where it stands, all others do.
+        last: the file that moves last and whose earlier version goes first: where it stands, all others do.
 
     Raises:
         OutputError: where the folder cannot be written or its disk is full.
@@ -80,18 +80,19 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
         _remove_abandoned(target)
         staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=target))
         yield staging
-        for path in (p for p in staging.rglob("*") if p.is_file()):
-            with path.open("rb+") as file:
+        files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
+        for path in files:
+            with (staging / path).open("rb+") as file:
                 os.fsync(file.fileno())
         if last:
             (target / last).unlink(missing_ok=True)
-        for pattern in replaces:
-            for path in target.glob(pattern):
-                _remove(path)
-        for entry in sorted(staging.iterdir(), key=lambda e: (e.name == last, e.name)):
-            if (target / entry.name).is_dir():
-                _remove(target / entry.name)
-            entry.replace(target / entry.name)
+        for path in [path for pattern in replaces for path in target.glob(pattern)]:
+            path.unlink()
+            if path.parent != target and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        for path in sorted(files, key=lambda path: (str(path) == last, path)):
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            (staging / path).replace(target / path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
@@ -102,13 +103,6 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
             shutil.rmtree(staging, ignore_errors=True)
         if created and target.is_dir() and not any(target.iterdir()):
             target.rmdir()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def _remove_abandoned(target: Path) -> None:

@@ -44,6 +44,8 @@ def sequence_looks(arrays: Sequence[NDArray[np.floating]], order_known: bool = T
     low, high = (np.percentile(values, q, axis=1, keepdims=True) for q in (1, 99))
     clipped = np.clip(values, low, high)
 
+    if not (clipped.std(axis=1) > 0).all():
+        return None
     t2 = int(np.corrcoef(clipped).sum(axis=1).argmin())
     tissue = clipped[:, clipped[t2] <= np.percentile(clipped[t2], _FLUID_PERCENTILE)]
     with_t2 = np.asarray(np.corrcoef(tissue))[t2]

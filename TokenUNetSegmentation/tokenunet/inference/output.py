@@ -27,6 +27,7 @@ from tokenunet.prediction import AttentionMasks
 from tokenunet.preprocessing import Prepared, Result, Study
 from tokenunet.report.quality import quality_page
 from tokenunet.segmentation_file import write_segmentation
+from tokenunet.sequences import SEQUENCES
 
 RUN_REPORT = "run.json"
 LABELS = "labels.nii.gz"
@@ -39,16 +40,17 @@ QUALITY = "quality.html"
 DICOM_SEG = "segmentation.dcm"
 RESULT_PATTERNS = (
     LABELS,
-    "labels_*.nii.gz",
+    *(f"labels_{sequence}.nii.gz" for sequence in SEQUENCES),
     SEGMENTATION,
     DICOM_SEG,
     DISAGREEMENT,
-    MASKS,
+    f"{MASKS}/token_*.nii.gz",
     BRAIN,
-    TRANSFORMS,
+    *(f"{TRANSFORMS}/{sequence}.tfm" for sequence in SEQUENCES),
     QUALITY,
     RUN_REPORT,
 )
+"""What a run may write, and a later one replaces; other files stay, in the same folders too."""
 
 
 def check_output(folder: Path, force: bool, patterns: tuple[str, ...] = RESULT_PATTERNS) -> None:
@@ -63,9 +65,11 @@ def check_output(folder: Path, force: bool, patterns: tuple[str, ...] = RESULT_P
         OutputExistsError: where the folder holds results and ``force`` is not set.
         OutputError: where the folder cannot be written.
     """
-    if not force and any(any(folder.glob(pattern)) for pattern in patterns):
+    earlier = [path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)]
+    if earlier and not force:
         raise OutputExistsError(
-            f"{folder} already holds results.", "Choose another folder, or use --force to replace them."
+            f"{folder} already holds results: {', '.join(earlier)}.",
+            "Choose another folder, or use --force to replace them.",
         )
     with staging_folder(folder):
         pass

@@ -106,7 +106,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
         bundle = load_bundle(request.model)
         found = find_study(request.folder, request.inputs)
         study = found.read(request.reference)
-        run.warn(*found.findings, *check_sequences(study, found.series))
+        run.warn(*found.findings)
         if request.dicom_seg and study.reference not in found.series:
             raise UsageError(
                 f"{study.scans[study.reference].source} is no DICOM series that a DICOM SEG could refer to.",
@@ -114,7 +114,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
             )
     with run.stage(Stage.ALIGN):
         alignments, findings = align_study(study, lambda fraction: run.progress.update(Stage.ALIGN, fraction))
-        run.warn(*findings)
+        run.warn(*findings, *check_sequences(study, found.series, alignments))
     with run.stage(Stage.PREPARE):
         prepared = prepare(study, bundle.manifest.space, alignments)
         run.warn(*prepared.findings)

@@ -32,9 +32,9 @@ _MOST_FILLED = 0.9
 _MOST_CUT_CM2 = 100.0
 """Of the outermost layer of a skull-stripped scan; where more is shown, it is a slab of a head in dark air."""
 _PLAUSIBLE_ML = (700.0, 2200.0)
-_CUT_CM2 = 20.0
-"""Brain in the outermost layer of voxels of one side, from which on that side cuts it."""
-_MOST_CUT_SIDES = 2
+_CUT_CM2 = {"bottom": 60.0, "top": 20.0, "front": 20.0, "back": 20.0, "right": 20.0, "left": 20.0}
+"""Brain in the outermost layer of voxels of one side, from which on that side cuts it. BraTS's own field of view leaves
+out the lowest part of some cerebella."""
 
 
 def is_stripped(image: sitk.Image) -> bool:
@@ -65,34 +65,34 @@ def extract_brain(images: Sequence[sitk.Image]) -> sitk.Image:
 
 
 def check_brain(brain: sitk.Image) -> tuple[Finding, ...]:
-    """What is implausible about the mask of a brain."""
-    array = sitk.GetArrayViewFromImage(brain)
-    grid = Grid.of(brain)
-    volume_ml = float(array.sum()) * grid.voxel_ml
-    findings = []
+    """What is implausible about the volume of a brain (binary mask) that was cut out."""
+    volume_ml = float(sitk.GetArrayViewFromImage(brain).sum()) * Grid.of(brain).voxel_ml
     low, high = _PLAUSIBLE_ML
-    if not low <= volume_ml <= high:
-        findings.append(
-            Finding(
-                "implausible_brain",
-                f"The brain that was cut out of the scans has {volume_ml:.0f} ml, unlike any adult's whole brain; look "
-                "at its outline, and strip the scans with another program if it is wrong.",
-            )
-        )
-    cut_sides = sum(area > _CUT_CM2 for area in _cut_cm2(array, grid))
-    if cut_sides > _MOST_CUT_SIDES:
-        findings.append(
-            Finding(
-                "brain_cut_off",
-                f"The brain that was cut out of the scans reaches {cut_sides} of the 6 sides of the field of view; "
-                "look at its outline.",
-            )
-        )
-    return tuple(findings)
+    if low <= volume_ml <= high:
+        return ()
+    text = (
+        f"The brain that was cut out of the scans has {volume_ml:.0f} ml, unlike any adult's whole brain; look at its "
+        "outline, and strip the scans with another program if it is wrong."
+    )
+    return (Finding("implausible_brain", text),)
+
+
+def check_field_of_view(brain: sitk.Image) -> tuple[Finding, ...]:
+    """Where the field of view of a brain's binary mask ends inside the brain."""
+    oriented = sitk.DICOMOrient(brain, "LPS")
+    areas = zip(_CUT_CM2.items(), _cut_cm2(sitk.GetArrayViewFromImage(oriented), Grid.of(oriented)), strict=True)
+    cut = [f"{side} ({area:.0f} cm²)" for (side, limit), area in areas if area > limit]
+    if not cut:
+        return ()
+    text = (
+        f"The reference's field of view ends inside the brain at its {' and '.join(cut)}: what lies beyond is not "
+        "segmented, and near there the brain's outline and the tumour's may be wrong."
+    )
+    return (Finding("brain_cut_off", text),)
 
 
 def _cut_cm2(mask: NDArray, grid: Grid) -> list[float]:
-    """The area of the mask (D, H, W) in the outermost layer of voxels of each of the six sides."""
+    """The area of the mask (D, H, W) in the outermost layer of voxels of each of the six sides, by axis."""
     return [
         float(np.take(mask, index, axis).sum()) * 10 * grid.voxel_ml / spacing
         for axis, spacing in enumerate(reversed(grid.spacing))

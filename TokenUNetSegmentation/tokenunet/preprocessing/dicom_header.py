@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tokenunet.dicom_tags import DicomTags, dicom_tags, number_in
 from tokenunet.errors import UnreadableImageError
-from tokenunet.preprocessing.study import READING
+from tokenunet.preprocessing.study import READING, check_name
 
 MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4",  # MR
@@ -58,6 +58,7 @@ def read_header(file: Path) -> DicomHeader | None:
     Raises:
         UnreadableImageError: where it is an MR image, or called one, and is damaged.
     """
+    check_name(file)
     with file.open("rb") as opened:
         start = opened.read(1024)
     is_dicom = start[128:132] == b"DICM"

@@ -18,7 +18,7 @@ from torch import Tensor
 from tokenunet.background import background_value, foreground
 from tokenunet.errors import GridMismatchError, UnusableImageError
 from tokenunet.grid import Grid, Triple, thinned
-from tokenunet.preprocessing.brain_extraction import check_brain, extract_brain, is_stripped
+from tokenunet.preprocessing.brain_extraction import check_brain, check_field_of_view, extract_brain, is_stripped
 from tokenunet.preprocessing.findings import Finding
 from tokenunet.preprocessing.registration import Alignment
 from tokenunet.preprocessing.study import Study
@@ -27,6 +27,10 @@ from tokenunet.sequences import SEQUENCES, SequenceName
 _SPACING_TOLERANCE = 1e-3
 _LEAST_COVERAGE = 0.5
 """Of the brain by each scan; less, and the scans show different things."""
+_USUAL_PERCENTILES = (0.1, 99.9)
+_OUTLIER_MARGIN = 5.0
+"""In ranges of the usual values, beyond them; vessels and fluid stay within one."""
+_OUTLIER_SAMPLING = 7
 _WHOLE_COVERAGE = 0.98
 """Of the brain, from which on nothing is said; a scan may leave out the lowest part of the brain stem."""
 
@@ -98,13 +102,15 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         raise UnusableImageError(
             f"No brain was found in {study.scans[study.reference].source}.", "Check that it is a scan of the head."
         )
+    findings += check_field_of_view(grid.image(brain.astype(np.uint8)))
     findings += tuple(_partly_seen(study, brain, scans))
+    findings += tuple(_not_placed(study))
+    tensor, clipped = _normalised(study, space, brain, scans)
+    findings += clipped
     reference_grid = Grid.of(study.scans[study.reference].image)
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(
-        tensor=torch.stack(
-            [normalise(scans[s].values, brain & scans[s].seen, study.scans[s].source) for s in space.channels]
-        ),
+        tensor=tensor,
         brain=brain,
         grid=grid,
         reference_grid=reference_grid,
@@ -149,6 +155,16 @@ def _partly_seen(study: Study, brain: NDArray[np.bool_], scans: Mapping[Sequence
                 "the result is less sure there."
             )
             yield Finding("partial_coverage", text)
+
+
+def _not_placed(study: Study) -> Iterator[Finding]:
+    names = [f"{scan.source} ({sequence})" for sequence, scan in study.scans.items() if not scan.placed]
+    if names:
+        text = (
+            f"{' and '.join(names)} do not say how they lie in space (NIfTI without qform and sform): which side is "
+            "left, and which way is up, are guesses. Convert them from DICOM again if the result looks wrong."
+        )
+        yield Finding("no_orientation", text)
 
 
 @dataclass(frozen=True)
@@ -203,6 +219,39 @@ def _brain_on_grid(image: sitk.Image, grid: Grid, transform: sitk.Transform | No
     )
     inside = sitk.Cast(values / sitk.Maximum(share, 0.5), sitk.sitkFloat32)  # SimpleITK divides in double precision
     return sitk.Mask(inside, share >= 0.5)
+
+
+def _normalised(
+    study: Study, space: ModelSpace, brain: NDArray[np.bool_], scans: Mapping[SequenceName, _OnGrid]
+) -> tuple[Tensor, tuple[Finding, ...]]:
+    """The channels (C, D, H, W), and what was wrong with single voxels."""
+    channels: list[Tensor] = []
+    findings: list[Finding] = []
+    for sequence in space.channels:
+        source, inside = study.scans[sequence].source, brain & scans[sequence].seen
+        values, clipped = _without_outliers(scans[sequence].values, inside)
+        channels.append(normalise(values, inside, source))
+        if clipped:
+            text = (
+                f"{source} ({sequence}) has {clipped} voxels far brighter or darker than the rest of the brain; they "
+                "were taken to be as bright or dark as its extremes."
+            )
+            findings.append(Finding("extreme_voxels", text))
+    return torch.stack(channels), tuple(findings)
+
+
+def _without_outliers(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> tuple[NDArray[np.float32], int]:
+    """The values (D, H, W) with what lies far off those inside moved to their ends, and how many voxels that were.
+
+    A few such voxels, from saturation or from a division by nearly 0, would spread all others' values over a sliver of
+    the normalised range.
+    """
+    low, high = np.percentile(values[inside][::_OUTLIER_SAMPLING], _USUAL_PERCENTILES)
+    margin = _OUTLIER_MARGIN * (high - low)
+    outliers = inside & ((values < low - margin) | (values > high + margin))
+    if not margin or not outliers.any():
+        return values, 0
+    return np.where(outliers, np.clip(values, low, high, dtype=np.float32), values), int(outliers.sum())
 
 
 def normalise(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:

@@ -1,12 +1,13 @@
 """Notices sequences that were mixed up, from the names of the files and from how tissues look in them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import PurePath
 
 import SimpleITK as sitk
 
 from tokenunet.grid import Grid
 from tokenunet.preprocessing.findings import Finding
+from tokenunet.preprocessing.registration import Alignment
 from tokenunet.preprocessing.study import Study
 from tokenunet.sequence_looks import sequence_looks
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
@@ -14,12 +15,17 @@ from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 _SAMPLING_MM = (4.0, 4.0, 4.0)
 
 
-def check_sequences(study: Study, recognised: Collection[SequenceName] = ()) -> list[Finding]:
+def check_sequences(
+    study: Study,
+    recognised: Collection[SequenceName] = (),
+    alignments: Mapping[SequenceName, Alignment] | None = None,
+) -> list[Finding]:
     """What suggests that a scan is not the sequence it was given as; empty where nothing does.
 
     Args:
         study: as read.
         recognised: sequences that more than their names speaks for.
+        alignments: of scans that do not lie on the reference.
     """
     findings = []
     for sequence, scan in study.scans.items():
@@ -28,7 +34,7 @@ def check_sequences(study: Study, recognised: Collection[SequenceName] = ()) -> 
             findings.append(
                 Finding("sequence_name", f"{scan.source} was given as {sequence}, but its name says {named}.")
             )
-    looks = recognise(study)
+    looks = recognise(study, alignments or {})
     for sequence, look in looks.items():
         if look != sequence:
             findings.append(
@@ -41,9 +47,10 @@ def check_sequences(study: Study, recognised: Collection[SequenceName] = ()) -> 
     return findings
 
 
-def recognise(study: Study) -> dict[SequenceName, SequenceName]:
+def recognise(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dict[SequenceName, SequenceName]:
     """Which sequence each scan looks like, by the sequence it was given as; itself where nothing speaks against it."""
     grid = Grid.of(study.scans[study.reference].image).with_spacing(_SAMPLING_MM)
-    images = [grid.resample(study.scans[s].image, sitk.sitkNearestNeighbor) for s in SEQUENCES]
+    transforms = {sequence: alignment.transform for sequence, alignment in alignments.items()}
+    images = [grid.resample(study.scans[s].image, sitk.sitkNearestNeighbor, transforms.get(s)) for s in SEQUENCES]
     looks = sequence_looks([sitk.GetArrayFromImage(image) for image in images])
     return dict(zip(SEQUENCES, looks or SEQUENCES, strict=True))

@@ -21,6 +21,8 @@ READING = threading.Lock()
 _SMALLEST_SIDE = 8
 """Voxels; fewer slices than this show no brain."""
 _SPACING_MM = (0.1, 20.0)
+_SAME_CORRELATION = 0.9999
+"""Of two copies of one scan, one of them rescaled; no two sequences go together so."""
 _NOT_SCANS = {
     *("seg", "segm", "segmentation", "segmentations", "label", "labels", "pred", "prediction", "truth", "roi"),
     *("mask", "brainmask", "tumormask", "tumourmask", "glistrboost", "parcellation"),
@@ -36,11 +38,13 @@ class Scan:
         image: 3-D, 32-bit float, finite and not constant.
         source: where it came from: a file's path or a node's name.
         sha256: of the file.
+        placed: whether its file says how it lies in space.
     """
 
     image: sitk.Image
     source: str
     sha256: str
+    placed: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,13 @@ def study_of(scans: dict[SequenceName, Scan], reference: SequenceName | None = "
 
 
 def _same_content(one: sitk.Image, other: sitk.Image) -> bool:
-    return bool(np.array_equal(sitk.GetArrayViewFromImage(one), sitk.GetArrayViewFromImage(other)))
+    """Whether their values are the same, but for scale and offset."""
+    if one.GetSize() != other.GetSize():
+        return False
+    values = [sitk.GetArrayViewFromImage(image)[::3, ::3, ::3].ravel() for image in (one, other)]
+    if np.array_equal(*values):
+        return True
+    return all(v.std() > 0 for v in values) and float(np.corrcoef(*values)[0, 1]) > _SAME_CORRELATION
 
 
 def read_scan(path: Path) -> Scan:
@@ -143,6 +153,7 @@ def read_image(path: Path) -> sitk.Image:
         UnreadableImageError: where the file is absent, damaged or of unknown format.
         UnusableImageError: where a voxel inside of what a NIfTI file shows is NaN or Inf, or its axes are sheared.
     """
+    check_name(path)
     if not path.is_file():
         raise UnreadableImageError(f"There is no file {path}.", "Check the path.")
     try:
@@ -155,6 +166,19 @@ def read_image(path: Path) -> sitk.Image:
     if path.name.lower().endswith((".nii", ".nii.gz")):
         check_nifti_data(path, image)
     return image
+
+
+def check_name(path: Path) -> None:
+    """Raises UnreadableImageError where SimpleITK would end the process, as old archives name files.
+
+    Such names come out of systems that wrote other characters than UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UnreadableImageError(
+            f"The path {str(path)!a} holds characters that are not UTF-8.", "Rename the file or its folder."
+        ) from error
 
 
 def _read(path: Path) -> sitk.Image:
@@ -177,9 +201,10 @@ def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
             f"{image.GetNumberOfComponentsPerPixel()} values per voxel ({kind}).",
             "Choose a single 3-D scan.",
         )
+    codes = [image.GetMetaData(code) for code in ("qform_code", "sform_code") if image.HasMetaDataKey(code)]
     image = sitk.Cast(image, sitk.sitkFloat32)
     _check_values(image, source)
-    return Scan(image, source, sha256)
+    return Scan(image, source, sha256, placed=codes != ["0", "0"])
 
 
 def _check_values(image: sitk.Image, source: str) -> None:
