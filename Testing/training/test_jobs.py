@@ -19,7 +19,6 @@ from tokenunet.bundle import load_bundle
 from tokenunet.cli import main
 from tokenunet.errors import ExperimentError
 from tokenunet.regions import regions_from_labels
-from tokenunet.training.cost import cost_table
 from tokenunet.training.experiment import Experiment
 from training_fixtures import write_small_patients
 
@@ -249,9 +248,8 @@ def test_packages_that_are_not_installed_are_named(patients: Path, tmp_path: Pat
     assert not (tmp_path / "experiment").exists()
 
 
-def test_the_cost_of_training_is_tabled(finished: Experiment) -> None:
-    rows = cost_table(finished).splitlines()[2:]
-    assert [row.split("|")[1].strip() for row in rows] == ["`token_unet`", "`unet_star`"]
-    metrics = json.loads(finished.fold("token_unet", 0).metrics.read_text())
-    patches = len(finished.splits.folds[0].training) * 2
-    assert float(rows[0].split("|")[3]) == pytest.approx(metrics["training"]["seconds"] / patches, abs=0.06)
+@pytest.mark.parametrize("name", ["/etc", "../../elsewhere", "", 3])
+def test_an_experiment_whose_names_lead_elsewhere_is_refused(tmp_path: Path, name: object) -> None:
+    (tmp_path / "experiment.json").write_text(json.dumps({"format": 1, "architectures": [name]}))
+    with pytest.raises(ExperimentError, match="which is no name"):
+        Experiment(tmp_path)

@@ -1,4 +1,5 @@
-"""The part of the module that needs Slicer's scene: volumes, results, masks and their display.
+"""What the modules need of Slicer: the scene's volumes, results and masks, the panel's parts, the worker process.
 
-Nothing here needs Qt or the Slicer application: all of it runs on the slicer-core package too.
+What only needs a scene, such as `scene` and `displays`, runs on the slicer-core package too; the files whose names end
+in ``panel`` need the application.
 """

@@ -17,7 +17,7 @@ _COLUMNS = 4
 _THUMBNAIL_SIZE = 64
 
 
-def layout_description(label: str = "") -> str:
+def layout_description() -> str:
     """XML of the layout: two rows of four axial slice views, named after their masks."""
 
     def view(name: str) -> str:

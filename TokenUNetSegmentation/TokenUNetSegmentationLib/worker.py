@@ -71,7 +71,7 @@ class WorkerProcess:
     Args:
         arguments: of the ``tokenunet`` command.
         work_folder: for the files with its events and its log; removed by the worker if Slicer dies.
-        script: what runs; for tests.
+        script: what runs.
         python: the interpreter; in Slicer `sys.executable` is PythonSlicer.
         detached: whether it shall live on when Slicer ends; then only `kill` ends it.
         standby: takes the job, if it still lives; otherwise a process is started.

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import psutil
 
 from tokenunet.errors import OutputError
 
+SAFE_NAME = re.compile(r"\w[\w .+-]*")
+"""What may name a file or folder that is written: one part of a path, not hidden."""
 STAGING_PREFIX = ".unfinished-"
 
 

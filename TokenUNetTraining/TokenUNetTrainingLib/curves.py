@@ -11,21 +11,14 @@ import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
 from tokenunet.regions import REGIONS
+from tokenunet.report.colours import ARCHITECTURE_COLOURS
 
 from TokenUNetTrainingLib.options import TITLES
 
 if TYPE_CHECKING:
     from tokenunet.training.progress import FoldProgress
 
-_COLOURS = {
-    "token_unet_transformer": (0.0, 0.45, 0.70),
-    "token_unet": (0.34, 0.71, 0.91),
-    "unet_star": (0.0, 0.62, 0.45),
-    "unet": (0.90, 0.62, 0.0),
-    "swin_unetr": (0.84, 0.37, 0.0),
-}
-"""Told apart by colour-blind people, too."""
-_OTHER_COLOUR = (0.45, 0.45, 0.45)
+_OTHER_COLOUR = "#737373"
 _BOX_HALF_WIDTH = 0.06
 _BOX_DISTANCE = 0.16
 _COLUMNS = ["x", "y"]
@@ -159,7 +152,8 @@ class Curves:
         series.SetMarkerStyle(
             slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle if few else slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone
         )
-        series.SetColor(*_COLOURS.get(line.architecture, _OTHER_COLOUR))
+        colour = ARCHITECTURE_COLOURS.get(line.architecture, _OTHER_COLOUR)
+        series.SetColor(*(value / 255 for value in bytes.fromhex(colour[1:])))
         self._chart.AddAndObservePlotSeriesNodeID(series.GetID())  # type: ignore[union-attr]
         self._tables[line.name] = table
         self._series.append(series)

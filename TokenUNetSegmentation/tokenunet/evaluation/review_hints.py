@@ -86,7 +86,7 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MaskLevels, ...]) -> Ite
     """
     grid = case.prepared.grid
     probability = case.prediction.probabilities[0]
-    found = lesions(case.whole_tumour, grid.spacing, grid.voxel_ml)
+    found = lesions(case.whole_tumour, grid.voxel_ml)
     nowhere = np.zeros_like(case.whole_tumour)
 
     def trial(weakening: Weakening, lesion: NDArray[np.bool_], segmented: NDArray[np.bool_]) -> Trial:
@@ -113,7 +113,7 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MaskLevels, ...]) -> Ite
         yield trial("residual", lesion, silent | _surest(probability, lesion & segmented, _RESIDUAL * lesion.sum()))
 
 
-def lesions(tumour: NDArray[np.bool_], spacing: tuple[float, ...], voxel_ml: float) -> list[NDArray[np.bool_]]:
+def lesions(tumour: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bool_]]:
     """The connected parts of a tumour (D, H, W) of at least `LEAST_LESION_ML`, by falling volume."""
     labels = sitk.RelabelComponent(
         sitk.ConnectedComponent(sitk.GetImageFromArray(tumour.astype(np.uint8))), int(LEAST_LESION_ML / voxel_ml)
@@ -140,7 +140,7 @@ def summary(done: list[Trial]) -> dict[str, Any]:
 
 
 def sentence(counts: dict[str, Any]) -> str:
-    """The result for the README."""
+    """The result in words."""
 
     def listed(weakening: str) -> str:
         groups = [counts[weakening][group] for group in ("only_lesion", "one_of_several")]

@@ -6,17 +6,15 @@ found in the folder. Relative paths start from the CSV's folder.
 """
 
 import csv
-import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from tokenunet.errors import InputError
+from tokenunet.files import SAFE_NAME
 from tokenunet.inference.batch_job import PatientJob
 from tokenunet.inference.segment import SegmentationRequest
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
-
-_SAFE_NAME = re.compile(r"\w[\w .+-]*")
 
 
 def find_patients(place: Path, request: SegmentationRequest) -> list[PatientJob]:
@@ -70,7 +68,7 @@ def _in_csv(place: Path, request: SegmentationRequest) -> list[PatientJob]:
         )
     jobs = []
     for row in (row for row in rows if any(row.values())):
-        if not _SAFE_NAME.fullmatch(row["patient"]):
+        if not SAFE_NAME.fullmatch(row["patient"]):
             raise InputError(
                 f"{row['patient']!r} in {place} cannot name a patient.",
                 "Use letters, digits, blanks and the signs _ . + -, and begin with a letter or digit.",

@@ -30,7 +30,7 @@ class Candidate:
     """A scan that may be one of the four.
 
     Attributes:
-        name: a file's, series' or node's.
+        name: a file's or series'.
         read: gets the image; called only where tags and names do not tell.
         tags: of DICOM; None where there are none and the name must tell.
         grid: where its voxels lie, if known before reading.

@@ -13,13 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from tokenunet.networks import ARCHITECTURES
 from tokenunet.regions import REGION_TITLES
+from tokenunet.report.colours import ARCHITECTURE_COLOURS
 from tokenunet.training.experiment import Experiment
 from tokenunet.training.summary import SCORES, Summary, epoch_losses, epoch_of_reduction
 
-# Okabe and Ito's, told apart by people with any colour vision; an architecture has the same one in every report.
-_COLOURS = dict(zip(ARCHITECTURES, ("#56b4e9", "#cc79a7", "#e69f00", "#009e73", "#0072b2"), strict=True))
 _COARSE = "#888888"
 """Of the stages that other networks begin from."""
 _STYLE: Any = {
@@ -80,7 +78,7 @@ class Box:
 
 
 def _colour(architecture: str) -> str:
-    return _COLOURS.get(architecture.removesuffix("_fine"), _COARSE)
+    return ARCHITECTURE_COLOURS.get(architecture.removesuffix("_fine"), _COARSE)
 
 
 def bubbles(summary: Summary) -> list[Bubble]:

@@ -24,7 +24,7 @@ Everything is written to a temporary name first. Only `Experiment` and `FoldFold
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tokenunet.errors import ExperimentError, UsageError
-from tokenunet.files import write_text
+from tokenunet.files import SAFE_NAME, write_text
 from tokenunet.training.fold_folder import FoldFolder, StopWhen, read_log
 
 if TYPE_CHECKING:  # they bring PyTorch, which those who only look at an experiment need not wait for
@@ -68,6 +68,12 @@ class ExperimentPlan:
     overrides: Mapping[str, Any]
 
 
+def check_names(names: Iterable[object], folder: Path) -> None:
+    """Raises ExperimentError where a name that an experiment's files hold would lead out of its folder."""
+    if strange := [name for name in names if not isinstance(name, str) or not SAFE_NAME.fullmatch(name)]:
+        raise ExperimentError(f"{folder} names {strange[0]!r}, which is no name.", "It was changed: train anew.")
+
+
 class Experiment:
     """An experiment's folder. `create_experiment` makes one, this opens it.
 
@@ -94,6 +100,7 @@ class Experiment:
                 f"{folder} has format {self.description.get('format')!r}; this program reads {FORMAT}.",
                 "Use the version of Token-UNet that made it.",
             )
+        check_names(self.description["architectures"], folder)
 
     @property
     def plan(self) -> ExperimentPlan:
@@ -120,7 +127,9 @@ class Experiment:
         """The cases, as they were when the experiment was made."""
         from tokenunet.training.dataset import dataset_from_json
 
-        return dataset_from_json(self.dataset_values)
+        dataset = dataset_from_json(self.dataset_values)
+        check_names([case.name for case in dataset.cases], self.folder)
+        return dataset
 
     @property
     def hashes(self) -> "FileHashes":

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenunet.errors import AmbiguousSequenceError, DatasetError, MissingSequenceError
+from tokenunet.files import SAFE_NAME
 from tokenunet.preprocessing.study import IMAGE_ENDINGS, find_sequences
 from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
 from tokenunet.training.dataset.case import Case, Dataset, Finding, ImageSource
@@ -32,7 +33,6 @@ _TIME_POINTS = (
     re.compile(r"(?P<patient>BraTS-[a-z]+-\d+)-\d+", re.IGNORECASE),  # since 2023
     re.compile(r"(?P<patient>BraTS1[789]_\w+_\w+)_\d", re.IGNORECASE),
 )
-_SAFE_NAME = re.compile(r"\w[\w .+-]*", re.ASCII)
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -80,7 +80,7 @@ def _check_names(dataset: Dataset) -> None:
         if count > 1:
             raise DatasetError(f"{dataset.folder} has {count} cases named {name}.", "Give every case its own name.")
     for case in dataset.cases:
-        if not _SAFE_NAME.fullmatch(case.name):
+        if not SAFE_NAME.fullmatch(case.name):
             raise DatasetError(
                 f"{case.name!r} in {dataset.folder} cannot name a case.",
                 "Use letters, digits, blanks and the signs _ . + -, and begin with a letter or digit.",
