@@ -54,19 +54,30 @@ def test_modules_share_no_file_name() -> None:
     assert len(names) == len(set(names))
 
 
+def run_cmake(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert cmake, "CMake comes with pip install .[test]"
+    return subprocess.run([cmake, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_a_slicer_that_is_too_old_is_refused_when_it_is_built(tmp_path: Path) -> None:
+    slicer = f"-DSlicer_DIR={Path(__file__).parent / 'slicer'}"
+    run = run_cmake("-S", str(ROOT), "-B", str(tmp_path), slicer, "-DSlicer_REQUIRED_PYTHON_VERSION=3.9.10")
+    assert run.returncode != 0
+    assert "needs Slicer 5.10 or newer" in run.stderr
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of scripted modules of an installed extension, made by the real CMake with a stand-in for Slicer."""
     build = tmp_path_factory.mktemp("build")
     prefix = tmp_path_factory.mktemp("installed")
-    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert cmake, "CMake comes with pip install .[test]"
     package = Path(__file__).parent / "slicer"
-    for command in (
-        [cmake, "-S", str(ROOT), "-B", str(build), f"-DSlicer_DIR={package}"],
-        [cmake, "--install", str(build), "--prefix", str(prefix), "--component", "RuntimeLibraries"],
+    for arguments in (
+        ["-S", str(ROOT), "-B", str(build), f"-DSlicer_DIR={package}"],
+        ["--install", str(build), "--prefix", str(prefix), "--component", "RuntimeLibraries"],
     ):
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        run = run_cmake(*arguments)
         assert run.returncode == 0, run.stderr
     (folder,) = prefix.rglob("qt-scripted-modules")
     return folder
