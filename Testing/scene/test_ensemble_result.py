@@ -19,7 +19,7 @@ from TokenUNetSegmentationLib.results import (
     all_results,
     remove_result,
 )
-from TokenUNetSegmentationLib.scene import build_result, update_volume_table
+from TokenUNetSegmentationLib.scene import build_result, volume_table_steps
 from TokenUNetSegmentationLib.volumes import load_volume
 
 
@@ -30,7 +30,7 @@ def test_an_ensembles_result_has_a_map_of_disagreement_and_ranges_of_volumes(hos
     shutil.rmtree(patient.output)
 
     check_ensemble(result, patient)
-    update_volume_table(result)
+    list(volume_table_steps(result))
     check_ensemble(result, patient)
 
     host.close()

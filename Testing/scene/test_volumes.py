@@ -10,7 +10,7 @@ import vtk
 from synthetic_output import SyntheticPatient
 from tokenunet.errors import OutputError, UnreadableImageError, UnusableImageError
 from tokenunet_offscreen import OffscreenHost
-from TokenUNetSegmentationLib.volumes import export_volumes, load_volume
+from TokenUNetSegmentationLib.volumes import export_volume, load_volume
 
 
 def transform_node(matrix: np.ndarray) -> slicer.vtkMRMLLinearTransformNode:
@@ -27,11 +27,12 @@ def test_export_keeps_voxels_and_oblique_axes_exactly(host: OffscreenHost, patie
     nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
     nodes_before = node_count()
 
-    files = export_volumes(nodes, tmp_path)
+    for sequence, node in nodes.items():
+        export_volume(node, tmp_path / f"{sequence}.nrrd")
 
     assert node_count() == nodes_before
-    for sequence, file in files.items():
-        original, exported = sitk.ReadImage(patient.inputs[sequence]), sitk.ReadImage(file)
+    for sequence, file in patient.inputs.items():
+        original, exported = sitk.ReadImage(file), sitk.ReadImage(tmp_path / f"{sequence}.nrrd")
         np.testing.assert_array_equal(sitk.GetArrayFromImage(exported), sitk.GetArrayFromImage(original))
         for what in ("GetSpacing", "GetOrigin", "GetDirection"):
             np.testing.assert_allclose(getattr(exported, what)(), getattr(original, what)(), atol=1e-6)
@@ -40,7 +41,7 @@ def test_export_keeps_voxels_and_oblique_axes_exactly(host: OffscreenHost, patie
 def test_export_leaves_the_nodes_file_alone(host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path):
     node = load_volume(patient.inputs["T1ce"], "T1ce")
 
-    export_volumes({"T1ce": node}, tmp_path)
+    export_volume(node, tmp_path / "T1ce.nrrd")
 
     assert node.GetStorageNode().GetFileName() == str(patient.inputs["T1ce"])
     assert not node.GetModifiedSinceRead()
@@ -52,7 +53,8 @@ def test_a_rigid_transform_moves_the_exported_volume(host: OffscreenHost, patien
     node.SetAndObserveTransformNodeID(transform_node(turn).GetID())
     nodes_before = node_count()
 
-    exported = sitk.ReadImage(export_volumes({"T1ce": node}, tmp_path)["T1ce"])
+    export_volume(node, tmp_path / "moved.nrrd")
+    exported = sitk.ReadImage(tmp_path / "moved.nrrd")
 
     flip = np.diag([-1, -1, 1, 1])
     voxel = (5, 7, 9)
@@ -71,7 +73,7 @@ def test_a_shearing_transform_is_refused(host: OffscreenHost, patient: Synthetic
     nodes_before = node_count()
 
     with pytest.raises(UnusableImageError, match="“post contrast” shears"):
-        export_volumes({"T1ce": node}, tmp_path)
+        export_volume(node, tmp_path / "T1ce.nrrd")
     assert node_count() == nodes_before
 
 
@@ -79,7 +81,7 @@ def test_a_node_without_image_is_refused(host: OffscreenHost, tmp_path: Path):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
 
     with pytest.raises(UnusableImageError, match="“empty” holds no 3-D scalar image"):
-        export_volumes({"T1": node}, tmp_path)
+        export_volume(node, tmp_path / "T1.nrrd")
 
 
 def test_a_warping_transform_resamples_the_exported_volume_alone(
@@ -99,7 +101,8 @@ def test_a_warping_transform_resamples_the_exported_volume_alone(
     node.SetAndObserveTransformNodeID(transform.GetID())
     before = slicer.util.arrayFromVolume(node).copy()
 
-    exported = sitk.ReadImage(export_volumes({"T1ce": node}, tmp_path)["T1ce"])
+    export_volume(node, tmp_path / "moved.nrrd")
+    exported = sitk.ReadImage(tmp_path / "moved.nrrd")
 
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), before)
     brain = [sitk.BinaryThreshold(image, 100) for image in (sitk.ReadImage(patient.inputs["T1ce"]), exported)]
@@ -118,7 +121,7 @@ def test_a_folder_that_cannot_be_is_an_output_error(
     (tmp_path / "file").touch()
 
     with expected_vtk_messages(), pytest.raises(OutputError, match="“T1ce” cannot be written"):
-        export_volumes({"T1ce": node}, tmp_path / "file")
+        export_volume(node, tmp_path / "file" / "T1ce.nrrd")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no image at all"])

@@ -150,15 +150,6 @@ def all_results() -> list[PatientResult]:
     return [PatientResult(node) for node in nodes if node.GetAttribute(RESULT_ATTRIBUTE)]
 
 
-def result_of(node: slicer.vtkMRMLNode) -> PatientResult | None:
-    """The newest result that the node is an input or a part of, or None."""
-    for result in reversed(all_results()):
-        members = [*result.nodes(), *result.inputs.values(), result.reference]
-        if any(member is not None and member.GetID() == node.GetID() for member in members):
-            return result
-    return None
-
-
 def remove_result(result: PatientResult) -> None:
     """Takes a result out of the scene, its folders included unless the user keeps something in them."""
     hierarchy = subject_hierarchy()

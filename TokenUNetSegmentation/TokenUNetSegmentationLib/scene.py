@@ -94,19 +94,14 @@ def build_steps(
     yield result
 
 
-def update_volume_table(result: PatientResult) -> slicer.vtkMRMLTableNode:
+def volume_table_steps(result: PatientResult) -> Iterator[None]:
     """Writes the volumes in ml of the segments as they are now into the result's table, which is made if need be.
+
+    It goes region by region, from the innermost to the outermost, with a step after each.
 
     Raises:
         LookupError: where the reference volume is gone.
     """
-    for _region in volume_table_steps(result):
-        pass
-    return result.volume_table
-
-
-def volume_table_steps(result: PatientResult) -> Iterator[None]:
-    """As `update_volume_table`, region by region from the innermost to the outermost."""
     reference = result.require_reference()
     inner = np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
     regions: list[tuple[RegionName | LabelName, str, int]] = []

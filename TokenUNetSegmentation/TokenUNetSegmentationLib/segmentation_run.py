@@ -19,7 +19,7 @@ from tokenunet.sequences import SequenceName
 
 from TokenUNetSegmentationLib.results import PatientResult
 from TokenUNetSegmentationLib.scene import build_steps
-from TokenUNetSegmentationLib.volumes import export_volumes
+from TokenUNetSegmentationLib.volumes import export_volume
 from TokenUNetSegmentationLib.worker import WorkerProcess
 
 _WORK_FOLDER_PREFIX = "tokenunet-run-"
@@ -115,7 +115,7 @@ class SegmentationRun:
     def _export(self, folder: Path) -> Iterator[None]:
         for done, (sequence, node) in enumerate(self.request.inputs.items(), start=1):
             self._check_cancelled()
-            export_volumes({sequence: node}, folder)
+            export_volume(node, folder / f"{sequence}.nrrd")
             self.progress = ProgressEvent("export", _SHARE_OF_EXPORT * done / len(self.request.inputs), None)
             yield
 

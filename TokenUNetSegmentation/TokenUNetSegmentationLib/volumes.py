@@ -1,13 +1,11 @@
 """Volume nodes from files, and files from volume nodes for the worker process."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import slicer
 import vtk
 from tokenunet.errors import OutputError, UnreadableImageError, UnusableImageError
-from tokenunet.sequences import SequenceName
 
 _ORTHOGONALITY_TOLERANCE = 1e-4
 
@@ -33,10 +31,8 @@ def detach_from_file(node: slicer.vtkMRMLStorableNode) -> None:
             slicer.mrmlScene.RemoveNode(storage)
 
 
-def export_volumes(
-    nodes: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], folder: Path
-) -> dict[SequenceName, Path]:
-    """Writes each node as it lies in the world (its transforms applied) to ``<folder>/<sequence>.nrrd``.
+def export_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
+    """Writes a node as it lies in the world (its transforms applied) to an NRRD file.
 
     NRRD keeps the axes as they are in the node; NIfTI would round them.
 
@@ -44,13 +40,6 @@ def export_volumes(
         UnusableImageError: for a node that is no 3-D scalar volume, or that a transform shears.
         OutputError: where the file cannot be written.
     """
-    paths = {sequence: folder / f"{sequence}.nrrd" for sequence in nodes}
-    for sequence, node in nodes.items():
-        _export(node, paths[sequence])
-    return paths
-
-
-def _export(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
     name = node.GetName()
     image = node.GetImageData()
     if image is None or image.GetNumberOfScalarComponents() != 1:
