@@ -6,13 +6,16 @@ is lost, and nobody has to read while it runs.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tokenunet.errors import TokenUNetError
 from tokenunet.events import ErrorEvent, Event, ProgressEvent, ResultEvent, WarningEvent
 
 from TokenUNetSegmentationLib.watched_worker import EVENTS_FILE, LOG_FILE
@@ -20,6 +23,12 @@ from TokenUNetSegmentationLib.watched_worker import EVENTS_FILE, LOG_FILE
 _SCRIPT = Path(__file__).with_name("watched_worker.py")
 _EVENT_TYPES = {cls.event: cls for cls in (ProgressEvent, WarningEvent, ResultEvent, ErrorEvent)}
 _LOG_TAIL_BYTES = 20_000
+
+
+class WorkerError(TokenUNetError):
+    """A command that ran in a process of its own has failed."""
+
+    code = "worker"
 
 
 def parse_event(line: str) -> Event | None:
@@ -140,6 +149,33 @@ class WorkerProcess:
         self.kill()
         self._process.wait()
         self._events.close()
+
+
+def run_command(
+    arguments: Sequence[str], start_worker: Callable[[Sequence[str], Path], WorkerProcess], ended_unexpectedly: str
+) -> Iterator[list[Event]]:
+    """Runs a ``tokenunet`` command; gives what it says, again and again until it has ended.
+
+    Args:
+        arguments: of the command, without ``--progress``.
+        start_worker: starts it.
+        ended_unexpectedly: the sentence for where it failed without a word.
+
+    Raises:
+        WorkerError: where it failed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tokenunet-command-"))
+    worker = start_worker([*arguments, "--progress", "json"], folder)
+    try:
+        for events in worker.events_until_end():
+            yield events
+            if failures := [event for event in events if isinstance(event, ErrorEvent)]:
+                raise WorkerError(failures[0].message, failures[0].hint)
+        if worker.exit_code:
+            raise WorkerError(ended_unexpectedly, worker.log()[-300:])
+    finally:
+        worker.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _hand_over(job: Sequence[str], standby: subprocess.Popen[bytes]) -> bool:

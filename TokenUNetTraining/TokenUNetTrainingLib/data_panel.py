@@ -1,21 +1,18 @@
 """The panel's part "Data": the patients, and what the check says of them."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
-from tokenunet.errors import TokenUNetError
-from tokenunet.events import ErrorEvent, ProgressEvent, ResultEvent
+from tokenunet.events import ProgressEvent, ResultEvent
 from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.installation_panel import InstallationPanel
 from TokenUNetSegmentationLib.messages import sentence
 from TokenUNetSegmentationLib.tables import fill_table
-from TokenUNetSegmentationLib.worker import WorkerProcess
+from TokenUNetSegmentationLib.worker import WorkerError, WorkerProcess, run_command
 
 _MOST_FINDINGS = 12
 """Shown; `tokenunet dataset check` lists them all."""
@@ -61,24 +58,19 @@ class DataPanel:
         self._steps.abandon()
 
     def _check(self, data: Path) -> Iterator[None]:
-        folder = Path(tempfile.mkdtemp(prefix="tokenunet-check-"))
-        worker = self.start_worker(["dataset", "check", str(data), "--progress", "json"], folder)
+        command = ["dataset", "check", str(data)]
         try:
-            for events in worker.events_until_end():
+            for events in run_command(command, self.start_worker, _("The check ended unexpectedly.")):
                 for event in events:
                     if isinstance(event, ProgressEvent):
                         left = "" if event.eta_s is None else _(", about {s:.0f} s left").format(s=event.eta_s)
                         self._message = _("Reading the patients: {share:.0%}").format(share=event.fraction) + left
                     elif isinstance(event, ResultEvent):
                         self._report = event.report
-                    elif isinstance(event, ErrorEvent) and self._report is None:
-                        raise CheckError(event.message, event.hint)
                 yield
-            if self._report is None:
-                raise CheckError(_("The check ended unexpectedly."), worker.log()[-300:])
-        finally:
-            worker.close()
-            shutil.rmtree(folder, ignore_errors=True)
+        except WorkerError:
+            if self._report is None:  # else it is the report that patients with errors make the command fail
+                raise
 
     def _end(self, error: Exception | None) -> None:
         self._message = "" if error is None else sentence(error)
@@ -104,12 +96,6 @@ class DataPanel:
         fill_table(self._ui.findingsTable, rows, widest=1)
         for row, finding in enumerate(findings[:_MOST_FINDINGS]):
             self._ui.findingsTable.item(row, 1).setToolTip(escape(finding["message"]))
-
-
-class CheckError(TokenUNetError):
-    """The patients could not be checked."""
-
-    code = "check"
 
 
 def finding_row(finding: dict[str, Any], data: Path | None) -> list[str]:

@@ -1,8 +1,6 @@
 """The panel's part "Results": Dice of what is finished, the report, the model, and single cases."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,23 +9,16 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from tokenunet.errors import TokenUNetError
-from tokenunet.events import ErrorEvent
 from tokenunet.regions import REGIONS
 from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.tables import fill_table
-from TokenUNetSegmentationLib.worker import WorkerProcess
+from TokenUNetSegmentationLib.worker import WorkerProcess, run_command
 
 from TokenUNetTrainingLib.options import TITLES
 from TokenUNetTrainingLib.training_run import ExperimentWatch
 from TokenUNetTrainingLib.validation_case import show_case
 
 _MOST_CASES = 20
-
-
-class ExportError(TokenUNetError):
-    """A trained network could not be made a model."""
-
-    code = "export"
 
 
 class ResultsPanel:
@@ -121,20 +112,9 @@ class ResultsPanel:
             self._show_buttons()
 
     def _export(self, experiment: Path, architecture: str) -> Iterator[None]:
-        folder = Path(tempfile.mkdtemp(prefix="tokenunet-export-"))
-        arguments = ["export", str(experiment), "--architecture", architecture, "--progress", "json"]
-        worker = self.start_worker(arguments, folder)
-        try:
-            for events in worker.events_until_end():
-                for event in events:
-                    if isinstance(event, ErrorEvent):
-                        raise ExportError(event.message, event.hint)
-                yield
-            if worker.exit_code:
-                raise ExportError(_("The model could not be made."), worker.log()[-300:])
-        finally:
-            worker.close()
-            shutil.rmtree(folder, ignore_errors=True)
+        command = ["export", str(experiment), "--architecture", architecture]
+        for _events in run_command(command, self.start_worker, _("The model could not be made.")):
+            yield
 
     def _exported(self, error: Exception | None) -> None:
         self._show_buttons()
