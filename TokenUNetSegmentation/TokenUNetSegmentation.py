@@ -21,7 +21,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from TokenUNetSegmentationLib.dependencies import install, missing_requirements, read_requirements, user_agrees
+from TokenUNetSegmentationLib.dependencies import read_requirements
 from TokenUNetSegmentationLib.displays import show_result
 from TokenUNetSegmentationLib.inputs_panel import InputsPanel
 from TokenUNetSegmentationLib.masks import MaskKind
@@ -31,7 +31,7 @@ from TokenUNetSegmentationLib.result_panel import ResultPanel
 from TokenUNetSegmentationLib.results import RESULT_ATTRIBUTE, PatientResult
 from TokenUNetSegmentationLib.review_panel import ReviewPanel
 from TokenUNetSegmentationLib.run_panel import RunPanel
-from TokenUNetSegmentationLib.sample_data import SAMPLE_NAME, load_synthetic_glioma
+from TokenUNetSegmentationLib.sample_data import SAMPLE_NAME, make_sample
 from TokenUNetSegmentationLib.scene import build_result
 from TokenUNetSegmentationLib.self_test_patient import add_volumes, write_result
 
@@ -68,29 +68,9 @@ def registerSampleData() -> None:
         sampleName=SAMPLE_NAME,
         uris=[],
         fileNames=[],
-        customDownloader=makeSampleData,
+        customDownloader=lambda source: make_sample(_RESOURCES / "requirements.txt"),
         thumbnailFileName=str(_RESOURCES / "Icons" / "TokenUNetSyntheticGlioma.png"),
     )
-
-
-def makeSampleData(source=None) -> list:
-    """Makes the synthetic patient on this computer, after installing what is missing and asking for that."""
-    missing = missing_requirements(read_requirements(_RESOURCES / "requirements.txt"))
-    if missing and not user_agrees(missing):
-        return []
-    with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
-        if missing:
-            install(missing)
-        slicer.util.showStatusMessage(_("Making a synthetic patient..."), 60_000)
-        try:
-            return load_synthetic_glioma(Path(slicer.app.temporaryPath), keepWindowAlive)
-        finally:
-            slicer.util.showStatusMessage("")
-
-
-def keepWindowAlive() -> None:
-    """Draws what has changed; a second click has to wait."""
-    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
 
 @parameterNodeWrapper

@@ -94,6 +94,10 @@ class Application:
         self.os = platform.platform()
         self.layout_manager = LayoutManager(host)
 
+    def topLevelWidgets(self) -> list[QtWidgets.QWidget]:
+        """None: as without a main window."""
+        return []
+
     def connect(self, signal: str, slot: Callable[[], None]) -> bool:
         self._slots.setdefault(signal, []).append(slot)
         return True
@@ -116,8 +120,8 @@ class Application:
     def moduleManager(self) -> "Application":
         return self
 
-    def processEvents(self) -> None:
-        self._qt.processEvents()
+    def processEvents(self, flags: QtCore.QEventLoop.ProcessEventsFlag = QtCore.QEventLoop.AllEvents) -> None:
+        self._qt.processEvents(flags)
 
     def clipboard(self) -> Any:
         return self._qt.clipboard()

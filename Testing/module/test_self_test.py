@@ -1,6 +1,7 @@
 """The module's own self-test, which the application runs too, and its place in the application."""
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,8 @@ def test_self_test_passes(module: host.LoadedModule) -> None:
     slicer.modules.TokenUNetSegmentationInstance.runTest(msec=0)
 
 
-def test_sample_is_registered_when_slicer_has_started(
+@pytest.mark.slow
+def test_sample_is_registered_when_slicer_has_started_and_can_be_made(
     module: host.LoadedModule, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registered: list[dict[str, Any]] = []
@@ -27,6 +29,10 @@ def test_sample_is_registered_when_slicer_has_started(
     assert registered[-1]["sampleName"] == "Token-UNet synthetic glioma"
     lengths = {len(registered[-1][field]) for field in ("uris", "fileNames")}
     assert lengths == {0}, "Slicer compares the lengths of these lists"
+    volumes = registered[-1]["customDownloader"](None)
+    assert [volume.GetName().rpartition("_")[2] for volume in volumes] == ["T1", "T1ce", "T2", "FLAIR"]
+    assert module.widget.inputsPanel.problems() == {}
+    assert list(Path(app.temporaryPath).iterdir()) == []
 
 
 def test_help_shows_the_picture(module: host.LoadedModule) -> None:

@@ -10,6 +10,7 @@ from module.conftest import app  # noqa: F401  the same host
 from training_fixtures import write_small_patients
 
 MODULE = Path(__file__).resolve().parents[2] / "TokenUNetTraining" / "TokenUNetTraining.py"
+TINY = {"epochs": "2", "patch_size": "32", "accumulation": "2", "workers": "0"}
 
 
 @pytest.fixture
@@ -39,3 +40,21 @@ def open_module() -> host.LoadedModule:
 @pytest.fixture(scope="session")
 def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small_patients(tmp_path_factory.mktemp("patients"), range(31, 35))
+
+
+def fill_in(module: host.LoadedModule, data: Path, experiment: Path, **settings: str) -> Any:
+    """Fills the panel in for a training of seconds; returns its widgets."""
+    ui = module.widget.ui
+    ui.dataPath.setCurrentPath(str(data))
+    ui.experimentPath.setCurrentPath(str(experiment))
+    ui.architecture_token_unet_transformer.setChecked(False)
+    ui.architecture_unet_star.setChecked(True)
+    ui.foldsBox.setValue(2)
+    ui.deviceBox.setCurrentIndex(3)
+    for name, value in (TINY | settings).items():
+        getattr(ui, f"setting_{name}").setText(value)
+    return ui
+
+
+def cells(table: Any) -> list[list[str]]:
+    return [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]

@@ -62,9 +62,10 @@ class TrainingPanel:
         self._edits = {name: getattr(ui, f"setting_{name}") for name in SETTINGS}
         ui.foldsBox.setRange(2, 20)
         ui.dataPath.filters = ui.experimentPath.filters = ctk.ctkPathLineEdit.Dirs
-        for path in (ui.dataPath, ui.experimentPath):
-            path.currentPathChanged.connect(lambda *_: self._store())
-            path.validInputChanged.connect(lambda *_: self._store())  # all that is heard of a path that is cleared
+        ui.dataPath.currentPathChanged.connect(lambda *_: self._store())
+        ui.experimentPath.currentPathChanged.connect(lambda *_: self._store())
+        ui.dataPath.validInputChanged.connect(lambda *_: self._store())  # all that is heard of a path that is cleared
+        ui.experimentPath.validInputChanged.connect(lambda *_: self._store())
         for box in self._boxes.values():
             box.toggled.connect(lambda *_: self._store())
         for edit in self._edits.values():

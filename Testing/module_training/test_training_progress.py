@@ -1,0 +1,95 @@
+"""What the window shows of an experiment, and that it stays alive while it reads."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import host
+import numpy as np
+import pytest
+from host.heartbeat import Heartbeat
+from module.driving import wait_until
+from module_training.conftest import MODULE
+from tokenunet.training.experiment import Experiment
+from tokenunet.training.fold_folder import append_log
+from training_fixtures import fabricated_experiment
+
+
+def test_an_experiment_is_looked_at_without_torch_and_in_a_blink(module: host.LoadedModule, tmp_path: Path) -> None:
+    experiment = fabricated_experiment(tmp_path / "experiment", ("token_unet_transformer", "unet"), 5)
+    began = time.perf_counter()
+    module.widget.ui.experimentPath.setCurrentPath(str(experiment.folder))
+    module.widget.onTimer()
+    assert time.perf_counter() - began < 1
+    assert module.widget.ui.foldsTable.rowCount == 10
+    code = "import sys, tokenunet.training.progress, tokenunet.training.configuration; print('torch' in sys.modules)"
+    paths = {"PYTHONPATH": str(MODULE.parents[1] / "TokenUNetSegmentation")}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=paths)
+    assert result.stdout.strip() == "False"
+
+
+def test_curves_grow_while_it_runs_and_belong_to_the_experiment_that_is_shown(
+    module: host.LoadedModule, tmp_path: Path
+) -> None:
+    import slicer
+
+    one = fabricated_experiment(tmp_path / "one", ("unet_star",), 2, 1)
+    other = fabricated_experiment(tmp_path / "other", ("unet",), 2, 1)
+    ui = module.widget.ui
+    ui.experimentPath.setCurrentPath(str(one.folder))
+    ui.curvesBox.setCurrentIndex(1)
+    [chart] = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    growing = chart.GetNthPlotSeriesNode(1)
+    assert growing.GetName() == "UNet**, fold 1"
+    rows = growing.GetTableNode().GetNumberOfRows()
+    append_log(one.jobs()[1].log, {"event": "epoch", "epoch": rows + 1, "loss": 0.25})
+    wait_until(lambda: growing.GetTableNode().GetNumberOfRows() == rows + 1, 10)
+    assert slicer.util.arrayFromTableColumn(growing.GetTableNode(), "y")[-1] == 0.25
+    ui.experimentPath.setCurrentPath(str(other.folder))
+    names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")]
+    assert names == ["U-Net, fold 0", "U-Net, fold 1"]
+
+
+def test_a_box_has_its_quartiles(app: Any) -> None:
+    from TokenUNetTrainingLib.curves import box_outline
+
+    outline = box_outline(2.0, [0.1, 0.3, 0.5, 0.7, 0.9])
+    assert sorted(set(outline[:-1, 1])) == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
+    assert np.isnan(outline[-1]).all()
+    assert (np.nanmin(outline[:, 0]) + np.nanmax(outline[:, 0])) / 2 == pytest.approx(2)
+
+
+def longest_block_of_reading(module: host.LoadedModule, experiment: Experiment) -> float:
+    """Seconds, from choosing the folder until all is shown."""
+    ui = module.widget.ui
+    ui.experimentPath.setCurrentPath("")
+    ui.curvesBox.setCurrentIndex(1)
+    heartbeat = Heartbeat()
+    ui.experimentPath.setCurrentPath(str(experiment.folder))
+    wait_until(lambda: module.widget.watch.progress.folds[-1].epoch == 60 and heartbeat.longest > 0, 30)
+    heartbeat.stop()
+    return heartbeat.longest
+
+
+def test_the_window_stays_alive_while_sixty_thousand_lines_are_read(module: host.LoadedModule, tmp_path: Path) -> None:
+    experiment = fabricated_experiment(tmp_path / "experiment", ("token_unet_transformer", "unet"), 5, 0)
+    values = {"loss": 0.512345678, "learning_rate": 0.001, "gradient_norm": 0.987654321, "seconds": 0.51}
+    for job in experiment.jobs():
+        steps = [
+            {"event": "step", "step": n, "epoch": n // 100 + 1, "peak_memory_bytes": 10**9, "time": 1.7e9, **values}
+            for n in range(1, 6001)
+        ]
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with job.log.open("a") as log:
+            log.write(json.dumps({"event": "started", "total_epochs": 60, "steps_per_epoch": 100}) + "\n")
+            for step in steps:
+                log.write(json.dumps(step) + "\n")
+                if step["step"] % 100 == 0:
+                    log.write(json.dumps({"event": "epoch", "epoch": step["step"] // 100, "loss": 0.5}) + "\n")
+    # Other programs on this computer stop the window too, but hardly three times in a row.
+    longest = min(longest_block_of_reading(module, experiment) for _ in range(3))
+    print(f"longest block {1000 * longest:.0f} ms")
+    assert longest <= 0.1
