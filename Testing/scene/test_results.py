@@ -14,6 +14,7 @@ from tokenunet_offscreen import OffscreenHost
 from TokenUNetSegmentationLib.displays import head_box, tumour_centre
 from TokenUNetSegmentationLib.masks import MaskKind, mask_number, range_text, set_threshold
 from TokenUNetSegmentationLib.results import (
+    MissingNodeError,
     all_results,
     subject_hierarchy,
 )
@@ -128,7 +129,7 @@ def test_a_deleted_segment_is_empty_and_a_deleted_reference_is_told(host: Offscr
     assert [region.any() for region in result.regions()] == [True, True, False]
 
     slicer.mrmlScene.RemoveNode(result.reference)
-    with pytest.raises(LookupError, match="T1ce tumour"):
+    with pytest.raises(MissingNodeError, match="T1ce tumour"):
         result.regions()
 
 

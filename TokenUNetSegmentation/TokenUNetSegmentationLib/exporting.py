@@ -27,7 +27,7 @@ def export_labels(result: PatientResult, path: Path) -> None:
     """Writes exclusive labels (NCR 1, ED 2, ET 4), edits included, on the reference's grid, as NIfTI.
 
     Raises:
-        LookupError: where the reference volume is gone.
+        MissingNodeError: where the reference volume is gone.
         OutputError: where the file cannot be written.
     """
     labels = labels_from_regions(result.regions())

@@ -19,7 +19,7 @@ def overlap_steps(result: PatientResult, kind: MaskKind) -> Iterator[dict[int, d
     voxels, which are much larger than the scan's.
 
     Raises:
-        LookupError: where the reference volume is gone.
+        MissingNodeError: where the reference volume is gone.
     """
     table: dict[int, dict[RegionName, float]] = {number: {} for number in result.masks(kind)}
     for name in REGIONS:

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from TokenUNetSegmentationLib.mask_colours import recolour
 from TokenUNetSegmentationLib.mask_overlap import overlap_steps
 from TokenUNetSegmentationLib.mask_views import leave_all_masks, show_all_masks, show_in_3d, write_thumbnail
 from TokenUNetSegmentationLib.masks import MaskKind, set_threshold
+from TokenUNetSegmentationLib.messages import sentence
 from TokenUNetSegmentationLib.results import PatientResult
 from TokenUNetSegmentationLib.tables import fill_table
 
@@ -139,7 +139,7 @@ class MasksPanel:
 
     def _end_description(self, error: Exception | None) -> None:
         if error is not None:
-            self._ui.masksLabel.setText(f"<b>⚠</b> {escape(str(error))}")
+            self._ui.masksLabel.setText(sentence(error))
             self._ui.masksLabel.setVisible(True)
 
     def forget(self) -> None:

@@ -21,6 +21,7 @@ from TokenUNetSegmentationLib.exporting import (
     export_segmentation,
     run_report_text,
 )
+from TokenUNetSegmentationLib.messages import sentence
 from TokenUNetSegmentationLib.results import PatientResult
 from TokenUNetSegmentationLib.scene import show_exclusive_labels, volume_table_steps
 from TokenUNetSegmentationLib.tables import fill_table
@@ -64,8 +65,8 @@ class ResultPanel:
                 return
             try:
                 action(result)
-            except (TokenUNetError, LookupError) as error:
-                self._say(f"<b>⚠</b> {escape(str(error))} {escape(getattr(error, 'hint', ''))}")
+            except TokenUNetError as error:
+                self._say(sentence(error))
 
         return slot
 
@@ -157,7 +158,7 @@ class ResultPanel:
     def _end_measuring(self, error: Exception | None) -> None:
         self._show_volumes(self._result())
         if error is not None:
-            self._say(f"<b>⚠</b> {escape(str(error))}")
+            self._say(sentence(error))
 
     def abandon(self) -> None:
         """Stops what goes on in the background."""

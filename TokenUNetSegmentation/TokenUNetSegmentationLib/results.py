@@ -13,6 +13,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
+from tokenunet.errors import TokenUNetError
 from tokenunet.regions import REGIONS, RegionName
 from tokenunet.sequences import SEQUENCES, SequenceName
 from vtkmodules.util.numpy_support import vtk_to_numpy
@@ -43,6 +44,12 @@ _RESULT_ROLES = (
 )
 
 
+class MissingNodeError(TokenUNetError):
+    """What belongs to a result was taken out of the scene."""
+
+    code = "missing_node"
+
+
 @dataclass(frozen=True)
 class PatientResult:
     """One patient's result in the scene, seen from its segmentation node.
@@ -61,11 +68,14 @@ class PatientResult:
         """The reference volume.
 
         Raises:
-            LookupError: where the user has deleted it.
+            MissingNodeError: where the user has deleted it.
         """
         reference = self.reference
         if reference is None:
-            raise LookupError(f"The reference volume of “{self.segmentation.GetName()}” is no longer in the scene.")
+            raise MissingNodeError(
+                f"The reference volume of “{self.segmentation.GetName()}” is no longer in the scene.",
+                "Load it and segment again.",
+            )
         return reference
 
     @property
@@ -126,7 +136,7 @@ class PatientResult:
         """A segment as it is now, the user's edits included: (D, H, W) on the reference's grid; empty if deleted.
 
         Raises:
-            LookupError: where the reference volume is gone.
+            MissingNodeError: where the reference volume is gone.
         """
         reference = self.require_reference()
         if self.segmentation.GetSegmentation().GetSegment(name) is None:

@@ -23,6 +23,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from TokenUNetSegmentationLib.masks import MaskKind
 from TokenUNetSegmentationLib.results import (
     HINTS_ROLE,
+    MissingNodeError,
     PatientResult,
     remove_node,
     segment_voxels,
@@ -78,7 +79,7 @@ def look_for_hints(result: PatientResult) -> Iterator[None]:
     Regions that were accepted before are part of the segmentation and are not listed again; dismissed ones are.
 
     Raises:
-        LookupError: where the reference volume or the masks are gone.
+        MissingNodeError: where the reference volume or the masks are gone.
     """
     reference = result.require_reference()
     segmented = result.region("WT")
@@ -133,7 +134,7 @@ def accept_hint(result: PatientResult, hint: ListedHint) -> None:
     """Adds a hint to the result as a segment of its own; deleting the segment takes it back.
 
     Raises:
-        LookupError: where the reference volume or the hint is gone.
+        MissingNodeError: where the reference volume or the hint is gone.
     """
     reference = result.require_reference()
     _hint_segment(result, hint).RemoveTag(_DISMISSED_TAG)
@@ -147,7 +148,7 @@ def dismiss_hint(result: PatientResult, hint: ListedHint, dismissed: bool = True
     """Notes that there is nothing to a hint, or takes that back; a dismissed one is not drawn.
 
     Raises:
-        LookupError: where the hint is gone.
+        MissingNodeError: where the hint is gone.
     """
     segment = _hint_segment(result, hint)
     if dismissed:
@@ -190,14 +191,16 @@ def _hint_segment(result: PatientResult, hint: ListedHint) -> slicer.vtkSegment:
     node = result.review_hints
     segment = node.GetSegmentation().GetSegment(hint.identifier) if node is not None else None
     if segment is None:
-        raise LookupError(f"The {hint.name} is no longer in the scene.")
+        raise MissingNodeError(f"The {hint.name} is no longer in the scene.", "Look for places again.")
     return segment
 
 
 def _attention_masks(result: PatientResult) -> AttentionMasks:
     nodes = {kind: result.masks(kind) for kind in MaskKind}
     if not all(nodes.values()):
-        raise LookupError(f"The masks of “{result.segmentation.GetName()}” are no longer in the scene.")
+        raise MissingNodeError(
+            f"The masks of “{result.segmentation.GetName()}” are no longer in the scene.", "Segment again."
+        )
     stacks = [np.stack([slicer.util.arrayFromVolume(n) for n in nodes[kind].values()]) for kind in MaskKind]
     learner, fuser = stacks
     return AttentionMasks(learner, fuser, _grid(next(iter(nodes[MaskKind.TOKEN_LEARNER].values()))))

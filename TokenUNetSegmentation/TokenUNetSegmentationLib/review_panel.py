@@ -10,7 +10,8 @@ from tokenunet.review import Basis
 
 from TokenUNetSegmentationLib.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.masks import MaskKind
-from TokenUNetSegmentationLib.results import PatientResult
+from TokenUNetSegmentationLib.messages import sentence
+from TokenUNetSegmentationLib.results import MissingNodeError, PatientResult
 from TokenUNetSegmentationLib.review import (
     HintState,
     ListedHint,
@@ -134,7 +135,7 @@ class ReviewPanel:
     def _end_looking(self, error: Exception | None) -> None:
         self.show()
         if error is not None:
-            self._say(f"<b>⚠</b> {escape(str(error))}")
+            self._say(sentence(error))
 
     def _on_selection(self) -> None:
         if not self._showing:
@@ -152,9 +153,9 @@ class ReviewPanel:
             return
         try:
             action(result, hint)
-        except LookupError as error:
+        except MissingNodeError as error:
             self.show()
-            self._say(f"<b>⚠</b> {escape(str(error))}")
+            self._say(sentence(error))
         else:
             self.show()
 

@@ -100,7 +100,7 @@ def volume_table_steps(result: PatientResult) -> Iterator[None]:
     It goes region by region, from the innermost to the outermost, with a step after each.
 
     Raises:
-        LookupError: where the reference volume is gone.
+        MissingNodeError: where the reference volume is gone.
     """
     reference = result.require_reference()
     inner = np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
@@ -149,7 +149,7 @@ def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRM
     The labels are made anew from the regions as they are now each time they are shown.
 
     Raises:
-        LookupError: where the reference volume is gone.
+        MissingNodeError: where the reference volume is gone.
     """
     labels = result.exclusive_labels
     if visible:
