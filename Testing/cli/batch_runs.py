@@ -4,7 +4,6 @@ import csv
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +74,3 @@ def job(patient: Path, output: Path, model: Path, **options: Any) -> PatientJob:
 def workers_of(pid: int) -> list[psutil.Process]:
     """Without multiprocessing's own helper, which ends in its own time."""
     return [child for child in psutil.Process(pid).children() if any("spawn_main" in word for word in child.cmdline())]
-
-
-def wait_until(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)

@@ -8,11 +8,12 @@ import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk
-from batch_runs import BROKEN, command, job, moments, start, table, wait_until, workers_of, write_patients
+from batch_runs import BROKEN, command, job, moments, start, table, workers_of, write_patients
 from tokenunet.cli import main
 from tokenunet.events import Event, ProgressEvent
 from tokenunet.inference.batch_job import segment_patient
 from tokenunet.inference.batch_processes import run_in_processes
+from waiting import wait_until
 
 
 def test_a_process_that_is_killed_costs_one_patient(patients: Path, model: Path, tmp_path: Path) -> None:

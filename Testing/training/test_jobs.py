@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tokenunet.errors import ExperimentError
 from tokenunet.regions import regions_from_labels
 from tokenunet.training.experiment import Experiment
 from training_fixtures import write_small_patients
+from waiting import wait_until
 
 TINY = (
     *("--preset", "quick", "--set", "epochs=2", "--set", "patch_size=32", "--set", "spacing=4"),
@@ -128,13 +128,6 @@ def test_a_terminated_training_saves_and_is_resumed(tmp_path: Path, patients: Pa
     assert train("--output", folder, "--resume") == 0
     for job, same in zip(experiment.jobs(), finished.jobs(), strict=True):
         assert job.last_weights.read_bytes() == same.last_weights.read_bytes()
-
-
-def wait_until(condition: Any, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def resume_here(folder: Path) -> None:

@@ -6,8 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from tokenunet.training.experiment import Experiment, ExperimentPlan
 from tokenunet.training.fold_folder import append_log
 from tokenunet.training.progress import ExperimentProgress, FoldState
 from training.learning_cases import TINY_NETWORK
+from waiting import wait_until
 
 TINY = (
     *("--preset", "synthetic", "--set", "spacing=4", "--set", "epochs=2", "--set", "synthetic_patients=2"),
@@ -77,13 +76,6 @@ def test_the_fine_stage_begins_with_the_coarse_ones_averaged_weights(tmp_path: P
     assert max(float((fresh[name] - tensor).abs().max()) for name, tensor in last.items()) > 1e-3
     state = torch.load(max(coarse.checkpoints.iterdir()), weights_only=True)
     assert any(not torch.equal(state["network"][name], last[name]) for name in last), "the kept weights are averaged"
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.mark.slow
