@@ -164,14 +164,13 @@ def test_an_experiment_with_nothing_finished_has_a_page(begun: bool, tmp_path: P
 
 
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
-    """Names of folders, cases and patients come from users; they must neither be HTML nor break a figure."""
-    name = "<b>A</b>&$x_{$"
+    """Names of folders and patients come from users; they must neither be HTML nor break a figure."""
     dataset = absent_dataset(4)
-    cases = tuple(replace(case, name=f"{name}{n}") for n, case in enumerate(dataset.cases))
-    dataset = replace(dataset, folder=Path("<i>data</i>"), cases=cases)
+    cases = tuple(replace(case, patient=f"<b>A</b>&$x_{{${n}") for n, case in enumerate(dataset.cases))
+    dataset = replace(dataset, folder=Path("<i>data</i>&$x_{$"), cases=cases)
     html = training_report(fabricated_experiment(tmp_path / "a<u>b", ("unet",), folds=2, dataset=dataset))
     assert not re.search("<b>|<i>|<u>", html)
-    assert f"{name}0" in Page(html).text
+    assert "<i>data</i>&$x_{$" in Page(html).text
 
 
 def test_several_cases_of_a_patient_are_pointed_out(experiment: Experiment, tmp_path: Path) -> None:
