@@ -7,7 +7,7 @@ not lie on each other yet need the alignments of `tokenunet.preprocessing.align_
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -88,6 +88,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         UnusableImageError: where a scan is empty inside the brain.
     """
     alignments = alignments or {}
+    study, outliers = _without_outliers(study)
     stripped = [sequence for sequence, scan in study.scans.items() if is_stripped(scan.image)]
     grid, scans = _on_common_grid(study, space, alignments, stripped)
     findings: tuple[Finding, ...]
@@ -105,12 +106,13 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     findings += check_field_of_view(grid.image(brain.astype(np.uint8)))
     findings += tuple(_partly_seen(study, brain, scans))
     findings += tuple(_not_placed(study))
-    tensor, clipped = _normalised(study, space, brain, scans)
-    findings += clipped
+    findings += outliers
     reference_grid = Grid.of(study.scans[study.reference].image)
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(
-        tensor=tensor,
+        tensor=torch.stack(
+            [normalise(scans[s].values, brain & scans[s].seen, study.scans[s].source) for s in space.channels]
+        ),
         brain=brain,
         grid=grid,
         reference_grid=reference_grid,
@@ -221,37 +223,28 @@ def _brain_on_grid(image: sitk.Image, grid: Grid, transform: sitk.Transform | No
     return sitk.Mask(inside, share >= 0.5)
 
 
-def _normalised(
-    study: Study, space: ModelSpace, brain: NDArray[np.bool_], scans: Mapping[SequenceName, _OnGrid]
-) -> tuple[Tensor, tuple[Finding, ...]]:
-    """The channels (C, D, H, W), and what was wrong with single voxels."""
-    channels: list[Tensor] = []
-    findings: list[Finding] = []
-    for sequence in space.channels:
-        source, inside = study.scans[sequence].source, brain & scans[sequence].seen
-        values, clipped = _without_outliers(scans[sequence].values, inside)
-        channels.append(normalise(values, inside, source))
-        if clipped:
-            text = (
-                f"{source} ({sequence}) has {clipped} voxels far brighter or darker than the rest of the brain; they "
-                "were taken to be as bright or dark as its extremes."
-            )
-            findings.append(Finding("extreme_voxels", text))
-    return torch.stack(channels), tuple(findings)
-
-
-def _without_outliers(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> tuple[NDArray[np.float32], int]:
-    """The values (D, H, W) with what lies far off those inside moved to their ends, and how many voxels that were.
+def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:
+    """The study with voxels that lie far off all others moved to the others' ends, and how many those were.
 
     A few such voxels, from saturation or from a division by nearly 0, would spread all others' values over a sliver of
-    the normalised range.
+    the normalised range. Scans without any stay the same to the bit.
     """
-    low, high = np.percentile(values[inside][::_OUTLIER_SAMPLING], _USUAL_PERCENTILES)
-    margin = _OUTLIER_MARGIN * (high - low)
-    outliers = inside & ((values < low - margin) | (values > high + margin))
-    if not margin or not outliers.any():
-        return values, 0
-    return np.where(outliers, np.clip(values, low, high, dtype=np.float32), values), int(outliers.sum())
+    scans, findings = dict(study.scans), []
+    for sequence, scan in study.scans.items():
+        values = sitk.GetArrayViewFromImage(scan.image)
+        low, high = np.percentile(values.ravel()[::_OUTLIER_SAMPLING], _USUAL_PERCENTILES)
+        margin = _OUTLIER_MARGIN * (high - low)
+        outliers = (values < low - margin) | (values > high + margin)
+        if not margin or not outliers.any():
+            continue
+        clipped = np.where(outliers, np.clip(values, low, high, dtype=np.float32), values)
+        scans[sequence] = replace(scan, image=Grid.of(scan.image).image(clipped))
+        text = (
+            f"{scan.source} ({sequence}) has {outliers.sum()} voxels far brighter or darker than all others; they were "
+            "taken to be as bright or dark as the others' extremes."
+        )
+        findings.append(Finding("extreme_voxels", text))
+    return replace(study, scans=scans), tuple(findings)
 
 
 def normalise(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:
