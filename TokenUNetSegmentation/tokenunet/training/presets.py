@@ -45,7 +45,7 @@ PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
         "whole_brains": True,  # in patches, instance normalisation would see other statistics than in use
         "accumulation": 1,
         "dice_smoothing": 50.0,
-        "absent_smoothing": 500.0,  # half of the patients have no enhancement, a tenth nothing at all
+        "absent_smoothing": 500.0,  # four in ten patients have no enhancement, one in eight no tumour
         "optimiser": "adamw",
         "learning_rate": 8e-4,
         "second_moment": 0.99,
