@@ -73,6 +73,16 @@ def test_scanners_words_are_understood_as_on_the_command_line(module: host.Loade
     assert tuple(selected(module).values()) == tuple(f"{n}: {text}" for n, text in enumerate(descriptions[:4]))
 
 
+def test_tags_are_not_read_again_at_every_move_of_a_slider(module: host.LoadedModule, add: Add) -> None:
+    asked: list[str] = []
+    module.widget.inputsPanel._dicom_value = lambda uid, tag: asked.append(tag) or ""
+    add("T1").SetAttribute("DICOM.instanceUIDs", "1.1")
+    module.widget.parameters().maskOpacity = 0.3
+    read = len(asked)
+    module.widget.parameters().maskOpacity = 0.4
+    assert len(asked) == read > 0
+
+
 def test_a_name_that_a_person_gave_counts_more_than_the_series(module: host.LoadedModule, add: Add) -> None:
     values = {"0008,103E": {"1.1": "AX T1"}}
     module.widget.inputsPanel._dicom_value = lambda uid, tag: values.get(tag, {}).get(uid, "")

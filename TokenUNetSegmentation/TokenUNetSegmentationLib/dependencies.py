@@ -18,7 +18,8 @@ from slicer.i18n import tr as _
 from tokenunet.errors import TokenUNetError
 
 _BUILT_IN = ("numpy", "SimpleITK", "vtk")
-_KEPT = (*_BUILT_IN, "torch", "scipy", "packaging", "requests", "pydicom")
+_NEVER_REPLACED = (*_BUILT_IN, "torch")
+_KEPT = (*_NEVER_REPLACED, "scipy", "packaging", "requests", "pydicom")
 _OFFLINE_HINT = (
     "Without network: on another computer with the same system and Python, run “pip download -r requirements.txt” "
     "with the module's requirements, bring the folder here, and choose “Install from folder…”."
@@ -99,7 +100,7 @@ def install(missing: Sequence[Requirement], wheels: Path | None = None) -> None:
             f"{', '.join(r.name for r in still_missing)} is still missing after the installation.",
             "Restart Slicer and try again.",
         )
-    moved = [p for p in (*_BUILT_IN, "torch") if before[p] is not None and installed_version(p) != before[p]]
+    moved = [p for p in _NEVER_REPLACED if before[p] is not None and installed_version(p) != before[p]]
     if moved:
         raise InstallationError(
             f"The installation has replaced Slicer's own {', '.join(moved)}.", "Install Slicer again."

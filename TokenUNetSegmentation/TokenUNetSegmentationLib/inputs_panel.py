@@ -32,6 +32,7 @@ class InputsPanel:
         self._ui = ui
         self._parameters = parameters
         self._dicom_value = dicom_value_from_database
+        self._names: dict[SequenceName, SequenceName] = {}
         self._looks: dict[SequenceName, SequenceName] = {}
         self._looked_at: tuple[object, ...] = ()
         ui.findButton.clicked.connect(lambda *_: self.fill(keep=False))
@@ -80,28 +81,35 @@ class InputsPanel:
         """Brings all that is seen up to date; while a run goes on its inputs stay."""
         inputs = self.inputs()
         problems = check_inputs(inputs)
-        names = sequences_by_name(inputs, self._dicom_value)
-        looks = self._sequences_by_looks(inputs)
+        self._look_at(inputs)
         for sequence, volume in inputs.items():
             getattr(self._ui, f"selector{sequence}").setEnabled(not running)
-            line = self._line(sequence, volume, problems.get(sequence), names.get(sequence), looks.get(sequence))
+            line = self._line(
+                sequence, volume, problems.get(sequence), self._names.get(sequence), self._looks.get(sequence)
+            )
             self._status(sequence).setText(line)
             self._status(sequence).setVisible(bool(line))
         for sequence in SEQUENCES[:-1]:
             getattr(self._ui, f"swap{sequence}").setEnabled(not running)
         self._ui.findButton.setEnabled(not running)
 
-    def _sequences_by_looks(
-        self, inputs: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]
-    ) -> dict[SequenceName, SequenceName]:
-        """Looked at anew only when a volume or its voxels have changed."""
+    def _look_at(self, inputs: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
+        """Reads names, tags and looks only when a volume, its name or its voxels have changed: sliders ask, too."""
         state = tuple(
-            (place, v.GetID(), v.GetImageData() and v.GetImageData().GetMTime()) for place, v in inputs.items() if v
+            (
+                place,
+                v.GetID(),
+                v.GetName(),
+                v.GetAttribute("DICOM.instanceUIDs"),
+                v.GetImageData() and v.GetImageData().GetMTime(),
+            )
+            for place, v in inputs.items()
+            if v
         )
         if state != self._looked_at:
             self._looked_at = state
+            self._names = sequences_by_name(inputs, self._dicom_value)
             self._looks = sequences_by_looks(inputs)
-        return self._looks
 
     def _line(self, place: SequenceName, volume: Any, problem: str | None, name: str | None, look: str | None) -> str:
         """What a volume is, or the first thing that is wrong with it."""

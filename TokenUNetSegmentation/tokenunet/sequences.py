@@ -1,6 +1,7 @@
 """The four MR sequences and how people name them."""
 
 import re
+from itertools import pairwise
 from typing import Literal, get_args
 
 SequenceName = Literal["T1", "T1ce", "T2", "FLAIR"]
@@ -47,11 +48,10 @@ def other_words(name: str) -> frozenset[str]:
 def _contrast_agent_in(words: list[str]) -> bool:
     """Whether words with a T1 among them say that agent was given, and not "without contrast"."""
     first_t1 = next(place for place, word in enumerate(words) if _BY_ALIAS.get(word) == "T1")
-    agent = [
-        word in _CONTRAST_AGENT or (word in _CONTRAST_AGENT_AFTER_T1 and place > first_t1)
-        for place, word in enumerate(words)
-    ]
-    return any(is_agent and before not in _WITHOUT for before, is_agent in zip(["", *words], agent, strict=False))
+    return any(
+        before not in _WITHOUT and (word in _CONTRAST_AGENT or (word in _CONTRAST_AGENT_AFTER_T1 and place > first_t1))
+        for place, (before, word) in enumerate(pairwise(["", *words]))
+    )
 
 
 def _words(name: str) -> list[str]:

@@ -58,9 +58,9 @@ class DataPanel:
         self._steps.abandon()
 
     def _check(self, data: Path) -> Iterator[None]:
-        command = ["dataset", "check", str(data)]
+        command, ended_unexpectedly = ["dataset", "check", str(data)], _("The check ended unexpectedly.")
         try:
-            for events in run_command(command, self.start_worker, _("The check ended unexpectedly.")):
+            for events in run_command(command, self.start_worker, ended_unexpectedly):
                 for event in events:
                     if isinstance(event, ProgressEvent):
                         left = "" if event.eta_s is None else _(", about {s:.0f} s left").format(s=event.eta_s)
@@ -71,6 +71,8 @@ class DataPanel:
         except WorkerError:
             if self._report is None:  # else it is the report that patients with errors make the command fail
                 raise
+        if self._report is None:
+            raise WorkerError(ended_unexpectedly)
 
     def _end(self, error: Exception | None) -> None:
         self._message = "" if error is None else sentence(error)

@@ -234,9 +234,9 @@ def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:
         values = sitk.GetArrayViewFromImage(scan.image)
         low, high = np.percentile(values.ravel()[::_OUTLIER_SAMPLING], _USUAL_PERCENTILES)
         margin = _OUTLIER_MARGIN * (high - low)
-        outliers = (values < low - margin) | (values > high + margin)
-        if not margin or not outliers.any():
+        if not margin or (low - margin <= values.min() and values.max() <= high + margin):
             continue
+        outliers = (values < low - margin) | (values > high + margin)
         clipped = np.where(outliers, np.clip(values, low, high, dtype=np.float32), values)
         scans[sequence] = replace(scan, image=Grid.of(scan.image).image(clipped))
         text = (

@@ -68,7 +68,7 @@ class ExperimentPlan:
     overrides: Mapping[str, Any]
 
 
-def check_names(names: Iterable[object], folder: Path) -> None:
+def _check_names(names: Iterable[object], folder: Path) -> None:
     """Raises ExperimentError where a name that an experiment's files hold would lead out of its folder."""
     if strange := [name for name in names if not isinstance(name, str) or not SAFE_NAME.fullmatch(name)]:
         raise ExperimentError(f"{folder} names {strange[0]!r}, which is no name.", "It was changed: train anew.")
@@ -100,7 +100,7 @@ class Experiment:
                 f"{folder} has format {self.description.get('format')!r}; this program reads {FORMAT}.",
                 "Use the version of Token-UNet that made it.",
             )
-        check_names(self.description["architectures"], folder)
+        _check_names(self.description["architectures"], folder)
 
     @property
     def plan(self) -> ExperimentPlan:
@@ -128,7 +128,7 @@ class Experiment:
         from tokenunet.training.dataset import dataset_from_json
 
         dataset = dataset_from_json(self.dataset_values)
-        check_names([case.name for case in dataset.cases], self.folder)
+        _check_names([case.name for case in dataset.cases], self.folder)
         return dataset
 
     @property

@@ -80,7 +80,7 @@ def _check_names(dataset: Dataset) -> None:
         if count > 1:
             raise DatasetError(f"{dataset.folder} has {count} cases named {name}.", "Give every case its own name.")
     for case in dataset.cases:
-        if not SAFE_NAME.fullmatch(case.name):
+        if not (SAFE_NAME.fullmatch(case.name) and case.name.isascii()):
             raise DatasetError(
                 f"{case.name!r} in {dataset.folder} cannot name a case.",
                 "Use letters, digits, blanks and the signs _ . + -, and begin with a letter or digit.",
