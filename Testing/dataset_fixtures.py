@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from scan_fixtures import GRID, study
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 
 NAMES_2021 = {"T1": "_t1", "T1ce": "_t1ce", "T2": "_t2", "FLAIR": "_flair", "truth": "_seg"}
 NAMES_2023 = {"T1": "-t1n", "T1ce": "-t1c", "T2": "-t2w", "FLAIR": "-t2f", "truth": "-seg"}

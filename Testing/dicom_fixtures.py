@@ -11,9 +11,9 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from scan_fixtures import synthetic_images
-from tokenunet.grid import Grid
-from tokenunet.preprocessing.dicom import DicomSeries, find_series, read_series
-from tokenunet.sequences import SequenceName
+from tokenunet.core.grid import Grid
+from tokenunet.core.sequences import SequenceName
+from tokenunet.study.dicom import DicomSeries, find_series, read_series
 
 PATIENT_ID, PATIENT_NAME = "SYNTH-0001", "Doe^Jane"
 OTHER_PATIENT_ID = "SYNTH-0002"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from tokenunet.bundle import ModelManifest, save_bundle
+from tokenunet.bundle.bundle import ModelManifest, save_bundle
 from tokenunet.networks import build_network
 
 SMALL_MANIFEST = ModelManifest(

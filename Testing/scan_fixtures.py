@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from tokenunet.grid import Grid
-from tokenunet.preprocessing import Scan, Study
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.grid import Grid
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.study.scans import Scan, Study
 from tokenunet.synthesis import synthetic_patient
 from tokenunet.synthesis.writing import in_field_of_view
 

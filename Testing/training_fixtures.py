@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenunet.regions import REGIONS
-from tokenunet.sequences import SEQUENCES
+from tokenunet.core.regions import REGIONS
+from tokenunet.core.sequences import SEQUENCES
+from tokenunet.data import Case, Dataset, ImageSource
 from tokenunet.synthesis import synthetic_patient, write_patient
-from tokenunet.training.creation import create_experiment
-from tokenunet.training.dataset import Case, Dataset, ImageSource
-from tokenunet.training.experiment import Experiment, ExperimentPlan
-from tokenunet.training.fold_folder import FoldFolder, append_log
+from tokenunet.training.experiment.create import create_experiment
+from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
+from tokenunet.training.experiment.fold_folder import FoldFolder, append_log
 
 EPOCHS = 8
 PARAMETERS = {"unet": 12_894_000, "unet_star": 2_416_003, "token_unet": 2_450_011, "token_unet_transformer": 5_609_000}

@@ -21,19 +21,19 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from TokenUNetSegmentationLib.dependencies import read_requirements
-from TokenUNetSegmentationLib.displays import show_result
-from TokenUNetSegmentationLib.inputs_panel import InputsPanel
-from TokenUNetSegmentationLib.masks import MaskKind
-from TokenUNetSegmentationLib.masks_panel import MasksPanel
-from TokenUNetSegmentationLib.options import Device, Mode, Reference
-from TokenUNetSegmentationLib.result_panel import ResultPanel
-from TokenUNetSegmentationLib.results import RESULT_ATTRIBUTE, PatientResult
-from TokenUNetSegmentationLib.review_panel import ReviewPanel
-from TokenUNetSegmentationLib.run_panel import RunPanel
-from TokenUNetSegmentationLib.sample_data import SAMPLE_NAME, make_sample
-from TokenUNetSegmentationLib.scene import build_result
-from TokenUNetSegmentationLib.self_test_patient import add_volumes, write_result
+from TokenUNetSegmentationLib.logic.options import Device, Mode, Reference
+from TokenUNetSegmentationLib.logic.sample_data import SAMPLE_NAME, make_sample
+from TokenUNetSegmentationLib.logic.self_test_patient import add_volumes, write_result
+from TokenUNetSegmentationLib.panels.attention_maps import MasksPanel
+from TokenUNetSegmentationLib.panels.inputs import InputsPanel
+from TokenUNetSegmentationLib.panels.result import ResultPanel
+from TokenUNetSegmentationLib.panels.review import ReviewPanel
+from TokenUNetSegmentationLib.panels.run import RunPanel
+from TokenUNetSegmentationLib.process.dependencies import read_requirements
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
+from TokenUNetSegmentationLib.scene.displays import show_result
+from TokenUNetSegmentationLib.scene.load_result import build_result
+from TokenUNetSegmentationLib.scene.results import RESULT_ATTRIBUTE, PatientResult
 
 _RESOURCES = Path(__file__).parent / "Resources"
 

@@ -19,14 +19,14 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from TokenUNetSegmentationLib.dependencies import read_requirements
-from TokenUNetSegmentationLib.options import Device
-from TokenUNetTrainingLib.data_panel import DataPanel
-from TokenUNetTrainingLib.options import Preset
-from TokenUNetTrainingLib.progress_panel import ProgressPanel
-from TokenUNetTrainingLib.results_panel import ResultsPanel
-from TokenUNetTrainingLib.training_panel import TrainingPanel
-from TokenUNetTrainingLib.training_run import ExperimentWatch
+from TokenUNetSegmentationLib.logic.options import Device
+from TokenUNetSegmentationLib.process.dependencies import read_requirements
+from TokenUNetTrainingLib.logic.options import Preset
+from TokenUNetTrainingLib.logic.run import ExperimentWatch
+from TokenUNetTrainingLib.panels.data import DataPanel
+from TokenUNetTrainingLib.panels.progress import ProgressPanel
+from TokenUNetTrainingLib.panels.results import ResultsPanel
+from TokenUNetTrainingLib.panels.training import TrainingPanel
 
 _RESOURCES = Path(__file__).parent / "Resources"
 _POLL_MS = 1000

@@ -12,7 +12,7 @@ from tokenunet.benchmark.figure import draw_rows
 from tokenunet.benchmark.networks import facts, make_network
 from tokenunet.benchmark.tables import growth
 from tokenunet.cli import main
-from tokenunet.errors import UsageError
+from tokenunet.core.errors import UsageError
 
 CPU = torch.device("cpu")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from batch_runs import command
 from tokenunet.cli import main
-from tokenunet.errors import InputError
+from tokenunet.core.errors import InputError
+from tokenunet.core.sequences import SEQUENCES
 from tokenunet.inference import SegmentationRequest
-from tokenunet.inference.batch_input import find_patients
-from tokenunet.sequences import SEQUENCES
+from tokenunet.inference.batch.patients import find_patients
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 import SimpleITK as sitk
 from batch_runs import BROKEN, command, job, moments, start, table, workers_of, write_patients
 from tokenunet.cli import main
-from tokenunet.events import Event, ProgressEvent
-from tokenunet.inference.batch_job import segment_patient
-from tokenunet.inference.batch_processes import run_in_processes
+from tokenunet.core.events import Event, ProgressEvent
+from tokenunet.inference.batch.job import segment_patient
+from tokenunet.inference.batch.processes import run_in_processes
 from waiting import wait_until
 
 

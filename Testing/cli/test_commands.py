@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from model_fixtures import small_bundle
 from tokenunet.cli import main, networks
-from tokenunet.errors import ModelError
+from tokenunet.core.errors import ModelError
 from tokenunet.networks import ARCHITECTURES
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from dataset_fixtures import write_patient_folder
 from model_fixtures import SMALL_MANIFEST, small_bundle
-from tokenunet.bundle import load_bundle
+from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
-from tokenunet.errors import Cancelled
+from tokenunet.core.errors import Cancelled
+from tokenunet.core.events import Event, Progress, ProgressEvent, Stage
 from tokenunet.evaluation import evidence
 from tokenunet.evaluation.evidence import CountedModel, gather
-from tokenunet.events import Event, Progress, ProgressEvent, Stage
 
 COARSE = replace(SMALL_MANIFEST, spacing=(4.0, 4.0, 4.0))
 

@@ -13,10 +13,11 @@ from dicom_fixtures import write_dicom_study
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from scan_fixtures import REAL_PATIENT, needs_real_patient
 from tokenunet.cli import main
-from tokenunet.evaluation.registration import moved, random_motion
+from tokenunet.core.grid import Grid
 from tokenunet.evaluation.synthetic_cases import synthetic_study
-from tokenunet.grid import Grid
 from tokenunet.synthesis import synthetic_patient
+
+from tools.registration import moved, random_motion
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ import pytest
 import SimpleITK as sitk
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.cli import main
-from tokenunet.files import sha256_of
-from tokenunet.regions import regions_from_labels
-from tokenunet.sequences import SEQUENCES
+from tokenunet.core.regions import regions_from_labels
+from tokenunet.core.sequences import SEQUENCES
+from tokenunet.io.files import sha256_of
 from tokenunet.synthesis import synthetic_patient, write_patient
 
 FILES = {"labels.nii.gz", "segmentation.seg.nrrd", "run.json"}

@@ -5,6 +5,9 @@ from functools import cache
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.prediction import Prediction
+from tokenunet.core.sequences import SEQUENCES
 from tokenunet.evaluation import evidence
 from tokenunet.evaluation.evidence import (
     AS_IT_IS,
@@ -18,15 +21,15 @@ from tokenunet.evaluation.evidence import (
 )
 from tokenunet.evaluation.evidence_tables import as_markdown, summary
 from tokenunet.evaluation.holdout import HoldOut, healthy_patients, size_class, tumour_patients
-from tokenunet.evaluation.mask_calibration import FIRST_SEED as CALIBRATION_SEED
-from tokenunet.evaluation.review_hints import FIRST_SEED as REVIEW_SEED
 from tokenunet.evaluation.robustness import conditions, without_channel
 from tokenunet.evaluation.segmented import Predictor, segmented, true_regions
-from tokenunet.prediction import Prediction
-from tokenunet.preprocessing import ModelSpace, Prepared, Study, prepare
-from tokenunet.sequences import SEQUENCES
+from tokenunet.preprocessing import Prepared, prepare
+from tokenunet.study.scans import Study
 from tokenunet.synthesis import Kind
-from tokenunet.training.synthetic import VALIDATION_SEED
+from tokenunet.training.samples.synthetic import VALIDATION_SEED
+
+from tools.map_calibration import FIRST_SEED as CALIBRATION_SEED
+from tools.review_candidates import FIRST_SEED as REVIEW_SEED
 
 SPACE = ModelSpace(SEQUENCES, (4.0, 4.0, 4.0), "LPS")
 RING, SOLID, NODULAR, NON_ENHANCING, INFILTRATIVE = tumour_patients(5)

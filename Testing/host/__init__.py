@@ -24,7 +24,7 @@ def start() -> Any:
 
     install_qt()
     from PySide6 import QtWidgets
-    from tokenunet_offscreen import OffscreenHost
+    from slicer_offscreen import OffscreenHost
 
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     from host.ctk_widgets import CTK_WIDGETS

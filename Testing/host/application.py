@@ -11,7 +11,7 @@ from typing import Any
 
 import slicer
 from PySide6 import QtCore, QtWidgets
-from tokenunet_offscreen import OffscreenHost, SliceView
+from slicer_offscreen import OffscreenHost, SliceView
 
 CONVENTIONAL_LAYOUT = 2  # vtkMRMLLayoutNode.SlicerLayoutConventionalView
 

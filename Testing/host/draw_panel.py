@@ -60,7 +60,7 @@ def _draw_all(folder: Path, work: Path) -> None:
 def _segmented_patient(work: Path) -> tuple[dict[str, Path], Path]:
     """Four scans and the output folder of their segmentation; voxels of 2 mm to be quick."""
     from tokenunet.cli import main as tokenunet
-    from tokenunet.preprocessing.study import find_sequences
+    from tokenunet.study.scans import find_sequences
     from tokenunet.synthesis import synthetic_patient, write_patient
 
     patient = write_patient(synthetic_patient(4, spacing=2.0), work / "patients")
@@ -71,9 +71,9 @@ def _segmented_patient(work: Path) -> tuple[dict[str, Path], Path]:
 
 def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], None]) -> None:
     import slicer
-    from TokenUNetSegmentationLib.segmentation_run import SegmentationRun
-    from TokenUNetSegmentationLib.volumes import load_volume
-    from TokenUNetSegmentationLib.worker import WorkerProcess
+    from TokenUNetSegmentationLib.logic.run import SegmentationRun
+    from TokenUNetSegmentationLib.process.worker import WorkerProcess
+    from TokenUNetSegmentationLib.scene.volumes import load_volume
 
     slicer.mrmlScene.Clear(False)
     module = host.load_module(_ROOT / "TokenUNetSegmentation" / "TokenUNetSegmentation.py")
@@ -118,7 +118,7 @@ def _draw_training_states(app: Any, work: Path, draw: Callable[[str, Any], None]
 
     import slicer
     from tokenunet.synthesis import synthetic_patient, write_patient
-    from tokenunet.training.summary import write_summary
+    from tokenunet.training.experiment.summary import write_summary
     from training_fixtures import fabricated_experiment
 
     slicer.mrmlScene.Clear(False)

@@ -83,7 +83,7 @@ def _own_line(frame: FrameType) -> str:
     for entry in reversed(traceback.extract_stack(frame)):
         path = Path(entry.filename)
         line = f"{path.name}:{entry.lineno} {entry.name}"
-        of_host = path.is_relative_to(_HOST) or path.is_relative_to(_MODULES / "tokenunet_offscreen")
+        of_host = path.is_relative_to(_HOST) or path.is_relative_to(_MODULES / "slicer_offscreen")
         if path.is_relative_to(_MODULES) and not of_host:
             return line
         if of_host and path.name != "measure_blocks.py":

@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="of which the shortest block counts (default 3)")
     options = parser.parse_args()
     app = host.start()
-    from tokenunet.preprocessing.study import find_sequences
+    from tokenunet.study.scans import find_sequences
 
     from host.heartbeat import Block
 
@@ -71,7 +71,7 @@ def _synthetic_patient(folder: Path) -> Path:
 
 def _one_run(app: Any, files: dict[Any, Path]) -> dict[str, Any]:
     import slicer
-    from TokenUNetSegmentationLib.volumes import load_volume
+    from TokenUNetSegmentationLib.scene.volumes import load_volume
 
     from host.heartbeat import Heartbeat
 

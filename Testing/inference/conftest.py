@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from model_fixtures import small_bundle
-from tokenunet.bundle import ModelBundle, load_bundle
-from tokenunet.grid import Grid
+from tokenunet.bundle.bundle import ModelBundle, load_bundle
+from tokenunet.core.grid import Grid
 from tokenunet.preprocessing import Prepared
 
 

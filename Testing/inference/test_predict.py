@@ -7,10 +7,10 @@ import pytest
 import torch
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from monai.inferers import sliding_window_inference
-from tokenunet.bundle import ModelBundle, load_bundle
-from tokenunet.errors import Cancelled, DeviceError, ModelError, UsageError
+from tokenunet.bundle.bundle import ModelBundle, load_bundle
+from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
 from tokenunet.inference import InferenceOptions, predict
-from tokenunet.inference.field_of_view import FieldOfView
+from tokenunet.inference.crop import FieldOfView
 from tokenunet.inference.predict import region_probabilities
 from tokenunet.networks import ARCHITECTURES, build_network
 from tokenunet.preprocessing import Prepared

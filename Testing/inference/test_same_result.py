@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenunet.bundle import load_bundle
-from tokenunet.evaluation.dice import dice
+from tokenunet.bundle.bundle import load_bundle
+from tokenunet.bundle.store import DEFAULT_MODEL, find_model
+from tokenunet.core.dice import dice
 from tokenunet.evaluation.synthetic_cases import synthetic_study
 from tokenunet.inference import InferenceOptions, predict
-from tokenunet.inference.device import Precision
-from tokenunet.inference.field_of_view import FieldOfView
+from tokenunet.inference.crop import FieldOfView
 from tokenunet.inference.predict import region_probabilities
-from tokenunet.model_store import DEFAULT_MODEL, find_model
-from tokenunet.preprocessing import Prepared, Study, find_sequences, prepare, read_study
+from tokenunet.preprocessing import Prepared, prepare
+from tokenunet.runtime.device import Precision
+from tokenunet.study.scans import Study, find_sequences, read_study
 from tokenunet.synthesis import synthetic_patient
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "TCGA-FG-6692" / "brats_space"

@@ -66,7 +66,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def volumes(module: host.LoadedModule, patient: Any) -> dict[str, Any]:
     """The patient's four scans in the scene; the selectors have found them."""
     import slicer
-    from TokenUNetSegmentationLib.volumes import load_volume
+    from TokenUNetSegmentationLib.scene.volumes import load_volume
 
     nodes = {sequence: load_volume(path, f"Anna_{sequence}") for sequence, path in patient.inputs.items()}
     slicer.util.setSliceViewerLayers(background=nodes["T1ce"])
@@ -78,9 +78,9 @@ def volumes(module: host.LoadedModule, patient: Any) -> dict[str, Any]:
 @pytest.fixture
 def standin(module: host.LoadedModule, patient: Any, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Runs use the stand-in worker; the returned monkeypatch sets its environment."""
-    from TokenUNetSegmentationLib.model_list import ListedModel
-    from TokenUNetSegmentationLib.segmentation_run import SegmentationRun
-    from TokenUNetSegmentationLib.worker import WorkerProcess
+    from TokenUNetSegmentationLib.logic.model_list import ListedModel
+    from TokenUNetSegmentationLib.logic.run import SegmentationRun
+    from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
     monkeypatch.setenv("STANDIN_RESULT", str(patient.output))
     module.widget.runPanel._models = {"standin": ListedModel("stand-in")}

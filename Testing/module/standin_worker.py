@@ -14,13 +14,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2] / "TokenUNetSegmentation")
 
-from tokenunet.events import (  # noqa: E402
-    ErrorEvent,
-    ProgressEvent,
-    ResultEvent,
-    Stage,
-    WarningEvent,
-)
+from tokenunet.core.events import ErrorEvent, ProgressEvent, ResultEvent, Stage, WarningEvent  # noqa: E402
 
 
 def say(event: ProgressEvent | WarningEvent | ResultEvent | ErrorEvent) -> None:

@@ -19,7 +19,7 @@ class Pip:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import slicer
-        from TokenUNetSegmentationLib import dependencies
+        from TokenUNetSegmentationLib.process import dependencies
 
         self.asked: list[list[str]] = []
         self.torch_asked: list[dict[str, Any]] = []
@@ -210,7 +210,7 @@ def test_installation_that_changed_nothing_is_said(bare_module: host.LoadedModul
 
 
 def test_what_slicer_brings_unknown_to_pip_is_kept_too() -> None:
-    from TokenUNetSegmentationLib.dependencies import constraint_lines
+    from TokenUNetSegmentationLib.process.dependencies import constraint_lines
 
     versions = {"numpy": "2.0.2", "vtk": None, "torch": None}
     assert constraint_lines(versions) == ["numpy==2.0.2", "vtk<0"]
@@ -220,7 +220,7 @@ def test_requirements_name_what_the_library_needs() -> None:
     """The module's requirements and the package's are the same, without what Slicer brings."""
     import tomllib
 
-    from TokenUNetSegmentationLib.dependencies import read_requirements
+    from TokenUNetSegmentationLib.process.dependencies import read_requirements
 
     root = Path(__file__).resolve().parents[2]
     package = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]

@@ -163,9 +163,9 @@ def test_closed_panel_no_longer_follows_the_scene(module: host.LoadedModule, app
 
 
 def test_coarse_voxels_take_less_and_ensembles_more(module: host.LoadedModule, volumes: dict[str, Any]) -> None:
-    from TokenUNetSegmentationLib.estimate import estimate, remember
-    from TokenUNetSegmentationLib.model_list import ListedModel
-    from TokenUNetSegmentationLib.options import Device, Mode
+    from TokenUNetSegmentationLib.logic.estimate import estimate, remember
+    from TokenUNetSegmentationLib.logic.model_list import ListedModel
+    from TokenUNetSegmentationLib.logic.options import Device, Mode
 
     def taken(model: ListedModel) -> tuple[float, float]:
         return estimate(volumes["T1ce"], model, Device.CPU, Mode.SINGLE_PASS)

@@ -26,7 +26,7 @@ def synthetic_patient_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ready(module: host.LoadedModule, synthetic_patient_folder: Path, tmp_path: Path, app: Any) -> host.LoadedModule:
     """The synthetic patient loaded, the small model chosen."""
     import slicer
-    from TokenUNetSegmentationLib.volumes import load_volume
+    from TokenUNetSegmentationLib.scene.volumes import load_volume
 
     for path in sorted(synthetic_patient_folder.glob("*.nii.gz")):
         if not path.name.endswith("_seg.nii.gz"):
@@ -100,7 +100,7 @@ def test_window_stays_alive_during_a_real_run(ready: host.LoadedModule) -> None:
 def test_real_worker_killed_at_any_stage_leaves_everything_as_it_was(
     ready: host.LoadedModule, app: Any, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from TokenUNetSegmentationLib.worker import WorkerProcess
+    from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
     nodes = node_ids()
     ui = ready.widget.ui
@@ -126,7 +126,7 @@ def test_real_worker_killed_at_any_stage_leaves_everything_as_it_was(
 
 
 def _title(event: Any) -> str:
-    from TokenUNetSegmentationLib.run_panel import _STAGES
+    from TokenUNetSegmentationLib.panels.run import _STAGES
 
     return _STAGES.get(getattr(event, "stage", ""), "")
 

@@ -184,7 +184,7 @@ def test_run_report_is_shown(module: host.LoadedModule, result: Any, monkeypatch
 
 
 def test_two_patients_results_are_kept_apart(module: host.LoadedModule, result: Any, patient: Any, app: Any) -> None:
-    from TokenUNetSegmentationLib.volumes import load_volume
+    from TokenUNetSegmentationLib.scene.volumes import load_volume
 
     for sequence, path in patient.inputs.items():
         load_volume(path, f"Berta_{sequence}")

@@ -42,7 +42,7 @@ def blocks(region: Any, shape: tuple[int, ...]) -> Any:
 
 
 def look(module: host.LoadedModule) -> list[Any]:
-    from TokenUNetSegmentationLib.review import listed_hints
+    from TokenUNetSegmentationLib.scene.review import listed_hints
 
     module.widget.ui.reviewButton.click()
     wait_until(lambda: not module.widget.reviewPanel._looking.running)
@@ -55,7 +55,7 @@ def table(module: host.LoadedModule) -> list[list[str]]:
 
 
 def position(result: Any, voxel: tuple[int, int, int]) -> Any:
-    from TokenUNetSegmentationLib.displays import voxel_position
+    from TokenUNetSegmentationLib.scene.displays import voxel_position
 
     return np.array(voxel_position(result.reference, voxel[::-1]))
 
@@ -90,7 +90,7 @@ def test_missed_lesion_is_listed_and_a_click_shows_it(module: host.LoadedModule,
 
 
 def test_accepted_hint_is_a_segment_on_the_references_grid(module: host.LoadedModule, result: Any) -> None:
-    from TokenUNetSegmentationLib.results import segment_voxels
+    from TokenUNetSegmentationLib.scene.results import segment_voxels
 
     ui = module.widget.ui
     regions = result.regions()
@@ -184,7 +184,7 @@ def test_without_masks_the_button_says_so(module: host.LoadedModule, result: Any
 
 
 def test_looking_leaves_no_other_nodes_and_goes_with_the_result(module: host.LoadedModule, result: Any) -> None:
-    from TokenUNetSegmentationLib.results import remove_result
+    from TokenUNetSegmentationLib.scene.results import remove_result
 
     before = node_ids()
     look(module)

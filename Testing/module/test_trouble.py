@@ -75,7 +75,7 @@ def test_worker_that_cannot_start_says_so(
 def test_python_slicer_hides_what_killed_its_child(
     module: host.LoadedModule, tmp_path: Path, exit_code: int, log: str, said: str
 ) -> None:
-    from TokenUNetSegmentationLib.segmentation_run import crash_sentence
+    from TokenUNetSegmentationLib.logic.run import crash_sentence
 
     assert said in crash_sentence(exit_code, log, "predict", tmp_path)[0]
 

@@ -7,7 +7,7 @@ import host
 import pytest
 from module.driving import wait_until
 from module.test_appearance import WIDTH, widgets
-from tokenunet.training.summary import write_summary
+from tokenunet.training.experiment.summary import write_summary
 from training_fixtures import fabricated_experiment
 
 

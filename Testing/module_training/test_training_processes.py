@@ -12,8 +12,8 @@ import host
 import pytest
 from module.driving import wait_until
 from module_training.conftest import cells, fill_in
-from tokenunet.training.experiment import Experiment
-from TokenUNetSegmentationLib.worker import WorkerProcess
+from tokenunet.training.experiment.experiment import Experiment
+from TokenUNetSegmentationLib.process.worker import WorkerProcess
 from training_fixtures import fabricated_experiment
 
 
@@ -33,7 +33,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
 def test_a_process_that_dies_before_its_first_word_is_reported(
     module: host.LoadedModule, patients: Path, tmp_path: Path
 ) -> None:
-    from TokenUNetTrainingLib.training_run import TrainingRun
+    from TokenUNetTrainingLib.logic.run import TrainingRun
 
     def start(command: list[str]) -> TrainingRun:
         return TrainingRun(command, functools.partial(WorkerProcess, python=str(tmp_path / "python")))

@@ -13,8 +13,8 @@ import pytest
 from host.heartbeat import Heartbeat
 from module.driving import wait_until
 from module_training.conftest import MODULE
-from tokenunet.training.experiment import Experiment
-from tokenunet.training.fold_folder import append_log
+from tokenunet.training.experiment.experiment import Experiment
+from tokenunet.training.experiment.fold_folder import append_log
 from training_fixtures import fabricated_experiment
 
 
@@ -54,7 +54,7 @@ def test_curves_grow_while_it_runs_and_belong_to_the_experiment_that_is_shown(
 
 
 def test_a_box_has_its_quartiles(app: Any) -> None:
-    from TokenUNetTrainingLib.curves import box_outline
+    from TokenUNetTrainingLib.scene.curves import box_outline
 
     outline = box_outline(2.0, [0.1, 0.3, 0.5, 0.7, 0.9])
     assert sorted(set(outline[:-1, 1])) == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])

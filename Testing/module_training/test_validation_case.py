@@ -8,9 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 import vtk
 from module.driving import foreground
-from tokenunet.training.dataset import read_dataset
-from tokenunet.training.experiment import Experiment
-from tokenunet.training.summary import write_summary
+from tokenunet.data import read_dataset
+from tokenunet.training.experiment.experiment import Experiment
+from tokenunet.training.experiment.summary import write_summary
 from training_fixtures import fabricated_experiment
 
 SHIFT = 4  # voxels along x

@@ -1,7 +1,7 @@
 import pytest
 import safetensors.torch
 import torch
-from tokenunet.errors import UnusableWeightsError
+from tokenunet.core.errors import UnusableWeightsError
 from tokenunet.networks import ARCHITECTURES, TokenUNet, build_network, load_transformer_blocks, trainable_parameters
 
 TABLE_1 = {"unet": "12.89", "swin_unetr": "15.71", "unet_star": "2.42", "token_unet": "2.45"}

@@ -8,19 +8,20 @@ import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 from scan_fixtures import REAL_PATIENT, needs_real_patient, study
-from tokenunet.files import sha256_of
-from tokenunet.grid import Grid
-from tokenunet.preprocessing.brain_extraction import (
+from tokenunet.core.grid import Grid
+from tokenunet.io.files import sha256_of
+from tokenunet.io.resources import resource
+from tokenunet.preprocessing.skull_stripping import (
     NETWORK_SHAPE,
     check_brain,
     check_field_of_view,
     extract_brain,
     is_stripped,
 )
-from tokenunet.preprocessing.study import read_image
-from tokenunet.resources import resource
+from tokenunet.study.scans import read_image
 from tokenunet.synthesis.heads import HEAD_SPACING, synthetic_head
-from tokenunet.training.brain_extraction import VALIDATION_SEED, BrainTrainer, BrainTraining
+
+from tools.train_skull_stripping import VALIDATION_SEED, BrainTrainer, BrainTraining
 
 SEEDS = tuple(VALIDATION_SEED + 2 * 10**6 + i for i in range(6))
 """Neither trained on, nor used to choose or to describe the weights."""

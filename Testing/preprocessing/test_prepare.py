@@ -5,11 +5,13 @@ import pytest
 import SimpleITK as sitk
 import torch
 from scan_fixtures import GRID, REAL_PATIENT, SPACING, brain, needs_real_patient, study
-from tokenunet.errors import GridMismatchError, UnusableImageError
-from tokenunet.evaluation.dice import dice
-from tokenunet.grid import Grid
-from tokenunet.preprocessing import ModelSpace, Study, align_study, check_sequences, find_sequences, prepare, read_study
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.dice import dice
+from tokenunet.core.errors import GridMismatchError, UnusableImageError
+from tokenunet.core.grid import Grid
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.preprocessing import align_study, check_sequences, prepare
+from tokenunet.study.scans import Study, find_sequences, read_study
 from tokenunet.synthesis.heads import HEAD_SPACING, synthetic_head
 
 SPACE = ModelSpace(SEQUENCES, SPACING, "LPS")

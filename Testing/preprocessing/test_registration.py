@@ -7,20 +7,18 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scan_fixtures import REAL_PATIENT, needs_real_patient
-from tokenunet.evaluation.registration import FOUND_MM, moved, random_motion, trial
+from tokenunet.core.grid import Grid
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.sequences import SEQUENCES
 from tokenunet.evaluation.synthetic_cases import synthetic_study
-from tokenunet.grid import Grid
-from tokenunet.preprocessing import (
-    ModelSpace,
-    Study,
-    align_study,
-    find_study,
-    prepare,
-)
-from tokenunet.preprocessing.registration import LEAST_QUALITY, Reference
+from tokenunet.preprocessing import align_study, prepare
+from tokenunet.preprocessing.register import LEAST_QUALITY, Reference
 from tokenunet.preprocessing.restore import regions_on_grid
-from tokenunet.sequences import SEQUENCES
+from tokenunet.study.find import find_study
+from tokenunet.study.scans import Study
 from tokenunet.synthesis import SyntheticPatient, synthetic_patient
+
+from tools.registration import FOUND_MM, moved, random_motion, trial
 
 SEED = 6 * 10**9
 

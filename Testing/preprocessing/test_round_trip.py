@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scan_fixtures import blobs, synthetic_images
-from tokenunet.grid import Grid
-from tokenunet.prediction import Prediction
-from tokenunet.preprocessing import ModelSpace, Scan, Study, prepare, restore
-from tokenunet.regions import labels_from_regions
-from tokenunet.sequences import SEQUENCES
+from tokenunet.core.grid import Grid
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.prediction import Prediction
+from tokenunet.core.regions import labels_from_regions
+from tokenunet.core.sequences import SEQUENCES
+from tokenunet.preprocessing import prepare, restore
+from tokenunet.study.scans import Scan, Study
 
 ORIENTATIONS = [
     "".join(letters[sign] for letters, sign in zip(axes, signs, strict=True))

@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 import SimpleITK as sitk
 from scan_fixtures import REAL_PATIENT, needs_real_patient, study
-from tokenunet.preprocessing import Study, check_sequences, find_sequences, read_study
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.preprocessing import check_sequences
+from tokenunet.study.scans import Study, find_sequences, read_study
 
 PAIRS = list(itertools.combinations(SEQUENCES, 2))
 

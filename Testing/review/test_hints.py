@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from tokenunet.grid import Grid
-from tokenunet.prediction import AttentionMasks
+from tokenunet.core.grid import Grid
+from tokenunet.core.prediction import AttentionMasks
 from tokenunet.review import Basis, MaskLevels, find_review_hints, levels_from_notes
 
 SHAPE = (96, 104, 112)

@@ -7,16 +7,12 @@ import slicer
 import vtk
 from synthetic_output import NUMBER_OF_MASKS, SyntheticPatient
 from test_segmentation_file import ijk_to_ras
-from tokenunet.regions import REGIONS
-from tokenunet.terminology import LABEL_STYLES, REGION_STYLES
-from TokenUNetSegmentationLib.masks import MaskKind
-from TokenUNetSegmentationLib.results import (
-    PatientResult,
-    child_items,
-    subject_hierarchy,
-)
-from TokenUNetSegmentationLib.scene import build_result
-from TokenUNetSegmentationLib.volumes import load_volume
+from tokenunet.core.regions import REGIONS
+from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
+from TokenUNetSegmentationLib.scene.load_result import build_result
+from TokenUNetSegmentationLib.scene.results import PatientResult, child_items, subject_hierarchy
+from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 
 def build(patient: SyntheticPatient, name: str = "") -> PatientResult:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import vtk
+from slicer_offscreen import OffscreenHost, require_rendering
+from slicer_offscreen.views import RenderingUnavailableError
 from synthetic_output import SyntheticPatient, write_patient
-from tokenunet_offscreen import OffscreenHost, require_rendering
-from tokenunet_offscreen.views import RenderingUnavailableError
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from tokenunet.regions import labels_from_regions
-from tokenunet.segmentation_file import write_segmentation
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.regions import labels_from_regions
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.io.seg_nrrd import write_segmentation
 
 NUMBER_OF_MASKS = 8
 _DOWNSAMPLING = 4

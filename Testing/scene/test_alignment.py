@@ -10,11 +10,11 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from checked_result import build
+from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient
-from tokenunet.errors import UnreadableImageError
-from tokenunet_offscreen import OffscreenHost
-from TokenUNetSegmentationLib.alignment import show_aligned, shows_aligned
-from TokenUNetSegmentationLib.results import PatientResult, remove_result
+from tokenunet.core.errors import UnreadableImageError
+from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
+from TokenUNetSegmentationLib.scene.results import PatientResult, remove_result
 
 POINT_LPS = (10.0, -20.0, 30.0)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient
-from tokenunet_offscreen import OffscreenHost
 
 
 def load(host: OffscreenHost, path: Path, **properties: object) -> slicer.vtkMRMLNode | None:

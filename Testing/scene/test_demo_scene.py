@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import tokenunet_offscreen
+import slicer_offscreen
 from checked_result import check_result
+from slicer_offscreen import OffscreenHost
 from synthetic_output import NUMBER_OF_MASKS, SyntheticPatient
-from tokenunet_offscreen import OffscreenHost
-from TokenUNetSegmentationLib.results import all_results
+from TokenUNetSegmentationLib.scene.results import all_results
 
 
 def run_demo_scene(output: Path, patient: SyntheticPatient) -> tuple[int, list[dict[str, object]]]:
     files = [item for name, path in patient.inputs.items() for item in (f"--{name.lower()}", str(path))]
-    source = Path(tokenunet_offscreen.__file__).parents[1]
+    source = Path(slicer_offscreen.__file__).parents[1]
     run = subprocess.run(
-        [sys.executable, "-m", "tokenunet_offscreen.demo_scene", str(output), *files],
+        [sys.executable, "-m", "slicer_offscreen.demo_scene", str(output), *files],
         capture_output=True,
         text=True,
         check=False,

@@ -8,19 +8,15 @@ import pytest
 import slicer
 import vtk
 from checked_result import build, item_names, scene_state
+from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient, write_patient
 from test_segmentation_file import ijk_to_ras
-from tokenunet.errors import UnreadableImageError
-from tokenunet.terminology import LABEL_STYLES, REGION_STYLES
-from tokenunet_offscreen import OffscreenHost
-from TokenUNetSegmentationLib.exporting import run_report_text
-from TokenUNetSegmentationLib.results import (
-    PatientResult,
-    all_results,
-    remove_result,
-)
-from TokenUNetSegmentationLib.scene import build_result, volume_table_steps
-from TokenUNetSegmentationLib.volumes import load_volume
+from tokenunet.core.errors import UnreadableImageError
+from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES
+from TokenUNetSegmentationLib.scene.export import run_report_text
+from TokenUNetSegmentationLib.scene.load_result import build_result, volume_table_steps
+from TokenUNetSegmentationLib.scene.results import PatientResult, all_results, remove_result
+from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 
 def test_an_ensembles_result_has_a_map_of_disagreement_and_ranges_of_volumes(host: OffscreenHost, tmp_path: Path):

@@ -8,18 +8,14 @@ import numpy as np
 import pytest
 import slicer
 from checked_result import build, check_result, item_names, opacity, rgba
+from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient, write_patient
-from tokenunet.terminology import LABEL_STYLES
-from tokenunet_offscreen import OffscreenHost
-from TokenUNetSegmentationLib.displays import head_box, tumour_centre
-from TokenUNetSegmentationLib.masks import MaskKind, mask_number, range_text, set_threshold
-from TokenUNetSegmentationLib.results import (
-    MissingNodeError,
-    all_results,
-    subject_hierarchy,
-)
-from TokenUNetSegmentationLib.scene import build_result, show_exclusive_labels, volume_table_steps
-from TokenUNetSegmentationLib.volumes import load_volume
+from tokenunet.core.terminology import LABEL_STYLES
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, mask_number, range_text, set_threshold
+from TokenUNetSegmentationLib.scene.displays import head_box, tumour_centre
+from TokenUNetSegmentationLib.scene.load_result import build_result, show_exclusive_labels, volume_table_steps
+from TokenUNetSegmentationLib.scene.results import MissingNodeError, all_results, subject_hierarchy
+from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 
 def test_a_result_has_every_node_in_its_place(host: OffscreenHost, patient: SyntheticPatient):

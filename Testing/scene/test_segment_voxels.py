@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import slicer
 from scene.synthetic_output import SyntheticPatient
-from tokenunet_offscreen import OffscreenHost
-from TokenUNetSegmentationLib.results import PatientResult, segment_voxels
-from TokenUNetSegmentationLib.scene import build_result
-from TokenUNetSegmentationLib.volumes import load_volume
+from slicer_offscreen import OffscreenHost
+from TokenUNetSegmentationLib.scene.load_result import build_result
+from TokenUNetSegmentationLib.scene.results import PatientResult, segment_voxels
+from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 
 def build(patient: SyntheticPatient) -> PatientResult:

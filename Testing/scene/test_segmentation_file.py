@@ -7,12 +7,12 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
+from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient
-from tokenunet.errors import OutputError
-from tokenunet.regions import REGIONS
-from tokenunet.segmentation_file import write_segmentation
-from tokenunet.terminology import REGION_STYLES
-from tokenunet_offscreen import OffscreenHost
+from tokenunet.core.errors import OutputError
+from tokenunet.core.regions import REGIONS
+from tokenunet.core.terminology import REGION_STYLES
+from tokenunet.io.seg_nrrd import write_segmentation
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 

@@ -6,17 +6,13 @@ from pathlib import Path
 import pytest
 import slicer
 from checked_result import build, check_result, item_names, scene_state
+from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient
-from tokenunet.errors import UnreadableImageError
-from tokenunet_offscreen import OffscreenHost
-from TokenUNetSegmentationLib.masks import MaskKind
-from TokenUNetSegmentationLib.results import (
-    remove_node,
-    remove_result,
-    subject_hierarchy,
-)
-from TokenUNetSegmentationLib.scene import build_result, build_steps
-from TokenUNetSegmentationLib.volumes import load_volume
+from tokenunet.core.errors import UnreadableImageError
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
+from TokenUNetSegmentationLib.scene.load_result import build_result, build_steps
+from TokenUNetSegmentationLib.scene.results import remove_node, remove_result, subject_hierarchy
+from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 
 def test_removing_a_result_leaves_inputs_and_other_patients(

@@ -10,18 +10,18 @@ import SimpleITK as sitk
 import slicer
 from checked_result import build
 from numpy.typing import NDArray
+from slicer_offscreen import OffscreenHost, SliceView, ThreeDView, views
 from synthetic_output import SyntheticPatient
-from tokenunet.terminology import REGION_STYLES
-from tokenunet_offscreen import OffscreenHost, SliceView, ThreeDView, views
-from TokenUNetSegmentationLib.displays import (
+from tokenunet.core.terminology import REGION_STYLES
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
+from TokenUNetSegmentationLib.scene.displays import (
     head_box,
     show_mask,
     show_masks_side_by_side,
     show_result,
     show_surfaces,
 )
-from TokenUNetSegmentationLib.masks import MaskKind
-from TokenUNetSegmentationLib.results import PatientResult
+from TokenUNetSegmentationLib.scene.results import PatientResult
 
 pytestmark = pytest.mark.usefixtures("rendering")
 

@@ -7,10 +7,10 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
+from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient
-from tokenunet.errors import OutputError, UnreadableImageError, UnusableImageError
-from tokenunet_offscreen import OffscreenHost
-from TokenUNetSegmentationLib.volumes import export_volume, load_volume
+from tokenunet.core.errors import OutputError, UnreadableImageError, UnusableImageError
+from TokenUNetSegmentationLib.scene.volumes import export_volume, load_volume
 
 
 def transform_node(matrix: np.ndarray) -> slicer.vtkMRMLLinearTransformNode:

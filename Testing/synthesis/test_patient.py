@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tokenunet.errors import OutputError
-from tokenunet.regions import ED, ET_LABEL, NCR, regions_from_labels
-from tokenunet.sequences import SEQUENCES
+from tokenunet.core.errors import OutputError
+from tokenunet.core.regions import ED, ET_LABEL, NCR, regions_from_labels
+from tokenunet.core.sequences import SEQUENCES
 from tokenunet.synthesis import Kind, SyntheticPatient, draw_parameters, synthetic_patient, write_patient
 from tokenunet.synthesis.anatomy import Lattice, build_anatomy
 from tokenunet.synthesis.growth import grow

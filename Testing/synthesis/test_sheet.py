@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 import tokenunet.synthesis
 from tokenunet.cli import main
-from tokenunet.sequences import SEQUENCES
+from tokenunet.core.sequences import SEQUENCES
 from tokenunet.synthesis.sheet import COLOURS, contact_sheet, write_sheet
 
 SHAPE = (12, 20, 16)

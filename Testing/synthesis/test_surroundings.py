@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tokenunet.sequences import SEQUENCES
+from tokenunet.core.sequences import SEQUENCES
 from tokenunet.synthesis import Kind, draw_parameters
 from tokenunet.synthesis.anatomy import ATLASES, Lattice, build_anatomy, load_atlas, surface_distance
-from tokenunet.synthesis.artefacts import Leftover, stripped_brain
+from tokenunet.synthesis.artifacts import Leftover, stripped_brain
 from tokenunet.synthesis.contrast import paint
 from tokenunet.synthesis.growth import grow
 from tokenunet.synthesis.landmarks import Landmark

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tokenunet.errors import UsageError
+from tokenunet.core.errors import UsageError
+from tokenunet.data import read_dataset
 from tokenunet.synthesis import synthetic_patient, write_patient
-from tokenunet.training.cache import cached_cases
-from tokenunet.training.configuration import MOST_SYNTHETIC_PATIENTS, TrainingConfiguration
-from tokenunet.training.dataset import read_dataset
-from tokenunet.training.patches import Patch, PatchDataset, Schedule
-from tokenunet.training.stages import configurations_of
-from tokenunet.training.synthetic import (
+from tokenunet.training.config.configuration import MOST_SYNTHETIC_PATIENTS, TrainingConfiguration
+from tokenunet.training.config.stages import configurations_of
+from tokenunet.training.loop.validation import dice_of_cases
+from tokenunet.training.samples.cache import cached_cases
+from tokenunet.training.samples.patches import Patch, PatchDataset, Schedule
+from tokenunet.training.samples.synthetic import (
     VALIDATION_SEED,
     VALIDATION_VARIETY,
     SyntheticCase,
@@ -21,7 +22,6 @@ from tokenunet.training.synthetic import (
     validation_dataset,
     write_validation_patients,
 )
-from tokenunet.training.validation import dice_of_cases
 from torch import Tensor, nn
 
 TINY = {"spacing": 4.0, "epochs": 2, "synthetic_patients": 3}
@@ -119,7 +119,7 @@ def test_validation_shows_whole_brains_to_the_network() -> None:
     class Knowing(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             shapes.append(tuple(x.shape[2:]))
-            from tokenunet.training.cases import brain_view
+            from tokenunet.training.samples.cases import brain_view
 
             view = brain_view(torch.from_numpy(case.image()), "token_unet_transformer")
             return view.cut(truth.float())[None] - 0.5

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenunet.training.cache import CachedCase
-from tokenunet.training.configuration import TrainingConfiguration
+from tokenunet.training.config.configuration import TrainingConfiguration
+from tokenunet.training.samples.cache import CachedCase
 
 SIDE = 32
 TINY_NETWORK = {"channels": [4, 8, 8, 16], "depth": 1, "heads": 4, "hidden": 8}

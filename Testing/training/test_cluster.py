@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tokenunet.training.experiment import Experiment
+from tokenunet.training.experiment.experiment import Experiment
 from training.test_jobs import TINY
 from training_fixtures import write_small_patients
 

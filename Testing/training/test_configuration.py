@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from tokenunet.errors import UsageError
+from tokenunet.core.errors import UsageError
 from tokenunet.networks import ARCHITECTURES
-from tokenunet.training.configuration import PRESETS, TrainingConfiguration, configuration_of
+from tokenunet.training.config.configuration import PRESETS, TrainingConfiguration, configuration_of
 
 PAPER: dict[str, Any] = {
     # section 3.3: "Each fold training runs for 60 epochs"

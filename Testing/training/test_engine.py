@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from tokenunet.errors import Cancelled, ExperimentError, OutputError, TrainingError
-from tokenunet.training import engine
-from tokenunet.training.checkpoint import load_newest
-from tokenunet.training.engine import FoldTraining
-from tokenunet.training.fold_folder import FoldFolder, StopWhen
-from tokenunet.training.optimisation import learning_rate
+from tokenunet.core.errors import Cancelled, ExperimentError, OutputError, TrainingError
+from tokenunet.training.experiment.fold_folder import FoldFolder, StopWhen
+from tokenunet.training.loop import engine
+from tokenunet.training.loop.checkpoint import load_newest
+from tokenunet.training.loop.engine import FoldTraining
+from tokenunet.training.loop.optimization import learning_rate
 from training.learning_cases import tiny_configuration
 from training.train_tiny import fold_folder, fold_training
 
@@ -235,7 +235,7 @@ def test_a_full_disk_ends_with_a_sentence_and_can_be_resumed(
     # A stand-in for the disk: the third checkpoint does not fit on it any more.
     import errno
 
-    from tokenunet import files
+    from tokenunet.io import files
 
     written: list[int] = []
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tokenunet.training.fabric import core_left_for_patients
+from tokenunet.training.loop.fabric import core_left_for_patients
 
 
 @pytest.mark.parametrize(("threads", "left"), [(4, 3), (1, 1)])

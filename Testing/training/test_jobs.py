@@ -14,11 +14,11 @@ import safetensors.torch
 import SimpleITK as sitk
 import torch
 from monai.metrics import DiceMetric
-from tokenunet.bundle import load_bundle
+from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
-from tokenunet.errors import ExperimentError
-from tokenunet.regions import regions_from_labels
-from tokenunet.training.experiment import Experiment
+from tokenunet.core.errors import ExperimentError
+from tokenunet.core.regions import regions_from_labels
+from tokenunet.training.experiment.experiment import Experiment
 from training_fixtures import write_small_patients
 from waiting import wait_until
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tokenunet.training.loss import RegionLoss
+from tokenunet.training.loop.loss import RegionLoss
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenunet.training.augmentation import augmented
-from tokenunet.training.patches import Patch, PatchDataset, Schedule
+from tokenunet.training.samples.augmentation import augmented
+from tokenunet.training.samples.patches import Patch, PatchDataset, Schedule
 from training.learning_cases import cached_case, tiny_configuration
 
 

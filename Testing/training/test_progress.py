@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tokenunet.training.progress import ExperimentProgress, FoldState, LogTail
+from tokenunet.training.experiment.progress import ExperimentProgress, FoldState, LogTail
 from training_fixtures import EPOCHS, fabricated_experiment
 
 

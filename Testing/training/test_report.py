@@ -14,14 +14,14 @@ import SimpleITK as sitk
 import torch
 from dataset_fixtures import true_labels, write_dataset
 from scan_fixtures import GRID
+from tokenunet.data import read_dataset
 from tokenunet.networks import build_network
-from tokenunet.report.attention_figure import draw_masks, mask_view
-from tokenunet.report.training import devices, headline, training_report, unfinished, worst_cases, write_report
-from tokenunet.report.training_figures import average_losses, boxes, bubbles, draw_boxes, fold_curves
-from tokenunet.training.dataset import read_dataset
-from tokenunet.training.experiment import Experiment
-from tokenunet.training.fold_folder import append_log
-from tokenunet.training.summary import SCORES, summarise
+from tokenunet.training.experiment.experiment import Experiment
+from tokenunet.training.experiment.fold_folder import append_log
+from tokenunet.training.experiment.summary import SCORES, summarise
+from tokenunet.training.report.attention_figure import draw_masks, mask_view
+from tokenunet.training.report.figures import average_losses, boxes, bubbles, draw_boxes, fold_curves
+from tokenunet.training.report.page import devices, headline, training_report, unfinished, worst_cases, write_report
 from training_fixtures import EPOCHS, PARAMETERS, absent_dataset, fabricated_experiment
 
 ARCHITECTURES = ("token_unet_transformer", "unet")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import norm, rankdata, wilcoxon
-from tokenunet.training.experiment import Experiment
-from tokenunet.training.summary import (
+from tokenunet.training.experiment.experiment import Experiment
+from tokenunet.training.experiment.summary import (
     SCORES,
     CaseResult,
     compare,

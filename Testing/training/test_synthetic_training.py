@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from tokenunet.bundle import load_bundle
+from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
+from tokenunet.data import read_study
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.networks import build_network
 from tokenunet.preprocessing import prepare
-from tokenunet.report.training import training_report
-from tokenunet.training.creation import create_synthetic_experiment
-from tokenunet.training.dataset import read_study
-from tokenunet.training.experiment import Experiment, ExperimentPlan
-from tokenunet.training.fold_folder import append_log
-from tokenunet.training.progress import ExperimentProgress, FoldState
+from tokenunet.training.experiment.create import create_synthetic_experiment
+from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
+from tokenunet.training.experiment.fold_folder import append_log
+from tokenunet.training.experiment.progress import ExperimentProgress, FoldState
+from tokenunet.training.report.page import training_report
 from training.learning_cases import TINY_NETWORK
 from waiting import wait_until
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenunet.training.engine import FoldTraining
-from tokenunet.training.fabric import end_processes, make_fabric
-from tokenunet.training.fold_folder import FoldFolder, StopWhen
+from tokenunet.training.experiment.fold_folder import FoldFolder, StopWhen
+from tokenunet.training.loop.engine import FoldTraining
+from tokenunet.training.loop.fabric import end_processes, make_fabric
 from training.learning_cases import cached_case, tiny_configuration
 
 CASES, VALIDATED = 5, 2

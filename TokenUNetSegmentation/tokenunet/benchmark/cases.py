@@ -13,12 +13,12 @@ import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 
-from tokenunet.allocation import reuse_freed_memory
 from tokenunet.benchmark.networks import make_network
 from tokenunet.benchmark.process import Measurement
-from tokenunet.errors import TokenUNetError
-from tokenunet.preprocessing import find_sequences
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.errors import TokenUNetError
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.runtime.allocator import reuse_freed_memory
+from tokenunet.study.scans import find_sequences
 from tokenunet.synthesis import synthetic_patient
 from tokenunet.synthesis.writing import write_patient
 

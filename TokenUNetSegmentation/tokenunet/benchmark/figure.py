@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from tokenunet.benchmark.rows import Row
-from tokenunet.report.training_figures import svg
+from tokenunet.io.figures import svg
 
 _OURS, _OTHERS = "#0072b2", "#d55e00"  # Okabe and Ito's
 

@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tokenunet.allocation import reuse_freed_memory
-from tokenunet.errors import UsageError
-from tokenunet.inference.device import Arithmetic, Precision, fastest_precision
+from tokenunet.core.errors import UsageError
 from tokenunet.inference.forward import forward_pass
 from tokenunet.networks import (
     ARCHITECTURES,
@@ -24,9 +22,11 @@ from tokenunet.networks import (
     fastest_layout,
     trainable_parameters,
 )
-from tokenunet.training.configuration import configuration_of
-from tokenunet.training.loss import RegionLoss
-from tokenunet.training.optimisation import build_optimiser
+from tokenunet.runtime.allocator import reuse_freed_memory
+from tokenunet.runtime.device import Arithmetic, Precision, fastest_precision
+from tokenunet.training.config.configuration import configuration_of
+from tokenunet.training.loop.loss import RegionLoss
+from tokenunet.training.loop.optimization import build_optimiser
 
 PLAIN_CONV_UNET = "nnunet_plain_conv_unet"
 SIXTEEN_TOKENS = "token_unet_transformer_16_tokens"

@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection
 import psutil
 import torch
 
-from tokenunet.errors import TokenUNetError
-from tokenunet.inference.memory import PeakMemory
+from tokenunet.core.errors import TokenUNetError
+from tokenunet.runtime.memory import PeakMemory
 
 LONGEST_S = 60.0
 """Work whose first run takes longer is not run again: the whole shall end today."""

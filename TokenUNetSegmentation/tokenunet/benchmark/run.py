@@ -14,8 +14,8 @@ from tokenunet.benchmark.ceiling import measure_machine
 from tokenunet.benchmark.networks import facts, precisions, training_step, window_pass
 from tokenunet.benchmark.process import LONGEST_S, Measurement, measure
 from tokenunet.benchmark.rows import Kind, Machine, Row
-from tokenunet.events import OnEvent, Progress, Stage, ignore_events
-from tokenunet.inference.device import fastest_precision
+from tokenunet.core.events import OnEvent, Progress, Stage, ignore_events
+from tokenunet.runtime.device import fastest_precision
 
 
 @dataclass

@@ -9,12 +9,12 @@ import sys
 from typing import NoReturn
 
 import tokenunet
-from tokenunet.allocation import reuse_freed_memory
 from tokenunet.cli import benchmark, dataset, demo, evaluate, export, models, networks, segment, synth, train
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import event_receiver
-from tokenunet.errors import Cancelled, TokenUNetError
-from tokenunet.events import ErrorEvent
+from tokenunet.core.errors import Cancelled, TokenUNetError
+from tokenunet.core.events import ErrorEvent
+from tokenunet.runtime.allocator import reuse_freed_memory
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 
 from tokenunet.cli.extras import extra
-from tokenunet.errors import UsageError
-from tokenunet.events import OnEvent
-from tokenunet.inference.batch import Runner, segment_batch
-from tokenunet.inference.batch_input import find_patients
-from tokenunet.inference.batch_processes import run_in_processes
-from tokenunet.inference.device import resolve_device
-from tokenunet.inference.segment import SegmentationRequest
-from tokenunet.sequences import SEQUENCES
+from tokenunet.core.errors import UsageError
+from tokenunet.core.events import OnEvent
+from tokenunet.core.sequences import SEQUENCES
+from tokenunet.inference.batch.patients import find_patients
+from tokenunet.inference.batch.processes import run_in_processes
+from tokenunet.inference.batch.run import Runner, segment_batch
+from tokenunet.inference.pipeline import SegmentationRequest
+from tokenunet.runtime.device import resolve_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def _runner(options: argparse.Namespace) -> Runner:
         if options.jobs is not None:
             raise UsageError("--jobs cannot be given with --cluster.", "A cluster runs as many as it has room for.")
         with extra("cluster"):
-            from tokenunet.inference.batch_cluster import run_on_cluster
+            from tokenunet.inference.batch.cluster import run_on_cluster
 
         return partial(run_on_cluster, address=options.cluster)
     processes = 1 if options.jobs is None else options.jobs

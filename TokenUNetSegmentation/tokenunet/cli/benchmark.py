@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tokenunet.cli.extras import extra
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.errors import OutputExistsError, UsageError
-from tokenunet.events import OnEvent
-from tokenunet.files import staging_folder, write_text
+from tokenunet.core.errors import OutputExistsError, UsageError
+from tokenunet.core.events import OnEvent
+from tokenunet.io.files import staging_folder, write_text
 
 _RESULTS = ("benchmark.json", "benchmark.csv", "benchmark.md", "benchmark.svg")
 
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.benchmark import cases, run_benchmark, tables  # brings PyTorch
     from tokenunet.benchmark.networks import NETWORKS
     from tokenunet.inference import check_output
-    from tokenunet.inference.device import resolve_device
+    from tokenunet.runtime.device import resolve_device
 
     if options.json is not None and options.json.exists() and not options.force:
         raise OutputExistsError(f"{options.json} exists already.", "Choose another name, or use --force.")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.events import OnEvent, ResultEvent
+from tokenunet.core.events import OnEvent, ResultEvent
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _check(options: argparse.Namespace, on_event: OnEvent) -> None:
-    from tokenunet.training.dataset import check_dataset, read_dataset  # brings PyTorch, slow to import
+    from tokenunet.data import check_dataset, read_dataset
 
     report = check_dataset(read_dataset(options.data), on_event)
     on_event(ResultEvent(str(options.data), report.to_json()))

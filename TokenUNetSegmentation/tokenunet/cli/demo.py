@@ -10,20 +10,20 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.evaluation import dice_by_region
-from tokenunet.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
-from tokenunet.files import staging_folder
-from tokenunet.grid import Grid
+from tokenunet.core.dice import dice_by_region
+from tokenunet.core.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
+from tokenunet.core.grid import Grid
+from tokenunet.core.sequences import SequenceName
 from tokenunet.inference import LABELS, InferenceOptions, SegmentationRequest, check_output, segment
-from tokenunet.model_store import DEFAULT_MODEL, find_model
-from tokenunet.preprocessing import find_sequences
-from tokenunet.report.segmentation import Picture, segmentation_report
-from tokenunet.sequences import SequenceName
+from tokenunet.io.files import staging_folder
+from tokenunet.io.segmentation_page import Picture, segmentation_report
+from tokenunet.study.scans import find_sequences
 
 REPORT = "report.html"
 _PATIENT = "patient"
-_SCENE_PROGRAM = "tokenunet_offscreen.demo_scene"
+_SCENE_PROGRAM = "slicer_offscreen.demo_scene"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

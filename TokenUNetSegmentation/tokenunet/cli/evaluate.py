@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.cli.extras import extra
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.errors import UsageError
-from tokenunet.events import OnEvent, Progress, ResultEvent, Stage
-from tokenunet.files import staging_folder
-from tokenunet.model_store import DEFAULT_MODEL, find_model
+from tokenunet.core.errors import UsageError
+from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage
+from tokenunet.io.files import staging_folder
 
 _REPORT = "evaluation.json"
 _RESULTS = (_REPORT, "evaluation.md", "calibration.png", "real_*.png")
@@ -51,13 +51,13 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     if options.patients < 1:
         raise UsageError(f"There must be at least one patient, not {options.patients}.", "Leave out --patients.")
     with extra("train"):  # before the work, which takes long
-        from tokenunet.report.evidence_figures import draw_calibration, draw_contours
-    from tokenunet.bundle import load_bundle
+        from tokenunet.evaluation.evidence_figures import draw_calibration, draw_contours
+    from tokenunet.bundle.bundle import load_bundle
     from tokenunet.evaluation.evidence import CountedModel, gather, passes
     from tokenunet.evaluation.evidence_tables import as_markdown, summary
     from tokenunet.evaluation.real import real_cases
     from tokenunet.inference import check_output
-    from tokenunet.inference.segment import versions
+    from tokenunet.runtime.environment import versions
 
     check_output(options.output, options.force, _RESULTS)
     started = datetime.now(UTC).isoformat(timespec="seconds")

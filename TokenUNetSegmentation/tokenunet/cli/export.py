@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
+from tokenunet.bundle.store import user_models_folder
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.errors import UsageError
-from tokenunet.events import OnEvent, ResultEvent
-from tokenunet.model_store import user_models_folder
+from tokenunet.core.errors import UsageError
+from tokenunet.core.events import OnEvent, ResultEvent
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -23,8 +23,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    from tokenunet.training.experiment import Experiment
-    from tokenunet.training.export import export_bundle, finished_folds
+    from tokenunet.training.experiment.experiment import Experiment
+    from tokenunet.training.experiment.export import export_bundle, finished_folds
 
     experiment = Experiment(options.experiment)
     architectures = experiment.plan.architectures

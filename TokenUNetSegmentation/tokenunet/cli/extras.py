@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tokenunet.errors import UsageError
+from tokenunet.core.errors import UsageError
 
 
 @contextmanager

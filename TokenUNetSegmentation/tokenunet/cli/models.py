@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tokenunet.bundle import load_bundle
-from tokenunet.events import OnEvent
-from tokenunet.model_store import find_model, import_model, stored_models
+from tokenunet.bundle.bundle import load_bundle
+from tokenunet.bundle.store import find_model, import_model, stored_models
+from tokenunet.core.events import OnEvent
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

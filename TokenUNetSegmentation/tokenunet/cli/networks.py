@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from tokenunet.events import OnEvent
+from tokenunet.core.events import OnEvent
 from tokenunet.networks import ARCHITECTURES, build_network, trainable_parameters
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Literal
 
-from tokenunet.events import Event, OnEvent, ProgressEvent, WarningEvent
+from tokenunet.core.events import Event, OnEvent, ProgressEvent, WarningEvent
 
 ProgressStyle = Literal["json", "bar", "none"]
 _BAR_WIDTH = 30

@@ -4,15 +4,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.cli import batch
 from tokenunet.cli.extras import extra
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.errors import UsageError
-from tokenunet.events import OnEvent
+from tokenunet.core.errors import UsageError
+from tokenunet.core.events import OnEvent
+from tokenunet.core.regions import ET_LABEL, ET_LABEL_BRATS2023, REGION_TITLES
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.inference import InferenceOptions, SegmentationRequest, segment
-from tokenunet.model_store import DEFAULT_MODEL, find_model
-from tokenunet.regions import ET_LABEL, ET_LABEL_BRATS2023, REGION_TITLES
-from tokenunet.sequences import SEQUENCES, SequenceName
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -53,7 +53,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     if options.dicom_seg:
         with extra("dicom"):
-            import tokenunet.dicom_seg  # noqa: F401  # found out before the work
+            pass
     if options.batch is not None:
         batch.run(options, _request(options, {}), on_event)
         return

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.errors import OutputExistsError, UsageError
-from tokenunet.events import OnEvent, Progress, Stage
+from tokenunet.core.errors import OutputExistsError, UsageError
+from tokenunet.core.events import OnEvent, Progress, Stage
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

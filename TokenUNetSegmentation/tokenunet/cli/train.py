@@ -6,12 +6,12 @@ from pathlib import Path
 from tokenunet.cli.extras import extra
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.errors import Cancelled, UsageError
-from tokenunet.events import OnEvent, ResultEvent
-from tokenunet.inference.device import resolve_device
+from tokenunet.core.errors import Cancelled, UsageError
+from tokenunet.core.events import OnEvent, ResultEvent
 from tokenunet.networks import ARCHITECTURES
-from tokenunet.training.experiment import Experiment, ExperimentPlan
-from tokenunet.training.presets import PRESETS
+from tokenunet.runtime.device import resolve_device
+from tokenunet.training.config.presets import PRESETS
+from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
 
 DEFAULT_ARCHITECTURE = "token_unet_transformer"
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenunet.regions import REGIONS, RegionName
+from tokenunet.core.regions import REGIONS, RegionName
 
 BINS = 10
 

@@ -7,7 +7,13 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.bundle import ModelBundle
+from tokenunet.bundle.bundle import ModelBundle
+from tokenunet.core.events import Progress, Stage
+from tokenunet.core.grid import Grid
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.prediction import Prediction
+from tokenunet.core.regions import RegionName
+from tokenunet.data import Case
 from tokenunet.evaluation.calibration import Reliability
 from tokenunet.evaluation.holdout import HoldOut, healthy_patients, tumour_patients
 from tokenunet.evaluation.real import ContourView, RealRow, measure_real
@@ -22,16 +28,12 @@ from tokenunet.evaluation.segmented import (
     volumes_ml,
 )
 from tokenunet.evaluation.synthetic_cases import synthetic_study
-from tokenunet.events import Progress, Stage
-from tokenunet.grid import Grid
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.postprocessing import without_holes, without_small_components
 from tokenunet.inference.predict import Execution
-from tokenunet.prediction import Prediction
-from tokenunet.preprocessing import ModelSpace, Prepared, Study
-from tokenunet.regions import RegionName
+from tokenunet.preprocessing import Prepared
+from tokenunet.study.scans import Study
 from tokenunet.synthesis import synthetic_patient
-from tokenunet.training.dataset import Case
 
 SCAN_SPACING = 1.0
 """Of the synthetic scans, in mm, whatever the model's: most scans that people have are about as fine."""

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.evaluation.evidence import AS_IT_IS, POSTPROCESSING, Evidence, TumourRow
 from tokenunet.evaluation.holdout import SIZES_ML, size_class
 from tokenunet.evaluation.robustness import conditions
 from tokenunet.evaluation.segmented import DiceScores
-from tokenunet.preprocessing import ModelSpace
-from tokenunet.regions import REGIONS, RegionName
 from tokenunet.synthesis import Kind
 
 NEGLIGIBLE_ML = 0.5

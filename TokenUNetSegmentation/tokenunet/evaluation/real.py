@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenunet.errors import DatasetError, UsageError
+from tokenunet.core.errors import DatasetError, UsageError
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.regions import RegionName
+from tokenunet.core.sequences import SequenceName
+from tokenunet.data import Case, read_dataset, read_study, read_truth
 from tokenunet.evaluation.segmented import DiceScores, Predictor, dice_scores, segmented, true_regions, volumes_ml
-from tokenunet.preprocessing import ModelSpace
 from tokenunet.preprocessing.restore import regions_on_grid
-from tokenunet.regions import RegionName
-from tokenunet.sequences import SequenceName
-from tokenunet.training.dataset import Case, read_dataset, read_study, read_truth
 
 _SHOWN: tuple[SequenceName, ...] = ("T1ce", "FLAIR")
 

@@ -8,10 +8,12 @@ import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 
-from tokenunet.background import foreground
-from tokenunet.grid import Grid
-from tokenunet.preprocessing import ModelSpace, Prepared, Scan, Study
-from tokenunet.sequences import SequenceName
+from tokenunet.core.background import foreground
+from tokenunet.core.grid import Grid
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.sequences import SequenceName
+from tokenunet.preprocessing import Prepared
+from tokenunet.study.scans import Scan, Study
 
 _NOISE = 0.5
 """Standard deviation, relative to that of the scan inside the brain."""

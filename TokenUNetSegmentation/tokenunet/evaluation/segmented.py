@@ -7,11 +7,13 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.evaluation.dice import dice
-from tokenunet.grid import Grid
-from tokenunet.prediction import Prediction
-from tokenunet.preprocessing import ModelSpace, Prepared, Study, prepare, restore
-from tokenunet.regions import REGIONS, RegionName, regions_from_labels
+from tokenunet.core.dice import dice
+from tokenunet.core.grid import Grid
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.prediction import Prediction
+from tokenunet.core.regions import REGIONS, RegionName, regions_from_labels
+from tokenunet.preprocessing import Prepared, prepare, restore
+from tokenunet.study.scans import Study
 
 Predictor = Callable[[Prepared], Prediction]
 """A model as it runs."""

@@ -6,10 +6,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.bundle import ModelBundle
+from tokenunet.bundle.bundle import ModelBundle
+from tokenunet.core.prediction import Prediction
 from tokenunet.inference import InferenceOptions, predict
-from tokenunet.prediction import Prediction
-from tokenunet.preprocessing import Prepared, Scan, Study, prepare
+from tokenunet.preprocessing import Prepared, prepare
+from tokenunet.study.scans import Scan, Study
 from tokenunet.synthesis import SyntheticPatient, synthetic_patient
 from tokenunet.synthesis.writing import in_field_of_view
 

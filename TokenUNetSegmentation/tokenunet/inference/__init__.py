@@ -4,7 +4,7 @@
 """
 
 from tokenunet.inference.output import LABELS, check_output
+from tokenunet.inference.pipeline import SegmentationRequest, segment
 from tokenunet.inference.predict import InferenceOptions, predict
-from tokenunet.inference.segment import SegmentationRequest, segment
 
 __all__ = ["LABELS", "InferenceOptions", "SegmentationRequest", "check_output", "predict", "segment"]

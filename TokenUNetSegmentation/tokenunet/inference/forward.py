@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tokenunet.inference.lean import lean_forward
+from tokenunet.inference.cpu_forward import lean_forward
 from tokenunet.networks import ResidualBlock, TokenMasks, TokenUNet, UNetStar
 
 OnFraction = Callable[[float], None]

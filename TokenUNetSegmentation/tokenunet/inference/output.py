@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from tokenunet.errors import OutputError, OutputExistsError
-from tokenunet.files import staging_folder
-from tokenunet.prediction import AttentionMasks
-from tokenunet.preprocessing import Prepared, Result, Study
-from tokenunet.report.quality import quality_page
-from tokenunet.segmentation_file import write_segmentation
-from tokenunet.sequences import SEQUENCES
+from tokenunet.core.errors import OutputError, OutputExistsError
+from tokenunet.core.prediction import AttentionMasks
+from tokenunet.core.sequences import SEQUENCES
+from tokenunet.inference.quality_page import quality_page
+from tokenunet.io.files import staging_folder
+from tokenunet.io.seg_nrrd import write_segmentation
+from tokenunet.preprocessing import Prepared, Result
+from tokenunet.study.scans import Study
 
 RUN_REPORT = "run.json"
 LABELS = "labels.nii.gz"

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tokenunet.bundle import ModelBundle, ModelManifest
-from tokenunet.errors import ModelError, OutOfMemoryError, UsageError
-from tokenunet.inference.device import Arithmetic, Precision, fastest_precision, is_out_of_memory, resolve_device
-from tokenunet.inference.field_of_view import FieldOfView
+from tokenunet.bundle.bundle import ModelBundle, ModelManifest
+from tokenunet.core.errors import ModelError, OutOfMemoryError, UsageError
+from tokenunet.core.prediction import AttentionMasks, Prediction
+from tokenunet.core.regions import REGIONS
+from tokenunet.inference.crop import FieldOfView
+from tokenunet.inference.fallback import Attempt, Mode, attempts
 from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
-from tokenunet.inference.ladder import Attempt, Mode, attempts
-from tokenunet.inference.memory import free_bytes, predicted_peak_bytes
 from tokenunet.networks import ARCHITECTURES, TokenMasks, trainable_parameters
-from tokenunet.prediction import AttentionMasks, Prediction
 from tokenunet.preprocessing import Prepared
-from tokenunet.regions import REGIONS
+from tokenunet.runtime.device import Arithmetic, Precision, fastest_precision, is_out_of_memory, resolve_device
+from tokenunet.runtime.memory import free_bytes, predicted_peak_bytes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokenunet.errors import UnusableWeightsError
+from tokenunet.core.errors import UnusableWeightsError
 
 TokenMixerName = Literal["identity", "transformer", "mlp_mixer"]
 

@@ -3,7 +3,7 @@
     study -> on one grid -> extract_brain, unless stripped -> normalise -> Prepared
 
 Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that do
-not lie on each other yet need the alignments of `tokenunet.preprocessing.align_study`.
+not lie on each other yet need the alignments of `tokenunet.preprocessing.align`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tokenunet.background import background_value, foreground
-from tokenunet.errors import GridMismatchError, UnusableImageError
-from tokenunet.grid import Grid, Triple, thinned
-from tokenunet.preprocessing.brain_extraction import check_brain, check_field_of_view, extract_brain, is_stripped
-from tokenunet.preprocessing.findings import Finding
-from tokenunet.preprocessing.registration import Alignment
-from tokenunet.preprocessing.study import Study
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.background import background_value, foreground
+from tokenunet.core.errors import GridMismatchError, UnusableImageError
+from tokenunet.core.findings import Finding
+from tokenunet.core.grid import Grid, thinned
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.preprocessing.register import Alignment
+from tokenunet.preprocessing.skull_stripping import check_brain, check_field_of_view, extract_brain, is_stripped
+from tokenunet.study.scans import Study
 
 _SPACING_TOLERANCE = 1e-3
 _LEAST_COVERAGE = 0.5
@@ -33,21 +34,6 @@ _OUTLIER_MARGIN = 5.0
 _OUTLIER_SAMPLING = 7
 _WHOLE_COVERAGE = 0.98
 """Of the brain, from which on nothing is said; a scan may leave out the lowest part of the brain stem."""
-
-
-@dataclass(frozen=True)
-class ModelSpace:
-    """What a model's input looks like.
-
-    Attributes:
-        channels: sequences in the order of the tensor's channels.
-        spacing: voxel size along x, y and z, in mm.
-        orientation: three letters towards which x, y and z grow.
-    """
-
-    channels: tuple[SequenceName, ...]
-    spacing: Triple
-    orientation: str
 
 
 @dataclass(frozen=True)

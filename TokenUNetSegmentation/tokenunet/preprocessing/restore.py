@@ -6,11 +6,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.grid import Grid
-from tokenunet.prediction import AttentionMasks, Prediction
+from tokenunet.core.grid import Grid
+from tokenunet.core.prediction import AttentionMasks, Prediction
+from tokenunet.core.regions import ET_LABEL, labels_from_regions
+from tokenunet.core.sequences import SequenceName
 from tokenunet.preprocessing.prepare import Prepared
-from tokenunet.regions import ET_LABEL, labels_from_regions
-from tokenunet.sequences import SequenceName
 
 _THRESHOLD = 0.5
 

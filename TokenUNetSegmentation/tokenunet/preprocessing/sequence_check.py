@@ -5,12 +5,12 @@ from pathlib import PurePath
 
 import SimpleITK as sitk
 
-from tokenunet.grid import Grid
-from tokenunet.preprocessing.findings import Finding
-from tokenunet.preprocessing.registration import Alignment
-from tokenunet.preprocessing.study import Study
-from tokenunet.sequence_looks import sequence_looks
-from tokenunet.sequences import SEQUENCES, SequenceName, sequence_named
+from tokenunet.core.findings import Finding
+from tokenunet.core.grid import Grid
+from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
+from tokenunet.preprocessing.register import Alignment
+from tokenunet.study.identify.image_features import sequence_looks
+from tokenunet.study.scans import Study
 
 _SAMPLING_MM = (4.0, 4.0, 4.0)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenunet.prediction import AttentionMasks
+from tokenunet.core.prediction import AttentionMasks
 
 LEAST_SEPARATION = 0.985
 """Of a mask that follows tumour; those of 0.97 listed twice as many places without tumour in synthetic patients."""

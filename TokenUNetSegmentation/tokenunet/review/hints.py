@@ -4,7 +4,7 @@ The masks come from the encoder, before the decoder draws the segmentation: wher
 encoder has seen, masks that follow tumour are high outside the segmentation (discussion of the Token-UNet paper).
 
 The limits were chosen on synthetic patients with other seeds than those of the measurement
-(`tokenunet.evaluation.review_hints`), so that next to nothing is listed where the decoder is left as it is.
+(`tools.review_candidates`), so that next to nothing is listed where the decoder is left as it is.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.grid import Grid, Triple
-from tokenunet.prediction import AttentionMasks
+from tokenunet.core.grid import Grid, Triple
+from tokenunet.core.prediction import AttentionMasks
 from tokenunet.review.following import MaskLevels, likeness, tumour_following
 
 _REFINEMENT = 4

@@ -4,7 +4,7 @@
 """
 
 from tokenunet.synthesis.patient import PatientParameters, SyntheticPatient, draw_parameters, synthetic_patient
-from tokenunet.synthesis.tumour import Kind
+from tokenunet.synthesis.tumor import Kind
 from tokenunet.synthesis.writing import patient_name, write_patient
 
 __all__ = [

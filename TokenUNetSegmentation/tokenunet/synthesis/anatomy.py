@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenunet.resources import resource
+from tokenunet.io.resources import resource
 from tokenunet.synthesis.fields import Shape, blurred, chance, fresh_seed, resized, seeded, smooth_noise, uniform
 from tokenunet.synthesis.landmarks import landmark_distances
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.anatomy import Anatomy
 from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, seeded, uniform
 from tokenunet.synthesis.growth import WORK_SPACING, Growth

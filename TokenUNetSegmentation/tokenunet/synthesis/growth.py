@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tokenunet.regions import ED, ET_LABEL, NCR
+from tokenunet.core.regions import ED, ET_LABEL, NCR
 from tokenunet.synthesis.anatomy import Anatomy, Lattice
 from tokenunet.synthesis.fields import resized, seeded
-from tokenunet.synthesis.tumour import Kind, Tumour
+from tokenunet.synthesis.tumor import Kind, Tumour
 
 
 @dataclass

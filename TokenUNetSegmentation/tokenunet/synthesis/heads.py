@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenunet.resources import resource
+from tokenunet.io.resources import resource
 from tokenunet.synthesis.fields import Shape, blurred, chance, resized, seeded, smooth_noise, uniform
 
 HEAD_SHAPE: Shape = (80, 96, 80)

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.anatomy import Lattice, Pose, build_anatomy, draw_pose, surface_distance
-from tokenunet.synthesis.artefacts import Artefacts, acquire, draw_artefacts, stripped_brain
+from tokenunet.synthesis.artifacts import Artefacts, acquire, draw_artefacts, stripped_brain
 from tokenunet.synthesis.contrast import Contrast, draw_contrast, paint
 from tokenunet.synthesis.fields import resized, seeded
 from tokenunet.synthesis.growth import WORK_SPACING, core_depth, grow
 from tokenunet.synthesis.mass import expansion_displacement
-from tokenunet.synthesis.tumour import Kind, Tumour, draw_tumour
+from tokenunet.synthesis.tumor import Kind, Tumour, draw_tumour
 
 SPACINGS = (1.0, 1.6, 2.0, 4.0)
 COARSE_SPACING = 4.0

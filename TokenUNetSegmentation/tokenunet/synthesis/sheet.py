@@ -12,9 +12,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.files import write_bytes
-from tokenunet.regions import regions_from_labels
-from tokenunet.sequences import SEQUENCES, SequenceName
+from tokenunet.core.regions import regions_from_labels
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.io.files import write_bytes
 
 WINDOW = (-2.5, 3.5)
 """Black and white in standard deviations from the brain's mean, for every sequence alike: what a network sees."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tokenunet.sequences import SequenceName
+from tokenunet.core.sequences import SequenceName
 from tokenunet.synthesis.anatomy import Anatomy
 from tokenunet.synthesis.fields import blurred, chance, resized, uniform
 from tokenunet.synthesis.landmarks import Landmark

@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.files import staging_folder
+from tokenunet.io.files import staging_folder
 from tokenunet.synthesis.anatomy import BOX_START_MM
 from tokenunet.synthesis.patient import SyntheticPatient
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import ray
 
-from tokenunet.errors import Cancelled, OutOfMemoryError, TrainingError
-from tokenunet.events import OnEvent, Progress, Stage
-from tokenunet.inference.device import resolve_device
-from tokenunet.ray_cluster import gpus_per_job, ray_cluster
-from tokenunet.training.experiment import Experiment
-from tokenunet.training.fold_folder import FoldFolder
+from tokenunet.core.errors import Cancelled, OutOfMemoryError, TrainingError
+from tokenunet.core.events import OnEvent, Progress, Stage
+from tokenunet.runtime.device import resolve_device
+from tokenunet.runtime.ray import gpus_per_job, ray_cluster
+from tokenunet.training.experiment.experiment import Experiment
+from tokenunet.training.experiment.fold_folder import FoldFolder
 from tokenunet.training.jobs import (
     SHARES,
     FailedFolds,
@@ -21,7 +21,7 @@ from tokenunet.training.jobs import (
     total_steps,
     train_fold,
 )
-from tokenunet.training.supply import prepare_cases
+from tokenunet.training.samples.loading import prepare_cases
 
 _RETRIES = 5
 _POLL_S = 2.0

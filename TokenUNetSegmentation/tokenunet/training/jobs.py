@@ -9,29 +9,29 @@ from pathlib import Path
 
 import torch
 
-from tokenunet.errors import Cancelled, ExperimentError, OutOfMemoryError, TokenUNetError, TrainingError
-from tokenunet.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
-from tokenunet.files import staging_folder
-from tokenunet.inference.device import fastest_precision, resolve_device
-from tokenunet.inference.segment import versions
-from tokenunet.report.training import write_report
-from tokenunet.training.creation import (
+from tokenunet.core.errors import Cancelled, ExperimentError, OutOfMemoryError, TokenUNetError, TrainingError
+from tokenunet.core.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
+from tokenunet.data import check_dataset, fingerprint, hash_files, read_dataset
+from tokenunet.io.files import staging_folder
+from tokenunet.runtime.device import fastest_precision, resolve_device
+from tokenunet.runtime.environment import versions
+from tokenunet.training.experiment.create import (
     create_experiment,
     create_synthetic_experiment,
     refuse_occupied,
     write_dataset,
 )
-from tokenunet.training.dataset import check_dataset, fingerprint, hash_files, read_dataset
-from tokenunet.training.engine import FoldTraining
-from tokenunet.training.experiment import Experiment, ExperimentPlan
-from tokenunet.training.fabric import core_left_for_patients, end_processes, make_fabric
-from tokenunet.training.fold_bundle import fold_bundle
-from tokenunet.training.fold_folder import FoldFolder, append_log
-from tokenunet.training.fold_metrics import measure_fold
-from tokenunet.training.patches import Schedule
-from tokenunet.training.summary import write_summary
-from tokenunet.training.supply import check_stop, prepare_cases, prepared_cases, training_cases
-from tokenunet.training.synthetic import validation_dataset
+from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
+from tokenunet.training.experiment.fold_bundle import fold_bundle
+from tokenunet.training.experiment.fold_folder import FoldFolder, append_log
+from tokenunet.training.experiment.fold_metrics import measure_fold
+from tokenunet.training.experiment.summary import write_summary
+from tokenunet.training.loop.engine import FoldTraining
+from tokenunet.training.loop.fabric import core_left_for_patients, end_processes, make_fabric
+from tokenunet.training.report.page import write_report
+from tokenunet.training.samples.loading import check_stop, prepare_cases, prepared_cases, training_cases
+from tokenunet.training.samples.patches import Schedule
+from tokenunet.training.samples.synthetic import validation_dataset
 
 _SHARE_OF_CHECK = 0.02
 SHARES = {Stage.CHECK: _SHARE_OF_CHECK, Stage.PREPARE: 0.05, Stage.TRAIN: 0.93}

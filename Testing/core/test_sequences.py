@@ -1,0 +1,34 @@
+import pytest
+from tokenunet.core.sequences import sequence_named
+
+
+@pytest.mark.parametrize(
+    ("name", "sequence"),
+    [
+        ("BraTS20_Training_001_t1ce.nii.gz", "T1ce"),
+        ("BraTS-GLI-00005-100-t1c.nii.gz", "T1ce"),
+        ("BraTS-GLI-00005-100-t1n.nii.gz", "T1"),
+        ("BraTS-GLI-00005-100-t2w.nii.gz", "T2"),
+        ("BraTS-GLI-00005-100-t2f.nii.gz", "FLAIR"),
+        ("sub-01_T1Gd.nrrd", "T1ce"),
+        ("AX T1 POST GD", "T1ce"),
+        ("T1_ce", "T1ce"),
+        ("UCSF-PDGM-0004_T1gad.nii.gz", "T1ce"),
+        ("T1_gadolinium", "T1ce"),
+        ("t1_mprage_post.nii.gz", "T1ce"),
+        ("C_001_T1", "T1"),
+        ("sub-01_ses-post_T1w.nii.gz", "T1"),
+        ("T1_without_contrast", "T1"),
+        ("Ax T1 pre contrast", "T1"),
+        ("t1 w/o contrast", "T1"),
+        ("T1_no_bias_ce.nii.gz", "T1ce"),
+        ("Ax T2 FLAIR", "FLAIR"),
+        ("fla.mha", "FLAIR"),
+        ("ax_t2_tse", "T2"),
+        ("T1", "T1"),
+        ("patient_seg.nii.gz", None),
+        ("t12_weird", None),
+    ],
+)
+def test_sequence_is_found_in_names_people_use(name: str, sequence: str | None) -> None:
+    assert sequence_named(name) == sequence

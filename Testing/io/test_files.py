@@ -1,0 +1,86 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tokenunet.core.errors import OutputError
+from tokenunet.io.files import staging_folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_files_and_folders_arrive_together(tmp_path: Path) -> None:
+    with staging_folder(tmp_path / "new", last="run.json") as staging:
+        (staging / "a").write_text("1")
+        (staging / "masks").mkdir()
+        (staging / "masks" / "b").write_text("2")
+        (staging / "run.json").write_text("3")
+        assert contents(tmp_path / "new").keys() & {"a", "run.json"} == set()
+    assert contents(tmp_path / "new") == {"a": "1", "masks/b": "2", "run.json": "3"}
+
+
+def test_an_error_leaves_earlier_results_untouched(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("earlier")
+    with pytest.raises(ZeroDivisionError), staging_folder(tmp_path, replaces=("*",), last="run.json") as staging:
+        (staging / "run.json").write_text("half")
+        raise ZeroDivisionError
+    assert contents(tmp_path) == {"run.json": "earlier"}
+
+
+def test_an_error_leaves_no_new_folder_behind(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), staging_folder(tmp_path / "new"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "new").exists()
+
+
+def test_stale_results_go_and_other_files_stay(tmp_path: Path) -> None:
+    for name in ("labels_T1.nii.gz", "run.json", "notes.txt"):
+        (tmp_path / name).write_text("earlier")
+    with staging_folder(tmp_path, replaces=("labels*", "run.json"), last="run.json") as staging:
+        (staging / "run.json").write_text("new")
+    assert contents(tmp_path) == {"notes.txt": "earlier", "run.json": "new"}
+
+
+def test_files_of_others_stay_in_the_same_folders_too(tmp_path: Path) -> None:
+    from tokenunet.inference.output import RESULT_PATTERNS
+
+    mine = ("labels_radiologist.nii.gz", "masks/radiologist.nii.gz", "transforms/mine.tfm")
+    for name in (*mine, "masks/token_learner_9.nii.gz", "transforms/T2.tfm", "labels_T2.nii.gz", "run.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("earlier")
+    with staging_folder(tmp_path, replaces=RESULT_PATTERNS, last="run.json") as staging:
+        (staging / "masks").mkdir()
+        (staging / "masks" / "token_learner_1.nii.gz").write_text("new")
+        (staging / "run.json").write_text("new")
+    new = {"masks/token_learner_1.nii.gz": "new", "run.json": "new"}
+    assert contents(tmp_path) == dict.fromkeys(mine, "earlier") | new
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from tokenunet.io.files import staging_folder\n"
+        "with staging_folder(Path(sys.argv[1])) as s:\n"
+        "    (s / 'half').write_text('x'); print('ready', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    with staging_folder(tmp_path):
+        assert len(list(tmp_path.glob(".unfinished-*"))) == 2  # a living process keeps its own
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(list(tmp_path.iterdir())) == 1
+    with staging_folder(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_folders_place_is_one_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sentence = r"Results cannot be written to .*file/results: Not a directory\."
+    with pytest.raises(OutputError, match=sentence), staging_folder(tmp_path / "file" / "results"):
+        pass

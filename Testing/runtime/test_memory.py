@@ -1,0 +1,115 @@
+"""What happens where memory does not suffice."""
+
+import sys
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from tokenunet.bundle.bundle import ModelBundle
+from tokenunet.core.errors import OutOfMemoryError
+from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.fallback import Attempt, Mode, attempts
+from tokenunet.inference.predict import needed_bytes
+from tokenunet.networks import TokenUNet
+from tokenunet.preprocessing import Prepared
+
+predict_module = sys.modules["tokenunet.inference.predict"]  # the package has a function of that name
+CPU = InferenceOptions(device="cpu", precision="fp32")
+WINDOWS = replace(CPU, mode="sliding_window")
+
+
+def test_memory_running_out_falls_down_the_announced_ladder(
+    bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in for a full memory refuses anything larger than one window."""
+    attend = TokenUNet.attend
+
+    def attend_small_only(self: TokenUNet, x: torch.Tensor) -> tuple:
+        if x[0, 0].numel() > 4**3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte")
+        return attend(self, x)
+
+    monkeypatch.setattr(TokenUNet, "attend", attend_small_only)
+    announced: list[str] = []
+    prediction, execution = predict(prepared, bundle, CPU, on_fallback=announced.append)
+    assert execution.mode == "sliding_window"
+    (sentence,) = announced
+    assert sentence.startswith("There is not enough memory for whole brain at once on cpu: about 0.1 GB are needed, ")
+    assert sentence.endswith(" GB are free. Trying windows, 1 at a time, on cpu.")
+    assert execution.fallbacks == (sentence,)
+    monkeypatch.undo()
+    expected, _ = predict(prepared, bundle, WINDOWS)
+    np.testing.assert_array_equal(prediction.probabilities, expected.probabilities)
+
+
+def test_an_ensemble_without_memory_for_its_last_network_starts_again_with_windows_for_all(
+    ensemble: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attend, passes = TokenUNet.attend, 0
+
+    def third_is_too_much(self: TokenUNet, x: torch.Tensor) -> tuple:
+        nonlocal passes
+        whole_brain = x[0, 0].numel() > 4**3
+        passes += whole_brain
+        if whole_brain and passes == 3:
+            raise torch.OutOfMemoryError
+        return attend(self, x)
+
+    monkeypatch.setattr(TokenUNet, "attend", third_is_too_much)
+    prediction, execution = predict(prepared, ensemble, CPU)
+    assert execution.mode == "sliding_window"
+    assert len(execution.fallbacks) == 1
+    monkeypatch.undo()
+    np.testing.assert_array_equal(prediction.members, predict(prepared, ensemble, WINDOWS)[0].members)
+
+
+def test_too_little_memory_for_anything_is_one_clear_sentence(
+    bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(self: TokenUNet, x: torch.Tensor) -> tuple:
+        if x[0, 0].numel() < 4**3:
+            return attend(self, x)
+        raise torch.OutOfMemoryError
+
+    attend = TokenUNet.attend
+    monkeypatch.setattr(TokenUNet, "attend", no_memory)
+    with pytest.raises(OutOfMemoryError, match="not enough memory for windows, 1 at a time, on cpu"):
+        predict(prepared, bundle, CPU)
+
+
+def test_what_would_not_fit_is_not_even_tried(
+    bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need = {mode: needed_bytes(prepared, bundle, Attempt(torch.device("cpu"), mode), "fp32") for mode in get_args(Mode)}
+    assert need["sliding_window"] < need["single_pass"]
+    monkeypatch.setattr(predict_module, "free_bytes", lambda device: need["single_pass"] - 1)
+    _, execution = predict(prepared, bundle, CPU)
+    assert execution.mode == "sliding_window"
+    assert "Trying windows" in execution.fallbacks[0]
+    monkeypatch.setattr(predict_module, "free_bytes", lambda device: need["single_pass"])
+    _, execution = predict(prepared, bundle, CPU)
+    assert (execution.mode, execution.needed_bytes) == ("single_pass", need["single_pass"])
+
+
+def test_other_errors_do_not_pass_for_lack_of_memory(
+    bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: TokenUNet, x: torch.Tensor) -> tuple:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(TokenUNet, "attend", broken)
+    with pytest.raises(RuntimeError, match="something else"):
+        predict(prepared, bundle, CPU)
+
+
+def test_the_ladder_of_a_gpu_ends_on_the_cpu() -> None:
+    steps = [str(attempt) for attempt in attempts(torch.device("cuda:0"), "single_pass")]
+    assert steps == [
+        "whole brain at once on cuda:0",
+        "windows, 4 at a time, on cuda:0",
+        "windows, 1 at a time, on cuda:0",
+        "whole brain at once on cpu",
+        "windows, 1 at a time, on cpu",
+    ]

@@ -1,0 +1,1 @@
+"""Runs, options, availability and estimates; no widgets."""

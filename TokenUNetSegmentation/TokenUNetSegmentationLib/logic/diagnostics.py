@@ -1,0 +1,37 @@
+"""What to send to those who help: versions, settings and log, without anything about the patient."""
+
+import platform
+from collections.abc import Sequence
+
+import slicer
+import tokenunet
+from packaging.requirements import Requirement
+
+from TokenUNetSegmentationLib.logic.run import SegmentationRun
+from TokenUNetSegmentationLib.process.dependencies import installed_version
+
+_PACKAGES = ("numpy", "SimpleITK", "vtk")
+
+
+def diagnostics(run: SegmentationRun | None, message: str, requirements: Sequence[Requirement]) -> str:
+    """Text about the installation and the last run. Volumes appear by size and sequence, never by name."""
+    packages = (*(requirement.name for requirement in requirements), *_PACKAGES)
+    lines = [
+        f"Token-UNet {tokenunet.__version__}",
+        f"{slicer.app.applicationName} {slicer.app.applicationVersion} (revision {slicer.app.revision})",
+        f"{platform.platform()}, Python {platform.python_version()}",
+        ", ".join(f"{package} {installed_version(package) or 'not installed'}" for package in packages),
+    ]
+    if run is None:
+        return "\n".join([*lines, "No run yet."])
+    request = run.request
+    lines += [
+        f"model {request.model}, device {request.device}, {request.mode}, reference {request.reference}, "
+        f"masks {request.masks}",
+    ]
+    for sequence, volume in request.inputs.items():
+        image = volume.GetImageData()
+        size = image.GetDimensions() if image else None
+        lines.append(f"{sequence}: {size} voxels of {tuple(round(s, 3) for s in volume.GetSpacing())} mm")
+    lines += [f"last stage: {run.progress.stage}, {run.progress.fraction:.0%}", f"message: {message}", *run.warnings]
+    return "\n".join([*lines, "", "Log:", run.log])

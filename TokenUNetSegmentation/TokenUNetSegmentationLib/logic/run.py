@@ -1,0 +1,215 @@
+"""One run of the segmentation: volumes to files, worker process, files to the scene.
+
+It is a chain of short steps, so that the window stays alive between them; whoever drives the steps (a timer in the
+panel, a loop in a script) can stop after any of them. Whatever happens, the scene holds a whole result or is as it
+was, and nothing stays on disk or in memory.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import slicer
+from tokenunet.core.errors import Cancelled, InputError, OutputError, TokenUNetError
+from tokenunet.core.events import ErrorEvent, ProgressEvent, ResultEvent, WarningEvent
+from tokenunet.core.sequences import SequenceName
+
+from TokenUNetSegmentationLib.process.worker import WorkerProcess
+from TokenUNetSegmentationLib.scene.load_result import build_steps
+from TokenUNetSegmentationLib.scene.results import PatientResult
+from TokenUNetSegmentationLib.scene.volumes import export_volume
+
+_WORK_FOLDER_PREFIX = "tokenunet-run-"
+_SHARE_OF_EXPORT, _SHARE_OF_LOADING = 0.05, 0.05
+_FULL_DISK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to segment and how.
+
+    Attributes:
+        inputs: a volume for each sequence.
+        reference: the sequence on whose grid the result comes.
+        model: name or path of a model bundle.
+        device: as the command line takes it.
+        mode: as the command line takes it.
+        masks: whether to make the attention masks too.
+    """
+
+    inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode]
+    reference: SequenceName
+    model: str
+    device: str = "auto"
+    mode: str = "single_pass"
+    masks: bool = True
+
+    def command(self, files: Mapping[SequenceName, str], output: str) -> list[str]:
+        """Arguments of the ``tokenunet`` command that makes the same result from files."""
+        arguments = ["segment"]
+        for sequence, file in files.items():
+            arguments += [f"--{sequence.lower()}", file]
+        arguments += ["--output", output, "--model", self.model, "--reference", self.reference]
+        arguments += ["--device", self.device, "--mode", self.mode]
+        return [*arguments, "--masks"] if self.masks else arguments
+
+
+class WorkerCrashError(TokenUNetError):
+    """The worker process ended without a word."""
+
+    code = "crashed"
+
+
+class SegmentationRun:
+    """A run and what is known of it so far.
+
+    Attributes:
+        progress: the newest event, of the whole run.
+        warnings: what the user should know though the run goes on.
+        result: what the run has put into the scene, once done.
+        log: what the worker has written for people.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        temporary_folder: Path,
+        start_worker: Callable[[Sequence[str], Path], WorkerProcess] = WorkerProcess,
+    ) -> None:
+        self.request = request
+        self.progress = ProgressEvent("export", 0.0, None)
+        self.warnings: list[str] = []
+        self.result: PatientResult | None = None
+        self.log = ""
+        self._temporary_folder = temporary_folder
+        self._start_worker = start_worker
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Makes the next step the last."""
+        self._cancelled = True
+
+    def steps(self) -> Iterator[None]:
+        """Does the work, a piece at each step.
+
+        Raises:
+            Cancelled: after `cancel`.
+            TokenUNetError: whatever the run fails of.
+        """
+        remove_abandoned_work_folders(self._temporary_folder)
+        folder = _make_work_folder(self._temporary_folder)
+        try:
+            yield
+            yield from self._export(folder)
+            yield from self._segment(folder)
+            for scan in folder.glob("*.nrrd"):  # large files take their time: one at each step, not all at the end
+                scan.unlink()
+                yield
+            yield from self._load(folder / "output")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _export(self, folder: Path) -> Iterator[None]:
+        for done, (sequence, node) in enumerate(self.request.inputs.items(), start=1):
+            self._check_cancelled()
+            export_volume(node, folder / f"{sequence}.nrrd")
+            self.progress = ProgressEvent("export", _SHARE_OF_EXPORT * done / len(self.request.inputs), None)
+            yield
+
+    def _segment(self, folder: Path) -> Iterator[None]:
+        files = {sequence: str(folder / f"{sequence}.nrrd") for sequence in self.request.inputs}
+        command = self.request.command(files, str(folder / "output"))
+        worker = self._start_worker([*command, "--progress", "json"], folder)
+        failure: ErrorEvent | None = None
+        succeeded = False
+        try:
+            for events in worker.events_until_end():
+                self._check_cancelled()
+                for event in events:
+                    if isinstance(event, ProgressEvent):
+                        self.progress = _scaled(event)
+                    elif isinstance(event, WarningEvent):
+                        self.warnings.append(event.message)
+                    elif isinstance(event, ErrorEvent):
+                        failure = event
+                    elif isinstance(event, ResultEvent):
+                        succeeded = True
+                self.log = worker.log()
+                yield
+        finally:
+            worker.close()
+        if failure is not None:
+            raise _error_from(failure)
+        if not succeeded:
+            raise WorkerCrashError(*crash_sentence(worker.exit_code, self.log, self.progress.stage, folder))
+
+    def _load(self, output: Path) -> Iterator[None]:
+        self.progress = ProgressEvent("show", 1 - _SHARE_OF_LOADING, None)
+        yield
+        self._check_cancelled()
+        for sequence, node in self.request.inputs.items():
+            if not slicer.mrmlScene.IsNodePresent(node):
+                raise InputError(
+                    f"The {sequence} volume was removed from the scene during the run.", "Load it and segment again."
+                )
+        unfinished: PatientResult | None = None
+        for result_so_far in build_steps(self.request.inputs, self.request.reference, output):
+            unfinished = result_so_far
+            yield
+            self._check_cancelled()
+        self.result = unfinished
+        self.progress = ProgressEvent("show", 1.0, 0.0)
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled:
+            raise Cancelled
+
+
+def _make_work_folder(temporary_folder: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{_WORK_FOLDER_PREFIX}{os.getpid()}-", dir=temporary_folder))
+    except OSError as error:
+        raise OutputError(
+            f"{temporary_folder} cannot be written: {error.strerror}.",
+            "Make room there, or choose another temporary folder in Edit / Application Settings / General.",
+        ) from error
+
+
+def crash_sentence(exit_code: int | None, log: str, stage: str, folder: Path) -> tuple[str, str]:
+    """One sentence and a hint about a worker that ended without saying why."""
+    if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:
+        return f"The disk with {folder.parent} is full.", "Make room there and segment again."
+    by_launcher = exit_code == 1 and "Traceback" not in log  # PythonSlicer says 1 for a child that was killed
+    if exit_code in (-9, 137) or by_launcher:
+        return (
+            f"The segmentation process was killed by the system (stage “{stage}”), most often for lack of memory.",
+            "Close other programs, or choose “window by window”.",
+        )
+    return (
+        f"The segmentation process ended unexpectedly (stage “{stage}”, exit code {exit_code}).",
+        "The log has its last words; “Copy diagnostics” copies them for a report.",
+    )
+
+
+def _error_from(event: ErrorEvent) -> TokenUNetError:
+    error = TokenUNetError(event.message, event.hint)
+    error.code = event.code
+    return error
+
+
+def _scaled(event: ProgressEvent) -> ProgressEvent:
+    share = 1 - _SHARE_OF_EXPORT - _SHARE_OF_LOADING
+    return ProgressEvent(event.stage, _SHARE_OF_EXPORT + share * event.fraction, event.eta_s)
+
+
+def remove_abandoned_work_folders(temporary_folder: Path) -> None:
+    """Removes the work folders of processes that are gone, such as a Slicer that was killed."""
+    import psutil  # installed at the first click, so not when this module is imported
+
+    for folder in temporary_folder.glob(f"{_WORK_FOLDER_PREFIX}*"):
+        owner = folder.name.removeprefix(_WORK_FOLDER_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""A small made-up patient for the module's self-test, which runs in the application too."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.io.seg_nrrd import write_segmentation
+
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
+
+_SHAPE = (32, 40, 36)
+_SPACING_MM = 4.0
+_DOWNSAMPLING = 4
+
+
+def add_volumes(patient: str) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
+    """Four skull-stripped volumes named after their sequences."""
+    distance = _distance(_SHAPE)
+    volumes = {}
+    for number, sequence in enumerate(SEQUENCES, start=1):
+        signal = (distance < 1) * (100.0 + 20 * number * np.cos(3 * distance))
+        ijk_to_ras = np.diag([-_SPACING_MM, -_SPACING_MM, _SPACING_MM, 1])
+        volumes[sequence] = slicer.util.addVolumeFromArray(
+            signal.astype(np.float32), ijk_to_ras, f"{patient}_{sequence}", "vtkMRMLScalarVolumeNode"
+        )
+    return volumes
+
+
+def write_result(folder: Path) -> None:
+    """What ``tokenunet segment --masks`` could have written for these volumes."""
+    distance = _distance(_SHAPE)
+    regions = np.stack([distance < 0.5, distance < 0.35, distance < 0.2])
+    grid = sitk.GetImageFromArray(regions[0].astype(np.uint8))
+    grid.SetSpacing([_SPACING_MM] * 3)
+    write_segmentation(regions, grid, folder / "segmentation.seg.nrrd")
+    (folder / "masks").mkdir()
+    coarse = sitk.Shrink(grid, [_DOWNSAMPLING] * 3)
+    coarse_distance = _distance(sitk.GetArrayFromImage(coarse).shape)
+    for kind in MaskKind:
+        for number in range(1, 9):
+            mask = sitk.GetImageFromArray(np.exp(-number * coarse_distance).astype(np.float32))
+            mask.CopyInformation(coarse)
+            sitk.WriteImage(mask, str(folder / "masks" / f"{kind.value}_{number}.nii.gz"))
+    (folder / "run.json").write_text(json.dumps({"schema": 1, "reference": "T1ce"}), encoding="utf-8")
+
+
+def _distance(shape: tuple[int, ...]) -> np.ndarray:
+    """From the centre; 1 in the middle of the sides."""
+    axes = np.meshgrid(*(np.linspace(-1.2, 1.2, n) for n in shape), indexing="ij")
+    return np.sqrt(sum(axis**2 for axis in axes))

@@ -1,0 +1,70 @@
+"""The rows of a panel that say which packages are missing and install them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from packaging.requirements import Requirement
+from slicer.i18n import tr as _
+from tokenunet.core.errors import TokenUNetError
+
+from TokenUNetSegmentationLib.panels.messages import sentence
+from TokenUNetSegmentationLib.process import dependencies
+
+
+class InstallationPanel:
+    """Says what is missing, and installs it with the user's consent.
+
+    Args:
+        ui: has `missingFrame`, `missingLabel`, `installButton` and `installFromFolderButton`.
+        requirements: what must be installed.
+        on_changed: called with a message for the panel, which may be empty, before and after each attempt.
+
+    Attributes:
+        missing: what is not installed.
+        installing: whether an installation goes on; pip's lines let the window live meanwhile.
+    """
+
+    def __init__(self, ui: Any, requirements: list[Requirement], on_changed: Callable[[str], None]) -> None:
+        self._ui = ui
+        self._requirements = requirements
+        self._on_changed = on_changed
+        self.missing = dependencies.missing_requirements(requirements)
+        self.installing = False
+        ui.installButton.clicked.connect(lambda *_: self.install())
+        ui.installFromFolderButton.clicked.connect(lambda *_: self._install_from_folder())
+
+    def show(self) -> None:
+        """Brings the rows up to date."""
+        self._ui.missingFrame.setVisible(bool(self.missing))
+        self._ui.missingFrame.setEnabled(not self.installing)
+        self._ui.missingLabel.setText(
+            _("Not installed yet: {what}.").format(what=dependencies.describe(self.missing)) if self.missing else ""
+        )
+
+    def install(self, wheels: Path | None = None) -> bool:
+        """Installs what is missing, with the user's consent; returns whether all is there now."""
+        if not self.missing:
+            return True
+        if self.installing or not dependencies.user_agrees(self.missing):
+            return False
+        message = ""
+        self.installing = True
+        self._on_changed(_("Installing; this takes minutes..."))
+        try:
+            with slicer.util.WaitCursor():
+                dependencies.install(self.missing, wheels)
+        except TokenUNetError as error:
+            message = sentence(error)
+        finally:
+            self.installing = False
+        self.missing = dependencies.missing_requirements(self._requirements)
+        self._on_changed(message)
+        return not self.missing
+
+    def _install_from_folder(self) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder with wheel files"))
+        if folder:
+            self.install(Path(folder))

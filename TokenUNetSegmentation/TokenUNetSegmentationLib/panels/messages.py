@@ -1,0 +1,14 @@
+"""Errors as the panels show them."""
+
+from html import escape
+
+from slicer.i18n import tr as _
+from tokenunet.core.errors import TokenUNetError
+
+
+def sentence(error: Exception | None) -> str:
+    """Rich text: what happened, and what to do."""
+    if isinstance(error, TokenUNetError):
+        hint = f" {escape(error.hint)}" if error.hint else ""
+        return f"<b>⚠</b> {escape(str(error))}{hint}"
+    return f"<b>⚠</b> {_('Something unexpected went wrong')}: {escape(f'{type(error).__name__}: {error}')}"

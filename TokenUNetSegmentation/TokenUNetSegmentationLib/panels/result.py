@@ -1,0 +1,217 @@
+"""The panel's part "Result": segments, volumes, views, correction and export."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from tokenunet.core.errors import TokenUNetError
+
+from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
+from TokenUNetSegmentationLib.panels.messages import sentence
+from TokenUNetSegmentationLib.panels.tables import fill_table
+from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
+from TokenUNetSegmentationLib.scene.displays import jump_to_tumour, show_surfaces
+from TokenUNetSegmentationLib.scene.export import (
+    can_export_dicom,
+    command_line,
+    export_dicom,
+    export_labels,
+    export_segmentation,
+    run_report_text,
+)
+from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels, volume_table_steps
+from TokenUNetSegmentationLib.scene.results import PatientResult
+
+
+class ResultPanel:
+    """Shows one result and what can be done with it.
+
+    Args:
+        ui: the widgets of the .ui file.
+        result: gives the selected result, or None.
+    """
+
+    def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:
+        self._ui = ui
+        self._result = result
+        self._showing = False
+        self._measuring = BackgroundSteps(lambda: None, self._end_measuring)
+        ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
+        ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
+        ui.outlineBox.toggled.connect(
+            self._when_asked(lambda r: self._display(r).SetVisibility2DOutline(ui.outlineBox.checked))
+        )
+        ui.show3DBox.toggled.connect(self._when_asked(self._show_surfaces))
+        ui.exclusiveBox.toggled.connect(self._when_asked(self._show_exclusive))
+        ui.alignedBox.toggled.connect(self._when_asked(lambda r: show_aligned(r, ui.alignedBox.checked)))
+        ui.jumpButton.clicked.connect(self._when_asked(self._jump))
+        ui.editButton.clicked.connect(self._when_asked(self._edit))
+        ui.exportSegButton.clicked.connect(self._when_asked(self._export_segmentation))
+        ui.exportNiftiButton.clicked.connect(self._when_asked(self._export_labels))
+        ui.exportDicomButton.clicked.connect(self._when_asked(export_dicom))
+        ui.reportButton.clicked.connect(self._when_asked(self._show_report))
+        ui.commandButton.clicked.connect(self._when_asked(self._copy_command))
+
+    def _when_asked(self, action: Callable[[PatientResult], object]) -> Callable[..., None]:
+        """A slot that acts on the selected result, unless the panel itself moved the widget."""
+
+        def slot(*_arguments: object) -> None:
+            result = self._result()
+            if result is None or self._showing:
+                return
+            try:
+                action(result)
+            except TokenUNetError as error:
+                self._say(sentence(error))
+
+        return slot
+
+    def _say(self, text: str) -> None:
+        self._ui.resultLabel.setText(text)
+        self._ui.resultLabel.setVisible(bool(text))
+
+    def _opacity(self) -> float:
+        return self._ui.opacitySlider.value
+
+    def _segmentation(self, result: PatientResult) -> slicer.vtkMRMLSegmentationNode:
+        """What is looked at: the nested regions, or the exclusive labels."""
+        labels = result.exclusive_labels
+        return labels if labels is not None and self._ui.exclusiveBox.checked else result.segmentation
+
+    def _display(self, result: PatientResult) -> slicer.vtkMRMLSegmentationDisplayNode:
+        return self._segmentation(result).GetDisplayNode()
+
+    def show(self) -> None:
+        """Brings all that is seen up to date."""
+        result = self._result()
+        self._showing = True
+        try:
+            self._enable(result)
+            self._ui.exclusiveBox.setChecked(result is not None and _shows_exclusive(result))
+            self._ui.segmentsTable.setSegmentationNode(None if result is None else self._segmentation(result))
+            self._say("")
+            if result is not None:
+                display = self._display(result)
+                self._ui.opacitySlider.value = display.GetOpacity()
+                self._ui.fillBox.setChecked(display.GetVisibility2DFill())
+                self._ui.outlineBox.setChecked(display.GetVisibility2DOutline())
+                self._ui.show3DBox.setChecked(_shows_surfaces(result.segmentation))
+            self._ui.alignedBox.setChecked(result is not None and shows_aligned(result))
+            self._show_volumes(result)
+        finally:
+            self._showing = False
+
+    def _enable(self, result: PatientResult | None) -> None:
+        for widget in (
+            self._ui.segmentsTable,
+            self._ui.exclusiveBox,
+            self._ui.opacitySlider,
+            self._ui.fillBox,
+            self._ui.outlineBox,
+            self._ui.show3DBox,
+            self._ui.jumpButton,
+            self._ui.editButton,
+            self._ui.exportSegButton,
+            self._ui.exportNiftiButton,
+            self._ui.reportButton,
+            self._ui.commandButton,
+        ):
+            widget.setEnabled(result is not None)
+        self._ui.alignedBox.setVisible(result is not None and bool(result.transforms))
+        self._ui.exportDicomButton.setEnabled(False)
+        if result is not None:
+            answer = can_export_dicom(result)
+            self._ui.exportDicomButton.setEnabled(answer.possible)
+            self._ui.exportDicomButton.setToolTip(answer.reason)
+
+    def _show_volumes(self, result: PatientResult | None) -> None:
+        table = result.volume_table if result is not None else None
+        headers = [_("Region"), _("Volume (ml)")]
+        meaning = _("Volume of each region in millilitres.")
+        rows = []
+        if table is not None:
+            for row in range(table.GetNumberOfRows()):
+                columns = range(1, table.GetNumberOfColumns())
+                volume, *ends = (f"{float(table.GetCellText(row, column)):.1f}" for column in columns)
+                rows.append([table.GetCellText(row, 0), volume])
+                if ends:  # of an ensemble, the smallest and the largest of its networks' volumes
+                    rows[-1].append(_("{low} to {high}").format(low=ends[0], high=ends[1]))
+            if table.GetNumberOfColumns() > 2:
+                headers = [_("Region"), _("ml"), _("Range")]  # as short as large letters need it
+                meaning += " " + _("Range: the smallest and the largest that the model's networks gave alone.")
+        self._ui.volumesTable.setToolTip(meaning)
+        self._ui.volumesTable.setColumnCount(len(headers))
+        self._ui.volumesTable.setHorizontalHeaderLabels(headers)
+        fill_table(self._ui.volumesTable, rows)
+
+    def update_volumes(self) -> None:
+        """Measures the segments as they are now, after corrections."""
+        result = self._result()
+        self._measuring.abandon()
+        if result is not None and result.reference is not None:
+            self._measuring.start(volume_table_steps(result))
+
+    def _end_measuring(self, error: Exception | None) -> None:
+        self._show_volumes(self._result())
+        if error is not None:
+            self._say(sentence(error))
+
+    def abandon(self) -> None:
+        """Stops what goes on in the background."""
+        self._measuring.abandon()
+
+    def _show_exclusive(self, result: PatientResult) -> None:
+        show_exclusive_labels(result, self._ui.exclusiveBox.checked)
+        self.show()
+
+    def _show_surfaces(self, result: PatientResult) -> None:
+        show_surfaces(result, self._ui.show3DBox.checked)
+
+    def _jump(self, result: PatientResult) -> None:
+        if not jump_to_tumour(result):
+            self._say(_("No tumour was found."))
+
+    def _edit(self, result: PatientResult) -> None:
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(result.segmentation)
+        editor.setSourceVolumeNode(result.reference)
+
+    def _export_segmentation(self, result: PatientResult) -> None:
+        self._export(result, export_segmentation, _("Save segmentation"), ".seg.nrrd", "Segmentation (*.seg.nrrd)")
+
+    def _export_labels(self, result: PatientResult) -> None:
+        self._export(result, export_labels, _("Save labels"), ".nii.gz", "NIfTI (*.nii.gz)")
+
+    def _export(
+        self, result: PatientResult, write: Callable[[PatientResult, Path], None], title: str, ending: str, kind: str
+    ) -> None:
+        suggestion = f"{result.segmentation.GetName()}{ending}"
+        chosen = qt.QFileDialog.getSaveFileName(None, title, suggestion, kind)
+        if not chosen:
+            return
+        path = Path(chosen if chosen.endswith(ending) else chosen + ending)
+        write(result, path)
+        self._say(_("Saved {path}.").format(path=escape(str(path))))
+
+    def _show_report(self, result: PatientResult) -> None:
+        slicer.util.infoDisplay(run_report_text(result), _("Run report"))
+
+    def _copy_command(self, result: PatientResult) -> None:
+        slicer.app.clipboard().setText(command_line(result))
+        self._say(_("The command line is in the clipboard."))
+
+
+def _shows_exclusive(result: PatientResult) -> bool:
+    labels = result.exclusive_labels
+    return labels is not None and bool(labels.GetDisplayNode().GetVisibility())
+
+
+def _shows_surfaces(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
+    representation = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    has_surfaces = segmentation.GetSegmentation().ContainsRepresentation(representation)
+    return has_surfaces and bool(segmentation.GetDisplayNode().GetVisibility3D())

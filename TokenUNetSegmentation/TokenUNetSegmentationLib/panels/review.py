@@ -1,0 +1,198 @@
+"""The panel's part "Places to review": where the network looked but did not segment."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+from tokenunet.review import Basis
+
+from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
+from TokenUNetSegmentationLib.panels.messages import sentence
+from TokenUNetSegmentationLib.panels.tables import fill_table
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
+from TokenUNetSegmentationLib.scene.results import MissingNodeError, PatientResult
+from TokenUNetSegmentationLib.scene.review import (
+    HintState,
+    ListedHint,
+    accept_hint,
+    dismiss_hint,
+    jump_to_hint,
+    listed_hints,
+    look_for_hints,
+    review_basis,
+    show_open_hints,
+)
+
+_WIDE_COLUMNS = (2, 3, 4)
+
+
+class ReviewPanel:
+    """Lists the review hints of one result.
+
+    Args:
+        ui: the widgets of the .ui file.
+        result: gives the selected result, or None.
+    """
+
+    def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:
+        self._ui = ui
+        self._result = result
+        self._looking = BackgroundSteps(lambda: None, self._end_looking)
+        self._hints: list[ListedHint] = []
+        self._showing = False
+        ui.reviewTable.setColumnCount(5)
+        ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Peak"), _("Masks"), _("State")])
+        ui.reviewButton.clicked.connect(lambda *_: self._look())
+        ui.reviewTable.itemSelectionChanged.connect(self._on_selection)
+        ui.reviewJumpButton.clicked.connect(lambda *_: self._jump())
+        ui.reviewAcceptButton.clicked.connect(lambda *_: self._decide(accept_hint))
+        ui.reviewDismissButton.clicked.connect(lambda *_: self._decide(self._dismiss_or_restore))
+
+    def show(self) -> None:
+        """Brings all that is seen up to date."""
+        result = self._result()
+        chosen = self._chosen()
+        self._hints = [] if result is None else listed_hints(result)
+        rows = [
+            (
+                str(hint.number),
+                f"{hint.volume_ml:.1f}",
+                f"{hint.peak:.0%}",
+                _numbers(hint.masks),
+                _state_text(hint.state),
+            )
+            for hint in self._hints
+        ]
+        self._showing = True
+        try:
+            fill_table(self._ui.reviewTable, rows)
+            for column in _WIDE_COLUMNS:
+                self._ui.reviewTable.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+            identifiers = [hint.identifier for hint in self._hints]
+            if chosen is not None and chosen.identifier in identifiers:
+                self._ui.reviewTable.selectRow(identifiers.index(chosen.identifier))
+            else:
+                self._ui.reviewTable.clearSelection()
+        finally:
+            self._showing = False
+        self._ui.reviewTable.setVisible(bool(rows))
+        if result is not None:
+            show_open_hints(result)  # a segment may have been deleted in the meantime
+        self._say("" if result is None else _summary(result, len(rows)))
+        self._enable(result)
+
+    def abandon(self) -> None:
+        """Stops what goes on in the background."""
+        self._looking.abandon()
+
+    def _enable(self, result: PatientResult | None) -> None:
+        reason = self._why_not_look(result)
+        self._ui.reviewButton.setEnabled(not reason)
+        self._ui.reviewButton.setToolTip(
+            reason or _("Compare the attention masks with the segmentation as it is now; takes a few seconds.")
+        )
+        hint = self._chosen()
+        for button in (self._ui.reviewJumpButton, self._ui.reviewAcceptButton, self._ui.reviewDismissButton):
+            button.setEnabled(hint is not None)
+        self._ui.reviewAcceptButton.setEnabled(hint is not None and hint.state is not HintState.ACCEPTED)
+        self._ui.reviewDismissButton.setEnabled(hint is not None and hint.state is not HintState.ACCEPTED)
+        dismissed = hint is not None and hint.state is HintState.DISMISSED
+        self._ui.reviewDismissButton.setText(_("Restore") if dismissed else _("Dismiss"))
+        choose = _("Choose a line of the list first.")
+        accepted = _("It is a segment already; delete the segment to take that back.")
+        self._ui.reviewJumpButton.setToolTip(choose if hint is None else _("Move the slice views to this place."))
+        for button, purpose in (
+            (self._ui.reviewAcceptButton, _("Add this place to the segmentation, as a segment of its own.")),
+            (self._ui.reviewDismissButton, _("Note that there is nothing here, or take that back.")),
+        ):
+            is_segment = hint is not None and hint.state is HintState.ACCEPTED
+            button.setToolTip(choose if hint is None else accepted if is_segment else purpose)
+
+    def _why_not_look(self, result: PatientResult | None) -> str:
+        if result is None:
+            return _("Segment a patient first.")
+        if self._looking.running:
+            return _("Looking...")
+        if result.reference is None:
+            return _("The reference volume is no longer in the scene.")
+        if not all(result.masks(kind) for kind in MaskKind):
+            return _("This result was made without attention masks.")
+        return ""
+
+    def _chosen(self) -> ListedHint | None:
+        row = self._ui.reviewTable.currentRow()
+        selected = bool(self._ui.reviewTable.selectedItems())
+        return self._hints[row] if selected and 0 <= row < len(self._hints) else None
+
+    def _look(self) -> None:
+        result = self._result()
+        if result is not None and not self._why_not_look(result):
+            self._looking.start(look_for_hints(result))
+            self._enable(result)
+
+    def _end_looking(self, error: Exception | None) -> None:
+        self.show()
+        if error is not None:
+            self._say(sentence(error))
+
+    def _on_selection(self) -> None:
+        if not self._showing:
+            self._enable(self._result())
+            self._jump()
+
+    def _jump(self) -> None:
+        hint = self._chosen()
+        if hint is not None:
+            jump_to_hint(hint)
+
+    def _decide(self, action: Callable[[PatientResult, ListedHint], None]) -> None:
+        result, hint = self._result(), self._chosen()
+        if result is None or hint is None:
+            return
+        try:
+            action(result, hint)
+        except MissingNodeError as error:
+            self.show()
+            self._say(sentence(error))
+        else:
+            self.show()
+
+    def _dismiss_or_restore(self, result: PatientResult, hint: ListedHint) -> None:
+        dismiss_hint(result, hint, hint.state is not HintState.DISMISSED)
+
+    def _say(self, text: str) -> None:
+        self._ui.reviewLabel.setText(text)
+        self._ui.reviewLabel.setVisible(bool(text))
+
+
+def _numbers(masks: str) -> str:
+    """Short for a narrow column: L for TokenLearner, F for TokenFuser."""
+    return masks.replace("TokenLearner ", "L").replace("TokenFuser ", "F").replace(",", "")
+
+
+def _state_text(state: HintState) -> str:
+    return {
+        HintState.OPEN: _("open"),
+        HintState.ACCEPTED: _("segment"),
+        HintState.DISMISSED: _("dismissed"),
+    }[state]
+
+
+def _summary(result: PatientResult, hints: int) -> str:
+    known = review_basis(result)
+    if known is None:
+        return ""
+    basis, masks = known
+    if basis is Basis.NONE:
+        return _(
+            "Not known: no mask follows the segmented tumour, or too little is segmented to tell. "
+            "This does not mean that nothing was missed; look at the masks themselves."
+        )
+    source = (
+        _("In this patient these masks follow the segmented tumour: {masks}.")
+        if basis is Basis.PATIENT
+        else _("Next to nothing is segmented. On synthetic patients these masks follow tumour: {masks}.")
+    ).format(masks=escape(masks))
+    return source if hints else source + " " + _("They are not high anywhere else. Small lesions can still be missed.")

@@ -1,0 +1,245 @@
+"""The panel's part "Segmentation": options, the two buttons, progress, and what went wrong."""
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import slicer
+from packaging.requirements import Requirement
+from slicer.i18n import tr as _
+from tokenunet.core.errors import Cancelled
+
+from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
+from TokenUNetSegmentationLib.logic.diagnostics import diagnostics
+from TokenUNetSegmentationLib.logic.estimate import estimate, free_gigabytes, remember
+from TokenUNetSegmentationLib.logic.inputs import Answer
+from TokenUNetSegmentationLib.logic.model_list import ListedModel, available_models
+from TokenUNetSegmentationLib.logic.run import RunRequest, SegmentationRun
+from TokenUNetSegmentationLib.panels.inputs import InputsPanel
+from TokenUNetSegmentationLib.panels.installation import InstallationPanel
+from TokenUNetSegmentationLib.panels.messages import sentence
+from TokenUNetSegmentationLib.process import dependencies
+from TokenUNetSegmentationLib.process.warm_worker import Standby
+from TokenUNetSegmentationLib.scene.results import PatientResult
+
+_STAGES = {
+    "export": "Handing over the scans",
+    "load": "Reading the scans",
+    "align": "Aligning the scans",
+    "prepare": "Preparing the scans",
+    "predict": "Segmenting",
+    "restore": "Bringing the result back to the scan",
+    "write": "Writing the result",
+    "show": "Showing the result",
+}
+
+
+def can_segment(
+    problems: list[str], models: dict[str, ListedModel], missing: list[Requirement], running: bool, installing: bool
+) -> Answer:
+    """Whether the button works, and why not."""
+    if installing:
+        return Answer(False, _("Packages are being installed."))
+    if running:
+        return Answer(False, _("A segmentation is running."))
+    if problems:
+        return Answer(False, problems[0])
+    if not models:
+        return Answer(False, _("No model is installed: install the extension again."))
+    if missing:
+        return Answer(
+            True, _("Segment; first this asks to install {what}.").format(what=dependencies.describe(missing))
+        )
+    return Answer(True, _("Segment whole tumour, tumour core and enhancing tumour."))
+
+
+class RunPanel:
+    """Starts runs, shows how they go, and hands over their results.
+
+    Args:
+        ui: the widgets of the .ui file.
+        parameters: gives the module's parameter node, or None while there is no scene.
+        inputs: the part with the selectors.
+        requirements: what must be installed.
+        on_changed: called when something changed that other parts show.
+        on_result: shows a finished run's result, step by step.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        parameters: Callable[[], Any],
+        inputs: InputsPanel,
+        requirements: list[Requirement],
+        on_changed: Callable[[], None],
+        on_result: Callable[[PatientResult], Iterator[None]],
+    ) -> None:
+        self._ui = ui
+        self._parameters = parameters
+        self._inputs = inputs
+        self._requirements = requirements
+        self._on_changed = on_changed
+        self._on_result = on_result
+        self._run: SegmentationRun | None = None
+        self._message = ""
+        self._steps = BackgroundSteps(self._show_progress, self._end)
+        self._entered = False
+        self.standby = Standby()
+        self.start_run: Callable[[RunRequest, Path], SegmentationRun] = functools.partial(
+            SegmentationRun, start_worker=self.standby.worker
+        )
+        self.installation = InstallationPanel(ui, requirements, self._on_installation)
+        self._models: dict[str, ListedModel] = {}
+        self.find_models()
+        ui.segmentButton.clicked.connect(lambda *_: self.segment())
+        ui.cancelButton.clicked.connect(lambda *_: self.cancel())
+        ui.logButton.toggled.connect(lambda *_: self.show())
+        ui.diagnosticsButton.clicked.connect(lambda *_: self._copy_diagnostics())
+
+    def enter(self) -> None:
+        """The user looks at the module and may press Segment soon."""
+        self._entered = True
+        self.find_models()
+        self.stand_by()
+
+    def stand_by(self) -> None:
+        """Keeps a worker ready for the next click, once the module has been entered."""
+        if self._entered and not self.running and not self.installation.missing:
+            self.standby.start()
+
+    def find_models(self) -> None:
+        """Lists the models that there are now; the one that was chosen stays so."""
+        models = available_models()
+        if models == self._models:
+            return
+        chosen = self._ui.modelBox.currentIndex
+        name = self._ui.modelBox.itemData(chosen) if chosen >= 0 else None
+        self._models = models
+        self._ui.modelBox.clear()
+        for key, model in models.items():
+            self._ui.modelBox.addItem(model.title, key)
+        if name in models:
+            self._ui.modelBox.setCurrentIndex(list(models).index(name))
+
+    @property
+    def running(self) -> bool:
+        """Whether a run goes on."""
+        return self._steps.running
+
+    def show(self) -> None:
+        """Brings all that is seen up to date."""
+        problems = self._inputs.problems()
+        installation = self.installation
+        answer = can_segment(
+            list(problems.values()), self._models, installation.missing, self.running, installation.installing
+        )
+        self._ui.segmentButton.setEnabled(answer.possible)
+        self._ui.segmentButton.setToolTip(answer.reason)
+        self._ui.cancelButton.setEnabled(self.running)
+        self._ui.cancelButton.setToolTip(
+            _("Stop; scene and disk stay as they were.") if self.running else _("Nothing is running.")
+        )
+        self._ui.modelBox.setToolTip(_("The trained network: {name}.").format(name=self._ui.modelBox.currentText))
+        for box in (self._ui.modelBox, self._ui.deviceBox, self._ui.modeBox, self._ui.masksBox, self._ui.referenceBox):
+            box.setEnabled(not self.running)
+        self.installation.show()
+        known = bool(self._models) and not problems
+        self._ui.estimateLabel.setText(self._estimate() if known else "")
+        self._ui.estimateLabel.setVisible(known)
+        self._ui.progressBar.setVisible(self.running)
+        self._ui.messageLabel.setVisible(bool(self._message))
+        self._ui.messageLabel.setText(self._message)
+        self._ui.logView.setVisible(self._ui.logButton.checked)
+        self._ui.logView.setPlainText(self._run.log if self._run else "")
+
+    def _model_name(self) -> str:
+        return str(self._ui.modelBox.itemData(self._ui.modelBox.currentIndex))
+
+    def _model(self) -> ListedModel:
+        # What is chosen but not in the list, such as a folder, counts as a model of 1 mm.
+        return self._models.get(self._model_name(), ListedModel(self._model_name()))
+
+    def _estimate(self) -> str:
+        parameters = self._parameters()
+        reference = self._inputs.inputs()[parameters.reference.sequence]
+        seconds, gigabytes = estimate(reference, self._model(), parameters.device, parameters.mode)
+        free = free_gigabytes()
+        if free is None:
+            return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory.").format(
+                seconds=seconds, gigabytes=gigabytes
+            )
+        return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory; {free:.1f} GB are free.").format(
+            seconds=seconds, gigabytes=gigabytes, free=free
+        )
+
+    def segment(self) -> None:
+        """Installs what is missing, after asking, and starts a run."""
+        if not self.installation.install():
+            return
+        parameters = self._parameters()
+        if parameters is None or self._inputs.problems():  # the scene was closed or changed during the installation
+            return
+        request = RunRequest(
+            self._inputs.inputs(),
+            parameters.reference.sequence,
+            self._model_name(),
+            parameters.device.value,
+            parameters.mode.value,
+            parameters.withMasks,
+        )
+        self._run = self.start_run(request, Path(slicer.app.temporaryPath))
+        self._message = ""
+        self._steps.start(self._run_and_show(self._run))
+        self._show_progress()
+        self._on_changed()
+
+    def _run_and_show(self, run: SegmentationRun) -> Iterator[None]:
+        parameters = self._parameters()
+        model, device, mode, began = self._model(), parameters.device, parameters.mode, time.monotonic()
+        yield from run.steps()
+        if run.result is not None:
+            remember(run.result.require_reference(), model, device, mode, time.monotonic() - began)
+            yield
+            yield from self._on_result(run.result)
+
+    def cancel(self) -> None:
+        """Ends the run; the next step takes back what it has done."""
+        if self._run is not None:
+            self._run.cancel()
+
+    def abandon(self) -> None:
+        """Ends the run at once and without a word: Slicer closes, or the scene does."""
+        self._steps.abandon()
+        self.standby.end()
+
+    def _show_progress(self) -> None:
+        assert self._run
+        progress = self._run.progress
+        left = "" if progress.eta_s is None else _(", about {eta:.0f} s left").format(eta=progress.eta_s)
+        self._ui.progressBar.setValue(round(100 * progress.fraction))
+        self._ui.progressBar.setFormat(f"{_STAGES.get(progress.stage, progress.stage)} %p%{left}")
+        if self._ui.logButton.checked and self._ui.logView.plainText != self._run.log:
+            self._ui.logView.setPlainText(self._run.log)
+
+    def _end(self, error: Exception | None) -> None:
+        assert self._run
+        warnings = "".join(f"<br><b>⚠</b> {escape(warning)}" for warning in self._run.warnings)
+        if error is None and self._run.result is not None:
+            self._message = _("Done.") + warnings
+        elif isinstance(error, Cancelled):
+            self._message = _("Cancelled. The scene is as it was.")
+        else:
+            self._message = sentence(error) + warnings
+        self.stand_by()
+        self._on_changed()
+
+    def _on_installation(self, message: str) -> None:
+        self._message = message
+        self.stand_by()
+        self._on_changed()
+
+    def _copy_diagnostics(self) -> None:
+        slicer.app.clipboard().setText(diagnostics(self._run, self._message, self._requirements))

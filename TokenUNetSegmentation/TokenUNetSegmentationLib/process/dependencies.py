@@ -1,0 +1,148 @@
+"""Python packages that Slicer does not bring: what is missing, and how it is installed, after asking.
+
+PyTorch comes through the PyTorch extension, which picks the build for the graphics card; the rest through pip. What
+Slicer itself needs, such as numpy, SimpleITK and vtk, and an installed PyTorch, are never replaced.
+"""
+
+import importlib
+import importlib.metadata
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from subprocess import CalledProcessError
+
+import slicer
+import slicer.util
+from packaging.requirements import Requirement
+from slicer.i18n import tr as _
+from tokenunet.core.errors import TokenUNetError
+
+_BUILT_IN = ("numpy", "SimpleITK", "vtk")
+_NEVER_REPLACED = (*_BUILT_IN, "torch")
+_KEPT = (*_NEVER_REPLACED, "scipy", "packaging", "requests", "pydicom")
+_OFFLINE_HINT = (
+    "Without network: on another computer with the same system and Python, run “pip download -r requirements.txt” "
+    "with the module's requirements, bring the folder here, and choose “Install from folder…”."
+)
+
+
+class InstallationError(TokenUNetError):
+    """Something that the module needs could not be installed."""
+
+    code = "installation"
+
+
+def read_requirements(path: Path) -> list[Requirement]:
+    """The requirements in a file, without comments."""
+    lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [Requirement(line) for line in lines if line]
+
+
+def missing_requirements(requirements: Iterable[Requirement]) -> list[Requirement]:
+    """Those that are not installed, or in a version that does not do."""
+    return [requirement for requirement in requirements if not _is_installed(requirement)]
+
+
+def _is_installed(requirement: Requirement) -> bool:
+    version = installed_version(requirement.name)
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def describe(missing: Sequence[Requirement]) -> str:
+    """What would be installed, for the panel and the question."""
+    names = ", ".join(requirement.name for requirement in missing)
+    size = "0.3 to 3 GB" if any(requirement.name == "torch" for requirement in missing) else "a few MB"
+    return f"{names} ({size} to download)"
+
+
+def user_agrees(missing: Sequence[Requirement]) -> bool:
+    """Asks the user whether to install packages."""
+    question = _("Token-UNet needs Python packages that Slicer does not have: {what}. Install them now?")
+    return bool(slicer.util.confirmOkCancelDisplay(question.format(what=describe(missing)), "Token-UNet"))
+
+
+def install(missing: Sequence[Requirement], wheels: Path | None = None) -> None:
+    """Installs packages into Slicer's Python.
+
+    Args:
+        missing: what to install.
+        wheels: a folder with wheel files to take them from, without network.
+
+    Raises:
+        InstallationError: where that fails, or something is still missing afterwards.
+    """
+    before = {package: installed_version(package) for package in _KEPT}
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("\n".join(constraint_lines(before)) + "\n")
+        try:
+            if wheels is not None:
+                _pip_install(["--no-index", "--find-links", str(wheels), "-c", str(constraints), *map(str, missing)])
+            else:
+                _install_from_network(missing, constraints)
+        except (CalledProcessError, RuntimeError, ImportError, OSError) as error:  # PyTorch is imported at its end
+            reason = f"pip ended with {error.returncode}" if isinstance(error, CalledProcessError) else str(error)
+            raise InstallationError(
+                f"The installation of {', '.join(r.name for r in missing)} failed ({reason}).",
+                "" if wheels is not None else f"Check the network and try again. {_OFFLINE_HINT}",
+            ) from error
+    importlib.invalidate_caches()
+    if still_missing := missing_requirements(missing):
+        raise InstallationError(
+            f"{', '.join(r.name for r in still_missing)} is still missing after the installation.",
+            "Restart Slicer and try again.",
+        )
+    moved = [p for p in _NEVER_REPLACED if before[p] is not None and installed_version(p) != before[p]]
+    if moved:
+        raise InstallationError(
+            f"The installation has replaced Slicer's own {', '.join(moved)}.", "Install Slicer again."
+        )
+
+
+def constraint_lines(versions: dict[str, str | None]) -> list[str]:
+    """Lines of a constraints file that keep packages at their versions.
+
+    What Slicer brings without telling pip about it (such as vtk) must not be installed beside it.
+    """
+    kept = [f"{package}=={version}" for package, version in versions.items() if version is not None]
+    return kept + [f"{package}<0" for package in _BUILT_IN if package in versions and versions[package] is None]
+
+
+def _install_from_network(missing: Sequence[Requirement], constraints: Path) -> None:
+    torch = [requirement for requirement in missing if requirement.name == "torch"]
+    rest = [str(requirement) for requirement in missing if requirement.name != "torch"]
+    if torch:
+        _install_torch(torch[0])
+    if not rest:
+        return
+    try:
+        from slicer.packaging import pip_ensure
+    except ImportError:  # before Slicer 5.12
+        _pip_install(["-c", str(constraints), *rest])
+    else:
+        pip_ensure(rest, constraints=constraints, prompt_install=False, requester="Token-UNet")
+
+
+def _install_torch(requirement: Requirement) -> None:
+    try:
+        import PyTorchUtils
+    except ImportError as error:
+        raise InstallationError(
+            "The PyTorch extension is not installed.",
+            f"Install “PyTorch” in the Extensions Manager, restart Slicer, and try again. {_OFFLINE_HINT}",
+        ) from error
+    PyTorchUtils.PyTorchUtilsLogic().installTorch(
+        askConfirmation=False, torchVersionRequirement=str(requirement.specifier)
+    )
+
+
+def _pip_install(arguments: list[str]) -> None:
+    slicer.util.pip_install(arguments)

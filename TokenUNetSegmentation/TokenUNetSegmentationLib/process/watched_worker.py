@@ -1,0 +1,78 @@
+"""Runs the ``tokenunet`` command for the module, and ends when Slicer ends, however that happens.
+
+Called as a script: ``watched_worker.py SLICER_PROCESS_ID WORK_FOLDER ARGUMENTS_OF_TOKENUNET...``. Without work folder
+and arguments it stands by: it imports what a run needs, which takes seconds, and waits for both on standard input, as
+one line of JSON.
+"""
+
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+EVENTS_FILE, LOG_FILE = "events.jsonl", "log.txt"
+"""In the work folder: what is written to standard output and standard error."""
+_PAUSE_S = 1.0
+
+
+def _end_with(parent: int, job: list[str]) -> None:
+    """Waits for the end of Slicer; then removes what this process and its children are and have written.
+
+    Args:
+        parent: Slicer's process.
+        job: work folder and arguments; empty as long as there is no job.
+    """
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        application = psutil.Process(parent)
+        while application.is_running() and application.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(_PAUSE_S)
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    for work_folder in job[:1]:
+        shutil.rmtree(work_folder, ignore_errors=True)
+    os._exit(130)
+
+
+def _give_way_to_windows() -> None:
+    """Lets Slicer's window be drawn while all processors compute."""
+    import psutil
+
+    psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
+
+
+def _wait_for_job() -> list[str]:
+    """Work folder and arguments from standard input; empty where Slicer has closed it."""
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):
+        return []
+    job: list[str] = json.loads(line)
+    for name, stream in ((EVENTS_FILE, sys.stdout), (LOG_FILE, sys.stderr)):
+        with Path(job[0], name).open("ab") as file:
+            os.dup2(file.fileno(), stream.fileno())
+    return job
+
+
+def main() -> int:
+    """Starts the watch and runs the command; returns its exit code."""
+    parent, *job = sys.argv[1:]
+    # Slicer's image readers, which ITK would load from there, crash SimpleITK outside of Slicer.
+    os.environ.pop("ITK_AUTOLOAD_PATH", None)
+    # The folder of this script must not be searched: its modules' names would hide others.
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    _give_way_to_windows()
+    threading.Thread(target=_end_with, args=(int(parent), job), daemon=True).start()
+    from tokenunet.cli import main as tokenunet
+
+    if not job:
+        job += _wait_for_job()  # the same list, so that the watch knows it too
+    return tokenunet(job[1:]) if job else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""MRML nodes, displays, layouts and export."""

@@ -1,0 +1,105 @@
+"""What the views show: masks over the anatomy, the tumour's slices, its surfaces."""
+
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from tokenunet.core.regions import RegionName
+
+from TokenUNetSegmentationLib.scene.results import PatientResult
+
+MASK_OPACITY = 0.6
+OPACITY_2D_FILL = 0.2
+OPACITY_3D: dict[RegionName, float] = {"WT": 0.25, "TC": 0.45, "ET": 1.0}
+
+
+def show_result(result: PatientResult) -> None:
+    """Shows the reference with the tumour's outlines in all slice views, at the tumour."""
+    display = result.segmentation.GetDisplayNode()
+    display.SetVisibility(True)
+    display.SetOpacity2DFill(OPACITY_2D_FILL)
+    slicer.util.setSliceViewerLayers(background=result.reference, foreground=None, label=None)
+    jump_to_tumour(result)
+
+
+def show_mask(mask: slicer.vtkMRMLScalarVolumeNode | None, opacity: float = MASK_OPACITY) -> None:
+    """Lays a mask over the anatomy in all slice views; None takes it away."""
+    slicer.util.setSliceViewerLayers(foreground=mask, foregroundOpacity=opacity)
+
+
+def show_masks_side_by_side(
+    result: PatientResult,
+    masks: Iterable[slicer.vtkMRMLScalarVolumeNode],
+    views: Iterable[str],
+    opacity: float = MASK_OPACITY,
+) -> None:
+    """Lays each mask over the reference in a slice view of its own.
+
+    Args:
+        result: the patient.
+        masks: one for each view.
+        views: the slice views' layout names.
+    """
+    layers = {node.GetLayoutName(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
+    for mask, view in zip(masks, views, strict=True):
+        layers[view].SetBackgroundVolumeID(result.require_reference().GetID())
+        layers[view].SetForegroundVolumeID(mask.GetID())
+        layers[view].SetForegroundOpacity(opacity)
+
+
+def tumour_centre(result: PatientResult) -> tuple[float, float, float] | None:
+    """The point (RAS, mm) where the three slices with the largest area of tumour meet; None where there is no tumour.
+
+    Unlike the middle of the tumour it never shows three slices without tumour, whatever the tumour's shape.
+    """
+    whole = result.region("WT")
+    if not whole.any():
+        return None
+    areas = (whole.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3))
+    k, j, i = (float(np.argmax(area)) for area in areas)
+    return voxel_position(result.reference, (i, j, k))
+
+
+def head_box(volume: slicer.vtkMRMLScalarVolumeNode) -> NDArray[np.float64]:
+    """The box around what is brighter than the background: (2, 3), opposite corners (RAS, mm)."""
+    values = slicer.util.arrayFromVolume(volume)
+    inside = values > values.min() + 0.02 * (np.percentile(values, 99.5) - values.min())
+    spans = []
+    for axis in (2, 1, 0):
+        indices = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        spans.append((indices[0], indices[-1]) if len(indices) else (0, values.shape[axis] - 1))
+    corners = np.array([voxel_position(volume, voxel) for voxel in itertools.product(*spans)])
+    return np.stack([corners.min(axis=0), corners.max(axis=0)])
+
+
+def voxel_position(volume: slicer.vtkMRMLVolumeNode, voxel: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Where the centre of a voxel (i, j, k) lies in the world (RAS, mm), the volume's transforms applied."""
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(ijk_to_ras)
+    position = ijk_to_ras.MultiplyPoint((*voxel, 1.0))[:3]
+    world = [0.0, 0.0, 0.0]
+    volume.TransformPointToWorld(position, world)
+    return world[0], world[1], world[2]
+
+
+def jump_to_tumour(result: PatientResult) -> bool:
+    """Moves all slice views to the tumour's slices; returns whether there is a tumour."""
+    centre = tumour_centre(result)
+    if centre is None:
+        return False
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
+    return True
+
+
+def show_surfaces(result: PatientResult, visible: bool = True) -> None:
+    """Shows the regions' closed surfaces in the 3D views, the outer ones translucent."""
+    display = result.segmentation.GetDisplayNode()
+    if visible:
+        result.segmentation.CreateClosedSurfaceRepresentation()
+        display.SetPreferredDisplayRepresentationName3D("Closed surface")
+        for region, opacity in OPACITY_3D.items():
+            display.SetSegmentOpacity3D(region, opacity)
+    display.SetVisibility3D(visible)

@@ -1,0 +1,120 @@
+"""Results out of the scene: files and DICOM."""
+
+import shlex
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import slicer
+from tokenunet.core.errors import OutputError
+from tokenunet.core.regions import labels_from_regions
+
+from TokenUNetSegmentationLib.logic.inputs import Answer
+from TokenUNetSegmentationLib.scene.results import PatientResult
+
+
+def export_segmentation(result: PatientResult, path: Path) -> None:
+    """Writes the three regions, edits included, as one ``.seg.nrrd`` file.
+
+    Raises:
+        OutputError: where the file cannot be written.
+    """
+    _write(slicer.vtkMRMLSegmentationStorageNode(), result.segmentation, path)
+
+
+def export_labels(result: PatientResult, path: Path) -> None:
+    """Writes exclusive labels (NCR 1, ED 2, ET 4), edits included, on the reference's grid, as NIfTI.
+
+    Raises:
+        MissingNodeError: where the reference volume is gone.
+        OutputError: where the file cannot be written.
+    """
+    labels = labels_from_regions(result.regions())
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", path.name)
+    try:
+        node.CopyOrientation(result.reference)
+        slicer.util.updateVolumeFromArray(node, labels)
+        _write(slicer.vtkMRMLVolumeArchetypeStorageNode(), node, path)
+    finally:
+        slicer.mrmlScene.RemoveNode(node)
+
+
+def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:
+    """To a new file first, so that an earlier one stays whole if this fails."""
+    unfinished = path.with_name(f"unfinished-{path.name}")
+    storage.SetFileName(str(unfinished))
+    slicer.mrmlScene.AddNode(storage)
+    try:
+        if not storage.WriteData(node):
+            raise OutputError(f"{path} cannot be written.", "Choose another folder or make room on the disk.")
+        unfinished.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}.", "Choose another folder or make room on the disk."
+        ) from error
+    finally:
+        with suppress(OSError):  # nothing to remove on a disk that cannot be written
+            unfinished.unlink()
+        slicer.mrmlScene.RemoveNode(storage)
+
+
+def can_export_dicom(result: PatientResult) -> Answer:
+    """Whether Slicer can write this result as DICOM SEG."""
+    if "DICOMSegmentationPlugin" not in getattr(slicer.modules, "dicomPlugins", {}):
+        return Answer(False, "Install “QuantitativeReporting” in the Extensions Manager: it writes DICOM SEG.")
+    if result.reference is None or not result.reference.GetAttribute("DICOM.instanceUIDs"):
+        return Answer(False, "DICOM SEG refers to DICOM images, and these scans were not loaded from DICOM.")
+    return Answer(True, "Open Slicer's DICOM export for this segmentation.")
+
+
+def export_dicom(result: PatientResult) -> None:
+    """Opens Slicer's own DICOM export with the segmentation selected."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    dialog = slicer.qSlicerDICOMExportDialog()
+    dialog.setMRMLScene(slicer.mrmlScene)
+    dialog.execDialog(hierarchy.GetItemByDataNode(result.segmentation))
+
+
+def command_line(result: PatientResult) -> str:
+    """The ``tokenunet`` command that makes the same result from the files that the scans were loaded from."""
+    report = result.report
+    words = ["tokenunet", "segment"]
+    for sequence, node in result.inputs.items():
+        storage = node.GetStorageNode()
+        file = storage.GetFileName() if storage is not None else None
+        words += [f"--{sequence.lower()}", file or f"{node.GetName()}.nii.gz"]
+    model = report.get("model", {})
+    words += ["--model", str(model.get("path") or model.get("name"))]
+    for option in ("reference", "device", "mode"):
+        if option in report:
+            words += [f"--{option}", str(report[option])]
+    if report.get("masks"):
+        words.append("--masks")
+    words += ["--output", "result"]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def run_report_text(result: PatientResult) -> str:
+    """The run report for people: what, with what, how long, and what to know."""
+    report = result.report
+    if not report:
+        return "This result has no run report."
+    lines = []
+    if model := report.get("model"):
+        lines.append(
+            f"Model {model.get('name')} ({model.get('architecture')}), SHA-256 {model.get('sha256', '')[:16]}…"
+        )
+        if model.get("members", 1) > 1:
+            lines.append(f"Ensemble of {model['members']} networks, averaged; masks are those of the first one")
+    if "device" in report:
+        lines.append(f"On {report['device']}, {report.get('mode')}, {report.get('precision')}")
+    if timings := report.get("timings_s"):
+        lines.append(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in timings.items()))
+    if memory := report.get("peak_memory_bytes"):
+        lines.append(f"Largest memory {memory / 1e9:.1f} GB")
+    if versions := report.get("versions"):
+        lines.append(", ".join(f"{name} {version}" for name, version in versions.items()))
+    lines += [f"⚠ {warning['message']}" for warning in report.get("warnings", ())]
+    lines += [f"⚠ {fallback}" for fallback in report.get("fallbacks", ())]
+    return "\n".join(lines)

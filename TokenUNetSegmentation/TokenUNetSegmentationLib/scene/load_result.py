@@ -1,0 +1,264 @@
+"""From the output folder of ``tokenunet segment`` to nodes in the scene."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from tokenunet.core.errors import UnreadableImageError
+from tokenunet.core.regions import REGIONS, RegionName, labels_from_regions
+from tokenunet.core.sequences import SequenceName
+from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES, LabelName
+from vtkmodules.util.numpy_support import numpy_to_vtk
+
+from TokenUNetSegmentationLib.scene.alignment import load_transform
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, create_colour_table, load_mask, mask_files
+from TokenUNetSegmentationLib.scene.results import (
+    COLOUR_ROLES,
+    DISAGREEMENT_ROLE,
+    INPUT_ROLES,
+    LABELS_ROLE,
+    MASK_ROLES,
+    REFERENCE_ROLE,
+    REPORT_ROLE,
+    RESULT_ATTRIBUTE,
+    TRANSFORM_ROLES,
+    VOLUME_TABLE_ROLE,
+    PatientResult,
+    create_result_folder,
+    remove_node,
+    remove_result,
+    subject_hierarchy,
+)
+from TokenUNetSegmentationLib.scene.uncertainty import load_disagreement
+
+REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
+RANGE_COLUMNS = ("Smallest over folds", "Largest over folds")
+_OUTERMOST_PARTS: tuple[tuple[RegionName, LabelName], ...] = (("ET", "ET"), ("TC", "NCR"), ("WT", "ED"))
+"""Of each region, from the innermost: the exclusive label of what the regions inside it leave."""
+
+
+def build_result(
+    inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], reference: SequenceName, output: Path
+) -> PatientResult:
+    """Puts the result of a run into the scene: segmentation, masks, volume table and run report.
+
+    They come into a folder of the patient's own beside the reference volume. The scene does not depend on the output
+    folder afterwards. Where something is missing in the output folder, the scene is left as it was.
+
+    Args:
+        inputs: the nodes that were segmented.
+        reference: the input on whose grid the segmentation lies.
+        output: what ``tokenunet segment`` has written.
+
+    Raises:
+        UnreadableImageError: where a file is missing or damaged.
+    """
+    *_, result = build_steps(inputs, reference, output)
+    return result
+
+
+def build_steps(
+    inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], reference: SequenceName, output: Path
+) -> Iterator[PatientResult]:
+    """As `build_result`, node by node, so that a window need not stand still meanwhile.
+
+    Gives the result, more of it after each step. Closing the iterator before its end takes out what it has put in.
+    """
+    volume = inputs[reference]
+    result = PatientResult(_load_segmentation(output / "segmentation.seg.nrrd", f"{volume.GetName()} tumour", volume))
+    try:
+        result.segmentation.SetAttribute(RESULT_ATTRIBUTE, "1")
+        result.segmentation.SetNodeReferenceID(REFERENCE_ROLE, volume.GetID())
+        for sequence, node in inputs.items():
+            result.segmentation.SetNodeReferenceID(INPUT_ROLES[sequence], node.GetID())
+        folder = create_result_folder(_parent_item(volume), f"{volume.GetName()} Token-UNet")
+        _put_into(folder, result.segmentation)
+        yield result
+        for kind in MaskKind:
+            for _mask in _add_masks(result, kind, output / "masks", folder):
+                yield result
+        _add_report(result, output / "run.json", folder)
+        for sequence in result.report.get("alignments", {}):
+            _add_transform(result, sequence, output / "transforms" / f"{sequence}.tfm", folder)
+        if result.report.get("volumes_range_ml"):
+            _add_disagreement(result, output / "disagreement.nii.gz", folder)
+            yield result
+        for _region in volume_table_steps(result):
+            yield result
+    except BaseException:
+        remove_result(result)
+        raise
+    yield result
+
+
+def volume_table_steps(result: PatientResult) -> Iterator[None]:
+    """Writes the volumes in ml of the segments as they are now into the result's table, which is made if need be.
+
+    It goes region by region, from the innermost to the outermost, with a step after each.
+
+    Raises:
+        MissingNodeError: where the reference volume is gone.
+    """
+    reference = result.require_reference()
+    inner = np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
+    regions: list[tuple[RegionName | LabelName, str, int]] = []
+    parts: list[tuple[RegionName | LabelName, str, int]] = []
+    for region_name, label_name in _OUTERMOST_PARTS:
+        region = result.region(region_name)
+        regions.insert(0, (region_name, REGION_STYLES[region_name].title, int(np.count_nonzero(region))))
+        parts.append((label_name, LABEL_STYLES[label_name].title, int(np.count_nonzero(region & ~inner))))
+        inner |= region
+        yield
+    rows = regions + parts[1:]
+    ml_per_voxel = float(np.prod(reference.GetSpacing())) / 1000
+    ranges = result.report.get("volumes_range_ml", {})
+    names, volumes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
+    ends = [vtk.vtkDoubleArray() for _ in RANGE_COLUMNS] if ranges else []
+    titles = (REGION_COLUMN, VOLUME_COLUMN, *RANGE_COLUMNS)
+    for column, title in zip((names, volumes, *ends), titles, strict=False):
+        column.SetName(title)
+    for name, title, voxels in rows:
+        names.InsertNextValue(title)
+        volumes.InsertNextValue(round(float(voxels) * ml_per_voxel, 3))
+        for column, end in zip(ends, ranges.get(name, ()), strict=True):
+            column.InsertNextValue(end)
+    table = result.volume_table
+    if table is None:
+        table = _add_node("vtkMRMLTableNode", f"{reference.GetName()} tumour volumes")
+        result.segmentation.SetNodeReferenceID(VOLUME_TABLE_ROLE, table.GetID())
+        _put_into(result.folder_item, table)
+    was_modifying = table.StartModify()
+    table.RemoveAllColumns()
+    table.AddColumn(names)
+    table.AddColumn(volumes)
+    for column in ends:
+        table.AddColumn(column)
+        table.SetColumnUnitLabel(column.GetName(), "ml")
+        table.SetColumnDescription(column.GetName(), "Of the volumes that each network alone gave, before corrections")
+    table.SetColumnUnitLabel(VOLUME_COLUMN, "ml")
+    table.SetColumnDescription(VOLUME_COLUMN, "Volume of the segment in millilitres")
+    table.EndModify(was_modifying)
+
+
+def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRMLSegmentationNode:
+    """Shows necrotic core, oedema and enhancing tumour instead of the nested regions, or the regions again.
+
+    The labels are made anew from the regions as they are now each time they are shown.
+
+    Raises:
+        MissingNodeError: where the reference volume is gone.
+    """
+    labels = result.exclusive_labels
+    if visible:
+        if labels is not None:
+            remove_node(labels)
+        labels = _add_exclusive_labels(result)
+    if labels is not None:
+        labels.GetDisplayNode().SetVisibility(visible)
+    result.segmentation.GetDisplayNode().SetVisibility(not visible)
+    return labels
+
+
+def _add_exclusive_labels(result: PatientResult) -> slicer.vtkMRMLSegmentationNode:
+    reference = result.require_reference()
+    labels = _oriented_image(labels_from_regions(result.regions()), reference)
+    node = _add_node("vtkMRMLSegmentationNode", f"{reference.GetName()} tumour labels")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    for name, style in LABEL_STYLES.items():
+        segment = slicer.vtkSegment()
+        segment.SetName(style.title)
+        segment.SetColor(*style.colour)
+        segment.SetTerminology(style.terminology_entry)
+        segment.SetLabelValue(style.label)
+        # one labelmap for all three: they never overlap
+        segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), labels)
+        node.GetSegmentation().AddSegment(segment, name)
+    result.segmentation.SetNodeReferenceID(LABELS_ROLE, node.GetID())
+    _put_into(result.folder_item, node)
+    return node
+
+
+def _oriented_image(
+    voxels: NDArray[np.uint8], reference: slicer.vtkMRMLScalarVolumeNode
+) -> slicer.vtkOrientedImageData:
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    reference.GetIJKToRASMatrix(ijk_to_ras)
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(*reversed(voxels.shape))
+    image.SetImageToWorldMatrix(ijk_to_ras)
+    image.GetPointData().SetScalars(numpy_to_vtk(voxels.ravel(), deep=True))
+    return image
+
+
+def _load_segmentation(
+    path: Path, name: str, reference: slicer.vtkMRMLScalarVolumeNode
+) -> slicer.vtkMRMLSegmentationNode:
+    storage = _add_node("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(path))
+    node = _add_node("vtkMRMLSegmentationNode", name)
+    read = path.is_file() and storage.ReadData(node)
+    slicer.mrmlScene.RemoveNode(storage)
+    if not read or [node.GetSegmentation().GetSegment(region) for region in REGIONS].count(None):
+        remove_node(node)
+        raise UnreadableImageError(f"{path} cannot be read as a segmentation.", "Segment the patient again.")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    return node
+
+
+def _add_masks(
+    result: PatientResult, kind: MaskKind, source: Path, folder: int
+) -> Iterator[slicer.vtkMRMLScalarVolumeNode]:
+    files = mask_files(source, kind)
+    if not files:
+        return
+    colours = create_colour_table(kind)
+    result.segmentation.SetNodeReferenceID(COLOUR_ROLES[kind], colours.GetID())
+    kind_folder = create_result_folder(folder, f"{kind.network_part} masks")
+    for number, path in files.items():
+        mask = load_mask(path, kind, number, colours)
+        result.segmentation.AddNodeReferenceID(MASK_ROLES[kind], mask.GetID())
+        _put_into(kind_folder, mask)
+        yield mask
+
+
+def _add_transform(result: PatientResult, sequence: SequenceName, path: Path, folder: int) -> None:
+    node = load_transform(path, f"{sequence} to {result.require_reference().GetName()}")
+    result.segmentation.SetNodeReferenceID(TRANSFORM_ROLES[sequence], node.GetID())
+    _put_into(folder, node)
+
+
+def _add_disagreement(result: PatientResult, path: Path, folder: int) -> None:
+    node = load_disagreement(path, f"{result.require_reference().GetName()} disagreement of folds")
+    result.segmentation.SetNodeReferenceID(DISAGREEMENT_ROLE, node.GetID())
+    _put_into(folder, node)
+
+
+def _add_report(result: PatientResult, path: Path, folder: int) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnreadableImageError(f"{path} cannot be read.", "Segment the patient again.") from error
+    node = _add_node("vtkMRMLTextNode", f"{result.require_reference().GetName()} run report")
+    node.SetText(text)
+    result.segmentation.SetNodeReferenceID(REPORT_ROLE, node.GetID())
+    _put_into(folder, node)
+
+
+def _add_node(class_name: str, name: str = "") -> slicer.vtkMRMLNode:
+    return slicer.mrmlScene.AddNewNodeByClass(class_name, name)
+
+
+def _parent_item(volume: slicer.vtkMRMLVolumeNode) -> int:
+    hierarchy = subject_hierarchy()
+    item = hierarchy.GetItemByDataNode(volume)
+    return hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
+
+
+def _put_into(folder: int, node: slicer.vtkMRMLNode) -> None:
+    subject_hierarchy().CreateItem(folder, node)

@@ -1,0 +1,266 @@
+"""What belongs to one segmented patient in the scene, found through node references.
+
+The segmentation node is the anchor: it refers to the inputs and to every other result node. Names play no part, so
+that patients with the same names never mix; the references survive saving and loading of the scene.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from tokenunet.core.errors import TokenUNetError
+from tokenunet.core.regions import REGIONS, RegionName
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from vtkmodules.util.numpy_support import vtk_to_numpy
+
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, mask_number
+
+RESULT_ATTRIBUTE = "TokenUNet.Result"
+REFERENCE_ROLE = "tokenUNetReference"
+VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
+REPORT_ROLE = "tokenUNetReport"
+LABELS_ROLE = "tokenUNetExclusiveLabels"
+HINTS_ROLE = "tokenUNetReviewHints"
+DISAGREEMENT_ROLE = "tokenUNetDisagreement"
+TRANSFORM_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetAlignment{sequence}" for sequence in SEQUENCES}
+INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
+MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
+COLOUR_ROLES = {kind: f"tokenUNet{kind.network_part}Colours" for kind in MaskKind}
+_SAME_GRID_MM = 1e-4
+_RESULT_ROLES = (
+    VOLUME_TABLE_ROLE,
+    REPORT_ROLE,
+    LABELS_ROLE,
+    HINTS_ROLE,
+    DISAGREEMENT_ROLE,
+    *MASK_ROLES.values(),
+    *COLOUR_ROLES.values(),
+    *TRANSFORM_ROLES.values(),
+)
+
+
+class MissingNodeError(TokenUNetError):
+    """What belongs to a result was taken out of the scene."""
+
+    code = "missing_node"
+
+
+@dataclass(frozen=True)
+class PatientResult:
+    """One patient's result in the scene, seen from its segmentation node.
+
+    Every part is looked up when asked for: what the user has deleted is None or missing.
+    """
+
+    segmentation: slicer.vtkMRMLSegmentationNode
+
+    @property
+    def reference(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The input on whose grid the segmentation lies."""
+        return self.segmentation.GetNodeReference(REFERENCE_ROLE)
+
+    def require_reference(self) -> slicer.vtkMRMLScalarVolumeNode:
+        """The reference volume.
+
+        Raises:
+            MissingNodeError: where the user has deleted it.
+        """
+        reference = self.reference
+        if reference is None:
+            raise MissingNodeError(
+                f"The reference volume of “{self.segmentation.GetName()}” is no longer in the scene.",
+                "Load it and segment again.",
+            )
+        return reference
+
+    @property
+    def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
+        """The volumes that were segmented."""
+        nodes = {sequence: self.segmentation.GetNodeReference(role) for sequence, role in INPUT_ROLES.items()}
+        return {sequence: node for sequence, node in nodes.items() if node is not None}
+
+    @property
+    def transforms(self) -> dict[SequenceName, slicer.vtkMRMLLinearTransformNode]:
+        """How the scans were aligned to the reference; empty where they lay on it already."""
+        nodes = {sequence: self.segmentation.GetNodeReference(role) for sequence, role in TRANSFORM_ROLES.items()}
+        return {sequence: node for sequence, node in nodes.items() if node is not None}
+
+    def masks(self, kind: MaskKind) -> dict[int, slicer.vtkMRMLScalarVolumeNode]:
+        """The mask volumes of a kind by their numbers, which start at 1; empty where none were asked for."""
+        nodes = _referenced(self.segmentation, MASK_ROLES[kind])
+        return dict(sorted((mask_number(node), node) for node in nodes))
+
+    @property
+    def volume_table(self) -> slicer.vtkMRMLTableNode | None:
+        """Volumes of regions and labels in ml."""
+        return self.segmentation.GetNodeReference(VOLUME_TABLE_ROLE)
+
+    @property
+    def exclusive_labels(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """Necrotic core, oedema and enhancing tumour, once asked for."""
+        return self.segmentation.GetNodeReference(LABELS_ROLE)
+
+    @property
+    def review_hints(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """Places to review, once looked for."""
+        return self.segmentation.GetNodeReference(HINTS_ROLE)
+
+    @property
+    def disagreement(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """Where the networks of an ensemble differ; None where one network segmented."""
+        return self.segmentation.GetNodeReference(DISAGREEMENT_ROLE)
+
+    @property
+    def report_node(self) -> slicer.vtkMRMLTextNode | None:
+        """The run report as text."""
+        return self.segmentation.GetNodeReference(REPORT_ROLE)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The run report (run.json); empty where its node is gone."""
+        node = self.report_node
+        return json.loads(node.GetText()) if node is not None else {}
+
+    @property
+    def folder_item(self) -> int:
+        """The patient's folder in the subject hierarchy."""
+        hierarchy = subject_hierarchy()
+        return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(self.segmentation))
+
+    def region(self, name: RegionName) -> NDArray[np.bool_]:
+        """A segment as it is now, the user's edits included: (D, H, W) on the reference's grid; empty if deleted.
+
+        Raises:
+            MissingNodeError: where the reference volume is gone.
+        """
+        reference = self.require_reference()
+        if self.segmentation.GetSegmentation().GetSegment(name) is None:
+            return np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
+        return segment_voxels(self.segmentation, name, reference)
+
+    def regions(self) -> NDArray[np.bool_]:
+        """All three as `region` gives them: (3, D, H, W), in the order of `REGIONS`."""
+        return np.stack([self.region(name) for name in REGIONS])
+
+    def nodes(self) -> Iterator[slicer.vtkMRMLNode]:
+        """All nodes the result is made of, the inputs not among them."""
+        for role in _RESULT_ROLES:
+            yield from _referenced(self.segmentation, role)
+        yield self.segmentation
+
+
+def all_results() -> list[PatientResult]:
+    """Every result in the scene, the newest last."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [PatientResult(node) for node in nodes if node.GetAttribute(RESULT_ATTRIBUTE)]
+
+
+def remove_result(result: PatientResult) -> None:
+    """Takes a result out of the scene, its folders included unless the user keeps something in them."""
+    hierarchy = subject_hierarchy()
+    nodes = list(result.nodes())
+    items = (hierarchy.GetItemByDataNode(node) for node in nodes)
+    folders = {hierarchy.GetItemParent(item) for item in items if item}
+    for node in nodes:
+        remove_node(node)
+    while emptied := [f for f in folders if hierarchy.GetItemAttribute(f, RESULT_ATTRIBUTE) and not child_items(f)]:
+        for folder in emptied:
+            folders.add(hierarchy.GetItemParent(folder))
+            folders.remove(folder)
+            hierarchy.RemoveItem(folder)
+
+
+def subject_hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
+    """The tree of folders that the user sees."""
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+
+def create_result_folder(parent: int, name: str) -> int:
+    """A folder that goes away with the result."""
+    folder = subject_hierarchy().CreateFolderItem(parent, name)
+    subject_hierarchy().SetItemAttribute(folder, RESULT_ATTRIBUTE, "1")
+    return folder
+
+
+def remove_node(node: slicer.vtkMRMLNode) -> None:
+    """Takes a node out of the scene with its display and storage nodes, which would stay behind unused."""
+    belongings = [node]
+    if node.IsA("vtkMRMLDisplayableNode"):
+        belongings += [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
+    if node.IsA("vtkMRMLStorableNode"):
+        belongings += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
+    for belonging in belongings:
+        if belonging is not None:
+            slicer.mrmlScene.RemoveNode(belonging)
+
+
+def child_items(item: int, recursive: bool = False) -> list[int]:
+    """The subject hierarchy items below one."""
+    ids = vtk.vtkIdList()
+    subject_hierarchy().GetItemChildren(item, ids, recursive)
+    return [ids.GetId(i) for i in range(ids.GetNumberOfIds())]
+
+
+def segment_voxels(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
+) -> NDArray[np.bool_]:
+    """A segment on a volume's grid: (D, H, W)."""
+    voxels = _voxels_of_same_grid(segmentation, segment, reference)
+    return _resampled_voxels(segmentation, segment, reference) if voxels is None else voxels
+
+
+def _voxels_of_same_grid(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
+) -> NDArray[np.bool_] | None:
+    """Without a node in the scene, which the whole window would take note of; None where the grids differ."""
+    image = slicer.vtkOrientedImageData()
+    same_place = segmentation.GetTransformNodeID() == reference.GetTransformNodeID()
+    if not same_place or not segmentation.GetBinaryLabelmapRepresentation(segment, image):
+        return None
+    own, wanted = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(own)
+    reference.GetIJKToRASMatrix(wanted)
+    shape = slicer.util.arrayFromVolume(reference).shape
+    first_to_last = np.array(image.GetExtent()).reshape(3, 2)[::-1]
+    difference = slicer.util.arrayFromVTKMatrix(own) - slicer.util.arrayFromVTKMatrix(wanted)
+    if np.abs(difference).max() > _SAME_GRID_MM:
+        return None
+    voxels = np.zeros(shape, bool)
+    if (first_to_last[:, 1] < first_to_last[:, 0]).any():  # an empty segment
+        return voxels
+    if (first_to_last < 0).any() or (first_to_last[:, 1] >= shape).any():
+        return None
+    extent = tuple(slice(first, last + 1) for first, last in first_to_last)
+    values = vtk_to_numpy(image.GetPointData().GetScalars())
+    voxels[extent] = values.reshape(voxels[extent].shape) > 0
+    return voxels
+
+
+def _resampled_voxels(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
+) -> NDArray[np.bool_]:
+    """As slicer.util.arrayFromSegmentBinaryLabelmap, which leaves a display node in the scene at every call."""
+    segments = vtk.vtkStringArray()
+    segments.InsertNextValue(segment)
+    labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
+    try:
+        logic = slicer.modules.segmentations.logic()
+        if not logic.ExportSegmentsToLabelmapNode(segmentation, segments, labelmap, reference):
+            raise RuntimeError(f"Segment {segment} of “{segmentation.GetName()}” could not be exported.")
+        return slicer.util.arrayFromVolume(labelmap) > 0
+    finally:
+        display = labelmap.GetDisplayNode()
+        colours = display.GetColorNode() if display is not None else None
+        remove_node(labelmap)
+        if colours is not None:
+            slicer.mrmlScene.RemoveNode(colours)
+
+
+def _referenced(node: slicer.vtkMRMLNode, role: str) -> list[slicer.vtkMRMLNode]:
+    nodes = (node.GetNthNodeReference(role, i) for i in range(node.GetNumberOfNodeReferences(role)))
+    return [n for n in nodes if n is not None]

@@ -1,0 +1,158 @@
+"""A MRML scene with the logics that Slicer's application would set up around it."""
+
+import os
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import slicer
+import vtk
+from tokenunet.core.errors import InputError, OutputError
+
+from slicer_offscreen.core_io import CoreIOManager
+
+_MODULE_LOGICS = {
+    "Colors": "vtkMRMLColorLogic",
+    "Markups": "vtkSlicerMarkupsLogic",
+    "Models": "vtkSlicerModelsLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Texts": "vtkSlicerTextsLogic",
+    "Transforms": "vtkSlicerTransformLogic",
+    "Units": "vtkSlicerUnitsLogic",
+    "ViewControllers": "vtkSlicerViewControllersLogic",
+    "VolumeRendering": "vtkSlicerVolumeRenderingLogic",
+    "Volumes": "vtkSlicerVolumesLogic",
+}
+_IN_SUBJECT_HIERARCHY = ("vtkMRMLDisplayableNode", "vtkMRMLTableNode", "vtkMRMLTextNode")
+_NOT_IN_SUBJECT_HIERARCHY = ("vtkMRMLCameraNode",)
+
+
+class OffscreenHost:
+    """The scene that `slicer.mrmlScene`, `slicer.modules` and `slicer.util` speak of, as they do in the application.
+
+    The newest host is the one they speak of. Use it as a context manager, or call `close`.
+
+    Attributes:
+        scene: the scene.
+        io_manager: what `slicer.util.load...` and `save...` use, as `slicer.app.coreIOManager()`.
+        app_logic: what views and module logics are registered with.
+    """
+
+    def __init__(self) -> None:
+        self.scene = slicer.vtkMRMLScene()
+        self.app_logic = slicer.vtkSlicerApplicationLogic()
+        crosshair = slicer.vtkMRMLCrosshairNode()
+        crosshair.SetCrosshairName("default")
+        self.scene.AddNode(crosshair)
+        self.app_logic.SetMRMLScene(self.scene)
+        self.app_logic.SetSliceLogics(vtk.vtkCollection())
+        self.app_logic.SetViewLogics(vtk.vtkCollection())
+        colours = self.app_logic.GetColorLogic()
+        colours.SetMRMLScene(self.scene)
+        colours.AddDefaultColorNodes()
+        for factory in (
+            slicer.vtkMRMLThreeDViewDisplayableManagerFactory,
+            slicer.vtkMRMLSliceViewDisplayableManagerFactory,
+        ):
+            factory.GetInstance().SetMRMLApplicationLogic(self.app_logic)
+        self._set_up_input_output()
+        logics = {name: self._create_logic(name, class_name) for name, class_name in _MODULE_LOGICS.items()}
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)
+        slicer.mrmlScene = self.scene
+        slicer.modules = SimpleNamespace(
+            **{
+                name.lower(): SimpleNamespace(name=name, logic=lambda logic=logic: logic)
+                for name, logic in logics.items()
+            }
+        )
+        self._keep_subject_hierarchy()
+        self.io_manager = CoreIOManager(self.scene)
+
+    def _create_logic(self, name: str, class_name: str) -> slicer.vtkMRMLAbstractLogic:
+        logic = getattr(slicer, class_name)()
+        logic.SetMRMLApplicationLogic(self.app_logic)
+        logic.SetMRMLScene(self.scene)
+        self.app_logic.SetModuleLogic(name, logic)
+        return logic
+
+    def _set_up_input_output(self) -> None:
+        """Bundles (.mrb) are packed and unpacked in the cache folder of the scene's data manager."""
+        self._cache = tempfile.TemporaryDirectory(prefix="tokenunet-scene-")
+        self._remote = slicer.vtkMRMLRemoteIOLogic()
+        self._remote.SetMRMLScene(self.scene)
+        self._remote.GetCacheManager().SetRemoteCacheDirectory(self._cache.name)
+        self._data_manager = slicer.vtkDataIOManagerLogic()
+        self._data_manager.SetMRMLScene(self.scene)
+        self._data_manager.SetMRMLApplicationLogic(self.app_logic)
+        self._data_manager.SetAndObserveDataIOManager(self._remote.GetDataIOManager())
+        self._remote.AddDataIOToScene()
+
+    def _keep_subject_hierarchy(self) -> None:
+        """In the application, Qt plug-ins give each node its item in the subject hierarchy; here observers do."""
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def on_added(_caller: object, _event: str, node: slicer.vtkMRMLNode) -> None:
+            if not self.scene.IsImporting():
+                self._add_to_subject_hierarchy(node)
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def on_removed(_caller: object, _event: str, node: slicer.vtkMRMLNode) -> None:
+            if self.scene.IsClosing():
+                return
+            item = self._subject_hierarchy.GetItemByDataNode(node)
+            if item:
+                self._subject_hierarchy.RemoveItem(item, False, False)
+
+        def on_imported(_caller: object, _event: str) -> None:
+            for node in slicer.util.getNodesByClass("vtkMRMLNode"):
+                self._add_to_subject_hierarchy(node)
+
+        self._observers = [
+            self.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, on_added),
+            self.scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, on_removed),
+            self.scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, on_imported),
+        ]
+
+    @property
+    def _subject_hierarchy(self) -> slicer.vtkMRMLSubjectHierarchyNode:
+        return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
+
+    def _add_to_subject_hierarchy(self, node: slicer.vtkMRMLNode) -> None:
+        belongs = any(map(node.IsA, _IN_SUBJECT_HIERARCHY)) and not any(map(node.IsA, _NOT_IN_SUBJECT_HIERARCHY))
+        if belongs and not node.GetHideFromEditors() and not self._subject_hierarchy.GetItemByDataNode(node):
+            self._subject_hierarchy.CreateItem(self._subject_hierarchy.GetSceneItemID(), node)
+
+    def save(self, path: Path) -> None:
+        """Writes the scene as an .mrb bundle.
+
+        Raises:
+            OutputError: where that fails.
+        """
+        if not self.scene.WriteToMRB(os.fspath(path)):
+            raise OutputError(f"The scene cannot be written to {path}.", "Make room on the disk.")
+
+    def load(self, path: Path) -> None:
+        """Replaces the scene with an .mrb bundle's.
+
+        Raises:
+            InputError: where that fails.
+        """
+        if not self.scene.ReadFromMRB(os.fspath(path), True):
+            raise InputError(f"{path} cannot be read as a scene.", "Check that the file is there and complete.")
+
+    def close(self) -> None:
+        """Empties the scene and removes its temporary folder; views are closed before."""
+        # all ties are cut now: VTK crashes where the garbage collector cuts them at some later time
+        for observer in self._observers:
+            self.scene.RemoveObserver(observer)
+        self.scene.Clear(True)
+        self.app_logic.SetMRMLScene(None)
+        self._cache.cleanup()
+
+    def __enter__(self) -> "OffscreenHost":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Model bundles: manifest, weights, and where bundles are stored."""

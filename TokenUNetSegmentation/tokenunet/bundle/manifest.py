@@ -1,0 +1,152 @@
+"""``model.json`` of a model bundle: all that the weights themselves do not say."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from tokenunet.core.errors import ModelError
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.regions import REGIONS
+from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName
+from tokenunet.networks import ARCHITECTURES
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "model.json"
+_LARGEST_ARGUMENT = 4096
+_MOST_MEMBERS = 100
+
+Normalisation = Literal["zscore"]
+Activation = Literal["sigmoid", "softmax"]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One input channel: the sequence it takes, and the names under which users have it."""
+
+    name: SequenceName
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelManifest:
+    """What ``model.json`` holds.
+
+    Attributes:
+        name: the model's name, as shown to users.
+        architecture: a name in `tokenunet.networks.ARCHITECTURES`.
+        arguments: the architecture's own arguments.
+        channels: the input channels in the network's order.
+        regions: names of the regions in the order of the network's outputs. With ``softmax`` the outputs are the
+            background and the exclusive parts NCR, ED and ET instead, and the regions are sums of them.
+        labels: values of the exclusive labels NCR, ED and ET that this model was trained on.
+        activation: ``sigmoid`` for independent regions, ``softmax`` for exclusive labels.
+        spacing: voxel size of the network's input in mm, in the order x, y, z.
+        orientation: three letters towards which x, y and z grow, such as ``LPS``.
+        normalisation: ``zscore`` is zero mean and unit variance inside the brain, 0 outside, for each channel.
+        patch_size: sliding window in voxels, in the order z, y, x.
+        training: summary of how it was trained; free form.
+        licence: SPDX identifier or a sentence.
+        intended_use: what it may and may not be used for.
+        members: networks in the bundle, all of this architecture; more than one are an ensemble, such as the five folds
+            of a cross-validation, whose probabilities are averaged.
+        weights_sha256: SHA-256 of ``weights.safetensors``.
+        schema_version: version of this format.
+    """
+
+    name: str
+    architecture: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    channels: tuple[Channel, ...] = tuple(Channel(name, ALIASES[name]) for name in SEQUENCES)
+    regions: tuple[str, ...] = REGIONS
+    labels: dict[str, int] = field(default_factory=lambda: {"NCR": 1, "ED": 2, "ET": 4})
+    activation: Activation = "sigmoid"
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    orientation: str = "LPS"
+    normalisation: Normalisation = "zscore"
+    patch_size: tuple[int, int, int] = (128, 128, 128)
+    training: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    intended_use: str = ""
+    members: int = 1
+    weights_sha256: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def space(self) -> ModelSpace:
+        """What the network's input looks like."""
+        return ModelSpace(tuple(c.name for c in self.channels), self.spacing, self.orientation)
+
+    @property
+    def outputs(self) -> int:
+        """Number of the network's output channels."""
+        return len(self.regions) + (self.activation == "softmax")
+
+    @property
+    def kind(self) -> str:
+        """The architecture, and how many networks of it there are: "unet_star, ensemble of 5"."""
+        return self.architecture + (f", ensemble of {self.members}" if self.members > 1 else "")
+
+    def to_json(self) -> str:
+        """The text of ``model.json``."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @staticmethod
+    def from_json(text: str | bytes, source: str) -> "ModelManifest":
+        """Reads and checks ``model.json``; ``source`` names the bundle in errors.
+
+        Raises:
+            ModelError: where the text is no JSON object, is of another schema version, or holds unusable values.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"{MANIFEST_NAME} of {source} is not valid JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ModelError(f"{MANIFEST_NAME} of {source} does not hold a JSON object.")
+        if values.get("schema_version") != SCHEMA_VERSION:
+            raise ModelError(
+                f"{source} has schema version {values.get('schema_version')!r}; this program reads {SCHEMA_VERSION}.",
+                "Install a newer Token-UNet, or export the model again.",
+            )
+        unknown = set(values) - {f.name for f in fields(ModelManifest)}
+        if unknown:
+            raise ModelError(f"{MANIFEST_NAME} of {source} has unknown fields: {', '.join(sorted(unknown))}.")
+        try:
+            values["channels"] = tuple(Channel(c["name"], tuple(c["aliases"])) for c in values["channels"])
+            for name in ("regions", "spacing", "patch_size"):
+                values[name] = tuple(values[name])
+            manifest = ModelManifest(**values)
+            manifest._check()
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{MANIFEST_NAME} of {source} is not usable: {error}") from error
+        return manifest
+
+    def _check(self) -> None:
+        """Raises ValueError or TypeError for values that the program could not work with."""
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"unknown architecture {self.architecture!r}")
+        if sorted(c.name for c in self.channels) != sorted(SEQUENCES):
+            raise ValueError(f"channels must be {', '.join(SEQUENCES)} in any order")
+        if sorted(self.regions) != sorted(REGIONS):
+            raise ValueError(f"regions must be {', '.join(REGIONS)} in any order")
+        if self.activation not in ("sigmoid", "softmax"):
+            raise ValueError(f"unknown activation {self.activation!r}")
+        if self.normalisation != "zscore":
+            raise ValueError(f"unknown normalisation {self.normalisation!r}")
+        if len(self.spacing) != 3 or not all(0.1 <= s <= 10 for s in self.spacing):
+            raise ValueError(f"spacing {self.spacing} is not three sizes between 0.1 and 10 mm")
+        axes = ("LR", "AP", "IS")
+        if len(self.orientation) != 3 or not all(sum(c in axis for c in self.orientation) == 1 for axis in axes):
+            raise ValueError(f"orientation {self.orientation!r} is not three letters such as LPS")
+        if len(self.patch_size) != 3 or not all(isinstance(s, int) and 32 <= s <= 512 for s in self.patch_size):
+            raise ValueError(f"patch size {self.patch_size} is not three whole numbers from 32 to 512")
+        if any(s % ARCHITECTURES[self.architecture].size_multiple for s in self.patch_size):
+            raise ValueError(f"patch size {self.patch_size} does not fit {self.architecture}")
+        if not isinstance(self.arguments, dict) or not isinstance(self.training, dict):
+            raise TypeError("arguments and training must be JSON objects")
+        if type(self.members) is not int or not 1 <= self.members <= _MOST_MEMBERS:
+            raise ValueError(f"members {self.members!r} is not a whole number from 1 to {_MOST_MEMBERS}")
+        for value in self.arguments.values():
+            numbers = value if isinstance(value, list) else [value]
+            if any(isinstance(n, int | float) and not 0 <= n <= _LARGEST_ARGUMENT for n in numbers):
+                raise ValueError(f"architecture argument {value!r} is out of range")

@@ -1,0 +1,75 @@
+"""Where models are found: those that ship with the program, and those a user imported."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenunet.bundle.bundle import MANIFEST_NAME, ModelManifest, load_bundle, read_bundle_files
+from tokenunet.core.errors import ModelError, OutputExistsError
+from tokenunet.io.files import staging_folder
+from tokenunet.io.resources import resource
+
+DEFAULT_MODEL = "token_unet_transformer"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model that can be chosen by name, without its weights."""
+
+    name: str
+    path: Path
+    manifest: ModelManifest
+
+
+def user_models_folder() -> Path:
+    """Where imported models are kept: ``$TOKENUNET_MODELS``, or ``.tokenunet/models`` in the home folder."""
+    return Path(os.environ.get("TOKENUNET_MODELS") or Path.home() / ".tokenunet" / "models")
+
+
+def stored_models() -> list[StoredModel]:
+    """The models that can be chosen by name, shipped ones first; unreadable ones are left out."""
+    models = []
+    for folder in (resource("Models"), user_models_folder()):
+        for manifest_file in sorted(folder.glob(f"*/{MANIFEST_NAME}")):
+            path = manifest_file.parent
+            try:
+                manifest = ModelManifest.from_json(manifest_file.read_bytes(), str(path))
+            except (ModelError, OSError):
+                continue
+            models.append(StoredModel(path.name, path, manifest))
+    return models
+
+
+def find_model(name_or_path: str) -> Path:
+    """The bundle of that name or at that path.
+
+    Raises:
+        ModelError: where there is none.
+    """
+    for model in stored_models():
+        if model.name == name_or_path:
+            return model.path
+    path = Path(name_or_path)
+    if path.exists():
+        return path
+    names = ", ".join(model.name for model in stored_models())
+    raise ModelError(f"There is no model {name_or_path!r}.", f"Give the path of a bundle, or one of: {names}.")
+
+
+def import_model(path: Path) -> Path:
+    """Verifies a bundle and copies it to the user's models under its folder's or archive's name.
+
+    Raises:
+        ModelError: where the bundle is not usable.
+        OutputExistsError: where a model of that name exists.
+        OutputError: where the user's folder cannot be written.
+    """
+    load_bundle(path).build()
+    name = path.stem if path.is_file() else path.resolve().name
+    target = user_models_folder() / name
+    if target.exists() or any(model.name == name for model in stored_models()):
+        raise OutputExistsError(f"There is a model {name!r} already.", "Rename the bundle, or remove the other model.")
+    with staging_folder(target, last=MANIFEST_NAME) as staging:
+        for file, data in read_bundle_files(path).items():
+            (staging / file).write_bytes(data)
+    return target

@@ -1,0 +1,34 @@
+"""Labelled patients: found in a folder, read, and checked before anything is trained on them."""
+
+from tokenunet.data.cases import (
+    Case,
+    Dataset,
+    Finding,
+    ImageSource,
+    dataset_from_json,
+    dataset_to_json,
+    read_study,
+    read_truth,
+)
+from tokenunet.data.checks import check_dataset
+from tokenunet.data.fingerprint import FileHashes, fingerprint, hash_files
+from tokenunet.data.layouts import read_dataset
+from tokenunet.data.report import CaseFacts, DatasetReport
+
+__all__ = [
+    "Case",
+    "CaseFacts",
+    "Dataset",
+    "DatasetReport",
+    "FileHashes",
+    "Finding",
+    "ImageSource",
+    "check_dataset",
+    "dataset_from_json",
+    "dataset_to_json",
+    "fingerprint",
+    "hash_files",
+    "read_dataset",
+    "read_study",
+    "read_truth",
+]

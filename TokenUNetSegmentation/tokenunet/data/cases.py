@@ -1,0 +1,192 @@
+"""Labelled patients: where their files lie, and how to read them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from tokenunet.core.errors import DatasetError, UnexpectedLabelsError
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.data.labels import BRATS_LABELS, LabelValues
+from tokenunet.io.files import sha256_of
+from tokenunet.study.scans import Scan, Study, as_scan, read_image, study_of
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A scan's file.
+
+    Attributes:
+        path: of the file.
+        channel: which image of a 4-D file, from 0; None for a 3-D one.
+    """
+
+    path: Path
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient at one time.
+
+    Attributes:
+        name: unlike all others of the dataset; can name a file.
+        patient: whose it is; cases of the same patient must not be split.
+        images: by sequence; a sequence that was not found is missing.
+        truth: the expert's segmentation, None where there is none.
+        label_values: what its values mean.
+    """
+
+    name: str
+    patient: str
+    images: dict[SequenceName, ImageSource]
+    truth: Path | None
+    label_values: LabelValues
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong or strange in a dataset.
+
+    Attributes:
+        code: stable name for programs.
+        severity: with an error, nothing can be trained.
+        case: the case's name; empty where it is about the dataset.
+        message: a sentence for people.
+    """
+
+    code: str
+    severity: Severity
+    case: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The cases of a folder or of a CSV.
+
+    Attributes:
+        folder: which was read; for a CSV, its path.
+        layout: what kind of folder it is, such as ``BraTS 2023``.
+        cases: sorted by name.
+        findings: what could not be understood when looking for cases.
+    """
+
+    folder: Path
+    layout: str
+    cases: tuple[Case, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The patients, sorted."""
+        return tuple(sorted({case.patient for case in self.cases}))
+
+
+def read_study(case: Case) -> Study:
+    """Reads and checks the four scans; each file is read once.
+
+    Raises:
+        InputError: as for `tokenunet.preprocessing.read_study`.
+    """
+    images: dict[Path, tuple[sitk.Image, str]] = {}
+    scans: dict[SequenceName, Scan] = {}
+    for sequence in (s for s in SEQUENCES if s in case.images):
+        source = case.images[sequence]
+        if source.path not in images:
+            images[source.path] = read_image(source.path), sha256_of(source.path)
+        image, sha256 = images[source.path]
+        name = str(source.path)
+        if source.channel is not None:
+            channels = image.GetSize()[3] if image.GetDimension() == 4 else 1
+            if channels <= source.channel:
+                raise DatasetError(f"{name} has {channels} channels, but dataset.json names more.", "Correct either.")
+            image = image[..., source.channel] if image.GetDimension() == 4 else image
+            name = f"{name}, channel {source.channel}"
+        scans[sequence] = as_scan(image, name, sha256)
+    return study_of(scans)
+
+
+def read_truth(case: Case) -> sitk.Image:
+    """The expert's segmentation: 3-D, uint8, exclusive labels NCR = 1, ED = 2, ET = 4 whatever the file's scheme.
+
+    Raises:
+        DatasetError: where there is none, or it is not a 3-D image.
+        UnexpectedLabelsError: where it holds values that the case's scheme does not know.
+        UnreadableImageError: where the file is absent, damaged or of unknown format.
+    """
+    return read_truth_and_values(case)[0]
+
+
+def read_truth_and_values(case: Case) -> tuple[sitk.Image, frozenset[int]]:
+    """As `read_truth`, with the values that the file itself holds."""
+    if case.truth is None:
+        raise DatasetError(f"{case.name} has no truth.", "Add its segmentation, or take the case out.")
+    image = read_image(case.truth)
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[..., 0]
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise DatasetError(f"{case.truth} is not a 3-D image with one value per voxel.", "Export labels, not layers.")
+    array = sitk.GetArrayViewFromImage(image)
+    found = np.unique(array).tolist()
+    strange = [value for value in found if value not in case.label_values]
+    if strange:
+        shown = ", ".join(f"{value:g}" for value in strange[:5]) + (" and more" if len(strange) > 5 else "")
+        hint = " (from BraTS 2024 on, 4 is the resection cavity)" if strange == [4] else ""
+        raise UnexpectedLabelsError(
+            f"{case.truth} holds the unexpected label {'value' if len(strange) == 1 else 'values'} {shown}{hint}.",
+            f"Known are {', '.join(map(str, case.label_values))}.",
+        )
+    if case.label_values == BRATS_LABELS and {3, 4} <= set(found):
+        raise UnexpectedLabelsError(
+            f"{case.truth} holds both 3 and 4, of which only one can be enhancing tumour.",
+            "From BraTS 2024 on, 4 is the resection cavity; give it another label or 0.",
+        )
+    labels = np.zeros(array.shape, np.uint8)
+    for value in found:
+        if case.label_values[value]:
+            labels[array == value] = case.label_values[value]
+    truth = sitk.GetImageFromArray(labels)
+    truth.CopyInformation(image)
+    return truth, frozenset(int(value) for value in found)
+
+
+def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
+    """The dataset as JSON takes it, with absolute paths; findings are left out."""
+    return {
+        "folder": str(dataset.folder.absolute()),
+        "layout": dataset.layout,
+        "cases": [
+            {
+                "name": case.name,
+                "patient": case.patient,
+                "images": {
+                    sequence: {"path": str(source.path.absolute()), "channel": source.channel}
+                    for sequence, source in case.images.items()
+                },
+                "truth": str(case.truth.absolute()) if case.truth else None,
+                "label_values": {str(value): label for value, label in case.label_values.items()},
+            }
+            for case in dataset.cases
+        ],
+    }
+
+
+def dataset_from_json(values: Mapping[str, Any]) -> Dataset:
+    """The inverse of `dataset_to_json`."""
+    cases = tuple(
+        Case(
+            name=case["name"],
+            patient=case["patient"],
+            images={s: ImageSource(Path(i["path"]), i["channel"]) for s, i in case["images"].items()},
+            truth=Path(case["truth"]) if case["truth"] else None,
+            label_values={int(value): label for value, label in case["label_values"].items()},
+        )
+        for case in values["cases"]
+    )
+    return Dataset(Path(values["folder"]), values["layout"], cases)

@@ -1,0 +1,79 @@
+"""What the values of truth files mean: BraTS's, or those that a ``dataset.json`` names."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tokenunet.core.errors import DatasetError
+from tokenunet.core.regions import ED, ET_LABEL, NCR
+
+LabelValues = Mapping[int, int]
+"""Exclusive label (0, NCR, ED or ET = 4) by the value in the file."""
+
+BRATS_LABELS: LabelValues = {0: 0, 1: NCR, 2: ED, 3: ET_LABEL, 4: ET_LABEL}
+"""Before 2023, enhancing tumour was 4, since then 3; some copies of old data have been renumbered."""
+BRATS_2023_LABELS: LabelValues = {0: 0, 1: NCR, 2: ED, 3: ET_LABEL}
+"""Here 4 is refused: from 2024 on it is the resection cavity."""
+
+_MEANINGS = {
+    "background": r"background|bg",
+    "WT": r"whole|wt",
+    "ED": r"o?edema\w*|ed|snfh|surround\w*|hyperintens\w*|invas\w*|invaded|infiltrat\w*|peritumou?ral",
+    "NCR": r"necro\w*|ncr|net|netc|non\W*enhanc\w*",
+    "ET": r"enhanc\w*|et|gd",
+    "TC": r"core|tc",
+}
+"""What the words of a label's name say. The first that matches counts: "non-enhancing tumour core" is no core."""
+
+
+def labels_of(names: Mapping[str, Any]) -> LabelValues:
+    """Reads the ``labels`` of a ``dataset.json``.
+
+    Args:
+        names: ``{"edema": 1}`` (nnU-Net), ``{"1": "edema"}`` (MSD), or nested regions ``{"whole tumor": [1, 2, 3]}``.
+
+    Raises:
+        DatasetError: where a name is not understood, or the tumour's parts cannot all be told.
+    """
+    values: dict[str, set[int]] = {}
+    for key, value in names.items():
+        name, numbers = (value, [int(key)]) if isinstance(value, str) else (key, _integers(value))
+        if name.lower() == "ignore":
+            continue
+        values.setdefault(_meaning(name), set()).update(numbers)
+    background = values.pop("background", {0})
+    if "WT" in values or "TC" in values:
+        whole, core, enhancing = (_needed(values, region) for region in ("WT", "TC", "ET"))
+        if not enhancing < core < whole:
+            raise DatasetError("The regions in dataset.json are not nested: ET in TC in WT.", "Correct its labels.")
+        parts = {NCR: core - enhancing, ED: whole - core, ET_LABEL: enhancing}
+    else:
+        parts = {NCR: _needed(values, "NCR"), ED: _needed(values, "ED"), ET_LABEL: _needed(values, "ET")}
+    found = [(number, label) for label, numbers in ({0: background} | parts).items() for number in numbers]
+    if len(dict(found)) < len(found):
+        raise DatasetError("dataset.json gives one label value two meanings.", "Correct its labels.")
+    return dict(found)
+
+
+def _integers(value: int | Iterable[int]) -> list[int]:
+    return [value] if isinstance(value, int) else list(value)
+
+
+def _meaning(name: str) -> str:
+    plain = name.lower().replace("_", " ")
+    for meaning, pattern in _MEANINGS.items():
+        if re.search(rf"\b(?:{pattern})\b", plain):
+            return meaning
+    raise DatasetError(
+        f'The label "{name}" in dataset.json is not understood.',
+        "Name the labels oedema, necrotic or non-enhancing core, and enhancing tumour.",
+    )
+
+
+def _needed(values: Mapping[str, set[int]], meaning: str) -> set[int]:
+    if meaning not in values:
+        raise DatasetError(
+            f"dataset.json has no label for {meaning}.",
+            "It must tell oedema (ED), necrotic or non-enhancing core (NCR) and enhancing tumour (ET) apart.",
+        )
+    return values[meaning]

@@ -1,0 +1,128 @@
+"""What is known about a dataset once it was checked, for programs and for people."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tokenunet.core.errors import DatasetError
+from tokenunet.core.grid import Triple
+from tokenunet.core.regions import REGIONS, RegionName
+from tokenunet.data.cases import Finding, Severity
+from tokenunet.data.fingerprint import FileHashes
+
+_SHOWN_PER_CODE = 3
+
+
+@dataclass(frozen=True)
+class CaseFacts:
+    """What a readable case is like.
+
+    Attributes:
+        name: of the case.
+        patient: whose it is.
+        size: of T1ce along x, y and z, in voxels.
+        spacing: of T1ce along x, y and z, in mm.
+        volumes_ml: of the true regions.
+        sha256: of the files, by sequence and ``truth``.
+    """
+
+    name: str
+    patient: str
+    size: tuple[int, int, int]
+    spacing: Triple
+    volumes_ml: dict[RegionName, float]
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What the check found.
+
+    Attributes:
+        folder: of the dataset.
+        layout: of the dataset.
+        cases: names of all that were found.
+        patients: how many there are.
+        facts: of the cases that could be read.
+        findings: errors first.
+        fingerprint: SHA-256 over names, patients, label schemes and files' contents of all cases, wherever they lie.
+    """
+
+    folder: Path
+    layout: str
+    cases: tuple[str, ...]
+    patients: int
+    facts: tuple[CaseFacts, ...]
+    findings: tuple[Finding, ...]
+    fingerprint: str
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings with which nothing can be trained."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def hashes(self) -> FileHashes:
+        """Of the files of all cases that could be read."""
+        return {facts.name: facts.sha256 for facts in self.facts}
+
+    def raise_errors(self) -> None:
+        """Refuses a dataset with errors.
+
+        Raises:
+            DatasetError: with the first of them.
+        """
+        if not self.errors:
+            return
+        more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+        first = self.errors[0]
+        of_case = f"{first.case}: " if first.case else ""
+        raise DatasetError(
+            f"{self.folder} cannot be trained on{more}: {of_case}{first.message}",
+            "" if not more else f'See them all with: tokenunet dataset check "{self.folder}"',
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON takes it."""
+        return asdict(self) | {"folder": str(self.folder)}
+
+    def to_text(self) -> str:
+        """The report for people: a table and sentences."""
+        lines = [
+            f"{self.folder}: {self.layout}, {_number(self.patients, 'patient')}, {_number(len(self.cases), 'case')}"
+        ]
+        grids = Counter((facts.size, tuple(round(s, 3) for s in facts.spacing)) for facts in self.facts)
+        if grids:
+            lines += ["", f"{'cases':>5}  {'size of T1ce':<16} spacing in mm"]
+            for (size, spacing), count in grids.most_common():
+                lines.append(f"{count:>5}  {by(size):<16} {by(spacing)}")
+            lines += ["", f"{'region':<6} median ml  smallest   largest"]
+            for region in REGIONS:
+                volumes = [facts.volumes_ml[region] for facts in self.facts]
+                lines.append(f"{region:<6} {np.median(volumes):>9.1f} {min(volumes):>9.1f} {max(volumes):>9.1f}")
+        by_code: dict[tuple[Severity, str], list[Finding]] = defaultdict(list)
+        for finding in self.findings:
+            by_code[finding.severity, finding.code].append(finding)
+        for (severity, code), findings in by_code.items():
+            lines += ["", f"{severity} {code}, {_number(len(findings), 'time')}:"]
+            lines += [f"  {f.case + ': ' if f.case else ''}{f.message}" for f in findings[:_SHOWN_PER_CODE]]
+            rest = [f.case for f in findings[_SHOWN_PER_CODE:]]
+            if rest:
+                lines.append(f"  The same: {', '.join(rest)}")
+        errors, warnings = len(self.errors), len(self.findings) - len(self.errors)
+        verdict = "It cannot be trained on." if errors else "It can be trained on."
+        lines += ["", f"{_number(errors, 'error')}, {_number(warnings, 'warning')}. {verdict}"]
+        return "\n".join(lines) + "\n"
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def by(numbers: Iterable[float]) -> str:
+    """Such as 240 x 240 x 155."""
+    return " x ".join(f"{n:g}" for n in numbers)

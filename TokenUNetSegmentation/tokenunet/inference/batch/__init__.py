@@ -1,0 +1,1 @@
+"""Many patients: one result folder each, a summary table, resumable."""

@@ -1,0 +1,44 @@
+"""The patients of a batch as independent jobs on Ray, which places them.
+
+All machines must see the scans, the model and the folder of results under the same paths.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import ray
+
+from tokenunet.core.errors import ProcessDiedError
+from tokenunet.inference.batch.job import PatientJob, PatientRow, segment_patient
+from tokenunet.inference.batch.run import OnPatientEvent
+from tokenunet.runtime.ray import gpus_per_job, ray_cluster
+
+_RETRIES = 1
+"""After a process died: perhaps its machine was lost, perhaps the patient is too large for any."""
+_POLL_S = 2.0
+
+
+def run_on_cluster(jobs: Sequence[PatientJob], on_event: OnPatientEvent, address: str) -> Iterator[PatientRow]:
+    """Segments as many patients at a time as the cluster has room for.
+
+    A job takes one GPU, or one CPU where the request's device is ``cpu`` or the cluster has no GPU.
+
+    Args:
+        jobs: what to do.
+        on_event: receives nothing; what a job says while it runs stays on its machine.
+        address: of the cluster; ``local`` begins one on this computer.
+
+    Raises:
+        DeviceError: where the cluster cannot be reached.
+    """
+    with ray_cluster(address):
+        remote = ray.remote(max_retries=_RETRIES, num_cpus=1)(segment_patient)
+        waiting = {remote.options(num_gpus=gpus_per_job(job.request.options.device)).remote(job): job for job in jobs}
+        while waiting:
+            ready, _ = ray.wait(list(waiting), timeout=_POLL_S)
+            for reference in ready:
+                job = waiting.pop(reference)
+                try:
+                    yield ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    died = ProcessDiedError(f"The process that segmented {job.patient} died.", str(error))
+                    yield PatientRow(job.patient, "failed", died)

@@ -1,0 +1,223 @@
+"""One patient from four files to a folder of results: what the command line and the Slicer module both run."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tokenunet.bundle.bundle import load_bundle
+from tokenunet.core.errors import UsageError
+from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
+from tokenunet.core.findings import Finding
+from tokenunet.core.grid import Grid
+from tokenunet.core.regions import ED, ET_LABEL, NCR
+from tokenunet.core.sequences import SequenceName
+from tokenunet.inference.output import (
+    DICOM_SEG,
+    RESULT_PATTERNS,
+    RUN_REPORT,
+    check_output,
+    write_preparation,
+    write_report,
+    write_result,
+)
+from tokenunet.inference.predict import InferenceOptions, predict
+from tokenunet.io.files import staging_folder
+from tokenunet.preprocessing import align_study, check_sequences, prepare, restore
+from tokenunet.preprocessing.register import Alignment
+from tokenunet.runtime.environment import versions
+from tokenunet.runtime.memory import peak_memory_bytes
+from tokenunet.study.find import FoundStudy, find_study
+from tokenunet.study.scans import Study
+
+_STAGE_SHARES = {
+    Stage.LOAD: 0.1,
+    Stage.ALIGN: 0.25,
+    Stage.PREPARE: 0.1,
+    Stage.PREDICT: 0.4,
+    Stage.RESTORE: 0.05,
+    Stage.WRITE: 0.1,
+}
+
+
+@dataclass(frozen=True)
+class SegmentationRequest:
+    """What to segment, with what, and where the results go.
+
+    Attributes:
+        inputs: of sequences: an image file, or any file or the folder of a DICOM series.
+        output: folder for the results.
+        model: path of a bundle.
+        folder: where the sequences that ``inputs`` lacks are found.
+        reference: the sequence whose grid the results lie on; None takes T1ce, or T1 where that is much finer.
+        options: how to run the network.
+        et_label: value of enhancing tumour in the label images, 4 or 3.
+        dicom_seg: also write a DICOM segmentation object of the reference's series; needs the extra ``dicom``.
+        force: replace the results of an earlier run.
+    """
+
+    inputs: dict[SequenceName, Path]
+    output: Path
+    model: Path
+    folder: Path | None = None
+    reference: SequenceName | None = None
+    options: InferenceOptions = field(default_factory=InferenceOptions)
+    et_label: int = ET_LABEL
+    dicom_seg: bool = False
+    force: bool = False
+
+
+def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> dict[str, Any]:
+    """Segments one patient and writes the results (`tokenunet.inference.output` lists them).
+
+    Args:
+        request: what to do.
+        on_event: receives progress, warnings and at last the result; may raise `Cancelled` at any of them.
+
+    Returns:
+        The run report, as in ``run.json``.
+
+    Raises:
+        UsageError: where a DICOM SEG is asked for and the reference is no DICOM series.
+        InputError: where the scans cannot be used.
+        ModelError: where the model cannot be used.
+        DeviceError: where the device is missing, or memory does not suffice.
+        OutputError: where results exist already, or cannot be written.
+    """
+    run = _Run(on_event)
+    check_output(request.output, request.force)
+    with run.stage(Stage.LOAD):
+        bundle = load_bundle(request.model)
+        found = find_study(request.folder, request.inputs)
+        study = found.read(request.reference)
+        run.warn(*found.findings)
+        if request.dicom_seg and study.reference not in found.series:
+            raise UsageError(
+                f"{study.scans[study.reference].source} is no DICOM series that a DICOM SEG could refer to.",
+                "Give the study as DICOM, or leave out --dicom-seg.",
+            )
+    with run.stage(Stage.ALIGN):
+        alignments, findings = align_study(study, lambda fraction: run.progress.update(Stage.ALIGN, fraction))
+        run.warn(*findings, *check_sequences(study, found.series, alignments))
+    with run.stage(Stage.PREPARE):
+        prepared = prepare(study, bundle.manifest.space, alignments)
+        run.warn(*prepared.findings)
+    with run.stage(Stage.PREDICT):
+        prediction, execution = predict(
+            prepared,
+            bundle,
+            request.options,
+            on_fraction=lambda fraction: run.progress.update(Stage.PREDICT, fraction),
+            on_fallback=lambda message: run.warn(Finding("out_of_memory", message)),
+        )
+    with run.stage(Stage.RESTORE):
+        result = restore(prediction, prepared, request.et_label)
+    with (
+        run.stage(Stage.WRITE),
+        staging_folder(request.output, replaces=RESULT_PATTERNS, last=RUN_REPORT) as staging,
+    ):
+        write_result(result, staging)
+        write_preparation(study, prepared, result, staging)
+        if request.dicom_seg:
+            from tokenunet.io.dicom_seg import write_dicom_segmentation
+
+            series = found.series[study.reference]
+            write_dicom_segmentation(
+                result.regions,
+                result.grid,
+                series.files,
+                staging / DICOM_SEG,
+                bundle.manifest.name,
+                bundle.manifest.weights_sha256[:12],
+            )
+        report = {
+            "schema": 1,
+            "started": run.started,
+            "versions": versions(),
+            "device": execution.device,
+            "device_name": execution.device_name,
+            "mode": execution.mode,
+            "overlap": request.options.overlap,
+            "precision": execution.precision,
+            "fallbacks": execution.fallbacks,
+            "memory": {"needed_bytes": execution.needed_bytes, "free_bytes": execution.free_bytes},
+            "model": {
+                "name": bundle.manifest.name,
+                "path": bundle.source,
+                "architecture": bundle.manifest.architecture,
+                "members": bundle.manifest.members,
+                "sha256": bundle.manifest.weights_sha256,
+                "tumour_following_masks": bundle.manifest.training.get("tumour_following_masks", []),
+            },
+            "reference": study.reference,
+            "inputs": _describe_inputs(study, found),
+            "alignments": {s: _describe_alignment(a) for s, a in alignments.items()},
+            "brain_extracted": prepared.brain_extracted,
+            "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},
+            "volumes_ml": result.volumes_ml,
+            "volumes_range_ml": result.volumes_range_ml,
+            "masks": {} if result.masks is None else {k: len(m) for k, m in result.masks.by_kind().items()},
+            "warnings": run.warnings,
+            "timings_s": run.timings(),
+            "peak_memory_bytes": peak_memory_bytes(),
+            "outputs": sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()),
+        }
+        write_report(report, staging)
+    on_event(ResultEvent(str(request.output), report))
+    return report
+
+
+class _Run:
+    """What a run tells while it goes on, and remembers for its report."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self.progress = Progress(on_event, _STAGE_SHARES)
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.warnings: list[dict[str, str]] = []
+        self._began: dict[Stage, float] = {}
+        self._ended: dict[Stage, float] = {}
+
+    def warn(self, *findings: Finding) -> None:
+        for finding in findings:
+            self.warnings.append({"code": finding.code, "message": finding.message})
+            self._on_event(WarningEvent(finding.code, finding.message))
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        self._began[stage] = time.perf_counter()
+        self.progress.update(stage, 0)
+        yield
+        self._ended[stage] = time.perf_counter()
+        self.progress.update(stage, 1)
+
+    def timings(self) -> dict[str, float]:
+        """Seconds of every stage, of the running one so far."""
+        now = time.perf_counter()
+        return {stage.value: round(self._ended.get(stage, now) - began, 3) for stage, began in self._began.items()}
+
+
+def _describe_inputs(study: Study, found: FoundStudy) -> dict[str, dict[str, Any]]:
+    described: dict[str, dict[str, Any]] = {}
+    for sequence, scan in study.scans.items():
+        grid = Grid.of(scan.image)
+        described[sequence] = {
+            "path": scan.source,
+            "sha256": scan.sha256,
+            "size": grid.size,
+            "spacing": grid.spacing,
+            "confidence": round(found.scans[sequence].confidence, 2),
+            "because": found.scans[sequence].reason,
+        }
+    return described
+
+
+def _describe_alignment(alignment: Alignment) -> dict[str, float]:
+    return {
+        "shift_mm": round(alignment.shift_mm, 2),
+        "rotation_degrees": round(alignment.rotation_degrees, 2),
+        "quality": round(alignment.quality, 3),
+    }

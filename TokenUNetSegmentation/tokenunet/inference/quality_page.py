@@ -1,0 +1,143 @@
+"""The page that shows what was done to raw scans: how they lie on each other, what was taken for brain, the result.
+
+Bad alignment is seen where edges break at the borders of the checkerboards, or jump when two pictures take turns.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.core.grid import Grid
+from tokenunet.core.terminology import LABEL_STYLES
+from tokenunet.io.page import data_url, render_page
+from tokenunet.preprocessing import Prepared, Result
+from tokenunet.preprocessing.register import LEAST_QUALITY
+from tokenunet.study.scans import Study
+
+_SPACING_MM = (1.0, 1.0, 1.0)
+_SQUARE_MM = 24
+_BRAIN_COLOUR = (0.35, 1.0, 0.35)
+_PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
+"""Axis (z, y, x) that each cuts, in an image whose axes grow towards left, posterior and superior."""
+
+
+@dataclass(frozen=True)
+class AlignmentPictures:
+    """One sequence against the reference.
+
+    Attributes:
+        sequence: which one.
+        shift_mm, rotation_degrees, quality: as in `tokenunet.preprocessing.Alignment`.
+        trusted: whether the quality is good enough.
+        before, after: checkerboards with the reference, as PNG URLs; where the headers put it, and as it was aligned.
+    """
+
+    sequence: str
+    shift_mm: float
+    rotation_degrees: float
+    quality: float
+    trusted: bool
+    before: list[str]
+    after: list[str]
+
+
+def quality_page(study: Study, prepared: Prepared, result: Result) -> str:
+    """HTML with pictures of every step.
+
+    Args:
+        study: as read.
+        prepared: knows how the scans were aligned and where the brain is.
+        result: what came out.
+    """
+    grid = _page_grid(prepared)
+    brain = sitk.GetArrayFromImage(grid.resample(_image(prepared.grid, prepared.brain), sitk.sitkNearestNeighbor)) > 0
+    labels = sitk.GetArrayFromImage(grid.resample(result.grid.image(result.labels), sitk.sitkNearestNeighbor))
+    shown = _places(labels if labels.any() else brain)
+    reference = _greys(grid.resample(study.scans[study.reference].image))
+    alignments = []
+    for sequence, alignment in prepared.alignments.items():
+        image = study.scans[sequence].image
+        before, after = (_greys(grid.resample(image, transform=t)) for t in (None, alignment.transform))
+        alignments.append(
+            AlignmentPictures(
+                sequence,
+                alignment.shift_mm,
+                alignment.rotation_degrees,
+                alignment.quality,
+                alignment.quality >= LEAST_QUALITY,
+                *(list(_pictures(_checkerboard(reference, scan), shown)) for scan in (before, after)),
+            )
+        )
+    contoured = _contoured(reference, brain, _BRAIN_COLOUR)
+    tumour = contoured
+    for style in LABEL_STYLES.values():
+        tumour = _contoured(tumour, labels == style.label, style.colour)
+    return render_page(
+        "quality.html",
+        reference=study.reference,
+        alignments=alignments,
+        brain_extracted=prepared.brain_extracted,
+        brain_ml=float(prepared.brain.sum()) * prepared.grid.voxel_ml,
+        brain=list(_pictures(contoured, _places(brain))),
+        tumour=list(_pictures(tumour, shown)),
+        square_mm=_SQUARE_MM,
+    )
+
+
+def _page_grid(prepared: Prepared) -> Grid:
+    """The reference's field of view, upright."""
+    oriented = sitk.DICOMOrient(_image(prepared.grid, prepared.brain), "LPS")
+    return Grid.of(oriented).with_spacing(_SPACING_MM)
+
+
+def _image(grid: Grid, mask: NDArray[np.bool_]) -> sitk.Image:
+    return grid.image(mask.astype(np.uint8))
+
+
+def _greys(image: sitk.Image) -> NDArray[np.float32]:
+    """RGB (z, y, x, 3) from 0 to 1."""
+    array = sitk.GetArrayFromImage(image).astype(np.float32)
+    low, high = np.percentile(array[array != array.min()] if np.ptp(array) else array, (1, 99))
+    grey = np.clip((array - low) / max(high - low, 1e-6), 0, 1)
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def _places(mask: NDArray) -> tuple[int, int, int]:
+    """Along each axis, the slice that shows most of a mask."""
+    z, y, x = (int(np.argmax((mask > 0).sum(axis=tuple(a for a in range(3) if a != axis)))) for axis in range(3))
+    return z, y, x
+
+
+def _checkerboard(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    z, y, x = (np.arange(n) // _SQUARE_MM for n in one.shape[:3])
+    odd = (z[:, None, None] + y[:, None] + x) % 2 == 1
+    return np.where(odd[..., None], other, one)
+
+
+def _contoured(
+    rgb: NDArray[np.float32], mask: NDArray[np.bool_], colour: tuple[float, float, float]
+) -> NDArray[np.float32]:
+    """With the mask's outline drawn in each of the three directions' slices."""
+    inside = mask.astype(np.uint8)
+    outline = sitk.GetArrayFromImage(sitk.LabelContour(sitk.GetImageFromArray(inside))) > 0
+    return np.where(outline[..., None], np.asarray(colour, np.float32), rgb)
+
+
+def _pictures(rgb: NDArray[np.float32], places: tuple[int, int, int]) -> Iterator[str]:
+    """PNG URLs of the three planes, the head upright."""
+    for axis in _PLANES.values():
+        plane = np.take(rgb, places[axis], axis=axis)
+        yield _png_url(plane if axis == 0 else plane[::-1])
+
+
+def _png_url(plane: NDArray[np.float32]) -> str:
+    image = sitk.GetImageFromArray((255 * plane).round().astype(np.uint8), isVector=True)
+    with TemporaryDirectory() as folder:  # SimpleITK writes files only
+        path = Path(folder) / "picture.png"
+        sitk.WriteImage(image, path)
+        return data_url(path.read_bytes(), "image/png")

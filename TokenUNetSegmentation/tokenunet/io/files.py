@@ -1,0 +1,115 @@
+"""Writing that leaves either the whole new file or what was there before."""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from tokenunet.core.errors import OutputError
+
+SAFE_NAME = re.compile(r"\w[\w .+-]*")
+"""What may name a file or folder that is written: one part of a path, not hidden."""
+STAGING_PREFIX = ".unfinished-"
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file, and its folder where there is none, in one step: whole or not at all.
+
+    Raises:
+        OutputError: where it cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}.", "Make room on the disk, or check its rights."
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a renaming survive a power cut, where the system lets one ask for it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+@contextmanager
+def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "") -> Iterator[Path]:
+    """A temporary folder inside ``target`` whose files move into it once the block ends without an error.
+
+    After an error ``target`` is as it was. What a killed process left staged there is removed; other files stay.
+
+    Args:
+        target: where the results go; made if it does not exist.
+        replaces: patterns of earlier results in ``target`` that are removed when the new ones come.
+        last: the file that moves last and whose earlier version goes first: where it stands, all others do.
+
+    Raises:
+        OutputError: where the folder cannot be written or its disk is full.
+    """
+    created = not target.exists()
+    staging: Path | None = None
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(target)
+        staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=target))
+        yield staging
+        files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
+        for path in files:
+            with (staging / path).open("rb+") as file:
+                os.fsync(file.fileno())
+        if last:
+            (target / last).unlink(missing_ok=True)
+        for path in [path for pattern in replaces for path in target.glob(pattern)]:
+            path.unlink()
+            if path.parent != target and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        for path in sorted(files, key=lambda path: (str(path) == last, path)):
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            (staging / path).replace(target / path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"Results cannot be written to {target}: {reason}.", "Choose another folder or make room on the disk."
+        ) from error
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        if created and target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
+
+
+def _remove_abandoned(target: Path) -> None:
+    for path in target.glob(f"{STAGING_PREFIX}*"):
+        owner = path.name.removeprefix(STAGING_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(path, ignore_errors=True)

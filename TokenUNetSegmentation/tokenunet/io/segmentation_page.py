@@ -1,0 +1,61 @@
+"""The page that shows one segmented patient: pictures, volumes, attention masks and how it was made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenunet.core.regions import REGION_TITLES
+from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES
+from tokenunet.io.page import css_colour, data_url, render_page
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A rendered view.
+
+    Attributes:
+        group: ``slices``, ``surface``, ``token_learner`` or ``token_fuser``: where on the page it stands.
+        title: what it shows.
+        path: a PNG file.
+    """
+
+    group: str
+    title: str
+    path: Path
+
+    @property
+    def data_url(self) -> str:
+        """The picture itself as a URL, so that the page needs no other file."""
+        return data_url(self.path.read_bytes(), "image/png")
+
+
+def segmentation_report(
+    run: dict[str, Any],
+    pictures: Sequence[Picture],
+    patient: str,
+    dice: dict[str, float] | None = None,
+    no_pictures_because: str = "",
+) -> str:
+    """HTML of the page.
+
+    Args:
+        run: the run report, as in ``run.json``.
+        pictures: rendered views; may be empty.
+        patient: how the page calls the patient.
+        dice: by region, where the truth is known.
+        no_pictures_because: a sentence shown in the pictures' place.
+    """
+    groups: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        groups.setdefault(picture.group, []).append(picture)
+    return render_page(
+        "segmentation.html",
+        run=run,
+        groups=groups,
+        patient=patient,
+        dice=dice,
+        no_pictures_because=no_pictures_because,
+        regions=[(name, REGION_TITLES[name], css_colour(REGION_STYLES[name].colour)) for name in REGION_STYLES],
+        labels=[(name, style.title, css_colour(style.colour)) for name, style in LABEL_STYLES.items()],
+    )

@@ -1,0 +1,191 @@
+"""Rigid registration of one scan to another of the same session, whatever their contrasts.
+
+Mutual information on ever finer copies: many starts are rated on the coarsest, the best few are followed on the next,
+and the best of those is refined inside the brain, where nothing moves but the head as a whole.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.core.grid import Grid
+
+_COARSE_MM, _MIDDLE_MM, _FINE_MM = 8.0, 4.0, 2.0
+_START_ANGLES = (-0.25, 0.0, 0.25)
+"""In radians, about each axis."""
+_FOLLOWED = 3
+_BINS = 32
+_SAMPLES = (20_000, 12_000, 4_000)
+"""Voxels that are compared, from fine to coarse."""
+_MOST_ITERATIONS = 50
+_BRAIN_RADIUS_MM = 60.0
+"""Where a rotation by an angle moves a voxel by about as much as that many mm of shift."""
+_MARGIN_MM = 6.0
+"""Around the brain, for its border tells most."""
+
+_SURE_DEPENDENCE, _SURE_SHARPNESS = 0.81, 0.45
+"""Either is enough: thick slices weaken the one, views that are cut off the other.
+
+Of 60 synthetic scans that ended in a wrong place (other patients, mirrored, upside down, noise, half heads) one had
+either, by 1.2 mm wrong; of 66 that ended in the right one all had.
+"""
+_DEPTH_MM = 4.0
+"""Under the brain's surface, where its outline, which any head shares, no longer tells."""
+_NUDGE_MM = 8.0
+
+LEAST_QUALITY = 0.5
+"""Below it, a registration is not to be trusted without a look at it."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How one scan lies relative to the reference.
+
+    Attributes:
+        transform: from points of the reference's space (LPS, mm) to points of the scan's own space, as resampling takes
+            it.
+        quality: 0 to 1; see `LEAST_QUALITY`.
+    """
+
+    transform: sitk.Euler3DTransform
+    quality: float
+
+    @property
+    def shift_mm(self) -> float:
+        """How far the middle of the brain is moved."""
+        return float(np.linalg.norm(self.transform.GetTranslation()))
+
+    @property
+    def rotation_degrees(self) -> float:
+        """About whichever axis."""
+        cosine = (np.trace(np.reshape(self.transform.GetMatrix(), (3, 3))) - 1) / 2
+        return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
+
+
+class Reference:
+    """The scan that others are registered to.
+
+    Args:
+        image: the scan.
+        brain: its mask, on the same grid.
+    """
+
+    def __init__(self, image: sitk.Image, brain: sitk.Image) -> None:
+        self._pyramid = _pyramid(image)
+        spacing = self._pyramid[0].GetSpacing()[0]
+        mask = Grid.of(self._pyramid[0]).resample(sitk.Cast(brain, sitk.sitkFloat32)) > 0.5
+        grown = sitk.BinaryDilate(mask, [round(_MARGIN_MM / spacing)] * 3)
+        # The outline of the whole head leads the coarse stages, in which the brain's own is too faint.
+        self._masks = (grown, None, None)
+        deep = sitk.BinaryErode(mask, [round(_DEPTH_MM / spacing)] * 3)
+        self._inner = Grid.of(self._pyramid[1]).resample(deep, sitk.sitkNearestNeighbor)
+        self._centre_of_mass = _centre_of_mass(self._pyramid[-1])
+        self._brain_centre = _centre_of_mass(sitk.Cast(mask, sitk.sitkFloat32))
+
+    def align(self, scan: sitk.Image) -> Alignment:
+        """Registers a scan to the reference."""
+        moving = _pyramid(scan)
+        fine, middle, coarse = (
+            _Stage(*level) for level in zip(self._pyramid, moving, self._masks, _SAMPLES, strict=True)
+        )
+        starts = sorted(self._starts(moving[-1]), key=coarse.rate)[:_FOLLOWED]
+        followed = [middle.refined(coarse.refined(start, _COARSE_MM / 2), _MIDDLE_MM / 4) for start in starts]
+        best = fine.refined(min(followed, key=middle.rate), _FINE_MM / 4)
+        # Threads add up in an order that changes from run to run, and with it the last digits.
+        best.SetParameters(np.round(best.GetParameters(), 6).tolist())
+        inner = _Stage(self._pyramid[1], moving[1], self._inner, _SAMPLES[1])
+        surest = max(fine.dependence(best) / _SURE_DEPENDENCE, inner.sharpness(best) / _SURE_SHARPNESS)
+        return Alignment(best, min(1.0, surest * LEAST_QUALITY))
+
+    def _starts(self, scan: sitk.Image) -> Iterator[sitk.Euler3DTransform]:
+        """What the headers say, and the centres of mass on each other; each in several poses."""
+        for shift in (np.zeros(3), _centre_of_mass(scan) - self._centre_of_mass):
+            for angles in product(_START_ANGLES, repeat=3):
+                yield sitk.Euler3DTransform(self._brain_centre.tolist(), *angles, shift.tolist())
+
+
+class _Stage:
+    """Both scans at one resolution, compared at so many voxels, of the mask if there is one."""
+
+    def __init__(self, fixed: sitk.Image, moving: sitk.Image, mask: sitk.Image | None, samples: int) -> None:
+        self._fixed, self._moving = fixed, moving
+        self._method = sitk.ImageRegistrationMethod()
+        self._method.SetMetricAsMattesMutualInformation(_BINS)
+        self._method.SetInterpolator(sitk.sitkLinear)
+        voxels = fixed.GetNumberOfPixels()
+        if mask is not None:
+            self._method.SetMetricFixedMask(mask)
+            voxels = int(sitk.GetArrayViewFromImage(mask).sum())
+        if voxels > samples:
+            self._method.SetMetricSamplingStrategy(self._method.REGULAR)
+            self._method.SetMetricSamplingPercentage(samples / voxels, seed=1)
+        self._method.SetOptimizerScales([_BRAIN_RADIUS_MM**2] * 3 + [1.0] * 3)
+
+    def rate(self, transform: sitk.Transform) -> float:
+        """Minus the mutual information; infinite where the scans do not overlap."""
+        self._method.SetInitialTransform(transform, inPlace=False)
+        try:
+            return self._method.MetricEvaluate(self._fixed, self._moving)
+        except RuntimeError:
+            return math.inf
+
+    def dependence(self, transform: sitk.Transform) -> float:
+        """Linfoot's informational coefficient of correlation: 0 of independent scans, 1 of one that tells the other."""
+        return math.sqrt(1 - math.exp(2 * min(self.rate(transform), 0.0)))
+
+    def sharpness(self, transform: sitk.Euler3DTransform) -> float:
+        """Which share of the mutual information is lost, on average, by a small move along or about each axis."""
+        information = max(-self.rate(transform), 1e-6)
+        kept = []
+        for index, sign in product(range(6), (-1, 1)):
+            parameters = np.array(transform.GetParameters())
+            parameters[index] += sign * _NUDGE_MM / (_BRAIN_RADIUS_MM if index < 3 else 1.0)
+            nudged = sitk.Euler3DTransform(transform)
+            nudged.SetParameters(parameters.tolist())
+            rate = self.rate(nudged)
+            kept.append(max(0.0, -rate) if math.isfinite(rate) else 0.0)
+        return 1 - float(np.mean(kept)) / information
+
+    def refined(self, start: sitk.Euler3DTransform, step_mm: float) -> sitk.Euler3DTransform:
+        """The nearest optimum, or the start where the scans lose each other on the way."""
+        self._method.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=step_mm, minStep=step_mm / 32, numberOfIterations=_MOST_ITERATIONS, relaxationFactor=0.6
+        )
+        transform = sitk.Euler3DTransform(start)
+        self._method.SetInitialTransform(transform, inPlace=True)
+        try:
+            self._method.Execute(self._fixed, self._moving)
+        except RuntimeError:
+            return start
+        return transform
+
+
+def _pyramid(image: sitk.Image) -> list[sitk.Image]:
+    """The image in isotropic voxels, ever coarser."""
+    levels = []
+    for spacing in (_FINE_MM, _MIDDLE_MM, _COARSE_MM):
+        image = _coarsened(image, spacing)
+        levels.append(image)
+    return levels
+
+
+def _coarsened(image: sitk.Image, spacing: float) -> sitk.Image:
+    """The image in isotropic voxels, smoothed along the axes that become coarser."""
+    sigmas = [max(0.0, math.sqrt(max(spacing**2 - s**2, 0.0)) / 2.35) for s in image.GetSpacing()]
+    for axis, sigma in enumerate(sigmas):
+        if sigma > 0:
+            image = sitk.RecursiveGaussian(image, sigma, direction=axis)
+    return Grid.of(image).with_spacing((spacing,) * 3).resample(image)
+
+
+def _centre_of_mass(image: sitk.Image) -> NDArray[np.float64]:
+    """In LPS mm; the darkest voxels weigh nothing."""
+    lowest = float(sitk.GetArrayViewFromImage(image).min())
+    statistics = sitk.LabelIntensityStatisticsImageFilter()
+    statistics.Execute(image >= lowest, image - lowest)
+    return np.array(statistics.GetCenterOfGravity(1))

@@ -1,0 +1,177 @@
+"""Whether scans are skull-stripped, and where the brain is in those that are not."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import safetensors.torch
+import SimpleITK as sitk
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tokenunet.core.background import foreground
+from tokenunet.core.findings import Finding
+from tokenunet.core.grid import Grid, thinned
+from tokenunet.io.resources import resource
+
+WEIGHTS_NAME = "weights.safetensors"
+NETWORK_SHAPE = (80, 96, 80)
+NETWORK_SPACING = 2.5
+"""Of the grid that the network sees: z, y and x towards S, P and L, 200 x 240 x 200 mm."""
+_ABOVE_HEAD_MM = 10.0
+_UPPER_HEAD_MM = 160.0
+"""From the top of the head; below lie jaw and neck, which may be off the brain's centre."""
+_FOREGROUND = 0.15
+"""Of a scan's brightest values; air is darker."""
+
+_BRAIN_ML = (200.0, 2200.0)
+"""Volume of what is not background in a skull-stripped scan."""
+_MOST_FILLED = 0.9
+"""Share of a skull-stripped scan that is not background."""
+_MOST_CUT_CM2 = 100.0
+"""Of the outermost layer of a skull-stripped scan; where more is shown, it is a slab of a head in dark air."""
+_PLAUSIBLE_ML = (700.0, 2200.0)
+_CUT_CM2 = {"bottom": 60.0, "top": 20.0, "front": 20.0, "back": 20.0, "right": 20.0, "left": 20.0}
+"""Brain in the outermost layer of voxels of one side, from which on that side cuts it. BraTS's own field of view leaves
+out the lowest part of some cerebella."""
+
+
+def is_stripped(image: sitk.Image) -> bool:
+    """Whether a scan shows a brain on an even background, and nothing else of the head."""
+    shown = foreground(sitk.GetArrayViewFromImage(image))
+    low, high = _BRAIN_ML
+    plausible = low <= shown.sum() * Grid.of(image).voxel_ml <= high and shown.mean() < _MOST_FILLED
+    return bool(plausible and max(_cut_cm2(shown, Grid.of(image))) <= _MOST_CUT_CM2)
+
+
+def extract_brain(images: Sequence[sitk.Image]) -> sitk.Image:
+    """Binary mask (uint8) of the brain on the first image's grid.
+
+    A small network trained on synthetic heads of any contrast (`tokenunet.synthesis.heads`) looks at each image; the
+    mean of its probabilities decides, over the images that show the place.
+
+    Args:
+        images: scans of one head, whole or nearly, aligned in space; in any orientation and of any voxel size.
+    """
+    oriented = sitk.DICOMOrient(images[0], "LPS")
+    grid = network_grid(oriented)
+    inputs = [grid.resample(sitk.Cast(thinned(image, NETWORK_SPACING), sitk.sitkFloat32)) for image in images]
+    arrays = [sitk.GetArrayFromImage(image) for image in inputs]
+    seen = torch.stack([torch.from_numpy(array != 0) for array in arrays])  # a slab says nothing of what it leaves out
+    probability = (torch.stack([_probability(array) for array in arrays]) * seen).sum(0) / seen.sum(0).clamp(min=1)
+    cleaned = grid.image(_one_piece(probability.numpy()))
+    return Grid.of(images[0]).resample(cleaned) > 0.5
+
+
+def check_brain(brain: sitk.Image) -> tuple[Finding, ...]:
+    """What is implausible about the volume of a brain (binary mask) that was cut out."""
+    volume_ml = float(sitk.GetArrayViewFromImage(brain).sum()) * Grid.of(brain).voxel_ml
+    low, high = _PLAUSIBLE_ML
+    if low <= volume_ml <= high:
+        return ()
+    text = (
+        f"The brain that was cut out of the scans has {volume_ml:.0f} ml, unlike any adult's whole brain; look at its "
+        "outline, and strip the scans with another program if it is wrong."
+    )
+    return (Finding("implausible_brain", text),)
+
+
+def check_field_of_view(brain: sitk.Image) -> tuple[Finding, ...]:
+    """Where the field of view of a brain's binary mask ends inside the brain."""
+    oriented = sitk.DICOMOrient(brain, "LPS")
+    areas = zip(_CUT_CM2.items(), _cut_cm2(sitk.GetArrayViewFromImage(oriented), Grid.of(oriented)), strict=True)
+    cut = [f"{side} ({area:.0f} cm²)" for (side, limit), area in areas if area > limit]
+    if not cut:
+        return ()
+    text = (
+        f"The reference's field of view ends inside the brain at its {' and '.join(cut)}: what lies beyond is not "
+        "segmented, and near there the brain's outline and the tumour's may be wrong."
+    )
+    return (Finding("brain_cut_off", text),)
+
+
+def _cut_cm2(mask: NDArray, grid: Grid) -> list[float]:
+    """The area of the mask (D, H, W) in the outermost layer of voxels of each of the six sides, by axis."""
+    return [
+        float(np.take(mask, index, axis).sum()) * 10 * grid.voxel_ml / spacing
+        for axis, spacing in enumerate(reversed(grid.spacing))
+        for index in (0, -1)
+    ]
+
+
+def network_grid(image: sitk.Image) -> Grid:
+    """Where the network looks: around the head, whose top lies a little below the grid's.
+
+    Args:
+        image: a scan with LPS axes.
+    """
+    coarse = sitk.BinShrink(image, [max(1, int(4 / s)) for s in image.GetSpacing()])
+    spacing = np.array(coarse.GetSpacing())
+    array = sitk.GetArrayViewFromImage(coarse)
+    low, high = np.percentile(array, [1, 98])
+    shown = np.argwhere(array > low + _FOREGROUND * (high - low))[:, ::-1] * spacing  # (n, 3), x, y, z in mm
+    top = float(np.quantile(shown[:, 2], 0.998))
+    upper = shown[shown[:, 2] > top - _UPPER_HEAD_MM]
+    middle = np.quantile(upper[:, :2], [0.02, 0.98], axis=0).mean(0)
+    size = np.array(NETWORK_SHAPE[::-1])
+    x, y = middle - (size[:2] - 1) / 2 * NETWORK_SPACING
+    z = top + _ABOVE_HEAD_MM - (size[2] - 1) * NETWORK_SPACING
+    first = np.array([x, y, z])
+    ox, oy, oz = np.array(coarse.GetOrigin()) + np.reshape(coarse.GetDirection(), (3, 3)) @ first
+    depth, height, width = NETWORK_SHAPE
+    return Grid((width, height, depth), (NETWORK_SPACING,) * 3, (ox, oy, oz), coarse.GetDirection())
+
+
+def build_brain_network() -> nn.Module:
+    """The network: (B, 1, D, H, W) scaled by `scaled` to logits of the same shape."""
+    from monai.networks.nets import UNet  # takes long to import, and most scans are stripped already
+
+    channels = (16, 32, 64, 64, 64)
+    network = UNet(
+        spatial_dims=3,
+        in_channels=1,
+        out_channels=1,
+        channels=channels,
+        strides=(2, 2, 2, 2),
+        num_res_units=2,
+        norm=("instance", {"affine": True}),
+    )
+    # MONAI normalises the one channel that comes out, too, which ties the outline to the brain's share of the image.
+    network.model[-1] = nn.ConvTranspose3d(2 * channels[0], 1, kernel_size=4, stride=2, padding=1)
+    return network
+
+
+def scaled(values: Tensor) -> Tensor:
+    """Values from 0, the darkest, to 1, the brightest but for a few; what is 0 because nothing was seen stays so."""
+    seen = values[values != 0]
+    if not len(seen):
+        return values
+    ordered = seen[:: max(1, len(seen) // 100_000)].sort().values
+    low, high = ordered[int(0.005 * len(ordered))], ordered[int(0.993 * (len(ordered) - 1))]
+    return torch.where(values != 0, ((values - low) / (high - low).clamp(min=1e-6)).clamp(0, 1), 0.0)
+
+
+@cache
+def _network() -> nn.Module:
+    network = build_brain_network()
+    weights = safetensors.torch.load_file(resource(f"BrainExtraction/{WEIGHTS_NAME}"))
+    network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return network.eval()
+
+
+@torch.inference_mode()
+def _probability(array: NDArray[np.float32]) -> Tensor:
+    """Of brain, (D, H, W) on the network's grid."""
+    return _network()(scaled(torch.from_numpy(array).float())[None, None])[0, 0].sigmoid()
+
+
+def _one_piece(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The probability without what is apart from the largest piece, and without holes."""
+    pieces = sitk.RelabelComponent(
+        sitk.ConnectedComponent(sitk.GetImageFromArray((probability > 0.5).astype(np.uint8)))
+    )
+    largest = pieces == 1
+    apart = sitk.GetArrayFromImage(pieces) > 1
+    holes = sitk.GetArrayFromImage(sitk.BinaryFillhole(largest)) > sitk.GetArrayFromImage(largest)
+    return np.where(apart, 0, np.where(holes, 1, probability)).astype(np.float32)

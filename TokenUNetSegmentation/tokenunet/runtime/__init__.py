@@ -1,0 +1,1 @@
+"""The machine: device, memory, allocator, versions and clusters."""

@@ -1,0 +1,259 @@
+"""MR series as a scanner's archive hands them over: files of any name and order, of which volumes are to be made."""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.core.errors import MixedPatientsError, UnreadableImageError, UnusableImageError
+from tokenunet.core.findings import Finding
+from tokenunet.core.grid import Grid
+from tokenunet.io.files import sha256_of
+from tokenunet.study.dicom_header import MR_CLASSES, DicomHeader, read_header
+from tokenunet.study.dicom_tags import DicomTags
+from tokenunet.study.scans import READING, Scan, as_scan
+
+_FEWEST_SLICES = 8
+_SAME_DIRECTION = 5e-3
+_SAME_PLACE_DECIMALS = 2
+_UNEVEN = 0.05
+"""Of the usual distance of slices; files hold rounded positions."""
+_UNEVEN_MM = 0.1
+
+
+@dataclass(frozen=True)
+class DicomSeries:
+    """The files of one volume.
+
+    Attributes:
+        uid: SeriesInstanceUID; parts of a series that holds several volumes share it.
+        files: in the order of the volume's slices; a single one where that holds them all.
+        tags: of the first file.
+        part: what sets this volume apart from others of its series, such as "echo time 20 ms"; mostly empty.
+        grid: where its voxels lie; None where `set_aside` or `problem` says why not.
+        set_aside: why this is no scan of a head, as a sentence; empty where it may be one.
+        problem: why it cannot be read though it may be a scan, as a sentence; empty where it can.
+        findings: what the user should know about it.
+        frames: the order of a single file's frames along the volume.
+    """
+
+    uid: str
+    files: tuple[Path, ...]
+    tags: DicomTags
+    part: str = ""
+    grid: Grid | None = None
+    set_aside: str = ""
+    problem: str = ""
+    findings: tuple[Finding, ...] = ()
+    frames: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """For people: description, or else protocol, and number."""
+        title = self.tags.description or self.tags.protocol or "without a description"
+        number = "" if self.tags.series_number is None else f"{self.tags.series_number} "
+        return f"{number}“{title}”" + (f" ({self.part})" if self.part else "")
+
+
+def find_series(folder: Path) -> list[DicomSeries]:
+    """The DICOM series in a folder and all folders below, by number; files of other kinds are passed over.
+
+    Raises:
+        UnreadableImageError: where an MR image is damaged.
+        MixedPatientsError: where they belong to several patients.
+    """
+    headers = [header for file in _files_below(folder) if (header := read_header(file)) is not None]
+    patients = sorted({header.tags.patient_id for header in headers} - {""})
+    if len(patients) > 1:
+        raise MixedPatientsError(
+            f"{folder} holds images of {len(patients)} patients: {', '.join(patients)}.",
+            "Choose a folder with the study of one patient.",
+        )
+    by_uid: dict[str, list[DicomHeader]] = defaultdict(list)
+    for header in headers:
+        by_uid[header.series_uid].append(header)
+    series = [volume for members in by_uid.values() for volume in _volumes(members)]
+    return sorted(series, key=lambda volume: (volume.tags.series_number or 0, volume.uid, volume.part))
+
+
+def read_series(series: DicomSeries) -> Scan:
+    """The volume of a series, rescaled as its files say.
+
+    Raises:
+        UnreadableImageError: where a file is absent or damaged.
+        UnusableImageError: where the series is no scan, lacks a slice, or has no finite, varying values.
+    """
+    source = f"{_home_of(series.files)}: series {series.name}"
+    if series.grid is None:
+        raise UnusableImageError(f"{source} cannot be used. {series.set_aside or series.problem}", "Choose another.")
+    array = _pixels(series.files)
+    image = series.grid.image(array[list(series.frames)] if series.frames else array)
+    digest = hashlib.sha256("".join(map(sha256_of, series.files)).encode())
+    return as_scan(image, source, digest.hexdigest())
+
+
+def _files_below(folder: Path) -> Iterable[Path]:
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            file = Path(root, name)
+            if not name.startswith(".") and file.is_file():
+                yield file
+
+
+def _home_of(files: tuple[Path, ...]) -> Path:
+    return Path(os.path.commonpath([file.parent for file in files]))
+
+
+def _pixels(files: Sequence[Path]) -> NDArray[np.float32]:
+    """(z, y, x), rescaled file by file."""
+    names = [str(file) for file in files]
+    try:
+        # Were it not for the type, the first slice's would cut the others' values off.
+        with READING:
+            image = sitk.ReadImage(names if len(names) > 1 else names[0], sitk.sitkFloat32, "GDCMImageIO")
+    except RuntimeError as error:
+        if len(files) > 1:
+            for file in files:
+                _pixels([file])  # raises for the one to blame
+        raise UnreadableImageError(f"{names[0]} is absent or damaged.", "Copy or export the study again.") from error
+    return sitk.GetArrayFromImage(image)
+
+
+def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
+    headers = sorted(headers, key=lambda header: (header.instance, header.file))
+    series = DicomSeries(headers[0].series_uid, tuple(h.file for h in headers), headers[0].tags)
+    reason = _why_set_aside(headers)
+    if reason:
+        return [replace(series, set_aside=reason)]
+    if not all(len(header.positions) and len(header.orientation) == 2 for header in headers):
+        return [replace(series, problem="Its files do not say where their slices lie.")]
+    if not all(header.evenly_scaled for header in headers):
+        return [replace(series, problem="The frames of its files are rescaled differently, which cannot be read.")]
+    single = [header for header in headers if len(header.positions) == 1]
+    multiple = [header for header in headers if len(header.positions) > 1]
+    volumes = [_volume([header], "") for header in multiple]
+    for part in _split(single) if single else []:
+        differing = [key for key in part[0].distinctions if len({h.distinctions[key] for h in headers}) > 1]
+        is_all = len(part) == len(headers)
+        volumes.append(_volume(part, "" if is_all else ", ".join(f"{k} {part[0].distinctions[k]}" for k in differing)))
+    return volumes
+
+
+def _why_set_aside(headers: list[DicomHeader]) -> str:
+    tags = headers[0].tags
+    directions = _directions(headers)
+    slices = sum(header.frames for header in headers)
+    reasons = {
+        "It is a picture of a screen.": tags.secondary_capture,
+        f"It is no MR image but {tags.modality or 'of unknown kind'}.": tags.modality != "MR",
+        "It is no image of an MR scanner.": tags.sop_class not in MR_CLASSES,
+        "Text is drawn into its images.": any(header.tags.burned_in for header in headers),
+        "It is a localiser.": any("LOCALIZER" in header.tags.image_type for header in headers),
+        f"Its slices lie in {directions} directions, as those of a localiser do.": directions > 1,
+        "It has a single slice." if slices == 1 else f"It has only {slices} slices.": slices < _FEWEST_SLICES,
+    }
+    return next((reason for reason, applies in reasons.items() if applies), "")
+
+
+def _directions(headers: list[DicomHeader]) -> int:
+    found: list[NDArray[np.float64]] = []
+    for orientation in (header.orientation for header in headers):
+        if not any(_same_direction(orientation, known) for known in found):
+            found.append(orientation)
+    return len(found)
+
+
+def _same_direction(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=0, atol=_SAME_DIRECTION))
+
+
+def _split(headers: list[DicomHeader]) -> list[list[DicomHeader]]:
+    """Parts such that images of one place differ in nothing that the files speak of."""
+    at_place = _by_place(headers).values()
+    for key in headers[0].distinctions:
+        if any(len({header.distinctions[key] for header in same}) > 1 for same in at_place):
+            parts: dict[str, list[DicomHeader]] = defaultdict(list)
+            for header in headers:
+                parts[header.distinctions[key]].append(header)
+            return [smaller for part in parts.values() for smaller in _split(part)]
+    return [headers]
+
+
+def _by_place(headers: list[DicomHeader]) -> dict[float, list[DicomHeader]]:
+    """Headers by position along the normal, in mm, rising."""
+    normal = np.cross(*headers[0].orientation)
+    places: dict[float, list[DicomHeader]] = defaultdict(list)
+    for header in headers:
+        places[round(float(header.positions[0] @ normal), _SAME_PLACE_DECIMALS)].append(header)
+    return dict(sorted(places.items()))
+
+
+def _volume(headers: list[DicomHeader], part: str) -> DicomSeries:
+    """A volume of slices that are sorted here, or of one file's frames."""
+    first = headers[0]
+    series = DicomSeries(first.series_uid, tuple(h.file for h in headers), first.tags, part)
+    if len({header.size for header in headers}) > 1:
+        return replace(series, problem="Its images differ in size.")
+    if len(first.positions) > 1:
+        order = np.argsort(first.positions @ np.cross(*first.orientation), kind="stable")
+        series = replace(series, frames=tuple(order.tolist()))
+        return _placed(series, first, first.positions[order])
+    places = _by_place(headers)
+    for same in places.values():
+        if len(same) > 1 and not _same_pixels(same):
+            names = ", ".join(header.file.name for header in same)
+            return replace(series, problem=f"It holds different images of the same place ({names}).")
+    sorted_headers = [same[0] for same in places.values()]
+    series = replace(series, files=tuple(header.file for header in sorted_headers), tags=sorted_headers[0].tags)
+    repeated = len(headers) - len(sorted_headers)
+    if repeated:
+        number = "a slice" if repeated == 1 else f"{repeated} slices"
+        text = f"Series {series.name} holds {number} twice; the copies were left out."
+        series = replace(series, findings=(Finding("duplicate_slice", text),))
+    return _placed(series, sorted_headers[0], np.concatenate([header.positions for header in sorted_headers]))
+
+
+def _same_pixels(headers: list[DicomHeader]) -> bool:
+    first, *others = (_pixels([header.file]) for header in headers)
+    return all(np.array_equal(first, other) for other in others)
+
+
+def _placed(series: DicomSeries, header: DicomHeader, positions: NDArray[np.float64]) -> DicomSeries:
+    """Adds the grid of slices at sorted positions (n, 3), or what stands against one."""
+    if len(positions) < _FEWEST_SLICES:
+        return replace(series, set_aside=f"It has only {len(positions)} slices.")
+    if min(header.pixel_spacing) <= 0:
+        return replace(series, problem="Its files do not say how large their pixels are.")
+    row, column = (axis / np.linalg.norm(axis) for axis in header.orientation)
+    normal = np.cross(row, column)
+    heights = (positions - positions[0]) @ normal
+    steps = np.diff(heights)
+    usual = float(np.median(steps))
+    if usual < 10**-_SAME_PLACE_DECIMALS or steps.min() < 10**-_SAME_PLACE_DECIMALS:
+        return replace(series, problem="It holds several volumes in one file.")
+    uneven = np.flatnonzero(np.abs(steps - usual) > max(_UNEVEN * usual, _UNEVEN_MM))
+    if len(uneven):
+        k = int(uneven[0])
+        where = f"between slices {k + 1} and {k + 2} of {len(positions)}"
+        if not series.frames:
+            where += f" ({series.files[k].name} and {series.files[k + 1].name})"
+        problem = f"Slices are missing or unevenly spaced: {steps[k]:.4g} instead of {usual:.4g} mm {where}."
+        return replace(series, problem=problem)
+    aside = np.linalg.norm(positions - positions[0] - heights[:, None] * normal, axis=1).max()
+    if aside > 0.5 * min(header.pixel_spacing):
+        return replace(series, problem=f"Its slices are shifted against each other by up to {aside:.3g} mm.")
+    x, y, z = (float(value) for value in positions[0])
+    grid = Grid(
+        size=(*header.size, len(positions)),
+        spacing=(*header.pixel_spacing, float(heights[-1] / (len(positions) - 1))),
+        origin=(x, y, z),
+        direction=tuple(np.stack([row, column, normal], axis=1).ravel().tolist()),
+    )
+    return replace(series, grid=grid)

@@ -1,0 +1,236 @@
+"""The four scans of a patient in a folder, as DICOM series or as image files."""
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError, UnusableImageError
+from tokenunet.core.findings import Finding
+from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
+from tokenunet.study.dicom import DicomSeries, find_series, read_series
+from tokenunet.study.dicom_header import read_header
+from tokenunet.study.identify.choose import Candidate, Choice, recognise_sequences
+from tokenunet.study.identify.tags_and_names import sequence_in_name
+from tokenunet.study.scans import Scan, Study, is_image_file, read_image, read_scan, study_of
+
+
+@dataclass(frozen=True)
+class FoundScan:
+    """Where a scan is, and why it was taken for its sequence.
+
+    Attributes:
+        place: an image file, or a DICOM series, which keeps its files.
+        confidence: 0 to 1; 1 where it was given.
+        reason: for people, to follow "because".
+    """
+
+    place: Path | DicomSeries
+    confidence: float
+    reason: str
+
+    def read(self) -> Scan:
+        """Reads and checks it; see `read_study` and `read_series` for the errors."""
+        return read_scan(self.place) if isinstance(self.place, Path) else read_series(self.place)
+
+
+@dataclass(frozen=True)
+class FoundStudy:
+    """The four scans, and what was noticed on the way.
+
+    Attributes:
+        set_aside: names of DICOM series that are no scans of a head, with the reason for each.
+    """
+
+    scans: dict[SequenceName, FoundScan]
+    findings: list[Finding] = field(default_factory=list)
+    set_aside: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def series(self) -> dict[SequenceName, DicomSeries]:
+        """Of the sequences that are DICOM."""
+        return _series_of(self.scans)
+
+    def read(self, reference: SequenceName | None = None) -> Study:
+        """Reads and checks the four; see `FoundScan.read` and `study_of` for the errors and the reference."""
+        return study_of({sequence: scan.read() for sequence, scan in self.scans.items()}, reference)
+
+
+def find_study(folder: Path | None, given: Mapping[SequenceName, Path] | None = None) -> FoundStudy:
+    """Finds the four scans of a patient.
+
+    Files whose names tell the four are taken as they are; or else DICOM series, from all folders below; or else image
+    files, in the folder or, where it holds none itself, in folders below, by their names and by how they look.
+
+    Args:
+        folder: of one patient; None where all are given.
+        given: files that were chosen for sequences, which are not looked for: an image, or any file or the folder of a
+            DICOM series.
+
+    Raises:
+        MissingSequenceError: where a sequence is not found, or there is no such folder.
+        AmbiguousSequenceError: where the names of two files claim the same sequence.
+        MixedPatientsError: where DICOM files belong to several patients.
+        UnreadableImageError: where a DICOM file is damaged.
+        UnusableImageError: where a DICOM series that is needed lacks a slice or is otherwise no volume.
+    """
+    if folder is not None and not folder.is_dir():
+        raise MissingSequenceError(f"There is no folder {folder}.", "Check the path.")
+    chosen = {s: FoundScan(_place_of(p, folder), 1.0, "it was given as such") for s, p in (given or {}).items()}
+    if folder is None or len(chosen) == len(SEQUENCES):
+        return FoundStudy(chosen, _series_findings(chosen))
+    files = _image_files(folder)
+    names = [sequence_in_name(_telling_name(folder, file)) for file in files]
+    if any(s not in names and s not in chosen for s in SEQUENCES):
+        series = find_series(folder)
+        if any(not s.set_aside for s in series) or (series and not files):
+            return _from_series(folder, series, chosen)
+    return _from_files(folder, files, chosen)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    own = sorted(path for path in folder.iterdir() if is_image_file(path))
+    if own:
+        return own
+    below = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in below if is_image_file(path))
+
+
+def _place_of(path: Path, folder: Path | None) -> Path | DicomSeries:
+    """The series of a folder or of a DICOM file, whose others may lie anywhere in the study's; else the path."""
+    if path.is_dir():
+        volumes = [series for series in find_series(path) if not series.set_aside]
+    elif path.is_file() and read_header(path) is not None:
+        around = folder if folder is not None and path.is_relative_to(folder) else path.parent
+        volumes = [series for series in find_series(around) if path in series.files]
+    else:
+        return path
+    if len(volumes) != 1:
+        names = ", ".join(series.name for series in volumes) or "none"
+        raise AmbiguousSequenceError(
+            f"{path} should be one DICOM series; found {names}.", "Choose a file of the right series."
+        )
+    return _sound(volumes[0])
+
+
+def _sound(series: DicomSeries) -> DicomSeries:
+    if series.grid is None:
+        raise UnusableImageError(
+            f"Series {series.name} cannot be used. {series.set_aside or series.problem}",
+            "Export the series again, or choose another.",
+        )
+    return series
+
+
+def _from_files(folder: Path, files: list[Path], chosen: dict[SequenceName, FoundScan]) -> FoundStudy:
+    others = [file for file in files if file not in [found.place for found in chosen.values()]]
+    claims: dict[SequenceName, list[Path]] = {s: [] for s in SEQUENCES if s not in chosen}
+    for file in others:
+        sequence = sequence_in_name(_telling_name(folder, file))
+        if sequence in claims:
+            claims[sequence].append(file)
+    passed_over = _other_versions(claims)
+    for sequence, claiming in claims.items():
+        names = [str(file.relative_to(folder)) for file in claiming if file not in passed_over]
+        if len(names) > 1:
+            raise AmbiguousSequenceError(
+                f"{' and '.join(names[:2])} in {folder} both look like {sequence}.",
+                f"Name the right one with --{sequence.lower()}.",
+            )
+    others = [file for file in others if file not in passed_over]
+    candidates = [replace(_candidate_of(file), name=_telling_name(folder, file)) for file in others]
+    found = _recognised(folder, others, candidates, chosen)
+    if passed_over:
+        names = [str(file.relative_to(folder)) for file in passed_over]
+        text = f"Of several versions of each scan, those of the shortest names were taken, and not {', '.join(names)}."
+        found.findings.append(Finding("passed_over", text))
+    return found
+
+
+def _other_versions(claims: Mapping[SequenceName, list[Path]]) -> list[Path]:
+    """Files named as the four and something more, such as ``_bias``; none unless all four are there so."""
+    versions: dict[frozenset[str], dict[SequenceName, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    for sequence, files in claims.items():
+        for file in files:
+            versions[other_words(file.name)][sequence].append(file)
+    plain = min(versions, key=len, default=frozenset())
+    if any(len(version[sequence]) != 1 for version in versions.values() for sequence in claims):
+        return []
+    if not all(plain < more for more in versions if more != plain):
+        return []
+    return [file for more, files in versions.items() if more != plain for same in files.values() for file in same]
+
+
+def _telling_name(folder: Path, file: Path) -> str:
+    """The file's name, with that of its folder where only that one speaks of a sequence."""
+    parent = file.parent
+    if parent != folder and sequence_in_name(file.name) is None and sequence_in_name(parent.name) is not None:
+        return f"{parent.name}/{file.name}"
+    return file.name
+
+
+def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceName, FoundScan]) -> FoundStudy:
+    set_aside = {s.name: s.set_aside for s in series if s.set_aside}
+    given_files = {f for found in chosen.values() if isinstance(found.place, DicomSeries) for f in found.place.files}
+    studies: dict[str, list[DicomSeries]] = defaultdict(list)
+    for volume in series:
+        if not volume.set_aside and not given_files.intersection(volume.files):
+            studies[volume.tags.study_date or volume.tags.study_uid].append(volume)
+    errors: list[MissingSequenceError] = []
+    for day in sorted(studies, reverse=True):
+        volumes = studies[day]
+        candidates = [_candidate_of(volume) for volume in volumes]
+        try:
+            found = _recognised(folder, volumes, candidates, chosen)
+        except MissingSequenceError as error:
+            errors.append(error)
+            continue
+        findings = found.findings
+        if len(studies) > 1:
+            days = ", ".join(sorted(studies))
+            findings.append(Finding("several_studies", f"{folder} holds studies of {days}; that of {day} was taken."))
+        return FoundStudy(found.scans, findings, set_aside)
+    if errors:
+        raise errors[0]
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in set_aside.items())
+    raise MissingSequenceError(f"No DICOM series in {folder} can be one of the four scans. {reasons}")
+
+
+def _candidate_of(place: Path | DicomSeries) -> Candidate:
+    if isinstance(place, Path):
+        return Candidate(place.name, partial(read_image, place))
+    return Candidate(place.name, lambda: read_series(place).image, place.tags, place.grid, place.problem)
+
+
+def _recognised(
+    folder: Path,
+    places: Sequence[Path | DicomSeries],
+    candidates: Sequence[Candidate],
+    chosen: dict[SequenceName, FoundScan],
+) -> FoundStudy:
+    """The choice among candidates, which stand at the same places of their list."""
+    given = {s: len(candidates) + i for i, s in enumerate(chosen)}
+    given_candidates = [_candidate_of(found.place) for found in chosen.values()]
+    try:
+        recognition = recognise_sequences([*candidates, *given_candidates], given)
+    except MissingSequenceError as error:
+        raise MissingSequenceError(f"{folder}: {error}", error.hint) from error
+
+    def found(sequence: SequenceName, choice: Choice) -> FoundScan:
+        if sequence in chosen:
+            return chosen[sequence]
+        place = places[choice.index]
+        return FoundScan(place if isinstance(place, Path) else _sound(place), choice.confidence, choice.reason)
+
+    scans = {s: found(s, choice) for s, choice in recognition.choices.items()}
+    return FoundStudy(scans, _series_findings(scans) + recognition.findings)
+
+
+def _series_of(scans: Mapping[SequenceName, FoundScan]) -> dict[SequenceName, DicomSeries]:
+    return {s: scan.place for s, scan in scans.items() if isinstance(scan.place, DicomSeries)}
+
+
+def _series_findings(scans: Mapping[SequenceName, FoundScan]) -> list[Finding]:
+    return [finding for series in _series_of(scans).values() for finding in series.findings]

@@ -1,0 +1,242 @@
+"""Which of a patient's scans is which of the four sequences: by DICOM tags, then names, and last by the images."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import SimpleITK as sitk
+
+from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError
+from tokenunet.core.findings import Finding
+from tokenunet.core.grid import Grid
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.study.dicom_tags import DicomTags
+from tokenunet.study.identify.image_features import sequence_looks
+from tokenunet.study.identify.tags_and_names import Evidence, evidence_of
+
+SURE = 0.7
+"""Confidence below which the user is asked to look."""
+_SAMPLING_MM = (4.0, 4.0, 4.0)
+_LOOKS: dict[SequenceName, float] = {"T1": 0.4, "T1ce": 0.4, "T2": 0.6, "FLAIR": 0.6}
+"""Confidence in what the images alone tell: T1 and T1ce differ in a few voxels only, see `sequence_looks`."""
+_FEWEST_VALUES = 20
+"""Of a scan; a mask has fewer."""
+_SMALLEST_HEAD_MM = 100.0
+"""A scan that reaches less far does not show the whole brain."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A scan that may be one of the four.
+
+    Attributes:
+        name: a file's or series'.
+        read: gets the image; called only where tags and names do not tell.
+        tags: of DICOM; None where there are none and the name must tell.
+        grid: where its voxels lie, if known before reading.
+        problem: why it cannot be read; such a candidate is chosen last.
+    """
+
+    name: str
+    read: Callable[[], sitk.Image]
+    tags: DicomTags | None = None
+    grid: Grid | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate for a sequence.
+
+    Attributes:
+        index: of the candidate.
+        confidence: 0 to 1.
+        reason: for people, to follow "because".
+        passed_over: indices of candidates that fit as well.
+    """
+
+    index: int
+    confidence: float
+    reason: str
+    passed_over: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A choice for each sequence, and what the user should know about them."""
+
+    choices: dict[SequenceName, Choice]
+    findings: list[Finding] = field(default_factory=list)
+
+
+def recognise_sequences(
+    candidates: Sequence[Candidate], given: Mapping[SequenceName, int] | None = None
+) -> Recognition:
+    """Chooses a candidate for each of the four sequences.
+
+    Args:
+        candidates: in any order.
+        given: indices of what somebody has chosen; nothing overrules them.
+
+    Raises:
+        MissingSequenceError: where a sequence is not found; says what each candidate was taken for.
+        AmbiguousSequenceError: where the names of two candidates without tags claim the same sequence.
+    """
+    given = given or {}
+    choices = {s: Choice(index, 1.0, "it was given as such") for s, index in given.items()}
+    evidence = {i: evidence_of(c.name, c.tags) for i, c in enumerate(candidates) if i not in given.values()}
+    agents = {i: e for i, e in evidence.items() if e.weighting == "T1"}
+    groups: dict[SequenceName, dict[int, Evidence]] = {
+        **_told_apart(candidates, agents, given),
+        "T2": {i: e for i, e in evidence.items() if e.weighting == "T2"},
+        "FLAIR": {i: e for i, e in evidence.items() if e.weighting == "FLAIR"},
+    }
+    for sequence, group in groups.items():
+        if sequence not in choices and group:
+            choices[sequence] = _best(candidates, sequence, group)
+    grouped = {i for group in groups.values() for i in group}
+    left = [i for i, e in evidence.items() if i not in grouped and not e.not_ours]
+    choices |= _told_by_looks(candidates, choices, left)
+    missing = [s for s in SEQUENCES if s not in choices]
+    if missing:
+        raise _missing(candidates, evidence, choices, missing)
+    ordered = {s: choices[s] for s in SEQUENCES}
+    return Recognition(ordered, _findings(candidates, ordered))
+
+
+def _told_apart(
+    candidates: Sequence[Candidate], scans: dict[int, Evidence], given: Mapping[SequenceName, int]
+) -> dict[SequenceName, dict[int, Evidence]]:
+    """T1-weighted scans without and with contrast agent; those that neither tags nor times tell are in none."""
+
+    def taken_at(index: int) -> str:
+        tags = candidates[index].tags
+        return tags.acquired if tags is not None else ""
+
+    known = {i: e for i, e in scans.items() if e.agent is not None}
+    if "T1" not in given and len(known) == len(scans) > 1 and all(e.agent for e in known.values()):
+        # Where the agent's tag is in all series, it was filled in for the whole study and tells nothing.
+        known = {i: e for i, e in known.items() if e.agent_in_words}
+    groups: dict[SequenceName, dict[int, Evidence]] = {
+        "T1": {i: e for i, e in known.items() if not e.agent},
+        "T1ce": {i: e for i, e in known.items() if e.agent},
+    }
+    unknown = sorted((i for i in scans if i not in known), key=taken_at)
+    after = [taken_at(i) for i in (*groups["T1ce"], *([given["T1ce"]] if "T1ce" in given else []))]
+    times = {taken_at(i) for i in (*unknown, *groups["T1"])}
+    if after:
+        first_agent = min(after)
+        for index in unknown:
+            later = bool(first_agent) and taken_at(index) > first_agent
+            why = "it was acquired after contrast agent was given" if later else "nothing speaks of contrast agent"
+            groups["T1ce" if later else "T1"][index] = _less_sure(scans[index], 0.65 if later else 0.85, why)
+    elif "" not in times and len(times) > 1 and unknown:
+        latest = unknown[-1] if taken_at(unknown[-1]) == max(times) else None
+        for index in unknown:
+            if index == latest:
+                why = "it was acquired later than the other T1"
+                groups["T1ce"][index] = _less_sure(scans[index], 0.65, why)
+            else:
+                why = "it was acquired earlier than another T1"
+                groups["T1"][index] = _less_sure(scans[index], 0.65, why)
+    elif len(unknown) == 1 and "T1" not in given and not groups["T1"]:
+        groups["T1"][unknown[0]] = _less_sure(scans[unknown[0]], 0.8, "nothing speaks of contrast agent")
+    return groups
+
+
+def _less_sure(evidence: Evidence, factor: float, why: str) -> Evidence:
+    return replace(evidence, confidence=evidence.confidence * factor, reason=f"{evidence.reason}, and {why}")
+
+
+def _best(candidates: Sequence[Candidate], sequence: SequenceName, group: dict[int, Evidence]) -> Choice:
+    untagged = [candidates[i].name for i in group if candidates[i].tags is None]
+    if len(untagged) > 1:
+        raise AmbiguousSequenceError(
+            f"{' and '.join(untagged)} both look like {sequence}.", f"Name the right one with --{sequence.lower()}."
+        )
+    first, *others = sorted(group, key=lambda i: _rank(candidates[i], sequence, group[i].confidence), reverse=True)
+    return Choice(first, group[first].confidence, group[first].reason, tuple(others))
+
+
+def _rank(candidate: Candidate, sequence: SequenceName, confidence: float) -> tuple[float | str, ...]:
+    """Larger is better: readable, whole, sure, original, 3-D, fine; of T1ce, the latest of those."""
+    tags, grid = candidate.tags or DicomTags(), candidate.grid
+    whole = grid is None or _reach(grid) >= _SMALLEST_HEAD_MM
+    voxel = 0.0 if grid is None else round(1000 * grid.voxel_ml, 1)
+    return (
+        not candidate.problem,
+        whole,
+        confidence >= SURE,
+        confidence >= 0.5,
+        not tags.derived,
+        tags.acquisition_type == "3D",
+        -voxel,
+        0 if grid is None else grid.size[2],
+        tags.acquired if sequence == "T1ce" else "",
+        confidence,
+    )
+
+
+def _reach(grid: Grid) -> float:
+    """The shortest side of the field of view, in mm."""
+    return min(n * mm for n, mm in zip(grid.size, grid.spacing, strict=True))
+
+
+def _told_by_looks(
+    candidates: Sequence[Candidate], choices: dict[SequenceName, Choice], left: list[int]
+) -> dict[SequenceName, Choice]:
+    """Choices among those left for the sequences that lack one; none unless there are as many of both."""
+    missing = [s for s in SEQUENCES if s not in choices]
+    if not missing or len(left) != len(missing) or any(candidates[i].problem for i in left):
+        return {}
+    indices = [choice.index for choice in choices.values()] + left
+    images = [candidates[i].read() for i in indices]
+    grid = Grid.of(images[0]).with_spacing(_SAMPLING_MM)
+    coarse = [sitk.GetArrayFromImage(grid.resample(image, sitk.sitkNearestNeighbor)) for image in images]
+    if any(len(np.unique(array)) < _FEWEST_VALUES for array in coarse):
+        return {}
+    looks = sequence_looks(coarse, order_known=False)
+    if looks is None:
+        return {}
+    seen = dict(zip(indices, looks, strict=True))
+    told = {seen[i]: Choice(i, _LOOKS[seen[i]], f"it looks like {seen[i]} beside the others") for i in left}
+    if set(told) == set(missing):
+        return told
+    if len(left) == 1:
+        reason = f"it is the only one left, although it looks like {seen[left[0]]}"
+        return {missing[0]: Choice(left[0], 0.4, reason)}
+    return {}
+
+
+def _missing(
+    candidates: Sequence[Candidate],
+    evidence: dict[int, Evidence],
+    choices: dict[SequenceName, Choice],
+    missing: list[SequenceName],
+) -> MissingSequenceError:
+    chosen = {choice.index: sequence for sequence, choice in choices.items()}
+
+    def taken_for(index: int) -> str:
+        if index in chosen:
+            return chosen[index]
+        seen = evidence[index]
+        return seen.reason if seen.not_ours else seen.weighting or "not recognised"
+
+    described = ", ".join(f"{c.name} ({taken_for(i)})" for i, c in enumerate(candidates)) or "no scans"
+    return MissingSequenceError(
+        f"No {' or '.join(missing)} was found among {described}.",
+        "Name the right files with " + ", ".join(f"--{s.lower()}" for s in missing) + ".",
+    )
+
+
+def _findings(candidates: Sequence[Candidate], choices: dict[SequenceName, Choice]) -> list[Finding]:
+    findings: list[Finding] = []
+    for sequence, choice in choices.items():
+        name = candidates[choice.index].name
+        if choice.confidence < SURE:
+            text = f"{name} was taken for {sequence}, because {choice.reason}. That is not certain: check it."
+            findings.append(Finding("uncertain_sequence", text))
+        if choice.passed_over:
+            others = ", ".join(candidates[i].name for i in choice.passed_over)
+            findings.append(Finding("passed_over", f"{name} was chosen as {sequence}; {others} would fit too."))
+    return findings

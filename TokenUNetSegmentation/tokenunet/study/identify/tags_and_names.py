@@ -1,0 +1,269 @@
+"""What a series' DICOM tags and name say of its sequence, by the habits of Siemens, GE and Philips and of hospitals."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tokenunet.core.sequences import SequenceName, sequence_named
+from tokenunet.study.dicom_tags import DicomTags
+
+Weighting = Literal["T1", "T2", "FLAIR"]
+
+# Letters that people write straight before a weighting, as in eT1W, 3DT1 or AXT2.
+_BEFORE = r"(?<![a-z0-9])(?:\dd|e|s|wip|ax|axial|sag|cor|tra|se|tse|fse|gre|ir|fs|gd|ce|pre|post)*"
+_T1 = re.compile(_BEFORE + r"t1(?!\d)|mp-?2?rage|\bbravo\b|spgr|\btfl ?3d|\bvibe\b|\bthrive\b|\btfe\b")
+_T2 = re.compile(_BEFORE + r"t2(?!\d)|\bfrfse\b")
+_FLAIR = re.compile(r"flair|dark[ -]?fluid|fluid[ -]?att|\bfla\b")
+
+_NOT_OURS = {
+    "diffusion": r"\b(dwi\w*|diff\w*|dti|e?adc|trace\w*|b[ -]?\d{2,4}|b0|ivim|dki|hardi|tensor|colfa)\b",
+    "a T2* or susceptibility scan": r"t2w? ?(\*|star)|\b(swi\w*|swan|swip|susc\w*|venobold|h[ae]+mo|medic|merge|qsm)\b"
+    r"|t2.*\b(gre|ffe|fl2d|grass)\b|\b(gre|ffe|fl2d)\b.*t2",
+    "perfusion": r"\b((?<!post[ -])perf\w*|pwi|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dyn\w*)\b",
+    "angiography": r"\b(mra|mrv|[23]?d?tof\w*|angio\w*|veno\w*|inhance|cow|pca|[23]d ?pc)\b",
+    "a localiser": r"\b(loc\w*|scout\w*|survey\w*|(3|three)[ -]?pl\w*|aahead\w*|autoalign)\b",
+    "a calibration": r"\b(cal|calib\w*|asset\w*|ref ?scan|sense ?ref\w*|(b1|field) ?map\w*|shim\w*)\b",
+    "functional imaging": r"\b(bold|fmri|rsfmri|resting|ep2d\w*)\b",
+    "spectroscopy": r"\b(spectro\w*|csi|svs|mrs|[sm]vs?_?press)\b",
+    "a STIR": r"\bstir\b",
+    "a steady-state scan of fluid": r"\b(ciss\w*|fiesta\w*|b-?ffe|balanced|drive|tru\w*fi\w*|psif|cosmic)\b",
+    "a double inversion": r"\bdir\b|double inv",
+    "a subtraction": r"\b(sub(?!-| ?\d)|subtr\w*)\b",
+    "a map or projection": r"\b(mini?p|mip|t[12]?map\w*|t[12] ?map\w*|projection|inv ?[12])\b",
+    "flow": r"\b(csf flow|cine|phase[ -]?contrast)\b",
+    "an image of another part of the body": r"spine|\b(lumbar|cervical|thoracic|[lhb]ws)\b",
+}
+_PROTON_DENSITY = re.compile(r"\b(pd\w*|proton)\b")
+_PROTON_DENSITY_TIMES = "proton density"
+"""Those of an MPRAGE that does not say its inversion time are alike."""
+_DERIVED_KINDS = {
+    "DIFFUSION", "ADC", "TRACEW", "FA", "TENSOR", "ASL", "PERFUSION", "CBF", "CBV", "RCBV", "RCBF", "MTT", "TTP",
+    "MIP", "MNIP", "MINIP", "PROJECTION IMAGE", "SUB", "SUBTRACTION", "SUBTRACT", "P", "PHASE", "PHASE MAP", "SWI",
+    "T2_STAR", "T1 MAP", "T2 MAP", "CSAPARALLEL", "CSA REPORT", "SCREEN SAVE", "LOCALIZER",
+}  # fmt: skip
+_PART_OF_HEAD = re.compile(
+    r"\b(orbit\w*|ia[cm]|pituit\w*|sella\w*|hypoph?ys\w*|khbw|trigem\w*|cpa|hippocamp\w*|felsenbein|neck|hals)\b"
+)
+_NO_AGENT = re.compile(
+    r"\b(pr[eé](?!s| ?-?op)|without|w/o|wo|sin|ohne|sans|senza|zonder|nativ\w*|non?|not|un-?enh\w*|before|vor|avant|nc"
+    r"|s/ ?c\w*|plain)\b"
+)
+_AGENT = re.compile(
+    r"\+ ?(c|gd|gad\w*|km|ce)\b|\bc ?\+|t1w? ?-?c\b|t1w?gd\b|\b(t1)?ce\b|\bgd\b|\bgd-|\bgad\w*|\bkm\b"
+    r"|\bpost(contrast|gd|gad\w*|km)?\b(?! ?-?(fossa|op))|\bp[oó]s\b|\b[ck]ontr(ast\w*)?\b|\benh\w*|\binj\w*"
+    r"|\bmdc\b|\bnach\b|\bapr[eè]s\b|\bdotarem|\bprohance|\bmagnevist|\bmultihance|\bomniscan|\bclariscan"
+    r"|\bw/? ?c\b|\bc/ ?c\b"
+)
+_NEGATED_AGENT = re.compile(f"(?:{_NO_AGENT.pattern})[ -]?(?:iv |i v )?(?:{_AGENT.pattern})")
+_WITH_AND_WITHOUT = re.compile(
+    r"\bw(ith)?[ /&+]*(and)?[ /&+]*w(ithout|/?o)\b|\bw(ithout|/?o)[ /&+]*(and)?[ /&+]*w(ith)?\b"
+)
+_OF_SOMETHING_ELSE = re.compile(
+    r"\b(no|non|not|w/?o|without|ohne|sans|sin)[ -]?(fs|fat\w*|sat\w*|mt\w*|flow ?comp\w*)\b( ?sat\w*)?"
+    r"|\bpre[ -]?(surg\w*|rad\w*|rt|gamma\w*|tx|treat\w*)\b"
+)
+"""Words of `_NO_AGENT` that speak of fat saturation, magnetisation transfer or a treatment to come."""
+_NO_AGENT_NAMED = {"", "no", "none", "n", "0", "nein", "n/a", "no contrast", "without", "ohne"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What tags and name say of one scan.
+
+    Attributes:
+        weighting: None where they do not tell, or the scan is none of the four.
+        agent: whether contrast agent was given before; None where they do not tell.
+        agent_in_words: whether a description or name says so, not the tag of the agent alone.
+        confidence: 0 to 1.
+        reason: for people, to follow "because"; where `not_ours`, what it is.
+        not_ours: it is of another kind and must never be chosen.
+    """
+
+    weighting: Weighting | None
+    agent: bool | None
+    agent_in_words: bool
+    confidence: float
+    reason: str
+    not_ours: bool = False
+
+
+def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
+    """What is known of a scan from its DICOM tags, or from its name where it has none."""
+    if tags is None:
+        return _from_file_name(name)
+    texts = [_plain(text) for text in (tags.description, tags.protocol) if text]
+    kind = _other_kind(tags, texts[0] if texts else "")
+    if kind:
+        return _not_ours(kind)
+    told = next((w for text in texts if (w := weighting_in(text)) is not None), None)
+    measured, reason = _by_times(tags)
+    if measured == "T2" and told == "FLAIR" and tags.inversion_time is None:
+        measured, reason = None, ""  # some files do not say their inversion time
+    if measured is None and reason and not (told == "T1" and reason == _PROTON_DENSITY_TIMES):
+        return _not_ours(reason)
+    agent, agent_reason, in_words = _agent(tags, texts)
+    if measured is None and told is None:
+        return Evidence(None, agent, in_words, 0.0, "neither its tags nor its description tell the sequence")
+    described = f"its description says “{tags.description or tags.protocol}”"
+    unsure = measured == "T1" and _may_be_angiography(tags)
+    if told is None:
+        evidence = Evidence(measured, agent, in_words, 0.6 if unsure else 0.85, reason)
+    elif measured is None:
+        evidence = Evidence(told, agent, in_words, 0.85, described)
+    elif measured == told:
+        evidence = Evidence(told, agent, in_words, 0.97, f"{reason}, and {described}")
+    else:
+        evidence = Evidence(measured, agent, in_words, 0.5, f"{reason}, although {described}")
+    if evidence.weighting == "T1" and agent_reason:
+        evidence = replace(evidence, reason=f"{evidence.reason}, and {agent_reason}")
+    if any(_PART_OF_HEAD.search(text) for text in texts):
+        reason = f"{evidence.reason}; it may show a part of the head only"
+        evidence = replace(evidence, confidence=evidence.confidence / 2, reason=reason)
+    return evidence
+
+
+def sequence_in(evidence: Evidence) -> SequenceName | None:
+    """The sequence that it speaks of; a T1 without a word of contrast agent is taken to be without."""
+    return "T1ce" if evidence.weighting == "T1" and evidence.agent else evidence.weighting
+
+
+def sequence_in_name(name: str) -> SequenceName | None:
+    """The sequence that a name speaks of."""
+    return sequence_in(_from_file_name(name))
+
+
+def weighting_in(text: str) -> Weighting | None:
+    """The weighting that a description speaks of."""
+    text = _plain(text)
+    t1, t2 = _T1.search(text) is not None, _T2.search(text) is not None
+    if _FLAIR.search(text):
+        return "T1" if t1 and not t2 else "FLAIR"  # GE's "T1 FLAIR" is a T1
+    if re.search(r"\btirm\b", text) and not t1:
+        return "FLAIR"
+    if t1 != t2:
+        return "T1" if t1 else "T2"
+    return None
+
+
+def agent_in(text: str) -> bool | None:
+    """Whether a description speaks of contrast agent: given, not given, or neither."""
+    text = _OF_SOMETHING_ELSE.sub(" ", _plain(text))
+    if _WITH_AND_WITHOUT.search(text):
+        return None
+    rest, negated = _NEGATED_AGENT.subn(" ", text)
+    rest, none = _NO_AGENT.subn(" ", rest)
+    given, not_given = _AGENT.search(rest) is not None, negated + none > 0
+    return None if given == not_given else given
+
+
+def _from_file_name(name: str) -> Evidence:
+    text = _plain(re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd)$", "", name, flags=re.IGNORECASE))
+    sequence = sequence_named(name)
+    kind = next((k for k, pattern in _NOT_OURS.items() if re.search(pattern, text)), "")
+    if kind and (sequence is None or kind == "a T2* or susceptibility scan"):
+        return _not_ours(kind)
+    if sequence == "T2" and weighting_in(text) == "FLAIR":  # as in t2_tirm_tra_dark-fluid
+        sequence = "FLAIR"
+    reason = f"its name is “{name}”"
+    if sequence is not None:
+        return Evidence("T1" if sequence == "T1ce" else sequence, sequence == "T1ce", True, 0.95, reason)
+    weighting = weighting_in(text)
+    if weighting is None:
+        return Evidence(None, agent_in(text), True, 0.0, f"its name “{name}” does not tell the sequence")
+    return Evidence(weighting, agent_in(text) or False, True, 0.85, reason)
+
+
+def _not_ours(kind: str) -> Evidence:
+    return Evidence(None, None, False, 1.0, kind, not_ours=True)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[_\s.,:;()\[\]]+", " ", text.lower())
+
+
+def _other_kind(tags: DicomTags, description: str) -> str:
+    """What a series is that is none of the four; empty where it may be one."""
+    kinds = {part.upper() for part in tags.image_type} & _DERIVED_KINDS
+    if kinds:
+        return f"its image type is {sorted(kinds)[0]}"
+    sequence_name = tags.sequence_name.lower()
+    if tags.b_value is not None or re.match(r"\*?ep_b\d", sequence_name):
+        return "diffusion"
+    if "EP" in tags.scanning_sequence or re.match(r"\*?ep(fid|se|2d)", sequence_name):
+        return "echo-planar"
+    if tags.acquisition_contrast in ("DIFFUSION", "PERFUSION", "T2_STAR", "STIR", "TAGGING", "SPECTROSCOPY", "TOF"):
+        return f"its contrast is {tags.acquisition_contrast}"
+    if re.search(r"spine|abdomen|pelvis|knee|shoulder|heart|breast", tags.body_part.lower()):
+        return f"it shows the {tags.body_part.lower()}"
+    for text in (description, sequence_name) if description else (_plain(tags.protocol), sequence_name):
+        for kind, pattern in _NOT_OURS.items():
+            if re.search(pattern, text):
+                return kind
+    both_echoes = tags.echo_time is not None and tags.echo_time > 60  # "PD/T2" names both parts of a series
+    if _PROTON_DENSITY.search(description) and not (_T2.search(description) and both_echoes):
+        return "proton density"
+    return ""
+
+
+def _by_times(tags: DicomTags) -> tuple[Weighting | None, str]:
+    """The weighting that textbook values at 1.5 and 3 T tell, with the reason.
+
+    Without a weighting, the reason says what other kind it is, or is empty where the times tell nothing.
+    """
+    contrast: dict[str, Weighting] = {"T1": "T1", "T2": "T2", "FLUID_ATTENUATED": "FLAIR"}
+    if tags.acquisition_contrast in contrast:
+        return contrast[tags.acquisition_contrast], f"its tags say {tags.acquisition_contrast}"
+    repetition, echo, inversion = tags.repetition_time, tags.echo_time, tags.inversion_time
+    if repetition is None or echo is None:
+        return None, ""
+    reason = f"repetition time {repetition:g} ms" + (
+        f" and echo time {echo:g} ms"
+        if inversion is None
+        else f", echo time {echo:g} ms and inversion time {inversion:g} ms"
+    )
+    gradient_echo = "GR" in tags.scanning_sequence and "SE" not in tags.scanning_sequence
+    if inversion is not None:
+        return _with_inversion(inversion, echo, reason)
+    if gradient_echo:
+        if echo >= 12:
+            return None, "a T2* or susceptibility scan"
+        steady_state = repetition < 10 and (tags.flip_angle or 0) > 30
+        return ("T1", reason) if repetition < 500 and not steady_state else (None, "")
+    if repetition < 1200 and echo < 30:
+        return "T1", reason
+    if repetition > 2000 and echo > 60:
+        inverted = "IR" in tags.scanning_sequence and repetition > 4000
+        return "FLAIR" if inverted else "T2", reason
+    if repetition > 2000 and echo < 50 and "IR" not in tags.scanning_sequence:
+        return None, _PROTON_DENSITY_TIMES
+    return None, ""
+
+
+def _with_inversion(inversion: float, echo: float, reason: str) -> tuple[Weighting | None, str]:
+    if inversion > 1500 and echo > 60:
+        return "FLAIR", reason
+    if inversion > 1500 and echo < 10:
+        return None, "the second inversion of an MP2RAGE"
+    if 300 <= inversion <= 1500 and echo < 30:
+        return "T1", reason
+    if inversion < 300 and echo >= 10:
+        return None, "a STIR"
+    return None, ""
+
+
+def _may_be_angiography(tags: DicomTags) -> bool:
+    """Time of flight has the times of a T1 gradient echo."""
+    gradient_echo = "GR" in tags.scanning_sequence and "IR" not in tags.scanning_sequence
+    return gradient_echo and tags.inversion_time is None and (tags.repetition_time or 0) < 50
+
+
+def _agent(tags: DicomTags, texts: list[str]) -> tuple[bool | None, str, bool]:
+    """Whether contrast agent was given, why that is thought, and whether words say so."""
+    agent = tags.contrast_agent.strip()
+    tagged = agent.lower() not in _NO_AGENT_NAMED and not _NO_AGENT.search(agent.lower())
+    for text in texts:
+        told = agent_in(text)
+        of_the_series = text == texts[0] or told  # a protocol may be that of the whole examination
+        if told is not None and (of_the_series or not tagged):
+            return told, f"its description speaks of {'a' if told else 'no'} contrast agent", True
+    return (True, f"contrast agent was given ({agent})", False) if tagged else (None, "", False)

@@ -1,0 +1,60 @@
+"""Settings that belong together, by the names that people give them."""
+
+from typing import Any, Literal, get_args
+
+PresetName = Literal["paper", "robust", "quick", "synthetic"]
+PRESETS: tuple[PresetName, ...] = get_args(PresetName)
+
+PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
+    "paper": {},
+    "robust": {
+        "epochs": 250,
+        "tumour_share": 0.33,
+        "augmentation": True,
+        "accumulation": 2,
+        "dice_smoothing": 50.0,
+        "optimiser": "adamw",
+        "learning_rate": 8e-4,
+        "weight_decay": 1e-2,
+        "warm_up_steps": 100,
+        "clip_norm": 1.0,
+        "average_decay": 0.999,
+        "validate_every": 5,
+    },
+    "quick": {
+        "spacing": 2.0,
+        "epochs": 20,
+        "patch_size": (64, 64, 64),
+        "tumour_share": 0.5,
+        "accumulation": 2,
+        "dice_smoothing": 50.0,
+        "optimiser": "adamw",
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-2,
+        "warm_up_steps": 20,
+        "clip_norm": 1.0,
+        "average_decay": 0.95,
+        "validate_every": 5,
+        "workers": 1,
+    },
+    "synthetic": {
+        "spacing": 2.0,
+        "synthetic_patients": 100,
+        "validation_patients": 12,
+        "epochs": 60,
+        "whole_brains": True,  # in patches, instance normalisation would see other statistics than in use
+        "accumulation": 1,
+        "dice_smoothing": 50.0,
+        "absent_smoothing": 500.0,  # four in ten patients have no enhancement, one in eight no tumour
+        "optimiser": "adamw",
+        "learning_rate": 8e-4,
+        "second_moment": 0.99,
+        "weight_decay": 1e-2,
+        "warm_up_steps": 60,
+        "clip_norm": 1.0,
+        "average_decay": 0.998,
+        "validate_every": 1,
+        "workers": 1,
+    },
+}
+"""What differs from the defaults of `tokenunet.training.config.configuration.TrainingConfiguration`."""

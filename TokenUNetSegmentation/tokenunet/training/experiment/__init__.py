@@ -1,0 +1,1 @@
+"""The folder of an experiment: folds, splits, metrics, summary and export."""

@@ -1,0 +1,21 @@
+"""The trained network of a fold as a model."""
+
+import safetensors.torch
+
+from tokenunet.bundle.bundle import ModelBundle
+from tokenunet.bundle.manifest import ModelManifest
+from tokenunet.training.config.configuration import TrainingConfiguration
+from tokenunet.training.experiment.fold_folder import FoldFolder
+
+
+def fold_bundle(job: FoldFolder, configuration: TrainingConfiguration) -> ModelBundle:
+    """The trained network of a fold as a model, in memory: its last weights, which no validation case has chosen."""
+    spacing = configuration.spacing
+    manifest = ModelManifest(
+        name=f"{job.architecture}, fold {job.fold}",
+        architecture=configuration.architecture,
+        arguments=configuration.arguments,
+        spacing=(spacing, spacing, spacing),
+        patch_size=configuration.patch_size,
+    )
+    return ModelBundle(manifest, safetensors.torch.load_file(job.last_weights), str(job.last_weights))

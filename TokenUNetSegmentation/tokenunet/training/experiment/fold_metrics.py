@@ -1,0 +1,93 @@
+"""How good a trained fold is: its validation cases, segmented as users would segment them."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import SimpleITK as sitk
+import torch
+
+from tokenunet.bundle.bundle import ModelBundle
+from tokenunet.core.dice import dice_by_region
+from tokenunet.core.regions import REGIONS
+from tokenunet.data.cases import Case, read_study, read_truth
+from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.fallback import Mode
+from tokenunet.io.files import staging_folder, write_text
+from tokenunet.preprocessing import prepare, restore
+from tokenunet.runtime.memory import PeakMemory
+from tokenunet.training.config.configuration import TrainingConfiguration
+from tokenunet.training.experiment.fold_folder import FoldFolder
+
+
+def measuring_options(configuration: TrainingConfiguration, device: str, masks: bool = False) -> InferenceOptions:
+    """How a trained network segments its validation cases: by what it has learnt from, windows or whole brains."""
+    mode: Mode = "single_pass" if configuration.whole_brains else "sliding_window"
+    return InferenceOptions(device=device, mode=mode, overlap=configuration.validation_overlap, masks=masks)
+
+
+def measure_fold(
+    fold: FoldFolder,
+    bundle: ModelBundle,
+    cases: Sequence[Case],
+    configuration: TrainingConfiguration,
+    device: str,
+    facts: Mapping[str, Any],
+    on_case: Callable[[], None],
+) -> None:
+    """Segments the validation cases as users would, and writes predictions and ``metrics.json``.
+
+    Dice is measured on the grid of each case's own scans, with BraTS's rule for empty regions.
+
+    Args:
+        fold: where the predictions and metrics go.
+        bundle: the trained network.
+        cases: of the fold's validation.
+        configuration: of the training; says how its networks segment.
+        device: to compute on.
+        facts: further entries of ``metrics.json``.
+        on_case: is called before every case; may raise to stop.
+
+    Raises:
+        InputError: where a case can no longer be read.
+        DeviceError: where memory does not suffice.
+        OutputError: where the results cannot be written.
+    """
+    options = measuring_options(configuration, device)
+    rows: list[dict[str, Any]] = []
+    peak = 0
+    for case in cases:
+        on_case()
+        prepared = prepare(read_study(case), bundle.manifest.space)
+        began = time.perf_counter()
+        with PeakMemory(torch.device(device)) as memory:
+            prediction, _execution = predict(prepared, bundle, options)
+        seconds = time.perf_counter() - began
+        peak = max(peak, memory.bytes)
+        result = restore(prediction, prepared)
+        with staging_folder(fold.predictions) as staging:
+            sitk.WriteImage(result.grid.image(result.labels), str(staging / f"{case.name}.nii.gz"))
+        truth = result.grid.resample(read_truth(case), sitk.sitkNearestNeighbor)
+        scores = dice_by_region(result.labels, sitk.GetArrayFromImage(truth))
+        rows.append(
+            {
+                "case": case.name,
+                "patient": case.patient,
+                "dice": scores | {"mean": statistics.fmean(scores.values())},
+                "seconds": round(seconds, 3),
+            }
+        )
+    metrics = {
+        "architecture": fold.architecture,
+        "fold": fold.fold,
+        **facts,
+        "cases": rows,
+        "mean": {name: statistics.fmean(row["dice"][name] for row in rows) for name in (*REGIONS, "mean")},
+        "inference": {
+            "seconds": statistics.median(row["seconds"] for row in rows),
+            "peak_memory_bytes": peak,
+        },
+    }
+    write_text(fold.metrics, json.dumps(metrics, indent=1) + "\n")

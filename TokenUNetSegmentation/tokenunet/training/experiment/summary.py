@@ -1,0 +1,218 @@
+"""What an experiment's finished folds say together: ``summary.json`` and ``summary.csv``.
+
+`summarise` reads the folder, `write_summary` writes both files.
+"""
+
+import csv
+import io
+import itertools
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tokenunet.core.regions import REGIONS
+from tokenunet.io.files import write_text
+from tokenunet.training.experiment.experiment import Experiment
+from tokenunet.training.experiment.fold_folder import FoldFolder
+
+SCORES: tuple[str, ...] = (*REGIONS, "mean")
+"""Dice of the three regions, and their mean."""
+
+FEWEST_DIFFERENCES = 6
+"""With fewer cases that differ, no outcome of the exact two-sided test has p < 0.05: the least p of n is 2 / 2**n."""
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One validation case, segmented by the network of the one fold that was not trained on it.
+
+    Attributes:
+        dice: by name in `SCORES`.
+        seconds: that the network took.
+    """
+
+    architecture: str
+    fold: int
+    case: str
+    patient: str
+    dice: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean over folds, and their sample standard deviation; None where there is one fold."""
+
+    mean: float
+    std: float | None
+
+
+@dataclass(frozen=True)
+class ArchitectureSummary:
+    """The finished folds of one architecture.
+
+    Attributes:
+        parameters: trainable ones.
+        folds: mean Dice over the cases of every finished fold, by name in `SCORES`.
+        dice: of the folds' means, by name in `SCORES`.
+        inference_seconds: median over all cases.
+        peak_memory_bytes: the most that the device, or on the CPU the process, held while cases were segmented.
+        training_seconds: of all folds together.
+        epoch_of_90_percent: by fold, as `epoch_of_reduction` defines it.
+    """
+
+    parameters: int
+    folds: dict[int, dict[str, float]]
+    dice: dict[str, Spread]
+    inference_seconds: float
+    peak_memory_bytes: int
+    training_seconds: float
+    epoch_of_90_percent: dict[int, int | None]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in ``summary.json``."""
+        folds = [{"fold": fold, "dice": dice} for fold, dice in self.folds.items()]
+        return asdict(self) | {"folds": folds}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two architectures on the cases that both segmented.
+
+    Attributes:
+        a: an architecture.
+        b: another.
+        region: in `SCORES`.
+        median_difference: of Dice, a less b.
+        p: of the two-sided Wilcoxon signed-rank test; None where fewer than `FEWEST_DIFFERENCES` cases differ.
+        p_corrected: by Holm's method for all tests of the experiment.
+        n: cases.
+    """
+
+    a: str
+    b: str
+    region: str
+    median_difference: float
+    p: float | None
+    p_corrected: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All finished folds of an experiment.
+
+    Attributes:
+        architectures: those with a finished fold, in the experiment's order.
+        comparisons: of every pair of them, for every name in `SCORES`.
+        cases: of all of them.
+    """
+
+    architectures: dict[str, ArchitectureSummary]
+    comparisons: tuple[Comparison, ...]
+    cases: tuple[CaseResult, ...]
+
+
+def summarise(experiment: Experiment) -> Summary:
+    """Reads the metrics and logs of every finished fold; others are left out."""
+    architectures, cases = {}, []
+    for architecture in experiment.plan.architectures:
+        jobs = [job for job in experiment.jobs() if job.architecture == architecture and job.finished]
+        if not jobs:
+            continue
+        metrics = {job.fold: json.loads(job.metrics.read_text(encoding="utf-8")) for job in jobs}
+        own = [
+            CaseResult(architecture, fold, c["case"], c["patient"], c["dice"], c["seconds"])
+            for fold, values in metrics.items()
+            for c in values["cases"]
+        ]
+        cases += own
+        architectures[architecture] = ArchitectureSummary(
+            parameters=metrics[jobs[0].fold]["parameters"],
+            folds={fold: values["mean"] for fold, values in metrics.items()},
+            dice={score: _spread([values["mean"][score] for values in metrics.values()]) for score in SCORES},
+            inference_seconds=statistics.median(case.seconds for case in own),
+            peak_memory_bytes=max(values["inference"]["peak_memory_bytes"] for values in metrics.values()),
+            training_seconds=sum(values["training"]["seconds"] for values in metrics.values()),
+            epoch_of_90_percent={job.fold: epoch_of_reduction(list(epoch_losses(job).values())) for job in jobs},
+        )
+    return Summary(architectures, compare(cases, list(architectures)), tuple(cases))
+
+
+def write_summary(experiment: Experiment) -> None:
+    """Writes ``summary.csv`` and ``summary.json`` anew.
+
+    Raises:
+        OutputError: where they cannot be written.
+    """
+    summary = summarise(experiment)
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["architecture", "fold", "case", "patient", *SCORES, "seconds"])
+    for case in summary.cases:
+        scores = (case.dice[score] for score in SCORES)
+        writer.writerow([case.architecture, case.fold, case.case, case.patient, *scores, case.seconds])
+    write_text(experiment.summary_table, table.getvalue())
+    values = {
+        "architectures": {name: architecture.to_json() for name, architecture in summary.architectures.items()},
+        "comparisons": [asdict(comparison) for comparison in summary.comparisons],
+    }
+    write_text(experiment.summary, json.dumps(values, indent=1) + "\n")
+
+
+def epoch_losses(job: FoldFolder) -> dict[int, float]:
+    """The mean loss of every epoch that a fold has logged, by the epoch's number from 1."""
+    return {line["epoch"]: line["loss"] for line in job.log_lines() if line["event"] == "epoch"}
+
+
+def epoch_of_reduction(losses: Sequence[float], share: float = 0.9) -> int | None:
+    """The first epoch, from 1, by which the loss has fallen by a share of its whole fall from first to last (figure 5).
+
+    None where it did not fall.
+    """
+    if not losses or not losses[-1] < losses[0]:
+        return None
+    enough = losses[0] - share * (losses[0] - losses[-1])
+    return next(epoch for epoch, loss in enumerate(losses, start=1) if loss <= enough)
+
+
+def compare(cases: Sequence[CaseResult], architectures: Sequence[str]) -> tuple[Comparison, ...]:
+    """Wilcoxon's signed-rank test of every pair of architectures, paired by case, corrected by Holm's method.
+
+    Cases without a difference are left out of the ranks, as Wilcoxon did.
+    """
+    from scipy.stats import wilcoxon  # takes a second to import
+
+    dice: dict[str, dict[str, Mapping[str, float]]] = {name: {} for name in architectures}
+    for case in cases:
+        dice[case.architecture][case.case] = case.dice
+    found = []
+    for a, b in itertools.combinations(architectures, 2):
+        shared = [name for name in dice[a] if name in dice[b]]
+        for score in SCORES if shared else ():
+            differences = np.array([dice[a][name][score] - dice[b][name][score] for name in shared])
+            enough = np.count_nonzero(differences) >= FEWEST_DIFFERENCES
+            p = float(wilcoxon(differences).pvalue) if enough else None
+            found.append((a, b, score, float(np.median(differences)), p, len(shared)))
+    corrected = iter(holm([p for *_, p, _ in found if p is not None]))
+    return tuple(
+        Comparison(a, b, score, median, p, None if p is None else next(corrected), n)
+        for a, b, score, median, p, n in found
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrected for being that many (Holm, "A simple sequentially rejective multiple test procedure", 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(order), 0, -1)
+    corrected = np.empty(len(order))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(np.asarray(p_values, float)[order] * factors))
+    return corrected.tolist()
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)

@@ -1,0 +1,1 @@
+"""The training report and the paper's figures."""

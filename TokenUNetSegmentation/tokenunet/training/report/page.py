@@ -1,0 +1,209 @@
+"""The page that shows a training experiment: results, the paper's figures redrawn, tests, and what was run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from safetensors import SafetensorError
+
+from tokenunet.core.errors import TokenUNetError
+from tokenunet.core.regions import REGION_TITLES
+from tokenunet.io.files import write_text
+from tokenunet.io.page import data_url, render_page
+from tokenunet.networks import ARCHITECTURES
+from tokenunet.runtime.environment import versions
+from tokenunet.training.experiment.experiment import Experiment
+from tokenunet.training.experiment.fold_folder import FoldFolder
+from tokenunet.training.experiment.summary import FEWEST_DIFFERENCES, SCORES, CaseResult, Summary, summarise
+from tokenunet.training.report.attention_figure import draw_masks, mask_view
+from tokenunet.training.report.figures import boxes, bubbles, draw_boxes, draw_curves, draw_time_and_memory, fold_curves
+
+_WORST_CASES = 5
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class MaskFigure:
+    """Figure 7 of one architecture, or why there is none.
+
+    Attributes:
+        picture: as a URL; empty where there is none.
+        case: that it shows.
+        dice: of that case, by name in `SCORES`.
+        because: a sentence in the picture's place.
+    """
+
+    architecture: str
+    fold: int
+    picture: str = ""
+    case: str = ""
+    dice: Mapping[str, float] = field(default_factory=dict)
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A fold without metrics.
+
+    Attributes:
+        epochs: that it has been trained.
+        total_epochs: that it shall be.
+        failure: what the experiment's log says of it; may be empty.
+    """
+
+    architecture: str
+    fold: int
+    epochs: int
+    total_epochs: int
+    failure: str
+
+
+def write_report(experiment: Experiment) -> None:
+    """Writes ``report.html``: one file that needs no other, of what is finished so far.
+
+    Raises:
+        OutputError: where it cannot be written.
+    """
+    write_text(experiment.report, training_report(experiment))
+
+
+def training_report(experiment: Experiment) -> str:
+    """HTML of the page. The networks with attention masks each segment one case for it."""
+    summary = summarise(experiment)
+    curves = fold_curves(experiment)
+    figures = {"curves": data_url(draw_curves(curves), "image/svg+xml")} if curves else {}
+    if summary.architectures:
+        figures["time_and_memory"] = data_url(draw_time_and_memory(bubbles(summary)), "image/svg+xml")
+        figures["boxes"] = data_url(draw_boxes(boxes(summary)), "image/svg+xml")
+    return render_page(
+        "training.html",
+        experiment=experiment,
+        title=experiment.folder.absolute().name,
+        headline=headline(experiment, summary),
+        summary=summary,
+        scores=SCORES,
+        score_titles={**REGION_TITLES, "mean": "mean"},
+        same_folds=same_folds(summary),
+        figures=figures,
+        mask_figures=_mask_figures(experiment, summary),
+        worst=worst_cases(summary),
+        repeated_patients=len({c.patient for c in summary.cases}) < len({c.case for c in summary.cases}),
+        fewest_differences=FEWEST_DIFFERENCES,
+        significant=_SIGNIFICANT,
+        unfinished=unfinished(experiment),
+        jobs=len(experiment.jobs()),
+        settings=settings_table(experiment),
+        devices=devices(experiment),
+        versions=versions(),
+    )
+
+
+def headline(experiment: Experiment, summary: Summary) -> str:
+    """The result in a sentence or two. Architectures are ranked only where the same folds of all are finished."""
+    if not summary.architectures:
+        return "No fold is finished yet."
+    best, *others = sorted(summary.architectures, key=lambda name: -summary.architectures[name].dice["mean"].mean)
+    count = len({case.case for case in summary.cases})
+    folds = sorted({fold for a in summary.architectures.values() for fold in a.folds})
+    cases = "1 validation case" if count == 1 else f"{count} validation cases"
+    scope = f"On {cases} of {len(folds)} of {experiment.plan.folds} folds"
+    if experiment.synthetic:
+        scope = f"On {cases}, which are synthetic and drawn from wider ranges than those trained on"
+    if not others:
+        return f"{scope}, {best} reached a mean Dice of {_shown(summary, best)}."
+    if not same_folds(summary):
+        reached = ", ".join(f"{name} {_shown(summary, name)}" for name in summary.architectures)
+        return f"{scope}, mean Dice so far: {reached}. Not the same folds of all are finished, so these do not compare."
+    second = others[0]
+    test = next(c for c in summary.comparisons if {c.a, c.b} == {best, second} and c.region == "mean")
+    if test.p_corrected is None:
+        verdict = "Too few cases differ to test whether that is more than chance."
+    elif test.p_corrected < _SIGNIFICANT:
+        verdict = f"The cases' difference is more than chance explains ({_p(test.p_corrected)}, corrected)."
+    else:
+        verdict = f"The cases' difference may be chance ({_p(test.p_corrected)}, corrected)."
+    return (
+        f"{scope}, {best} reached the highest mean Dice, {_shown(summary, best)}, before {second} with "
+        f"{_shown(summary, second)}. {verdict}"
+    )
+
+
+def _shown(summary: Summary, architecture: str) -> str:
+    spread = summary.architectures[architecture].dice["mean"]
+    return f"{spread.mean:.3f}" + ("" if spread.std is None else f" ± {spread.std:.3f}")
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def same_folds(summary: Summary) -> bool:
+    """Whether the same folds of all architectures are finished."""
+    return len({tuple(a.folds) for a in summary.architectures.values()}) <= 1
+
+
+def worst_cases(summary: Summary) -> dict[str, list[CaseResult]]:
+    """The cases with the lowest mean Dice, the worst first, by architecture."""
+    return {
+        name: sorted((c for c in summary.cases if c.architecture == name), key=lambda c: (c.dice["mean"], c.case))[
+            :_WORST_CASES
+        ]
+        for name in summary.architectures
+    }
+
+
+def unfinished(experiment: Experiment) -> list[Unfinished]:
+    """The folds that have no metrics yet."""
+    failures = {
+        (line["architecture"], line["fold"]): line["message"]
+        for line in experiment.log_lines()
+        if line["event"] == "fold_failed"
+    }
+    found = []
+    for job in experiment.jobs():
+        if not job.finished:
+            epochs = max((line["epoch"] for line in job.log_lines() if line["event"] == "epoch"), default=0)
+            total = experiment.configuration(job.architecture).epochs
+            failure = failures.get((job.architecture, job.fold), "")
+            found.append(Unfinished(job.architecture, job.fold, epochs, total, failure))
+    return found
+
+
+def settings_table(experiment: Experiment) -> dict[str, list[Any]]:
+    """Every setting's values: one where it is the same for all architectures, else one of each."""
+    values: list[Mapping[str, Any]] = [experiment.configuration(a).to_json() for a in experiment.plan.architectures]
+    return {
+        name: [values[0][name]] if all(v[name] == values[0][name] for v in values) else [v[name] for v in values]
+        for name in values[0]
+        if name != "architecture"
+    }
+
+
+def devices(experiment: Experiment) -> list[str]:
+    """What the folds were trained on, each once."""
+    started = [line for job in experiment.jobs() for line in job.log_lines() if line["event"] == "started"]
+    return list(
+        dict.fromkeys(
+            f"{line['device']}, {line['precision']}"
+            + (f", {line['processes']} processes" if line["processes"] > 1 else "")
+            for line in started
+        )
+    )
+
+
+def _mask_figures(experiment: Experiment, summary: Summary) -> list[MaskFigure]:
+    """Of the first finished fold of every architecture that has masks."""
+    first: dict[str, FoldFolder] = {}
+    for job in experiment.jobs():
+        if job.finished and ARCHITECTURES[experiment.configuration(job.architecture).architecture].has_masks:
+            first.setdefault(job.architecture, job)
+    return [_mask_figure(experiment, job, summary) for job in first.values()]
+
+
+def _mask_figure(experiment: Experiment, job: FoldFolder, summary: Summary) -> MaskFigure:
+    try:
+        view = mask_view(experiment, job)
+    except (TokenUNetError, OSError, SafetensorError) as error:
+        return MaskFigure(job.architecture, job.fold, because=f"There is no picture of masks. {error}")
+    dice = next(c.dice for c in summary.cases if (c.architecture, c.case) == (job.architecture, view.case))
+    return MaskFigure(job.architecture, job.fold, data_url(draw_masks(view), "image/png"), view.case, dice)

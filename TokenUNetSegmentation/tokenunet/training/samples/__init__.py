@@ -1,0 +1,1 @@
+"""Training samples: cached and synthetic cases, patches and augmentation."""

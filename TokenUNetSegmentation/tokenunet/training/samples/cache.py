@@ -1,0 +1,96 @@
+"""Prepared cases on disk: read, aligned, normalised and cropped once, then mapped into memory."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from numpy.typing import NDArray
+
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.regions import regions_from_labels
+from tokenunet.core.sequences import SEQUENCES
+from tokenunet.data.cases import Case, read_study, read_truth
+from tokenunet.inference.crop import FieldOfView
+from tokenunet.io.files import staging_folder
+from tokenunet.preprocessing import prepare
+
+_PREPARING_AT_ONCE = 4
+"""A case takes about half a GB while it is being prepared."""
+_SIZE_MULTIPLE = 32
+"""Of the box around the brain, so that every architecture takes it whole."""
+
+
+@dataclass(frozen=True)
+class CachedCase:
+    """One prepared case.
+
+    Attributes:
+        name: of the case.
+        folder: holds ``image.npy`` and ``labels.npy``.
+    """
+
+    name: str
+    folder: Path
+
+    def image(self) -> NDArray[np.float16]:
+        """(C, D, H, W) in the order of `SEQUENCES`: z-scores inside the brain, 0 outside; mapped, not read."""
+        return np.load(self.folder / "image.npy", mmap_mode="r", allow_pickle=False)
+
+    def labels(self) -> NDArray[np.uint8]:
+        """(D, H, W), exclusive labels; mapped, not read."""
+        return np.load(self.folder / "labels.npy", mmap_mode="r", allow_pickle=False)
+
+    def regions(self) -> NDArray[np.bool_]:
+        """(3, D, H, W) in the order of `REGIONS`."""
+        return regions_from_labels(self.labels())
+
+
+def cached_cases(
+    cases: Sequence[Case], spacing: float, folder: Path, on_case: Callable[[int], None]
+) -> dict[str, CachedCase]:
+    """Prepares the cases that are not in the cache yet.
+
+    Args:
+        cases: of a checked dataset.
+        spacing: of the prepared voxels, in mm.
+        folder: the cache, for all spacings.
+        on_case: is told how many are ready; may raise to stop.
+
+    Returns:
+        The prepared cases by name.
+
+    Raises:
+        InputError: where a case cannot be read.
+        OutputError: where the cache cannot be written.
+    """
+    place = folder / f"{spacing:g}mm"
+    ready = {case.name: CachedCase(case.name, place / case.name) for case in cases}
+    missing = [case for case in cases if not (ready[case.name].folder / "case.json").exists()]
+    done = len(cases) - len(missing)
+    on_case(done)
+    with ThreadPoolExecutor(min(_PREPARING_AT_ONCE, os.cpu_count() or 1)) as pool:
+        try:
+            for _ in pool.map(lambda case: _prepare_case(case, spacing, ready[case.name].folder), missing):
+                done += 1
+                on_case(done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return ready
+
+
+def _prepare_case(case: Case, spacing: float, folder: Path) -> None:
+    prepared = prepare(read_study(case), ModelSpace(SEQUENCES, (spacing,) * 3, "LPS"))
+    truth = sitk.DICOMOrient(read_truth(case), "LPS")
+    labels = sitk.GetArrayFromImage(prepared.grid.resample(truth, sitk.sitkNearestNeighbor))
+    view = FieldOfView.of_brain(prepared.brain, _SIZE_MULTIPLE)
+    with staging_folder(folder, last="case.json") as staging:
+        np.save(staging / "image.npy", view.cut(prepared.tensor).numpy().astype(np.float16))
+        np.save(staging / "labels.npy", view.cut(torch.from_numpy(labels)).numpy())
+        (staging / "case.json").write_text(json.dumps({"case": case.name, "spacing": spacing, "size": view.size}))

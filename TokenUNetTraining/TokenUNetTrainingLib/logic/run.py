@@ -1,0 +1,200 @@
+"""What is trained, the process that trains, and what is known of the experiment; without Qt."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slicer.i18n import tr as _
+from tokenunet.core.errors import TokenUNetError
+from tokenunet.core.events import ErrorEvent, ProgressEvent, WarningEvent
+from TokenUNetSegmentationLib.logic.inputs import Answer
+from TokenUNetSegmentationLib.process.worker import WorkerProcess
+
+if TYPE_CHECKING:  # it needs packages that are installed at the first click
+    from tokenunet.training.experiment.progress import ExperimentProgress
+
+_SCRIPT = Path(__file__).parents[1] / "process" / "detached_training.py"
+_WORK_FOLDER_PREFIX = "tokenunet-training-"
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What to train.
+
+    Attributes:
+        data: the patients' folder; None where none was chosen.
+        experiment: folder of the experiment; None where none was chosen.
+        preset: name of a preset.
+        architectures: names of architectures.
+        folds: of the cross-validation.
+        device: as the command line takes it.
+        settings: values that replace the preset's.
+    """
+
+    data: Path | None
+    experiment: Path | None
+    preset: str
+    architectures: tuple[str, ...]
+    folds: int
+    device: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self) -> list[str]:
+        """Arguments of the ``tokenunet`` command that begins it."""
+        arguments = ["train", "--data", str(self.data), "--output", str(self.experiment), "--preset", self.preset]
+        arguments += ["--architectures", ",".join(self.architectures), "--folds", str(self.folds)]
+        for name, value in self.settings.items():
+            arguments += ["--set", f"{name}={value}"]
+        return [*arguments, "--device", self.device, "--progress", "json"]
+
+    def resume_command(self) -> list[str]:
+        """Arguments of the ``tokenunet`` command that goes on with it."""
+        return ["train", "--output", str(self.experiment), "--resume", "--device", self.device, "--progress", "json"]
+
+
+class ExperimentWatch:
+    """What is known of the experiment in a folder.
+
+    Attributes:
+        folder: that is looked at.
+        progress: of the experiment in it; None where there is none.
+        problem: why the folder cannot be read; empty where it can.
+    """
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.progress: ExperimentProgress | None = None
+        self.problem = ""
+
+    def look_at(self, folder: Path | None) -> None:
+        """Looks at another folder from now on."""
+        if folder != self.folder:
+            self.folder, self.progress, self.problem = folder, None, ""
+
+    def update(self) -> bool:
+        """Reads what is new; returns whether anything was."""
+        if self.folder is None or not (self.folder / "experiment.json").exists():
+            return False
+        if self.progress is None:
+            try:
+                from tokenunet.training.experiment.experiment import Experiment
+                from tokenunet.training.experiment.progress import ExperimentProgress
+
+                self.progress = ExperimentProgress(Experiment(self.folder))
+            except ModuleNotFoundError:
+                self.problem = _("Install what is missing, to read the experiment.")
+                return False
+            except TokenUNetError as error:
+                news = not self.problem
+                self.problem = f"{error} {error.hint}"
+                return news
+            self.problem = ""
+            self.progress.update()
+            return True
+        return self.progress.update()
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is more to read than the last `update` did."""
+        return self.progress is not None and self.progress.behind
+
+    @property
+    def running(self) -> bool:
+        """Whether a process trains there."""
+        return self.progress is not None and self.progress.running
+
+
+class TrainingRun:
+    """The process that this window has started, for what it says before the experiment's folder does, and instead.
+
+    Attributes:
+        progress: the newest event; None before the first.
+        failure: how it failed; None where it did not.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        start_process: Callable[..., WorkerProcess] = WorkerProcess,
+    ) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix=_WORK_FOLDER_PREFIX))
+        self._process = start_process(arguments, self._folder, script=_SCRIPT, detached=True)
+        self.progress: ProgressEvent | None = None
+        self.failure: ErrorEvent | None = None
+        self.warnings: list[str] = []
+        self._ended = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended, or not all that it said was read."""
+        return not self._ended
+
+    def update(self) -> bool:
+        """Reads what it has said; returns whether anything was new."""
+        if self._ended:
+            return False
+        ended = self._process.exit_code is not None  # asked before reading, so that the last lines are read too
+        events = self._process.new_events()
+        for event in events:
+            if isinstance(event, ProgressEvent):
+                self.progress = event
+            elif isinstance(event, WarningEvent):
+                self.warnings.append(event.message)
+            elif isinstance(event, ErrorEvent):
+                self.failure = event
+        if ended:
+            self._end()
+        return bool(events) or ended
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._process.exit_code and self.failure is None:
+            last = self._process.log().strip().splitlines()[-1:]
+            hint = _("It wrote {folder}.").format(folder=self._folder)
+            self.failure = ErrorEvent("crashed", _("The training process ended unexpectedly."), " ".join([*last, hint]))
+            self._process.close()
+        else:
+            self._process.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, missing: str = "") -> Answer:
+    """Whether a new training can begin, and why not; `missing` names packages that are not installed."""
+    if starting or watch.running:
+        return Answer(False, _("A training is running."))
+    if request.data is None:
+        return Answer(False, _("Choose the folder with the patients."))
+    if request.experiment is None:
+        return Answer(False, _("Choose a folder for the experiment."))
+    if not request.architectures:
+        return Answer(False, _("Choose at least one architecture."))
+    if watch.progress is not None:
+        return Answer(False, _("The folder holds an experiment already: resume it, or choose another folder."))
+    with suppress(OSError):  # what cannot be looked into, the training itself complains about
+        if request.experiment.is_dir() and any(request.experiment.iterdir()):
+            return Answer(False, _("The experiment's folder is not empty: choose another."))
+    if missing:
+        return Answer(True, _("Train; first this asks to install {what}.").format(what=missing))
+    return Answer(True, _("Check the patients and train. It goes on when Slicer is closed."))
+
+
+def can_resume(watch: ExperimentWatch, starting: bool) -> Answer:
+    """Whether an experiment can be gone on with, and why not."""
+    if starting or watch.running:
+        return Answer(False, _("A training is running."))
+    if watch.progress is None:
+        return Answer(False, watch.problem or _("The experiment's folder holds no experiment."))
+    if watch.progress.finished:
+        return Answer(False, _("All folds are finished."))
+    return Answer(True, _("Go on from the last checkpoint."))
+
+
+def can_stop(watch: ExperimentWatch) -> Answer:
+    """Whether there is something to stop."""
+    if not watch.running:
+        return Answer(False, _("No training is running."))
+    return Answer(True, _("Everything is saved; “Resume” goes on from there."))

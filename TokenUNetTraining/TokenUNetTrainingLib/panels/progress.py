@@ -1,0 +1,64 @@
+"""The panel's part "Progress": a row for every fold, and the curves."""
+
+from typing import TYPE_CHECKING, Any
+
+from slicer.i18n import tr as _
+from TokenUNetSegmentationLib.panels.tables import fill_table
+
+from TokenUNetTrainingLib.logic.options import TITLES
+from TokenUNetTrainingLib.logic.run import ExperimentWatch
+from TokenUNetTrainingLib.panels.training import duration
+from TokenUNetTrainingLib.scene.curves import CurveKind, Curves
+
+if TYPE_CHECKING:
+    from tokenunet.training.experiment.progress import ExperimentProgress, FoldProgress
+
+
+class ProgressPanel:
+    """Shows how far each fold is.
+
+    Args:
+        ui: the widgets of the .ui file.
+        watch: what is known of the experiment.
+    """
+
+    def __init__(self, ui: Any, watch: ExperimentWatch) -> None:
+        self._ui = ui
+        self._watch = watch
+        self._drawn: ExperimentProgress | None = None
+        self.curves = Curves()
+        for kind, title in (
+            (CurveKind.NONE, _("hidden")),
+            (CurveKind.LOSS, _("loss by epoch")),
+            (CurveKind.DICE, _("validation Dice by epoch")),
+            (CurveKind.BOXES, _("Dice of the cases")),
+        ):
+            ui.curvesBox.addItem(title, kind.value)
+        ui.curvesBox.currentIndexChanged.connect(lambda *_: self.show())
+
+    def show(self) -> None:
+        """Brings table and curves up to date."""
+        progress = self._watch.progress
+        fill_table(
+            self._ui.foldsTable, [fold_row(progress, fold) for fold in progress.folds] if progress else [], widest=0
+        )
+        self._ui.curvesBox.setEnabled(progress is not None)
+        if progress is not self._drawn:
+            self._drawn = progress
+            self.curves.remove()
+        kind = CurveKind(self._ui.curvesBox.itemData(self._ui.curvesBox.currentIndex))
+        self.curves.show(progress.folds if progress else [], kind if progress else CurveKind.NONE)
+
+
+def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
+    """A fold's cells: name, epochs, Dice, time left or state, memory in GB."""
+    state = progress.state(fold).value
+    left = (fold.total_steps - fold.step) * fold.seconds_per_step
+    dice = fold.last_dice
+    return [
+        f"{TITLES.get(fold.folder.architecture, fold.folder.architecture)}, {fold.folder.fold}",
+        f"{fold.epoch}/{fold.total_epochs}" if fold.total_epochs else "",
+        "" if dice is None else f"{100 * dice:.1f}",
+        duration(left) if state == "training" and fold.seconds_per_step else state,
+        f"{fold.peak_memory_bytes / 1e9:.1f}" if fold.peak_memory_bytes else "",
+    ]

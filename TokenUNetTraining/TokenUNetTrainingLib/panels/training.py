@@ -1,0 +1,222 @@
+"""The panel's part "Training": what to train, the buttons that start and stop it, and how far it is."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ctk
+import slicer
+from packaging.requirements import Requirement
+from slicer.i18n import tr as _
+from tokenunet.core.errors import TokenUNetError
+from tokenunet.training.config.configuration import preset_values
+from TokenUNetSegmentationLib.panels.installation import InstallationPanel
+from TokenUNetSegmentationLib.panels.messages import sentence
+from TokenUNetSegmentationLib.process.dependencies import describe
+
+from TokenUNetTrainingLib.logic.options import ARCHITECTURES, SETTINGS
+from TokenUNetTrainingLib.logic.run import (
+    ExperimentWatch,
+    TrainingRequest,
+    TrainingRun,
+    can_resume,
+    can_start,
+    can_stop,
+)
+
+_LAST_EXPERIMENT = "TokenUNetTraining/experiment"
+_STAGES = {"check": "Checking the patients", "prepare": "Preparing the patients", "train": "Training"}
+
+
+class TrainingPanel:
+    """Starts, stops and resumes trainings.
+
+    Args:
+        ui: the widgets of the .ui file.
+        parameters: gives the module's parameter node, or None while there is no scene.
+        watch: what is known of the experiment.
+        requirements: what must be installed.
+        on_changed: called when something changed that other parts show.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        parameters: Callable[[], Any],
+        watch: ExperimentWatch,
+        requirements: list[Requirement],
+        on_changed: Callable[[], None],
+    ) -> None:
+        self._ui = ui
+        self._parameters = parameters
+        self._watch = watch
+        self._on_changed = on_changed
+        self._run: TrainingRun | None = None
+        self._message = ""
+        self._stopping = ""
+        self._loading = False
+        self.start_run: Callable[[list[str]], TrainingRun] = TrainingRun
+        self.installation = InstallationPanel(ui, requirements, self._on_installation)
+        self._boxes = {name: getattr(ui, f"architecture_{name}") for name in ARCHITECTURES}
+        self._edits = {name: getattr(ui, f"setting_{name}") for name in SETTINGS}
+        ui.foldsBox.setRange(2, 20)
+        ui.dataPath.filters = ui.experimentPath.filters = ctk.ctkPathLineEdit.Dirs
+        ui.dataPath.currentPathChanged.connect(lambda *_: self._store())
+        ui.experimentPath.currentPathChanged.connect(lambda *_: self._store())
+        ui.dataPath.validInputChanged.connect(lambda *_: self._store())  # all that is heard of a path that is cleared
+        ui.experimentPath.validInputChanged.connect(lambda *_: self._store())
+        for box in self._boxes.values():
+            box.toggled.connect(lambda *_: self._store())
+        for edit in self._edits.values():
+            edit.textChanged.connect(lambda *_: self._store())
+        ui.startButton.clicked.connect(lambda *_: self._start(self.request().command()))
+        ui.resumeButton.clicked.connect(lambda *_: self._start(self.request().resume_command()))
+        ui.stopAfterEpochButton.clicked.connect(lambda *_: self._stop("epoch"))
+        ui.stopNowButton.clicked.connect(lambda *_: self._stop("now"))
+
+    @property
+    def _starting(self) -> bool:
+        return self._run is not None and self._run.running
+
+    def request(self) -> TrainingRequest:
+        """What the panel asks for."""
+        parameters = self._parameters()
+        return TrainingRequest(
+            data=Path(parameters.data) if parameters.data else None,
+            experiment=Path(parameters.experiment) if parameters.experiment else None,
+            preset=parameters.preset.value,
+            architectures=tuple(name for name in ARCHITECTURES if name in parameters.architectures.split(",")),
+            folds=parameters.folds,
+            device=parameters.device.value,
+            settings=dict(line.split("=", 1) for line in parameters.settings.splitlines()),
+        )
+
+    def load(self) -> None:
+        """Shows what the parameter node holds; a scene without an experiment gets the last one that was looked at."""
+        parameters = self._parameters()
+        if not parameters.experiment:
+            parameters.experiment = str(slicer.app.settings().value(_LAST_EXPERIMENT) or "")
+        request = self.request()
+        self._loading = True  # filling the widgets in must not store half of it
+        try:
+            self._ui.dataPath.setCurrentPath(str(request.data or ""))
+            self._ui.experimentPath.setCurrentPath(str(request.experiment or ""))
+            for name, box in self._boxes.items():
+                box.setChecked(name in request.architectures)
+            for name, edit in self._edits.items():
+                edit.setText(request.settings.get(name, ""))
+        finally:
+            self._loading = False
+        self._watch.look_at(request.experiment)
+
+    def _store(self) -> None:
+        parameters = self._parameters()
+        if parameters is None or self._loading:
+            return
+        parameters.data = self._ui.dataPath.currentPath
+        parameters.experiment = self._ui.experimentPath.currentPath
+        parameters.architectures = ",".join(name for name, box in self._boxes.items() if box.checked)
+        changed = {name: edit.text.strip() for name, edit in self._edits.items()}
+        parameters.settings = "\n".join(f"{name}={value}" for name, value in changed.items() if value)
+        slicer.app.settings().setValue(_LAST_EXPERIMENT, parameters.experiment)
+        experiment = self.request().experiment
+        if experiment != self._watch.folder:
+            self._message = ""
+        self._watch.look_at(experiment)
+        self._watch.update()
+        self._on_changed()
+
+    def update(self) -> bool:
+        """Reads what the started process said; returns whether anything was new."""
+        if self._run is None or not self._run.update():
+            return False
+        failure = self._run.failure
+        if failure is not None and failure.code != "cancelled":
+            self._message = f"<b>⚠</b> {escape(failure.message)} {escape(failure.hint)}"
+        return True
+
+    def show(self) -> None:
+        """Brings all that is seen up to date."""
+        request = self.request()
+        missing = self.installation.missing
+        answers = {
+            "startButton": can_start(request, self._watch, self._starting, describe(missing) if missing else ""),
+            "resumeButton": can_resume(self._watch, self._starting),
+            "stopAfterEpochButton": can_stop(self._watch),
+            "stopNowButton": can_stop(self._watch),
+        }
+        for name, answer in answers.items():
+            button = getattr(self._ui, name)
+            button.setEnabled(answer.possible)
+            button.setToolTip(answer.reason)
+        self.installation.show()
+        self._show_defaults(request)
+        busy = self._starting or self._watch.running
+        self._ui.progressBar.setVisible(busy)
+        if busy:
+            self._show_bar()
+        message = self._status(busy)
+        warnings = "".join(f"<br><b>⚠</b> {escape(warning)}" for warning in (self._run.warnings if self._run else ()))
+        self._ui.messageLabel.setText(message + warnings)
+        self._ui.messageLabel.setVisible(bool(message + warnings))
+
+    def _status(self, busy: bool) -> str:
+        """How the training is, or ended."""
+        progress = self._watch.progress
+        if busy:
+            return self._stopping
+        if self._message or progress is None:
+            return self._message
+        if progress.finished:
+            return _("All folds are trained.")
+        return escape(progress.message) or _("The training does not run; “Resume” goes on from the last checkpoint.")
+
+    def _show_bar(self) -> None:
+        progress, said = self._watch.progress, self._run.progress if self._run else None
+        fraction, seconds, stage = 0.0, None, "train"
+        if said is not None and said.stage != "train":
+            fraction, seconds, stage = said.fraction, said.eta_s, said.stage
+        elif progress is not None:
+            fraction, seconds = progress.fraction, progress.seconds_left
+        left = "" if seconds is None else _(", about {time} left").format(time=duration(seconds))
+        self._ui.progressBar.setValue(round(100 * fraction))
+        self._ui.progressBar.setFormat(f"{_STAGES.get(stage, stage)} %p%{left}")
+
+    def _show_defaults(self, request: TrainingRequest) -> None:
+        """The preset's numbers, where the user gave none."""
+        values = preset_values(request.preset)  # type: ignore[arg-type]
+        for name, edit in self._edits.items():
+            value = values[name]
+            edit.setPlaceholderText(", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}")
+
+    def _start(self, command: list[str]) -> None:
+        if not self.installation.install():
+            return
+        self._message = self._stopping = ""
+        try:
+            self._run = self.start_run(command)
+        except OSError as error:  # the temporary folder cannot be written, or the interpreter is gone
+            self._message = sentence(error)
+        self._on_changed()
+
+    def _stop(self, when: str) -> None:
+        if self._watch.progress is not None:
+            waits = _("after this epoch") if when == "epoch" else _("as soon as everything is saved")
+            self._stopping = _("It stops {when}.").format(when=waits)
+            try:
+                self._watch.progress.experiment.request_stop(when)  # type: ignore[arg-type]
+            except TokenUNetError as error:
+                self._stopping = sentence(error)
+            self._on_changed()
+
+    def _on_installation(self, message: str) -> None:
+        self._message = message
+        self._on_changed()
+
+
+def duration(seconds: float) -> str:
+    """Such as 45 s, 12 min or 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,1 @@
+"""The training process, which outlives the application."""

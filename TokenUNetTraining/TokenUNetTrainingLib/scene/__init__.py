@@ -1,0 +1,1 @@
+"""Curves and validation cases in the scene."""

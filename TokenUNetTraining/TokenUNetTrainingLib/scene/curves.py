@@ -1,0 +1,172 @@
+"""Loss and Dice of every fold, and the spread of Dice over the cases, in Slicer's plot view."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+from tokenunet.core.architecture_colors import ARCHITECTURE_COLOURS
+from tokenunet.core.regions import REGIONS
+
+from TokenUNetTrainingLib.logic.options import TITLES
+
+if TYPE_CHECKING:
+    from tokenunet.training.experiment.progress import FoldProgress
+
+_OTHER_COLOUR = "#737373"
+_BOX_HALF_WIDTH = 0.06
+_BOX_DISTANCE = 0.16
+_COLUMNS = ["x", "y"]
+
+
+class CurveKind(Enum):
+    """What is drawn."""
+
+    NONE = "none"
+    LOSS = "loss"
+    DICE = "dice"
+    BOXES = "boxes"
+
+    def titles(self) -> tuple[str, str, str]:
+        """Of the chart and of its two axes."""
+        regions = "    ".join(f"{number}: {region}" for number, region in enumerate(REGIONS, 1))
+        return {
+            CurveKind.LOSS: (_("Training: loss"), _("epoch"), _("loss")),
+            CurveKind.DICE: (_("Training: validation Dice"), _("epoch"), _("mean Dice")),
+            CurveKind.BOXES: (_("Dice of the validation cases: worst, quartiles, best"), regions, _("Dice")),
+        }[self]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart.
+
+    Attributes:
+        name: as the legend shows it.
+        architecture: decides the colour.
+        points: float (N, 2); a row of NaN interrupts the line.
+    """
+
+    name: str
+    architecture: str
+    points: NDArray[np.float64]
+
+
+def chart_lines(folds: Sequence["FoldProgress"], kind: CurveKind) -> Iterator[Line]:
+    """The lines of a kind of chart; none where there are no values yet."""
+    if kind is CurveKind.BOXES:
+        yield from _boxes(folds)
+        return
+    for fold in folds:
+        dice = {epoch: scores["mean"] for epoch, scores in fold.dice.items()}
+        if values := fold.losses if kind is CurveKind.LOSS else dice:
+            name = _("{architecture}, fold {fold}").format(
+                architecture=TITLES.get(fold.folder.architecture, fold.folder.architecture), fold=fold.folder.fold
+            )
+            yield Line(name, fold.folder.architecture, np.array(sorted(values.items()), float))
+
+
+def _boxes(folds: Sequence["FoldProgress"]) -> Iterator[Line]:
+    """A box for each region, drawn in one go by every architecture's line, of the cases of its finished folds."""
+    architectures = list(dict.fromkeys(fold.folder.architecture for fold in folds))
+    for place, architecture in enumerate(architectures):
+        finished = [fold.folder for fold in folds if fold.folder.architecture == architecture and fold.folder.finished]
+        cases = [case for fold in finished for case in json.loads(fold.metrics.read_text(encoding="utf-8"))["cases"]]
+        if cases:
+            offset = _BOX_DISTANCE * (place - (len(architectures) - 1) / 2)
+            boxes = [
+                box_outline(number + offset, [case["dice"][region] for case in cases])
+                for number, region in enumerate(REGIONS, 1)
+            ]
+            yield Line(TITLES.get(architecture, architecture), architecture, np.concatenate(boxes))
+
+
+def box_outline(x: float, values: Sequence[float]) -> NDArray[np.float64]:
+    """Points (N, 2) of a box: least value, quartiles with the median, greatest value; a row of NaN ends it."""
+    low, first, middle, third, high = np.percentile(values, [0, 25, 50, 75, 100])
+    left, right = x - _BOX_HALF_WIDTH, x + _BOX_HALF_WIDTH
+    outline = [(x, low), (x, first), (right, first), (right, middle), (left, middle), (right, middle), (right, third)]
+    outline += [(x, third), (x, high), (x, third), (left, third), (left, first), (x, first), (np.nan, np.nan)]
+    return np.array(outline)
+
+
+class Curves:
+    """A chart and its lines in the scene; they are made at the first `show` and removed by `remove`."""
+
+    def __init__(self) -> None:
+        self._chart: slicer.vtkMRMLPlotChartNode | None = None
+        self._tables: dict[str, slicer.vtkMRMLTableNode] = {}
+        self._points: dict[str, NDArray[np.float64]] = {}
+        self._layout_before: int | None = None
+        self._series: list[slicer.vtkMRMLPlotSeriesNode] = []
+        self._kind = CurveKind.NONE
+
+    def show(self, folds: Sequence["FoldProgress"], kind: CurveKind) -> None:
+        """Draws what there is, in a layout with a plot view; takes the chart away for ``NONE``."""
+        if kind is not self._kind:
+            self.remove()
+            self._kind = kind
+            if kind is not CurveKind.NONE:
+                self._add_chart()
+        if self._chart is not None:
+            for line in chart_lines(folds, kind):
+                self._draw(line)
+
+    def _add_chart(self) -> None:
+        self._chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Token-UNet training")
+        title, x, y = self._kind.titles()
+        self._chart.SetTitle(title)
+        self._chart.SetXAxisTitle(x)
+        self._chart.SetYAxisTitle(y)
+        self._chart.SetSaveWithScene(False)
+        layout = slicer.app.layoutManager()
+        if layout is not None:
+            self._layout_before = layout.layout
+            layout.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+        slicer.modules.plots.logic().ShowChartInLayout(self._chart)
+
+    def _draw(self, line: Line) -> None:
+        if line.name not in self._tables:
+            self._add_series(line)
+        elif np.array_equal(self._points[line.name], line.points, equal_nan=True):
+            return
+        slicer.util.updateTableFromArray(self._tables[line.name], line.points, _COLUMNS)
+        self._points[line.name] = line.points
+
+    def _add_series(self, line: Line) -> None:
+        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", line.name)
+        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", line.name)
+        for node in (table, series):
+            node.SetSaveWithScene(False)
+        slicer.util.updateTableFromArray(table, line.points, _COLUMNS)
+        series.SetAndObserveTableNodeID(table.GetID())
+        series.SetXColumnName(_COLUMNS[0])
+        series.SetYColumnName(_COLUMNS[1])
+        series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+        few = self._kind is CurveKind.DICE  # a single validation makes no line
+        series.SetMarkerStyle(
+            slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle if few else slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone
+        )
+        colour = ARCHITECTURE_COLOURS.get(line.architecture, _OTHER_COLOUR)
+        series.SetColor(*(value / 255 for value in bytes.fromhex(colour[1:])))
+        self._chart.AddAndObservePlotSeriesNodeID(series.GetID())  # type: ignore[union-attr]
+        self._tables[line.name] = table
+        self._series.append(series)
+
+    def remove(self) -> None:
+        """Takes chart and lines out of the scene and brings the layout back."""
+        for node in (self._chart, *self._series, *self._tables.values()):
+            if node is not None and slicer.mrmlScene.IsNodePresent(node):
+                slicer.mrmlScene.RemoveNode(node)
+        self._chart, self._kind = None, CurveKind.NONE
+        self._tables.clear()
+        self._points.clear()
+        self._series.clear()
+        if self._layout_before is not None and slicer.app.layoutManager() is not None:
+            slicer.app.layoutManager().setLayout(self._layout_before)
+        self._layout_before = None

@@ -1,0 +1,24 @@
+# Written by tools/list_cmake_sources.py
+set(MODULE_PYTHON_SCRIPTS
+  TokenUNetTraining.py
+  TokenUNetTrainingLib/__init__.py
+  TokenUNetTrainingLib/logic/__init__.py
+  TokenUNetTrainingLib/logic/options.py
+  TokenUNetTrainingLib/logic/run.py
+  TokenUNetTrainingLib/panels/__init__.py
+  TokenUNetTrainingLib/panels/data.py
+  TokenUNetTrainingLib/panels/progress.py
+  TokenUNetTrainingLib/panels/results.py
+  TokenUNetTrainingLib/panels/training.py
+  TokenUNetTrainingLib/process/__init__.py
+  TokenUNetTrainingLib/process/detached_training.py
+  TokenUNetTrainingLib/scene/__init__.py
+  TokenUNetTrainingLib/scene/curves.py
+  TokenUNetTrainingLib/scene/validation_case.py
+  )
+set(MODULE_PYTHON_RESOURCES
+  Resources/Icons/TokenUNetTraining.png
+  Resources/Icons/TokenUNetTraining.svg
+  Resources/TokenUNetTraining-requirements.txt
+  Resources/UI/TokenUNetTraining.ui
+  )

@@ -1,0 +1,78 @@
+"""Finds out on synthetic patients which of a model's masks follow tumour, and notes it in the model.
+
+    python -m tools.map_calibration --model Resources/Models/token_unet_transformer
+
+The note, ``training.tumour_following_masks`` of ``model.json``, is what review hints go by where a patient has next to
+no segmented tumour to measure the masks on.
+"""
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from tokenunet.bundle.bundle import ModelBundle, load_bundle, save_bundle
+from tokenunet.evaluation.synthetic_cases import segmented_case
+from tokenunet.review import Basis, MaskLevels, find_review_hints
+
+FIRST_SEED = 2 * 10**9
+"""Far from the seeds of training, validation and measurement."""
+_LEAST_SHARE = 0.8
+"""Of the patients in whom a mask must follow tumour to be noted."""
+
+
+def calibrated(bundle: ModelBundle, patients: int) -> tuple[MaskLevels, ...]:
+    """The masks that follow the true tumour of synthetic patients, with their median levels.
+
+    Raises:
+        ModelError: where the model has no masks.
+    """
+    measured = []
+    for seed in range(FIRST_SEED, FIRST_SEED + patients):
+        case = segmented_case(seed, bundle)
+        assert case.prediction.masks is not None
+        hints = find_review_hints(case.whole_tumour, case.prepared.brain, case.prepared.grid, case.prediction.masks)
+        if hints.basis is Basis.PATIENT:
+            measured.append(hints.following)
+    return consensus(measured)
+
+
+def consensus(measured: Iterable[tuple[MaskLevels, ...]]) -> tuple[MaskLevels, ...]:
+    """The masks that follow tumour in most patients, each with the medians over those patients.
+
+    Args:
+        measured: of each patient, the masks that follow tumour there.
+    """
+    by_mask: dict[tuple[str, int], list[MaskLevels]] = {}
+    patients = 0
+    for levels in measured:
+        patients += 1
+        for one in levels:
+            by_mask.setdefault((one.kind, one.number), []).append(one)
+    return tuple(
+        MaskLevels(kind, number, *(_median(many, name) for name in ("outside", "inside", "separation")))
+        for (kind, number), many in sorted(by_mask.items())
+        if len(many) >= _LEAST_SHARE * patients
+    )
+
+
+def _median(many: list[MaskLevels], name: str) -> float:
+    return round(float(np.median([getattr(one, name) for one in many])), 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="the bundle's folder; it is written anew")
+    parser.add_argument("--patients", type=int, default=8)
+    options = parser.parse_args()
+    bundle = load_bundle(options.model)
+    levels = calibrated(bundle, options.patients)
+    training = {**bundle.manifest.training, "tumour_following_masks": [asdict(one) for one in levels]}
+    networks = (bundle.build(member) for member in range(bundle.manifest.members))
+    save_bundle(options.model, replace(bundle.manifest, training=training), networks)
+    print(f"{options.model}: {', '.join(one.name for one in levels) or 'no mask follows tumour'}")
+
+
+if __name__ == "__main__":
+    main()
