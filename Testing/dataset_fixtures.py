@@ -1,4 +1,4 @@
-"""Small labelled patients in every layout, quick to write."""
+"""Small labeled patients in every layout, quick to write."""
 
 import json
 from functools import cache
@@ -21,7 +21,7 @@ def scans(seed: int = 0) -> dict[SequenceName, sitk.Image]:
 
 
 def true_labels() -> NDArray[np.uint8]:
-    """Canonical labels on `GRID`: a cube of oedema (2) around enhancing tumour (4) around necrosis (1)."""
+    """Canonical labels on `GRID`: a cube of edema (2) around enhancing tumor (4) around necrosis (1)."""
     labels = np.zeros(GRID.size[::-1], np.uint8)
     labels[20:36, 26:42, 18:34] = 2
     labels[23:33, 29:39, 21:31] = 4
@@ -63,13 +63,13 @@ def write_dataset(root: Path, patients: int = 3) -> Path:
 
 
 def write_msd(root: Path, order: tuple[SequenceName, ...] = ("FLAIR", "T1", "T1ce", "T2")) -> Path:
-    """``Task01_BrainTumour`` with two patients, its names of channels and its labels."""
+    """``Task01_BrainTumor`` with two patients, its names of channels and its labels."""
     for folder in ("imagesTr", "labelsTr"):
         (root / folder).mkdir(parents=True)
     msd_names = {"FLAIR": "FLAIR", "T1": "T1w", "T1ce": "t1gd", "T2": "T2w"}
     description = {
         "modality": {str(n): msd_names[s] for n, s in enumerate(order)},
-        "labels": {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"},
+        "labels": {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumor"},
     }
     (root / "dataset.json").write_text(json.dumps(description))
     for seed in range(2):
@@ -85,7 +85,7 @@ PLAIN_LABELS = {"background": 0, "edema": 1, "non-enhancing and necrosis": 2, "e
 
 
 def write_nnunet(root: Path, labels: dict[str, object], ending: str = ".nii.gz", version: int = 2) -> Path:
-    """Two patients as raw data of nnU-Net, with oedema 1, necrosis 2, enhancing tumour 3."""
+    """Two patients as raw data of nnU-Net, with edema 1, necrosis 2, enhancing tumor 3."""
     for folder in ("imagesTr", "labelsTr"):
         (root / folder).mkdir(parents=True)
     order: tuple[SequenceName, ...] = ("T2", "T1ce", "T1", "FLAIR")

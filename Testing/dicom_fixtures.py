@@ -77,7 +77,7 @@ def write_dicom_study(
     mixed_patients: bool = False,
     acquisitions: dict[SequenceName, dict[str, Any]] | None = None,
 ) -> dict[SequenceName, list[Path]]:
-    """Writes four series, a localiser and a duplicated slice of T2 under random names into two subfolders.
+    """Writes four series, a localizer and a duplicated slice of T2 under random names into two subfolders.
 
     Args:
         folder: made if it does not exist.
@@ -108,13 +108,13 @@ def write_dicom_study(
             middle.SOPInstanceUID = middle.file_meta.MediaStorageSOPInstanceUID = _uid("duplicate", seed)
             middle.InstanceNumber = len(datasets) + 1
             write_datasets([middle], folder, generator)
-    write_localiser(folder, common, generator)
+    write_localizer(folder, common, generator)
     if truncated is not None:
         truncate(written[truncated][len(written[truncated]) // 2])
     return written
 
 
-def write_localiser(folder: Path, attributes: dict[str, Any], generator: np.random.Generator) -> list[Path]:
+def write_localizer(folder: Path, attributes: dict[str, Any], generator: np.random.Generator) -> list[Path]:
     """Writes three slices, one in each direction."""
     attributes = attributes | {
         "SeriesDescription": "localizer",
@@ -133,9 +133,9 @@ def write_localiser(folder: Path, attributes: dict[str, Any], generator: np.rand
         image = sitk.GetImageFromArray(values)
         image.SetSpacing((4.0, 4.0, 5.0))
         image.SetDirection(np.eye(3)[list(axes)].T.ravel())
-        datasets += series_datasets(image, _uid("localiser", 0), attributes)
+        datasets += series_datasets(image, _uid("localizer", 0), attributes)
         datasets[-1].InstanceNumber = number
-        datasets[-1].SOPInstanceUID = datasets[-1].file_meta.MediaStorageSOPInstanceUID = _uid("localiser", number)
+        datasets[-1].SOPInstanceUID = datasets[-1].file_meta.MediaStorageSOPInstanceUID = _uid("localizer", number)
     return write_datasets(datasets, folder, generator)
 
 

@@ -22,7 +22,7 @@ needs_real_patient = pytest.mark.skipif(
 )
 
 _TISSUE_INTENSITIES: dict[SequenceName, tuple[float, ...]] = {
-    # fluid, grey matter, white matter, oedema, enhancing tumour
+    # fluid, gray matter, white matter, edema, enhancing tumor
     "T1": (280, 580, 820, 500, 520),
     "T1ce": (280, 580, 820, 500, 1500),
     "T2": (950, 520, 360, 720, 650),
@@ -37,7 +37,7 @@ def brain() -> NDArray[np.bool_]:
 
 
 def tissues(seed: int = 0) -> NDArray[np.intp]:
-    """Indices into fluid, grey matter, white matter, oedema and enhancing tumour, in smooth patches."""
+    """Indices into fluid, gray matter, white matter, edema and enhancing tumor, in smooth patches."""
     noise = np.random.default_rng(seed).normal(size=GRID.size[::-1])
     noise = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(noise), 2.0))
     classes = np.digitize(noise, np.quantile(noise, [0.15, 0.6]))
@@ -79,6 +79,6 @@ def blobs(grid: Grid) -> NDArray[np.float32]:
     indices = np.indices(grid.size[::-1]).reshape(3, -1)[::-1]
     matrix = grid.index_to_lps
     points = matrix[:3, :3] @ indices + matrix[:3, 3:]
-    centre = matrix[:3, :3] @ (np.array(grid.size)[:, None] / 2.3) + matrix[:3, 3:]
-    distance = np.linalg.norm((points - centre) / np.array([[1.0], [1.3], [0.8]]), axis=0).reshape(grid.size[::-1])
+    center = matrix[:3, :3] @ (np.array(grid.size)[:, None] / 2.3) + matrix[:3, 3:]
+    distance = np.linalg.norm((points - center) / np.array([[1.0], [1.3], [0.8]]), axis=0).reshape(grid.size[::-1])
     return np.stack([1 / (1 + np.exp(distance - radius)) for radius in (16, 11, 6)]).astype(np.float32)

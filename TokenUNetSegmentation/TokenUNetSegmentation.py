@@ -49,7 +49,7 @@ class TokenUNetSegmentation(ScriptedLoadableModule):
         parent.contributors = ["Token-UNet contributors"]
         picture = self.resourcePath("Icons/TokenUNetSegmentation.png")
         parent.helpText = f'<p><img src="{picture}" width="96" height="96"></p><p>' + _(
-            "Segments glioma (whole tumour, tumour core, enhancing tumour) in T1, contrast-enhanced T1, T2 and FLAIR, "
+            "Segments glioma (whole tumor, tumor core, enhancing tumor) in T1, contrast-enhanced T1, T2 and FLAIR, "
             "and shows the attention masks of the network. Load the four volumes, press Segment. "
             "Everything stays on this computer. Research software, not a medical device."
         )

@@ -78,6 +78,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/core/findings.py
   tokenunet/core/grid.py
   tokenunet/core/model_space.py
+  tokenunet/core/old_keys.py
   tokenunet/core/prediction.py
   tokenunet/core/regions.py
   tokenunet/core/sequences.py

@@ -1,4 +1,4 @@
-"""Trains Token-UNet and its baselines on the user's own labelled patients, in a process that outlives the window."""
+"""Trains Token-UNet and its baselines on the user's own labeled patients, in a process that outlives the window."""
 
 # ruff: noqa: N803  parameters are named as in Slicer's own modules
 
@@ -45,7 +45,7 @@ class TokenUNetTraining(ScriptedLoadableModule):
         parent.contributors = ["Token-UNet contributors"]
         picture = self.resourcePath("Icons/TokenUNetTraining.png")
         parent.helpText = f'<p><img src="{picture}" width="96" height="96"></p><p>' + _(
-            "Trains Token-UNet, UNet and SwinUNETR on your own labelled patients: five folds, their curves, a report "
+            "Trains Token-UNet, UNet and SwinUNETR on your own labeled patients: five folds, their curves, a report "
             "with the paper's figures, and a model for Token-UNet Segmentation. The training goes on when Slicer is "
             "closed, and is found again. Everything stays on this computer. Research software, not a medical device."
         )

@@ -1,9 +1,9 @@
-"""Finds out on synthetic patients which of a model's masks follow tumour, and notes it in the model.
+"""Finds out on synthetic patients which of a model's masks follow tumor, and notes it in the model.
 
     python -m tools.map_calibration --model Resources/Models/token_unet_transformer
 
-The note, ``training.tumour_following_masks`` of ``model.json``, is what review hints go by where a patient has next to
-no segmented tumour to measure the masks on.
+The note, ``training.tumor_following_masks`` of ``model.json``, is what review hints go by where a patient has next to
+no segmented tumor to measure the masks on.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from tokenunet.review import Basis, MaskLevels, find_review_hints
 FIRST_SEED = 2 * 10**9
 """Far from the seeds of training, validation and measurement."""
 _LEAST_SHARE = 0.8
-"""Of the patients in whom a mask must follow tumour to be noted."""
+"""Of the patients in whom a mask must follow tumor to be noted."""
 
 
 def calibrated(bundle: ModelBundle, patients: int) -> tuple[MaskLevels, ...]:
-    """The masks that follow the true tumour of synthetic patients, with their median levels.
+    """The masks that follow the true tumor of synthetic patients, with their median levels.
 
     Raises:
         ModelError: where the model has no masks.
@@ -32,17 +32,17 @@ def calibrated(bundle: ModelBundle, patients: int) -> tuple[MaskLevels, ...]:
     for seed in range(FIRST_SEED, FIRST_SEED + patients):
         case = segmented_case(seed, bundle)
         assert case.prediction.masks is not None
-        hints = find_review_hints(case.whole_tumour, case.prepared.brain, case.prepared.grid, case.prediction.masks)
+        hints = find_review_hints(case.whole_tumor, case.prepared.brain, case.prepared.grid, case.prediction.masks)
         if hints.basis is Basis.PATIENT:
             measured.append(hints.following)
     return consensus(measured)
 
 
 def consensus(measured: Iterable[tuple[MaskLevels, ...]]) -> tuple[MaskLevels, ...]:
-    """The masks that follow tumour in most patients, each with the medians over those patients.
+    """The masks that follow tumor in most patients, each with the medians over those patients.
 
     Args:
-        measured: of each patient, the masks that follow tumour there.
+        measured: of each patient, the masks that follow tumor there.
     """
     by_mask: dict[tuple[str, int], list[MaskLevels]] = {}
     patients = 0
@@ -68,10 +68,10 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_bundle(options.model)
     levels = calibrated(bundle, options.patients)
-    training = {**bundle.manifest.training, "tumour_following_masks": [asdict(one) for one in levels]}
+    training = {**bundle.manifest.training, "tumor_following_masks": [asdict(one) for one in levels]}
     networks = (bundle.build(member) for member in range(bundle.manifest.members))
     save_bundle(options.model, replace(bundle.manifest, training=training), networks)
-    print(f"{options.model}: {', '.join(one.name for one in levels) or 'no mask follows tumour'}")
+    print(f"{options.model}: {', '.join(one.name for one in levels) or 'no mask follows tumor'}")
 
 
 if __name__ == "__main__":

@@ -57,13 +57,13 @@ class Trial:
         return self.quality < LEAST_QUALITY
 
 
-def random_motion(random: np.random.Generator, centre: Triple) -> sitk.Euler3DTransform:
-    """A rotation about a random axis through ``centre``, and a shift."""
+def random_motion(random: np.random.Generator, center: Triple) -> sitk.Euler3DTransform:
+    """A rotation about a random axis through ``center``, and a shift."""
     axis, direction = (v / np.linalg.norm(v) for v in random.normal(size=(2, 3)))
     versor = sitk.VersorRigid3DTransform()
     versor.SetRotation(axis.tolist(), math.radians(random.uniform(0, _MOST_DEGREES)))
     motion = sitk.Euler3DTransform()
-    motion.SetCenter(centre)
+    motion.SetCenter(center)
     motion.SetMatrix(versor.GetMatrix())
     motion.SetTranslation((direction * random.uniform(0, _MOST_MM)).tolist())
     return motion

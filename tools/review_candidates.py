@@ -2,13 +2,13 @@
 
     python -m tools.review_candidates --patients 20 --output review_hints.json
 
-A decoder that misses tumour which the encoder has seen is made from the real one by silencing it at one lesion: around
+A decoder that misses tumor which the encoder has seen is made from the real one by silencing it at one lesion: around
 the lesion nothing is segmented any more (``silent``), or nothing but the tenth of it that the decoder is surest of
 (``residual``). The masks are made before the decoder and stay as they are. Each lesion of a patient is missed in turn.
 A threshold raised for the whole brain until a lesion disappears would be another way, but on this model it takes logits
 of 10 and more, and what is left of all the other lesions then are their brightest spots.
 
-A lesion counts as found if at least a quarter of a hint is part of it; a hint of which less than a quarter is tumour
+A lesion counts as found if at least a quarter of a hint is part of it; a hint of which less than a quarter is tumor
 counts as false. Half of the patients are taken as they come, half are those with several foci.
 """
 
@@ -53,8 +53,8 @@ class Trial:
         several: whether the patient has other lesions, which were segmented.
         found: whether the missed lesion is among the hints.
         hints: number of hints.
-        false_hints: of them, those that are no tumour.
-        basis: how the tumour-following masks were found.
+        false_hints: of them, those that are no tumor.
+        basis: how the tumor-following masks were found.
     """
 
     seed: int
@@ -70,7 +70,7 @@ class Trial:
 def patients_to_measure(number: int) -> list[int]:
     """Seeds: the first half of them one after the other, the other half of patients with several foci."""
     plain = number - number // 2
-    foci = ((seed, len(draw_parameters(seed).tumour.foci)) for seed in count(FIRST_SEED + plain))
+    foci = ((seed, len(draw_parameters(seed).tumor.foci)) for seed in count(FIRST_SEED + plain))
     several = islice((seed for seed, n in foci if n > 1), number // 2)
     return [*range(FIRST_SEED, FIRST_SEED + plain), *several]
 
@@ -81,17 +81,17 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MaskLevels, ...]) -> Ite
     Args:
         seed: of the patient, for the record.
         case: the patient.
-        known: which of the model's masks follow tumour.
+        known: which of the model's masks follow tumor.
     """
     grid = case.prepared.grid
     probability = case.prediction.probabilities[0]
-    found = lesions(case.whole_tumour, grid.voxel_ml)
-    nowhere = np.zeros_like(case.whole_tumour)
+    found = lesions(case.whole_tumor, grid.voxel_ml)
+    nowhere = np.zeros_like(case.whole_tumor)
 
     def trial(weakening: Weakening, lesion: NDArray[np.bool_], segmented: NDArray[np.bool_]) -> Trial:
         assert case.prediction.masks is not None
         hints = find_review_hints(segmented, case.prepared.brain, grid, case.prediction.masks, known)
-        in_lesion, in_tumour = (_overlaps(hints, where, case) for where in (lesion, case.whole_tumour))
+        in_lesion, in_tumor = (_overlaps(hints, where, case) for where in (lesion, case.whole_tumor))
         return Trial(
             seed=seed,
             weakening=weakening,
@@ -99,23 +99,23 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MaskLevels, ...]) -> Ite
             several=len(found) > 1,
             found=any(share >= _QUARTER for share in in_lesion),
             hints=len(hints.hints),
-            false_hints=sum(share < _QUARTER for share in in_tumour),
+            false_hints=sum(share < _QUARTER for share in in_tumor),
             basis=hints.basis.value,
         )
 
     segmented = probability > 0.5
     yield trial("none", nowhere, segmented)
     for lesion in found:
-        other = case.whole_tumour & ~lesion
+        other = case.whole_tumor & ~lesion
         silent = segmented & (~_within(lesion, _SILENCED_MM, grid.spacing) | other)
         yield trial("silent", lesion, silent)
         yield trial("residual", lesion, silent | _surest(probability, lesion & segmented, _RESIDUAL * lesion.sum()))
 
 
-def lesions(tumour: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bool_]]:
-    """The connected parts of a tumour (D, H, W) of at least `LEAST_LESION_ML`, by falling volume."""
+def lesions(tumor: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bool_]]:
+    """The connected parts of a tumor (D, H, W) of at least `LEAST_LESION_ML`, by falling volume."""
     labels = sitk.RelabelComponent(
-        sitk.ConnectedComponent(sitk.GetImageFromArray(tumour.astype(np.uint8))), int(LEAST_LESION_ML / voxel_ml)
+        sitk.ConnectedComponent(sitk.GetImageFromArray(tumor.astype(np.uint8))), int(LEAST_LESION_ML / voxel_ml)
     )
     parts = sitk.GetArrayFromImage(labels)
     return [parts == number for number in range(1, int(parts.max()) + 1)]
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file for the counts and every trial")
     options = parser.parse_args()
     bundle = load_bundle(options.model or resource(f"Models/{DEFAULT_MODEL}"))
-    known = levels_from_notes(bundle.manifest.training.get("tumour_following_masks"))
+    known = levels_from_notes(bundle.manifest.training.get("tumor_following_masks"))
     done: list[Trial] = []
     for number, seed in enumerate(patients_to_measure(options.patients), start=1):
         done += trials(seed, segmented_case(seed, bundle), known)

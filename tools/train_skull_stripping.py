@@ -49,7 +49,7 @@ class BrainTraining:
     """Everything that decides a training.
 
     Attributes:
-        steps: number of heads learnt from, one a step.
+        steps: number of heads learned from, one a step.
         peak_rate: learning rate after the warm-up; it falls to 0 at the last step along a cosine.
         warm_up: steps until ``peak_rate``.
         weight_decay: of AdamW.
@@ -121,7 +121,7 @@ class BrainTrainer:
         torch.manual_seed(training.seed)
         self.network = build_brain_network()
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(training.average_decay))
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=training.weight_decay)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=training.weight_decay)
         self.loss = RegionLoss(dice_smoothing=50)
         self.step = 0
         self.best = -1.0
@@ -129,13 +129,13 @@ class BrainTrainer:
     def resume(self) -> None:
         """Goes on from the output folder's checkpoint."""
         state = load_checkpoint(self.output / CHECKPOINT_NAME)
-        for name in ("network", "average", "optimiser"):
+        for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
         self.step, self.best = state["step"], state["best"]
 
     def save(self) -> None:
         """Writes the whole state."""
-        state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
+        state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
         save_checkpoint(self.output / CHECKPOINT_NAME, state | {"step": self.step, "best": self.best})
 
     def run(self, until: int | None = None, workers: int = 1) -> None:
@@ -167,15 +167,15 @@ class BrainTrainer:
 
     def _learn(self, image: Tensor, brain: Tensor) -> float:
         self.network.train()
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.training, self.step)
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(image)
         loss = self.loss(logits, brain)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimizer.step()
         self.average.update_parameters(self.network)
         return float(loss.detach())
 
@@ -221,7 +221,7 @@ def ship(output: Path, folder: Path, cases: int = 30) -> dict[str, Any]:
         "name": "Brain extraction",
         "intended_use": "Cuts the brain out of MR scans of the head for research. Not a medical device.",
         "trained_on": "Synthetic heads only, drawn from one label map (Resources/Atlas/colin27/head.nii.gz, Colin27) "
-        "with random shapes, contrasts, lesions and artefacts; no patient's scan.",
+        "with random shapes, contrasts, lesions and artifacts; no patient's scan.",
         "method": "As SynthStrip: Hoopes et al., NeuroImage 260 (2022), doi:10.1016/j.neuroimage.2022.119474",
         "network": "MONAI UNet, 1 input, 1 logit; see build_brain_network",
         "parameters": sum(tensor.numel() for tensor in weights.values()),
@@ -233,7 +233,7 @@ def ship(output: Path, folder: Path, cases: int = 30) -> dict[str, Any]:
             for name, d in dice.items()
         },
         "weights_sha256": sha256_of(path),
-        "licence": "Apache-2.0; the label map has the notices of Resources/Atlas/LICENSE.txt",
+        "license": "Apache-2.0; the label map has the notices of Resources/Atlas/LICENSE.txt",
     } | origin
     write_text(folder / CARD_NAME, json.dumps(card, indent=2) + "\n")
     return card

@@ -8,7 +8,7 @@ atlas.
 
 Each folder holds, on one LPS grid at 1 mm cropped to the brain:
     t1.nii.gz          T1-weighted intensity, 255 = the 99.8th percentile
-    grey.nii.gz        probability of grey matter, 255 = 1
+    gray.nii.gz        probability of gray matter, 255 = 1
     white.nii.gz       probability of white matter, 255 = 1; what is left of the brain is cerebrospinal fluid
     ventricles.nii.gz  1 in the ventricles and deep cisterns
 The brain is where t1 > 0.
@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 HERE = Path(__file__).resolve().parent
 MARGIN = 2
 LEVELS = 31
-"""Grey levels kept: a compressed file of half the size, and far finer than the noise of any drawn image."""
+"""Gray levels kept: a compressed file of half the size, and far finer than the noise of any drawn image."""
 
-# Colin27 has no tissue maps of its own. Its T1 histogram peaks at 84 (grey) and 110 (white); fluid lies below 45.
-COLIN27_FLUID, COLIN27_GREY, COLIN27_WHITE = 44.0, 80.0, 108.0
+# Colin27 has no tissue maps of its own. Its T1 histogram peaks at 84 (gray) and 110 (white); fluid lies below 45.
+COLIN27_FLUID, COLIN27_GRAY, COLIN27_WHITE = 44.0, 80.0, 108.0
 DEEP_MM = 25.0
 """Fluid deeper than this under the brain's surface counts as ventricle."""
 
@@ -44,11 +44,11 @@ HEAD_LABELS = (
     "eye",
     "outer fluid",
     "fluid",
-    "grey matter",
+    "gray matter",
     "white matter",
     "cord",
 )
-"""Of the values 0, 1, ... in the head's map. The brain is fluid, grey and white matter."""
+"""Of the values 0, 1, ... in the head's map. The brain is fluid, gray and white matter."""
 # Colin27's T1 with the head: air below 8, bone and fluid below 36, muscle below 100, fat and marrow above.
 HEAD_AIR, HEAD_DARK, HEAD_BRIGHT = 8.0, 36.0, 100.0
 EYES_LPS_MM, EYE_RADIUS_MM = ((-35.0, -63.0, -36.0), (35.0, -63.0, -36.0)), 13.0
@@ -56,7 +56,7 @@ FORAMEN_MAGNUM_MM = -60.0
 """Height below which the brain stem is called spinal cord."""
 
 
-def quantised(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+def quantized(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Values from 0 to 1 as uint8 with few levels."""
     return np.round(np.round(np.clip(values, 0, 1) * LEVELS) * (255 / LEVELS)).astype(np.uint8)
 
@@ -77,24 +77,24 @@ def oriented(path: Path) -> sitk.Image:
 
 
 def tissues_of_colin27(t1: sitk.Image) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Grey- and white-matter probability from intensity alone, on either side of the histogram's valleys."""
+    """Gray- and white-matter probability from intensity alone, on either side of the histogram's valleys."""
     values = sitk.GetArrayFromImage(sitk.CurvatureFlow(t1, 0.05, 3))
     brain = sitk.GetArrayFromImage(t1) > 0
-    tissue = ramp(values, COLIN27_FLUID, COLIN27_GREY)
-    middle = (COLIN27_GREY + COLIN27_WHITE) / 2
+    tissue = ramp(values, COLIN27_FLUID, COLIN27_GRAY)
+    middle = (COLIN27_GRAY + COLIN27_WHITE) / 2
     white = ramp(values, middle - 6, middle + 6)
     return brain * tissue * (1 - white), brain * tissue * white
 
 
 def write_anatomy(
-    name: str, t1: sitk.Image, grey: NDArray[np.floating], white: NDArray[np.floating], sulcus_mm: int, fluid_mm: int
+    name: str, t1: sitk.Image, gray: NDArray[np.floating], white: NDArray[np.floating], sulcus_mm: int, fluid_mm: int
 ) -> None:
     """Writes one anatomy's four maps.
 
     Args:
         name: of the folder.
         t1: skull-stripped, zero outside the brain.
-        grey: probability on the grid of ``t1``.
+        gray: probability on the grid of ``t1``.
         white: likewise.
         sulcus_mm: half the width of the gaps closed in the mask, so that sulci count as brain.
         fluid_mm: width of the fluid added around it, which the strip of real scans leaves and the templates lack.
@@ -105,21 +105,21 @@ def write_anatomy(
     depth = sitk.GetArrayFromImage(
         sitk.SignedMaurerDistanceMap(brain_image, insideIsPositive=True, squaredDistance=False)
     )
-    fluid = brain & (grey + white < 0.5)
+    fluid = brain & (gray + white < 0.5)
     deep = sitk.GetImageFromArray((fluid & (depth > DEEP_MM)).astype(np.uint8))
     # Single voxels of fluid deep in a sulcus are not ventricle.
     ventricles = sitk.GetArrayFromImage(sitk.BinaryMorphologicalOpening(deep, [1, 1, 1]))
 
     values = sitk.GetArrayFromImage(t1)
     bright = np.percentile(values[brain], 99.8)
-    shades = np.where(brain, np.maximum(quantised(values / bright), 1), 0)
+    shades = np.where(brain, np.maximum(quantized(values / bright), 1), 0)
 
     corners = [(int(w.min()) - MARGIN, int(w.max()) + MARGIN + 1) for w in np.nonzero(brain)]
     corners = [(max(a, 0), min(b, n)) for (a, b), n in zip(corners, brain.shape, strict=True)]
     box = tuple(slice(a, b) for a, b in corners)
     folder = HERE / name
     folder.mkdir(exist_ok=True)
-    maps = {"t1": shades, "grey": quantised(grey * brain), "white": quantised(white * brain), "ventricles": ventricles}
+    maps = {"t1": shades, "gray": quantized(gray * brain), "white": quantized(white * brain), "ventricles": ventricles}
     for file_name, array in maps.items():
         image = sitk.GetImageFromArray(np.ascontiguousarray(array[box]).astype(np.uint8))
         image.SetSpacing(t1.GetSpacing())
@@ -167,7 +167,7 @@ def write_head(name: str, t1: sitk.Image, bet: sitk.Image) -> None:
     for ex, ey, ez in EYES_LPS_MM:
         inside = np.sqrt((z - ez) ** 2 + (y - ey) ** 2 + (x - ex) ** 2) < EYE_RADIUS_MM
         labels[inside & (values < HEAD_BRIGHT - 20)] = 7
-    tissue = np.digitize(values, [(COLIN27_FLUID + COLIN27_GREY) / 2, (COLIN27_GREY + COLIN27_WHITE) / 2]) + 9
+    tissue = np.digitize(values, [(COLIN27_FLUID + COLIN27_GRAY) / 2, (COLIN27_GRAY + COLIN27_WHITE) / 2]) + 9
     tissue = np.where(np.broadcast_to(z < FORAMEN_MAGNUM_MM, tissue.shape), np.where(tissue == 9, 8, 12), tissue)
     labels = np.where(brain, tissue, labels * head)
     image = from_array(labels.astype(np.uint8))
@@ -203,11 +203,11 @@ def main() -> None:
 
     if arguments.nilearn:
         data = arguments.nilearn / "datasets" / "data"
-        t1, grey, white = (
+        t1, gray, white = (
             oriented(data / f"mni_icbm152_{n}_tal_nlin_sym_09a_converted.nii.gz") for n in ("t1", "gm", "wm")
         )
         to_array = sitk.GetArrayFromImage
-        write_anatomy("icbm152", t1, to_array(grey) / 255, to_array(white) / 255, sulcus_mm=3, fluid_mm=2)
+        write_anatomy("icbm152", t1, to_array(gray) / 255, to_array(white) / 255, sulcus_mm=3, fluid_mm=2)
     if arguments.colin27:
         t1 = oriented(arguments.colin27)
         write_anatomy("colin27", t1, *tissues_of_colin27(t1), sulcus_mm=6, fluid_mm=1)

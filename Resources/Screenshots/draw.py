@@ -14,11 +14,11 @@ def tiled(pictures: Path, names: tuple[str, ...], columns: int) -> sitk.Image:
     """The pictures side by side, each half as wide and high as it was drawn."""
     images = [sitk.BinShrink(sitk.ReadImage(pictures / f"{name}.png"), (2, 2)) for name in names]
     smallest = [min(image.GetSize()[axis] for image in images) for axis in (0, 1)]
-    centred = []
+    centerd = []
     for image in images:
         start = [(size - width) // 2 for size, width in zip(image.GetSize(), smallest, strict=True)]
-        centred.append(sitk.RegionOfInterest(image, smallest, start))
-    return sitk.Tile(centred, (columns, 0))
+        centerd.append(sitk.RegionOfInterest(image, smallest, start))
+    return sitk.Tile(centerd, (columns, 0))
 
 
 def main(demo: Path) -> None:

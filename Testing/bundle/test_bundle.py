@@ -133,7 +133,7 @@ def test_weights_of_another_architecture_are_refused(bundle: Path) -> None:
         ({"regions": ["WT", "TC"]}, "regions"),
         ({"regions": 3}, "not usable"),
         ({"activation": "relu"}, "activation"),
-        ({"normalisation": "none"}, "normalisation"),
+        ({"normalization": "none"}, "normalization"),
         ({"spacing": [1, 1, -1]}, "spacing"),
         ({"orientation": "LLS"}, "orientation"),
         ({"patch_size": [100, 128, 128]}, "patch size"),

@@ -21,8 +21,8 @@ from batch_runs import (
 from dicom_fixtures import write_dicom_study
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.cli import main
+from tokenunet.inference.batch import job as batch_job
 from tokenunet.inference.batch.job import PatientJob, segment_patient
-from tokenunet.inference.batch.run import job as batch_job
 
 
 def test_every_patient_has_a_row_and_the_broken_ones_say_why(

@@ -44,7 +44,7 @@ def test_the_page_needs_no_other_file_and_shows_everything(command: list[str], t
     assert all(source.startswith("data:image/png;base64,") for source in page.pictures)
     report = json.loads((out / "run.json").read_text())
     for words in (
-        "whole tumour",
+        "whole tumor",
         f"{report['volumes_ml']['WT']:.2f} ml",
         "not a medical device",
         "Dice",

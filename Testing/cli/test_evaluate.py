@@ -38,8 +38,8 @@ def test_all_results_are_written_and_not_overwritten(tmp_path: Path, capsys: pyt
     report = json.loads((output / "evaluation.json").read_text())
     assert events[-1] == {"event": "result", "output": str(output), "report": report}
     assert report["model"]["sha256"] == load_bundle(bundle).manifest.weights_sha256
-    assert [len(report[rows]) for rows in ("tumours", "healthy", "disturbed", "real")] == [1, 1, 8, 1]
-    assert report["tumours"][0]["seed"] >= 6 * 10**9
+    assert [len(report[rows]) for rows in ("tumors", "healthy", "disturbed", "real")] == [1, 1, 8, 1]
+    assert report["tumors"][0]["seed"] >= 6 * 10**9
     assert report["real"][0]["volumes_ml"]["WT"] > 0
     text = (output / "evaluation.md").read_text()
     assert "| P_0 |" in text

@@ -19,7 +19,7 @@ def test_two_empty_regions_agree_and_one_empty_region_does_not() -> None:
     assert dice(SOME, NONE) == 0
 
 
-def test_regions_are_nested_and_both_values_of_enhancing_tumour_count() -> None:
+def test_regions_are_nested_and_both_values_of_enhancing_tumor_count() -> None:
     prediction = np.array([0, 1, 2, 4, 4])
     truth = np.array([0, 1, 2, 2, 3])
     assert dice_by_region(prediction, truth) == {"WT": 1.0, "TC": 2 * 2 / 5, "ET": 2 * 1 / 3}

@@ -46,7 +46,7 @@ def test_another_spacing_keeps_the_field_of_view() -> None:
         np.testing.assert_allclose(GRID.index_to_lps @ (*corner, 1), fine.index_to_lps @ (*fine_corner, 1))
 
 
-def test_pooled_voxels_lie_at_the_centres_of_what_they_pool() -> None:
+def test_pooled_voxels_lie_at_the_centers_of_what_they_pool() -> None:
     """Coordinates, averaged by the network's own kind of pooling, are the coarse grid's coordinates."""
     start, size = (4, 8, 0), (3, 2, 2)
     coarse = GRID.coarsened(8, start, size)

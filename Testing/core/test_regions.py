@@ -8,7 +8,7 @@ def test_labels_and_regions_are_each_others_inverse() -> None:
     np.testing.assert_array_equal(labels_from_regions(regions_from_labels(labels), et_label=3), [0, 1, 2, 3])
 
 
-def test_enhancing_tumour_may_be_3_or_4() -> None:
+def test_enhancing_tumor_may_be_3_or_4() -> None:
     np.testing.assert_array_equal(
         regions_from_labels(np.array([0, 1, 2, 3])), regions_from_labels(np.array([0, 1, 2, 4]))
     )

@@ -95,7 +95,7 @@ def copy_of_another(folder: Path) -> None:
     sitk.WriteImage(scans(0)["T2"], folder / "P_1_t2.nii.gz")  # other bytes, the same content
 
 
-def no_tumour(folder: Path) -> None:
+def no_tumor(folder: Path) -> None:
     write_truth(folder / "P_1_seg.nii", true_labels() * 0)
 
 
@@ -129,7 +129,7 @@ def swapped(folder: Path) -> None:
         (scan_on_another_grid, "grid_mismatch", "warning", "T2 has other voxels than T1ce"),
         (the_same_twice, "ambiguous_sequence", "error", "T1 and T2 are the same image"),
         (copy_of_another, "duplicate", "error", "Its T2 is the same as in P_0"),
-        (no_tumour, "empty_truth", "warning", "marks no tumour"),
+        (no_tumor, "empty_truth", "warning", "marks no tumor"),
         (with_skull, "not_skull_stripped", "warning", "skull-stripped"),
         (swapped, "sequence_content", "warning", "swapped"),
     ],
@@ -204,7 +204,7 @@ def test_a_copied_time_point_is_only_a_warning(tmp_path: Path) -> None:
     assert "T1, T1ce, T2, FLAIR are the same" in next(f.message for f in report.findings if f.code == "duplicate")
 
 
-def test_the_resection_cavity_of_brats_2024_is_not_taken_for_tumour(tmp_path: Path) -> None:
+def test_the_resection_cavity_of_brats_2024_is_not_taken_for_tumor(tmp_path: Path) -> None:
     for patient, et in enumerate((3, 4)):
         write_patient_folder(tmp_path, f"BraTS-GLI-0000{patient}-000", patient, NAMES_2023, et=et)
     (finding,) = check(tmp_path).findings

@@ -185,7 +185,7 @@ def test_a_path_that_is_not_there_and_a_file_that_is_no_table_are_refused(tmp_pa
     ("names", "values"),
     [
         ({"background": 0, "NCR": 1, "ED": 2, "ET": 3, "ignore": 4}, {0: 0, 1: 1, 2: 2, 3: 4}),
-        ({"0": "background", "1": "oedema", "2": "non-enhancing tumor", "3": "enhancing"}, {0: 0, 1: 2, 2: 1, 3: 4}),
+        ({"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing"}, {0: 0, 1: 2, 2: 1, 3: 4}),
         ({"whole_tumor": [1, 2, 4], "tumor_core": [1, 4], "enhancing_tumor": 4}, {0: 0, 1: 1, 2: 2, 4: 4}),
         ({"WT": [1, 2, 3], "TC": [1, 3], "ET": [3]}, {0: 0, 1: 1, 2: 2, 3: 4}),
         (

@@ -17,10 +17,10 @@ from tokenunet.evaluation.evidence import (
     healthy_row,
     made,
     passes,
-    tumour_row,
+    tumor_row,
 )
 from tokenunet.evaluation.evidence_tables import as_markdown, summary
-from tokenunet.evaluation.holdout import HoldOut, healthy_patients, size_class, tumour_patients
+from tokenunet.evaluation.holdout import HoldOut, healthy_patients, size_class, tumor_patients
 from tokenunet.evaluation.robustness import conditions, without_channel
 from tokenunet.evaluation.segmented import Predictor, segmented, true_regions
 from tokenunet.preprocessing import Prepared, prepare
@@ -32,7 +32,7 @@ from tools.map_calibration import FIRST_SEED as CALIBRATION_SEED
 from tools.review_candidates import FIRST_SEED as REVIEW_SEED
 
 SPACE = ModelSpace(SEQUENCES, (4.0, 4.0, 4.0), "LPS")
-RING, SOLID, NODULAR, NON_ENHANCING, INFILTRATIVE = tumour_patients(5)
+RING, SOLID, NODULAR, NON_ENHANCING, INFILTRATIVE = tumor_patients(5)
 CONDITIONS = {condition.name: condition for condition in conditions(SPACE)}
 
 
@@ -51,7 +51,7 @@ def perfect(truth: sitk.Image) -> Predictor:
 
 
 def bright(prepared: Prepared) -> Prediction:
-    """Takes what is bright in FLAIR, T2 and T1ce for tumour: it depends on every voxel, and on no geometry."""
+    """Takes what is bright in FLAIR, T2 and T1ce for tumor: it depends on every voxel, and on no geometry."""
     flair, t2, t1ce = (prepared.tensor[SEQUENCES.index(name)].numpy() for name in ("FLAIR", "T2", "T1ce"))
     return Prediction(np.stack([flair > 1, t2 > 1, t1ce > 1]).astype(np.float32))
 
@@ -61,10 +61,10 @@ def nothing(prepared: Prepared) -> Prediction:
 
 
 def test_the_hold_out_has_all_kinds_in_turn_and_seeds_of_its_own() -> None:
-    kinds = [one.kind for one in tumour_patients(7)]
+    kinds = [one.kind for one in tumor_patients(7)]
     assert kinds[:5] == [kind for kind in Kind if kind is not Kind.HEALTHY]
     assert kinds[5:] == kinds[:2]
-    seeds = {one.seed for one in [*tumour_patients(1000), *healthy_patients(1000)]}
+    seeds = {one.seed for one in [*tumor_patients(1000), *healthy_patients(1000)]}
     assert len(seeds) == 2000
     assert all(abs(s - other) > 10**8 for s in seeds for other in (0, VALIDATION_SEED, CALIBRATION_SEED, REVIEW_SEED))
     assert all(one.kind is Kind.HEALTHY for one in healthy_patients(3))
@@ -73,7 +73,7 @@ def test_the_hold_out_has_all_kinds_in_turn_and_seeds_of_its_own() -> None:
 
 def test_a_perfect_model_has_dice_1_in_its_classes() -> None:
     study, truth = patient(RING)
-    row = tumour_row(RING, segmented(study, truth, SPACE, perfect(truth)))
+    row = tumor_row(RING, segmented(study, truth, SPACE, perfect(truth)))
     assert row.kind == "ring"
     assert row.dice[AS_IT_IS] == {"WT": 1.0, "TC": 1.0, "ET": 1.0}
     assert row.predicted_ml == row.volumes_ml
@@ -84,7 +84,7 @@ def test_a_perfect_model_has_dice_1_in_its_classes() -> None:
 
 def test_regions_that_the_truth_lacks_have_no_dice() -> None:
     study, truth = patient(INFILTRATIVE)
-    row = tumour_row(INFILTRATIVE, segmented(study, truth, SPACE, perfect(truth)))
+    row = tumor_row(INFILTRATIVE, segmented(study, truth, SPACE, perfect(truth)))
     assert row.dice[AS_IT_IS] == {"WT": 1.0, "TC": None, "ET": None}
 
 
@@ -136,7 +136,7 @@ def test_orientation_changes_nothing_and_all_else_something(one: HoldOut) -> Non
     turned = CONDITIONS["orientation"].change_study(study, 0).scans["T1"].image
     assert turned.GetSize() != study.scans["T1"].image.GetSize()
     assert rows["orientation"].changed_voxels == 0
-    plain = tumour_row(one, undisturbed).dice[AS_IT_IS]
+    plain = tumor_row(one, undisturbed).dice[AS_IT_IS]
     assert rows["orientation"].dice == plain
     assert rows["without_T1"].dice == plain  # which the stand-in does not look at
     assert all(rows[name].changed_voxels > 0 for name in ("noise", "thick_slices", "bias_field", "without_FLAIR"))
@@ -175,7 +175,7 @@ def test_everything_is_gathered_and_summed_up() -> None:
     assert [name for name, group in figures["kinds"].items() if group["patients"]] == ["ring", "solid"]
     assert figures["healthy"]["share_negligible"] == 0.0
     assert figures["robustness"]["orientation"]["loss"]["WT"]["mean"] == 0.0
-    one = gathered.tumours[0]
+    one = gathered.tumors[0]
     missing = next(row for row in gathered.disturbed if row.condition == "without_FLAIR")
     assert missing.seed == one.seed
     assert missing.dice["WT"] == 0.0

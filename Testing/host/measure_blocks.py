@@ -126,7 +126,7 @@ def _what_a_user_does(module: host.LoadedModule) -> Iterator[tuple[str, Callable
         yield "show a place", lambda: ui.reviewTable.selectRow(0), always
         yield "accept a place", ui.reviewAcceptButton.click, always
     yield "segment opacity", lambda: setattr(ui.opacitySlider, "value", 0.5), always
-    yield "jump to tumour", ui.jumpButton.click, always
+    yield "jump to tumor", ui.jumpButton.click, always
     yield "exclusive labels", ui.exclusiveBox.click, lambda: ui.exclusiveBox.enabled
     yield "regions again", ui.exclusiveBox.click, lambda: ui.exclusiveBox.enabled
     yield "surfaces in 3D", ui.show3DBox.click, lambda: ui.show3DBox.enabled

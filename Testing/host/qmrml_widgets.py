@@ -124,7 +124,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
 
 class qMRMLColorTableComboBox(qMRMLNodeComboBox):
-    """Selector of a colour node."""
+    """Selector of a color node."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -135,7 +135,7 @@ class qMRMLColorTableComboBox(qMRMLNodeComboBox):
 
 
 class qMRMLSegmentsTableView(QtWidgets.QWidget):
-    """Table of a segmentation's segments: visible, colour, opacity, name."""
+    """Table of a segmentation's segments: visible, color, opacity, name."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -200,11 +200,11 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):
     readOnly = _ignored("bool")
 
 
-def _swatch(colour: tuple[float, float, float]) -> Any:
+def _swatch(color: tuple[float, float, float]) -> Any:
     from PySide6 import QtGui
 
     pixmap = QtGui.QPixmap(12, 12)
-    pixmap.fill(QtGui.QColor.fromRgbF(*colour))
+    pixmap.fill(QtGui.QColor.fromRgbF(*color))
     return QtGui.QIcon(pixmap)
 
 

@@ -21,7 +21,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
 
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
-    """An off-centre box of noise for a brain, on a tilted grid of odd sizes."""
+    """An off-center box of noise for a brain, on a tilted grid of odd sizes."""
     rng = np.random.default_rng(0)
     brain = np.zeros((61, 75, 58), bool)
     brain[5:50, 10:70, 7:52] = True

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tokenunet.inference import lean
+from tokenunet.inference import cpu_forward
 from tokenunet.inference.cpu_forward import lean_forward
 from tokenunet.inference.forward import forward_pass
 from tokenunet.networks import TokenUNet, UNetStar, build_network
@@ -29,7 +29,7 @@ def network_and_input(name: str, precision: str = "fp32") -> tuple[UNetStar, tor
 @pytest.mark.parametrize("slab_bytes", [1, 2**15, 2**24])
 @pytest.mark.parametrize("name", ["unet_star", "token_unet", "token_unet_transformer"])
 def test_equals_the_readable_network(name: str, slab_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lean, "_SLAB_BYTES", slab_bytes)
+    monkeypatch.setattr(cpu_forward, "_SLAB_BYTES", slab_bytes)
     network, x = network_and_input(name)
     with torch.inference_mode():
         logits, masks = lean_forward(network, x)

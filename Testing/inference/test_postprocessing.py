@@ -28,7 +28,7 @@ def test_parts_that_touch_at_a_corner_are_one() -> None:
     assert (without_small_components(regions, 16 * VOXEL_ML, VOXEL_ML) == regions).all()
 
 
-def test_holes_of_tumour_and_core_are_filled_and_the_ring_stays() -> None:
+def test_holes_of_tumor_and_core_are_filled_and_the_ring_stays() -> None:
     regions = nested()
     holed = regions.copy()
     holed[:, 8:10, 8:10, 8:10] = False

@@ -82,7 +82,7 @@ def test_masks_of_a_window_do_not_depend_on_how_the_rest_was_cut(bundle: ModelBu
 
 
 def test_masks_lie_where_the_voxels_are_that_they_weigh(prepared: Prepared, bundle: ModelBundle) -> None:
-    """Every coarse voxel's centre is the centre of its 8 x 8 x 8 voxels of the prepared grid."""
+    """Every coarse voxel's center is the center of its 8 x 8 x 8 voxels of the prepared grid."""
     prediction, _ = predict(prepared, bundle, replace(CPU, masks=True))
     assert prediction.masks is not None
     view = FieldOfView.of_brain(prepared.brain, 8)

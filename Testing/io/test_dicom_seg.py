@@ -158,12 +158,12 @@ def test_it_says_whose_it_is_and_what_was_marked_by_what(
         assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ("Tiny Token-UNet", "1.2")
         assert segment.AnatomicRegionSequence[0].CodeMeaning == "Brain"
         shown = highdicom.color.CIELabColor.from_dicom_value(segment.RecommendedDisplayCIELabValue).to_rgb(clip=True)
-        np.testing.assert_allclose(np.divide(shown, 255), style.colour, atol=0.01)
+        np.testing.assert_allclose(np.divide(shown, 255), style.color, atol=0.01)
 
 
 @needs_dciodvfy
 @pytest.mark.parametrize("present", [(True, True, True), (True, True, False), (False, False, False)])
-def test_the_object_keeps_to_the_standard_also_without_a_region_or_tumour(
+def test_the_object_keeps_to_the_standard_also_without_a_region_or_tumor(
     grid: Grid, regions: NDArray[np.bool_], files: list[Path], tmp_path: Path, present: tuple[bool, bool, bool]
 ) -> None:
     regions = regions & np.array(present)[:, None, None, None]
@@ -185,7 +185,7 @@ def test_the_checker_finds_what_is_wrong(
     assert complaints(tmp_path / "broken.dcm")
 
 
-def test_an_anonymised_series_may_lack_what_is_known_of_the_patient(
+def test_an_anonymized_series_may_lack_what_is_known_of_the_patient(
     grid: Grid, regions: NDArray[np.bool_], files: list[Path], tmp_path: Path
 ) -> None:
     bare = edited(files, tmp_path / "bare", delete=("PatientName", "PatientBirthDate", "StudyID", "SeriesNumber"))

@@ -185,7 +185,7 @@ def test_choices_survive_saving_and_loading_the_scene(
 
 @pytest.fixture
 def contrasts() -> dict[str, np.ndarray]:
-    """Four scans whose tissues look as in the four sequences: fluid, grey and white matter, enhancing tumour."""
+    """Four scans whose tissues look as in the four sequences: fluid, gray and white matter, enhancing tumor."""
     rng = np.random.default_rng(0)
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in (32, 40, 36)), indexing="ij")
     brain = x**2 + y**2 + z**2 < 0.8

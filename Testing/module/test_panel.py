@@ -31,15 +31,15 @@ def test_segment_brings_a_result_into_the_scene(
     assert "slices of 6 mm" in ui.messageLabel.text
     assert result.reference is volumes["T1ce"]
     assert [ui.volumesTable.item(row, 0).text() for row in range(3)] == [
-        "whole tumour",
-        "tumour core",
-        "enhancing tumour",
+        "whole tumor",
+        "tumor core",
+        "enhancing tumor",
     ]
     assert float(ui.volumesTable.item(0, 1).text()) > 1
     assert len(result.masks(module.python.MaskKind.TOKEN_LEARNER)) == 8
     assert list(Path(app.temporaryPath).iterdir()) == []
     after = app.layout_manager.pixels("Red")
-    assert (np.ptp(after.astype(int), axis=2) > 40).any(), "no coloured outline in the slice view"
+    assert (np.ptp(after.astype(int), axis=2) > 40).any(), "no colored outline in the slice view"
     assert not np.array_equal(before, after)
 
 
@@ -120,7 +120,7 @@ def test_all_eight_views_show_one_mask_each_and_return(
     assert manager.layout == before
 
 
-def test_colours_change_in_the_views(
+def test_colors_change_in_the_views(
     module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
 ) -> None:
     import slicer
@@ -130,10 +130,10 @@ def test_colours_change_in_the_views(
     ui.mask1.click()
     before = app.layout_manager.pixels("Red")
     rainbow = slicer.mrmlScene.GetNodeByID("vtkMRMLColorTableNodeRainbow")
-    ui.maskColourBox.setCurrentNode(rainbow)
+    ui.maskColorBox.setCurrentNode(rainbow)
     assert changed(before, app.layout_manager.pixels("Red")) > 0.01
     assert rainbow.GetLookupTable().GetTableValue(128)[3] == 1, "Slicer's own table was changed"
-    ui.maskColourBox.setCurrentNode(None)
+    ui.maskColorBox.setCurrentNode(None)
     assert changed(before, app.layout_manager.pixels("Red")) == 0
 
 

@@ -74,7 +74,7 @@ def test_surfaces_are_made_when_asked_for(module: host.LoadedModule, result: Any
     assert not result.segmentation.GetDisplayNode().GetVisibility3D()
 
 
-def test_jump_shows_the_tumour_again(module: host.LoadedModule, result: Any, app: Any) -> None:
+def test_jump_shows_the_tumor_again(module: host.LoadedModule, result: Any, app: Any) -> None:
     node = app.layout_manager.sliceWidget("Red").mrmlSliceNode()
     there = node.GetSliceOffset()
     node.SetSliceOffset(there + 40)
@@ -116,11 +116,11 @@ def test_edit_opens_the_segment_editor_on_this_result(
 def test_saved_segmentation_has_the_three_regions(
     module: host.LoadedModule, result: Any, save_as: Any, tmp_path: Path
 ) -> None:
-    save_as(tmp_path / "tumour")
+    save_as(tmp_path / "tumor")
     module.widget.ui.exportSegButton.click()
-    image = sitk.ReadImage(tmp_path / "tumour.seg.nrrd")
+    image = sitk.ReadImage(tmp_path / "tumor.seg.nrrd")
     names = {image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.endswith("_Name")}
-    assert names == {"whole tumour", "tumour core", "enhancing tumour"}
+    assert names == {"whole tumor", "tumor core", "enhancing tumor"}
     assert "Saved" in module.widget.ui.resultLabel.text
 
 
@@ -143,7 +143,7 @@ def test_saved_labels_lie_on_the_reference(
 def test_saving_where_it_is_not_possible_is_said_and_keeps_the_old_file(
     module: host.LoadedModule, result: Any, save_as: Any, tmp_path: Path
 ) -> None:
-    save_as(tmp_path / "absent" / "tumour.seg.nrrd")
+    save_as(tmp_path / "absent" / "tumor.seg.nrrd")
     module.widget.ui.exportSegButton.click()
     assert "cannot be written" in module.widget.ui.resultLabel.text
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from module.driving import changed, node_ids, segment, wait_until
 
-LESION, CENTRE = 6, (10, 20, 14)
+LESION, CENTER = 6, (10, 20, 14)
 """Radius of a missed lesion, and its middle (k, j, i) in the patient's scan, in voxels."""
 
 
 @pytest.fixture
 def result(module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any) -> Any:
-    """A segmented patient in whom TokenFuser 2 is high in the tumour and in a lesion that is not segmented."""
+    """A segmented patient in whom TokenFuser 2 is high in the tumor and in a lesion that is not segmented."""
     import slicer
 
     result = segment(module)
@@ -33,7 +33,7 @@ def result(module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.M
 
 
 def missed(shape: tuple[int, ...]) -> Any:
-    return sum((a - c) ** 2 for a, c in zip(np.indices(shape), CENTRE, strict=True)) < LESION**2
+    return sum((a - c) ** 2 for a, c in zip(np.indices(shape), CENTER, strict=True)) < LESION**2
 
 
 def blocks(region: Any, shape: tuple[int, ...]) -> Any:
@@ -78,11 +78,11 @@ def test_missed_lesion_is_listed_and_a_click_shows_it(module: host.LoadedModule,
     assert float(row[2].rstrip("%")) > 70
     assert row[3:] == ["F2", "open"]
     assert "TokenFuser 2" in ui.reviewLabel.text
-    assert np.linalg.norm(hint.centre - position(result, CENTRE)) < 6
+    assert np.linalg.norm(hint.center - position(result, CENTER)) < 6
     elsewhere = app.layout_manager.pixels("Red")
     ui.reviewTable.selectRow(0)
     offset = app.layout_manager.sliceWidget("Red").mrmlSliceNode().GetSliceOffset()
-    assert offset == pytest.approx(hint.centre[2], abs=0.1)
+    assert offset == pytest.approx(hint.center[2], abs=0.1)
     there = app.layout_manager.pixels("Red")
     assert changed(elsewhere, there) > 0.01
     result.review_hints.GetDisplayNode().SetVisibility(False)

@@ -17,7 +17,7 @@ SHIFT = 4  # voxels along x
 
 
 def predicted_experiment(folder: Path, patients: Path) -> Experiment:
-    """An experiment of one network that finds every tumour a little too far to the side."""
+    """An experiment of one network that finds every tumor a little too far to the side."""
     experiment = fabricated_experiment(folder, ("unet",), 2, dataset=read_dataset(patients))
     write_summary(experiment)
     for case in experiment.dataset.cases:
@@ -50,13 +50,13 @@ def test_a_case_is_opened_from_the_table(module: host.LoadedModule, patients: Pa
     found = np.roll(true, SHIFT, axis=2)
     shown = slicer.util.arrayFromVolume(errors)
     assert ((shown == 1) == (true & ~found)).all(), "missed"
-    assert ((shown == 2) == (found & ~true)).all(), "no tumour"
+    assert ((shown == 2) == (found & ~true)).all(), "no tumor"
     middle = np.argwhere(shown == 1).mean(axis=0).round()[::-1]
     matrix = vtk.vtkMatrix4x4()
     errors.GetIJKToRASMatrix(matrix)
     app.layoutManager().sliceWidget("Red").mrmlSliceNode().JumpSlice(*matrix.MultiplyPoint((*middle, 1))[:3])
     pixels = app.layoutManager().pixels("Red").astype(int)
-    assert ((pixels[..., 0] - pixels[..., 2]) > 60).sum() > 100, "red and yellow are seen over the grey scan"
+    assert ((pixels[..., 0] - pixels[..., 2]) > 60).sum() > 100, "red and yellow are seen over the gray scan"
 
 
 def test_a_prediction_that_is_gone_is_said_in_a_sentence(

@@ -66,8 +66,8 @@ def test_what_cannot_fit_is_flagged(reference: Reference, scans: Study) -> None:
 
 
 def test_a_moved_study_is_brought_together_and_the_result_back(scans: Study) -> None:
-    centre = Grid.of(scans.scans["T1ce"].image).image(np.zeros((1, 1, 1))).GetOrigin()
-    motion = random_motion(np.random.default_rng(3), centre)
+    center = Grid.of(scans.scans["T1ce"].image).image(np.zeros((1, 1, 1))).GetOrigin()
+    motion = random_motion(np.random.default_rng(3), center)
     flair = moved(scans.scans["FLAIR"].image, motion, (1.0, 1.0, 4.0))
     study = replace(scans, scans=scans.scans | {"FLAIR": replace(scans.scans["FLAIR"], image=flair)})
     alignments, findings = align_study(study)

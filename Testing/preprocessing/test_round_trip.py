@@ -52,8 +52,8 @@ def test_matching_grids_are_never_resampled(orientation: str) -> None:
 
     expected = sitk.GetArrayFromImage(sitk.DICOMOrient(study.scans["T1"].image, "LPS"))
     brain = expected[expected != 0].astype(np.float64)
-    normalised = (expected - brain.mean()) / brain.std(ddof=1)
-    np.testing.assert_allclose(prepared.tensor[0].numpy()[expected != 0], normalised[expected != 0], atol=1e-4)
+    normalized = (expected - brain.mean()) / brain.std(ddof=1)
+    np.testing.assert_allclose(prepared.tensor[0].numpy()[expected != 0], normalized[expected != 0], atol=1e-4)
 
     truth = labels_from_regions(blobs(native) > 0.5)
     in_model_space = sitk.GetArrayFromImage(sitk.DICOMOrient(native.image(truth), "LPS"))
@@ -73,11 +73,11 @@ def test_resampled_labels_come_back_within_a_voxel(spacing: tuple[float, float, 
 
     result = restore(Prediction(blobs(prepared.grid)), prepared)
     # The balls sit at the same place of the field of view, so both grids' own drawings must agree with each other.
-    centre = prepared.grid.index_to_lps[:3, :3] @ (np.array(prepared.grid.size) / 2.3) + prepared.grid.origin
+    center = prepared.grid.index_to_lps[:3, :3] @ (np.array(prepared.grid.size) / 2.3) + prepared.grid.origin
     for region, radius in zip(result.regions, (16, 11, 6), strict=True):
         indices = np.indices(native.size[::-1]).reshape(3, -1)[::-1]
         points = native.index_to_lps[:3, :3] @ indices + native.index_to_lps[:3, 3:]
-        scaled = np.linalg.norm((points - centre[:, None]) / np.array([[1.0], [1.3], [0.8]]), axis=0)
+        scaled = np.linalg.norm((points - center[:, None]) / np.array([[1.0], [1.3], [0.8]]), axis=0)
         off_border = np.abs(scaled - radius).reshape(region.shape) > max(1.0, *spacing)
         inside = (scaled < radius).reshape(region.shape)
         np.testing.assert_array_equal(region[off_border], inside[off_border])
@@ -99,7 +99,7 @@ def test_an_ensembles_volumes_have_the_range_of_its_members_and_disagreement_lie
     native = Grid((72, 72, 36), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
     prepared = prepare(study_on(native), model_space())
     small, large = blobs(prepared.grid), blobs(prepared.grid)
-    small[0, :30] = 0  # the first member leaves out a part of whole tumour, and what of the core lies there
+    small[0, :30] = 0  # the first member leaves out a part of whole tumor, and what of the core lies there
     members = np.stack([small, large, large])
     result = restore(Prediction(members.mean(axis=0), None, members), prepared)
     alone = [restore(Prediction(member), prepared) for member in (small, large)]
@@ -133,7 +133,7 @@ def test_channels_come_in_the_models_order() -> None:
     np.testing.assert_array_equal(forward.numpy(), backward.numpy()[::-1])
 
 
-def test_each_channel_is_normalised_inside_the_brain_and_zero_outside() -> None:
+def test_each_channel_is_normalized_inside_the_brain_and_zero_outside() -> None:
     study = Study({s: Scan(image, s, "") for s, image in synthetic_images().items()})
     prepared = prepare(study, model_space(4.0))
     for channel in prepared.tensor.numpy():

@@ -17,9 +17,9 @@ SEGMENTED, MISSED, SMALL = ((60, 60, 70), 16), ((30, 35, 30), 11), ((70, 25, 30)
 
 
 def ball(lesion: tuple[tuple[int, int, int], int]) -> NDArray[np.bool_]:
-    centre, radius = lesion
+    center, radius = lesion
     at = np.indices(SHAPE)
-    return sum((a - c) ** 2 for a, c in zip(at, centre, strict=True)) < radius**2
+    return sum((a - c) ** 2 for a, c in zip(at, center, strict=True)) < radius**2
 
 
 BRAIN = ball(((48, 52, 56), 54))
@@ -28,8 +28,8 @@ BRAIN = ball(((48, 52, 56), 54))
 def masks_of(*high: tuple[tuple[int, int, int], int], seed: int = 0) -> AttentionMasks:
     """Eight masks of noise each, but TokenFuser 3 is high, and 6 low, in the given balls."""
     random = np.random.default_rng(seed)
-    tumour = np.any([np.zeros(SHAPE, bool), *map(ball, high)], axis=0)
-    coarse = tumour.reshape(12, 8, 13, 8, 14, 8).mean(axis=(1, 3, 5))
+    tumor = np.any([np.zeros(SHAPE, bool), *map(ball, high)], axis=0)
+    coarse = tumor.reshape(12, 8, 13, 8, 14, 8).mean(axis=(1, 3, 5))
     learner, fuser = random.normal(1, 0.3, (2, 8, *coarse.shape))
     fuser[2] = 0.2 + 2 * coarse + random.normal(0, 0.2, coarse.shape)
     fuser[5] = -1 - 3 * coarse + random.normal(0, 0.3, coarse.shape)
@@ -49,7 +49,7 @@ def test_a_missed_lesion_is_found_with_its_place_and_size() -> None:
     assert hint.volume_ml == pytest.approx(voxels.sum() * GRID.voxel_ml, rel=0.02)
     assert hint.peak == pytest.approx(1, abs=0.2)
     middle = GRID.image(truth.astype(np.uint8)).TransformIndexToPhysicalPoint(MISSED[0][::-1])
-    assert np.linalg.norm(np.subtract(hint.centre, middle)) < 4
+    assert np.linalg.norm(np.subtract(hint.center, middle)) < 4
     assert [levels.number for levels in hint.masks] == [3, 6]
 
 
@@ -62,7 +62,7 @@ def test_hints_come_by_falling_volume() -> None:
 
 
 @pytest.mark.parametrize("radius", [10, 16, 25])
-def test_the_halo_of_the_segmented_tumour_is_not_reported(radius: int) -> None:
+def test_the_halo_of_the_segmented_tumor_is_not_reported(radius: int) -> None:
     lesion = ((51, 55, 53), radius)  # voxels of the masks lie across its border
     found = find_review_hints(ball(lesion), BRAIN, GRID, masks_of(lesion))
     assert found.basis is Basis.PATIENT
@@ -70,7 +70,7 @@ def test_the_halo_of_the_segmented_tumour_is_not_reported(radius: int) -> None:
     assert not found.labels.any()
 
 
-def test_the_missed_part_of_a_segmented_tumour_is_found() -> None:
+def test_the_missed_part_of_a_segmented_tumor_is_found() -> None:
     whole = ((48, 52, 56), 28)
     most = ball(whole) & (np.arange(SHAPE[2]) < 64)
     found = find_review_hints(most, BRAIN, GRID, masks_of(whole))
@@ -97,7 +97,7 @@ def test_a_segmentation_on_another_grid_gives_the_same_hints() -> None:
     there = find_review_hints(segmented, brain, coarse, masks)
     here = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks)
     assert len(there.hints) == 1
-    assert np.linalg.norm(np.subtract(there.hints[0].centre, here.hints[0].centre)) < 3
+    assert np.linalg.norm(np.subtract(there.hints[0].center, here.hints[0].center)) < 3
     assert there.voxels(1, coarse).sum() * coarse.voxel_ml == pytest.approx(there.hints[0].volume_ml, rel=0.1)
 
 
@@ -114,13 +114,13 @@ def test_without_a_segmentation_the_model_knows_the_masks() -> None:
     assert unknown.hints == ()
 
 
-def test_masks_that_do_not_follow_the_tumour_give_no_hints() -> None:
+def test_masks_that_do_not_follow_the_tumor_give_no_hints() -> None:
     found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks_of(MISSED))
     assert found.basis is Basis.NONE
     assert found.hints == ()
 
 
-def test_a_token_learner_mask_that_avoids_tumour_does_not_follow_it() -> None:
+def test_a_token_learner_mask_that_avoids_tumor_does_not_follow_it() -> None:
     masks = masks_of(SEGMENTED)
     avoiding = AttentionMasks(-masks.token_fuser, np.ones_like(masks.token_fuser), masks.grid)
     found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, avoiding)

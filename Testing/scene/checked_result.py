@@ -31,7 +31,7 @@ def check_result(result: PatientResult, patient: SyntheticPatient) -> None:
     for name, style in REGION_STYLES.items():
         segment = segmentation.GetSegment(name)
         assert segment.GetName() == style.title
-        assert segment.GetColor() == pytest.approx(style.colour, abs=1e-5)
+        assert segment.GetColor() == pytest.approx(style.color, abs=1e-5)
         assert segment.GetTerminology() == style.terminology_entry
     np.testing.assert_array_equal(result.regions(), patient.regions)
     assert set(result.inputs) == set(patient.inputs)
@@ -77,26 +77,26 @@ def check_masks(result: PatientResult, patient: SyntheticPatient, kind: MaskKind
         display = mask.GetDisplayNode()
         assert display.GetInterpolate()
         assert not display.GetAutoWindowLevel()
-        colours = display.GetColorNode()
-        assert colours.GetNumberOfColors() == 256
+        colors = display.GetColorNode()
+        assert colors.GetNumberOfColors() == 256
         if kind is MaskKind.TOKEN_LEARNER:
             assert display.GetWindowLevelMin() == pytest.approx(1, abs=1e-3)
             assert display.GetApplyThreshold()
             assert 1 <= display.GetLowerThreshold() < display.GetWindowLevelMax()
         else:
             assert display.GetWindowLevelMin() == pytest.approx(-display.GetWindowLevelMax())
-            assert opacity(colours, 127) == 0
-            assert opacity(colours, 0) == opacity(colours, 255) == 1
+            assert opacity(colors, 127) == 0
+            assert opacity(colors, 0) == opacity(colors, 255) == 1
 
 
-def rgba(colours: slicer.vtkMRMLColorTableNode, entry: int) -> list[float]:
+def rgba(colors: slicer.vtkMRMLColorTableNode, entry: int) -> list[float]:
     value = [0.0] * 4
-    assert colours.GetColor(entry, value)
+    assert colors.GetColor(entry, value)
     return value
 
 
-def opacity(colours: slicer.vtkMRMLColorTableNode, entry: int) -> float:
-    return rgba(colours, entry)[3]
+def opacity(colors: slicer.vtkMRMLColorTableNode, entry: int) -> float:
+    return rgba(colors, entry)[3]
 
 
 def scene_state() -> tuple[set[str], set[int]]:

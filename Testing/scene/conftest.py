@@ -60,5 +60,5 @@ def rendering() -> None:
 
 @pytest.fixture
 def other_patient(tmp_path: Path) -> SyntheticPatient:
-    """A second patient, with another tumour on another grid."""
+    """A second patient, with another tumor on another grid."""
     return write_patient(tmp_path / "other", seed=1)

@@ -22,7 +22,7 @@ class SyntheticPatient:
     Attributes:
         inputs: the four scans.
         output: the output folder.
-        regions: (3, D, H, W), the tumour.
+        regions: (3, D, H, W), the tumor.
         scan: T1ce, for its grid.
         masks: by file stem, such as "token_learner_3".
         report: contents of run.json.
@@ -36,10 +36,10 @@ class SyntheticPatient:
     report: dict[str, object]
 
 
-def write_patient(folder: Path, seed: int = 0, tumour: bool = True, ensemble: bool = False) -> SyntheticPatient:
+def write_patient(folder: Path, seed: int = 0, tumor: bool = True, ensemble: bool = False) -> SyntheticPatient:
     """Writes scans (2 mm, on oblique axes) and the output folder of one patient, segmented by one network or by five.
 
-    The five differ within a shell around the tumour, where ``disagreement.nii.gz`` is 0.25.
+    The five differ within a shell around the tumor, where ``disagreement.nii.gz`` is 0.25.
     """
     random = np.random.default_rng(seed)
     size = (48, 56, 40)
@@ -51,9 +51,9 @@ def write_patient(folder: Path, seed: int = 0, tumour: bool = True, ensemble: bo
     scan.SetDirection(axes.ravel().tolist())
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in reversed(size)), indexing="ij")
     brain = (x / 0.8) ** 2 + (y / 0.85) ** 2 + (z / 0.9) ** 2 < 1
-    centre = random.uniform(-0.3, 0.3, 3)
-    distance = np.sqrt((x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2)
-    regions = np.stack([distance < 0.4, distance < 0.28, (distance < 0.28) & (distance > 0.15)]) & brain & tumour
+    center = random.uniform(-0.3, 0.3, 3)
+    distance = np.sqrt((x - center[0]) ** 2 + (y - center[1]) ** 2 + (z - center[2]) ** 2)
+    regions = np.stack([distance < 0.4, distance < 0.28, (distance < 0.28) & (distance > 0.15)]) & brain & tumor
     labels = labels_from_regions(regions)
 
     folder.mkdir(parents=True, exist_ok=True)

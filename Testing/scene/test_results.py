@@ -1,4 +1,4 @@
-"""A patient's result in the scene: every node, its colours, codes, references and place."""
+"""A patient's result in the scene: every node, its colors, codes, references and place."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient, write_patient
 from tokenunet.core.terminology import LABEL_STYLES
 from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, mask_number, range_text, set_threshold
-from TokenUNetSegmentationLib.scene.displays import head_box, tumour_centre
+from TokenUNetSegmentationLib.scene.displays import head_box, tumor_center
 from TokenUNetSegmentationLib.scene.load_result import build_result, show_exclusive_labels, volume_table_steps
 from TokenUNetSegmentationLib.scene.results import MissingNodeError, all_results, subject_hierarchy
 from TokenUNetSegmentationLib.scene.volumes import load_volume
@@ -22,7 +22,7 @@ def test_a_result_has_every_node_in_its_place(host: OffscreenHost, patient: Synt
     result = build(patient)
 
     check_result(result, patient)
-    assert result.segmentation.GetName() == "T1ce tumour"
+    assert result.segmentation.GetName() == "T1ce tumor"
 
 
 def test_the_scene_does_not_need_the_output_folder_any_more(
@@ -56,8 +56,8 @@ def test_a_saved_scene_loads_into_a_fresh_host_with_everything_intact(
 ):
     result = build(patient)
     show_exclusive_labels(result, True)
-    colours = {kind: result.masks(kind)[1].GetDisplayNode().GetColorNode() for kind in MaskKind}
-    tables = {kind: [rgba(node, i) for i in range(256)] for kind, node in colours.items()}
+    colors = {kind: result.masks(kind)[1].GetDisplayNode().GetColorNode() for kind in MaskKind}
+    tables = {kind: [rgba(node, i) for i in range(256)] for kind, node in colors.items()}
     thresholds = [mask.GetDisplayNode().GetLowerThreshold() for mask in result.masks(MaskKind.TOKEN_LEARNER).values()]
     host.save(tmp_path / "scene.mrb")
     host.close()
@@ -100,11 +100,11 @@ def test_a_run_without_masks_has_none(host: OffscreenHost, patient: SyntheticPat
     assert "TokenLearner masks" not in item_names(result.folder_item)
 
 
-def test_a_patient_without_tumour_has_empty_segments_and_no_centre(host: OffscreenHost, tmp_path: Path):
-    result = build(write_patient(tmp_path / "healthy", tumour=False))
+def test_a_patient_without_tumor_has_empty_segments_and_no_center(host: OffscreenHost, tmp_path: Path):
+    result = build(write_patient(tmp_path / "healthy", tumor=False))
 
     assert not result.regions().any()
-    assert tumour_centre(result) is None
+    assert tumor_center(result) is None
     assert result.volume_table.GetTable().GetValue(0, 1).ToDouble() == 0
 
 
@@ -125,7 +125,7 @@ def test_a_deleted_segment_is_empty_and_a_deleted_reference_is_told(host: Offscr
     assert [region.any() for region in result.regions()] == [True, True, False]
 
     slicer.mrmlScene.RemoveNode(result.reference)
-    with pytest.raises(MissingNodeError, match="T1ce tumour"):
+    with pytest.raises(MissingNodeError, match="T1ce tumor"):
         result.regions()
 
 
@@ -155,7 +155,7 @@ def test_exclusive_labels_take_the_place_of_the_regions_and_go_again(host: Offsc
     for name, style in LABEL_STYLES.items():
         segment = labels.GetSegmentation().GetSegment(name)
         assert (segment.GetName(), segment.GetTerminology()) == (style.title, style.terminology_entry)
-        assert segment.GetColor() == pytest.approx(style.colour)
+        assert segment.GetColor() == pytest.approx(style.color)
         parts.append(slicer.util.arrayFromSegmentBinaryLabelmap(labels, name, result.reference))
     np.testing.assert_array_equal(np.sum(parts, axis=0), patient.regions[0])
     show_exclusive_labels(result, False)
@@ -172,8 +172,8 @@ def test_a_threshold_hides_what_lies_below_it(host: OffscreenHost, patient: Synt
 
     display = learner.GetDisplayNode()
     assert display.GetLowerThreshold() == pytest.approx((1 + display.GetWindowLevelMax()) / 2)
-    colours = fuser.GetDisplayNode().GetColorNode()
-    assert [opacity(colours, entry) for entry in (0, 60, 70, 128, 190, 200)] == [1, 1, 0, 0, 0, 1]
+    colors = fuser.GetDisplayNode().GetColorNode()
+    assert [opacity(colors, entry) for entry in (0, 60, 70, 128, 190, 200)] == [1, 1, 0, 0, 0, 1]
 
 
 def test_a_masks_range_is_told_in_words(host: OffscreenHost, patient: SyntheticPatient):
@@ -183,10 +183,10 @@ def test_a_masks_range_is_told_in_words(host: OffscreenHost, patient: SyntheticP
     assert range_text(result.masks(MaskKind.TOKEN_FUSER)[1]).startswith("weights -")
 
 
-def test_the_tumours_centre_lies_in_the_tumour_under_a_transform_too(host: OffscreenHost, patient: SyntheticPatient):
+def test_the_tumors_center_lies_in_the_tumor_under_a_transform_too(host: OffscreenHost, patient: SyntheticPatient):
     result = build(patient)
-    centre = np.array(tumour_centre(result))
-    index = patient.scan.TransformPhysicalPointToIndex((centre * [-1, -1, 1]).tolist())
+    center = np.array(tumor_center(result))
+    index = patient.scan.TransformPhysicalPointToIndex((center * [-1, -1, 1]).tolist())
     assert patient.regions[0][tuple(reversed(index))]
 
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
@@ -195,7 +195,7 @@ def test_the_tumours_centre_lies_in_the_tumour_under_a_transform_too(host: Offsc
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
     for node in (result.reference, result.segmentation):
         node.SetAndObserveTransformNodeID(transform.GetID())
-    np.testing.assert_allclose(tumour_centre(result), centre + np.array([10, 20, 30]))
+    np.testing.assert_allclose(tumor_center(result), center + np.array([10, 20, 30]))
 
 
 def test_the_heads_box_holds_the_head_and_little_else(host: OffscreenHost, patient: SyntheticPatient):

@@ -55,13 +55,13 @@ def test_slicer_reads_three_overlapping_segments_voxel_for_voxel(host: Offscreen
         np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrix), ijk_to_ras(patient.scan), atol=1e-9)
 
 
-def test_slicer_reads_names_colours_and_codes(host: OffscreenHost, patient: SyntheticPatient):
+def test_slicer_reads_names_colors_and_codes(host: OffscreenHost, patient: SyntheticPatient):
     segmentation = read_with_slicer(patient.output / "segmentation.seg.nrrd").GetSegmentation()
 
     for name, style in REGION_STYLES.items():
         segment = segmentation.GetSegment(name)
         assert segment.GetName() == style.title
-        assert segment.GetColor() == pytest.approx(style.colour, abs=1e-5)
+        assert segment.GetColor() == pytest.approx(style.color, abs=1e-5)
         assert segment.GetTerminology() == style.terminology_entry
 
 
@@ -91,7 +91,7 @@ def test_what_slicer_writes_back_is_the_same(host: OffscreenHost, patient: Synth
         assert slicers.GetMetaData(key) == ours.GetMetaData(key)
 
 
-def test_an_empty_tumour_is_three_empty_segments(host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path):
+def test_an_empty_tumor_is_three_empty_segments(host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path):
     write_segmentation(np.zeros_like(patient.regions), patient.scan, tmp_path / "none.seg.nrrd")
 
     segmentation = read_with_slicer(tmp_path / "none.seg.nrrd").GetSegmentation()

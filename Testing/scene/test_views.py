@@ -33,39 +33,39 @@ def result(host: OffscreenHost, patient: SyntheticPatient) -> PatientResult:
 
 @pytest.fixture
 def red(host: OffscreenHost, result: PatientResult) -> Iterator[SliceView]:
-    """An axial view at the tumour."""
+    """An axial view at the tumor."""
     with closing(SliceView(host, "Red", "Axial", (200, 200))) as view:
         show_result(result)
         view.frame(head_box(result.reference))
         yield view
 
 
-def coloured(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels that are not grey."""
+def colored(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels that are not gray."""
     return np.ptp(picture.astype(int), axis=2) > 12
 
 
-def nearly(picture: NDArray[np.uint8], colour: tuple[float, float, float]) -> NDArray[np.bool_]:
-    return np.abs(picture - 255 * np.array(colour)).max(axis=2) < 30
+def nearly(picture: NDArray[np.uint8], color: tuple[float, float, float]) -> NDArray[np.bool_]:
+    return np.abs(picture - 255 * np.array(color)).max(axis=2) < 30
 
 
-def test_a_slice_shows_anatomy_in_grey_and_the_tumours_outlines_in_its_colours(red: SliceView, result: PatientResult):
+def test_a_slice_shows_anatomy_in_gray_and_the_tumors_outlines_in_its_colors(red: SliceView, result: PatientResult):
     picture = red.grab()
 
-    assert nearly(picture, REGION_STYLES["WT"].colour).sum() > 20
-    assert nearly(picture, REGION_STYLES["ET"].colour).sum() > 20
+    assert nearly(picture, REGION_STYLES["WT"].color).sum() > 20
+    assert nearly(picture, REGION_STYLES["ET"].color).sum() > 20
     result.segmentation.GetDisplayNode().SetVisibility(False)
     without = red.grab()
-    assert not coloured(without).any()
+    assert not colored(without).any()
     assert (without > 60).mean() > 0.3
 
 
-def test_each_slice_view_has_jumped_to_the_tumour(host: OffscreenHost, result: PatientResult):
+def test_each_slice_view_has_jumped_to_the_tumor(host: OffscreenHost, result: PatientResult):
     for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
         with closing(SliceView(host, name, orientation, (120, 120))) as view:
             show_result(result)
             view.fit()
-            assert coloured(view.grab()).sum() > 30, orientation
+            assert colored(view.grab()).sum() > 30, orientation
 
 
 @pytest.mark.parametrize("kind", MaskKind)
@@ -79,7 +79,7 @@ def test_a_mask_covers_the_anatomy_and_goes_again(red: SliceView, result: Patien
 
     changed = np.abs(shown.astype(int) - before).max(axis=2) > 12
     assert 0.02 < changed.mean() < 0.9  # somewhere, and the anatomy is seen elsewhere
-    assert coloured(shown).sum() > 500
+    assert colored(shown).sum() > 500
     np.testing.assert_array_equal(red.grab(), before)
 
 

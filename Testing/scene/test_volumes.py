@@ -106,12 +106,12 @@ def test_a_warping_transform_resamples_the_exported_volume_alone(
 
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), before)
     brain = [sitk.BinaryThreshold(image, 100) for image in (sitk.ReadImage(patient.inputs["T1ce"]), exported)]
-    centres = []
+    centers = []
     for image in brain:
         shape = sitk.LabelShapeStatisticsImageFilter()
         shape.Execute(image)
-        centres.append(shape.GetCentroid(1))
-    np.testing.assert_allclose(np.subtract(centres[1], centres[0]), [-4, 0, 0], atol=0.2)  # LPS
+        centers.append(shape.GetCentroid(1))
+    np.testing.assert_allclose(np.subtract(centers[1], centers[0]), [-4, 0, 0], atol=0.2)  # LPS
 
 
 def test_a_folder_that_cannot_be_is_an_output_error(

@@ -104,10 +104,10 @@ def test_echoes_of_one_series_become_two_volumes(tmp_path: Path) -> None:
     assert_reads_as(other, tilted_scan(values=VALUES[::-1].copy()))
 
 
-def test_a_localiser_is_set_aside(tmp_path: Path) -> None:
+def test_a_localizer_is_set_aside(tmp_path: Path) -> None:
     write_dicom_study(tmp_path)
     reasons = {series.tags.description: series.set_aside for series in find_series(tmp_path) if series.set_aside}
-    assert reasons == {"localizer": "It is a localiser."}
+    assert reasons == {"localizer": "It is a localizer."}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_localiser_is_set_aside(tmp_path: Path) -> None:
     [
         ({"BurnedInAnnotation": "YES"}, "Text is drawn into"),
         ({"Modality": "CT"}, "CT"),
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localiser"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
     ],
 )
 def test_what_is_no_scan_is_set_aside(tmp_path: Path, attributes: dict[str, Any], reason: str) -> None:

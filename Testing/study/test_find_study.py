@@ -27,7 +27,7 @@ def test_a_dicom_study_is_found_and_read(tmp_path: Path) -> None:
     paths = write_dicom_study(tmp_path)
     found = find_study(tmp_path)
     assert places(found) == paths
-    assert found.set_aside == {"1 “localizer”": "It is a localiser."}
+    assert found.set_aside == {"1 “localizer”": "It is a localizer."}
     assert [f.code for f in found.findings] == ["duplicate_slice"]
     scans = found.read().scans
     for sequence, image in synthetic_images(1).items():
@@ -106,7 +106,7 @@ def test_where_no_series_can_be_a_scan_each_is_named_with_its_reason(tmp_path: P
     for file in tmp_path.rglob("*"):
         if file.is_file() and "LOCALIZER" not in str(dcmread(file).get("ImageType", "")):
             file.unlink()
-    with pytest.raises(MissingSequenceError, match="“localizer”: It is a localiser"):
+    with pytest.raises(MissingSequenceError, match="“localizer”: It is a localizer"):
         find_study(tmp_path)
 
 

@@ -7,7 +7,7 @@ from scan_fixtures import GRID, study, synthetic_images
 from tokenunet.core.errors import MissingSequenceError
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.study.dicom_tags import DicomTags
-from tokenunet.study.identify.choose import SURE, Candidate, Recognition, recognise_sequences
+from tokenunet.study.identify.choose import SURE, Candidate, Recognition, recognize_sequences
 
 T1_TIMES: dict[str, Any] = {"scanning_sequence": ("SE",), "repetition_time": 550, "echo_time": 9}
 TAGS = {
@@ -39,7 +39,7 @@ def names(recognition: Recognition, tags: dict[str, Any]) -> dict[SequenceName, 
 
 def test_tags_tell_the_four_and_leave_out_others() -> None:
     tags = {name: TAGS[name] for name in ("ADC", "FLAIR", "T1ce", "T2", "T1")}
-    recognition = recognise_sequences(candidates(tags))
+    recognition = recognize_sequences(candidates(tags))
     assert names(recognition, tags) == {s: s for s in SEQUENCES}
     assert list(recognition.choices) == list(SEQUENCES)
     assert recognition.findings == []
@@ -50,7 +50,7 @@ def test_tags_tell_the_four_and_leave_out_others() -> None:
 
 def test_the_agents_tag_tells_two_equal_protocols_apart() -> None:
     tags = TAGS | {"T1ce": replace(TAGS["T1"], contrast_agent="Gadovist")}
-    recognition = recognise_sequences(candidates(tags))
+    recognition = recognize_sequences(candidates(tags))
     assert names(recognition, tags) == {s: s for s in SEQUENCES}
     assert "Gadovist" in recognition.choices["T1ce"].reason
 
@@ -60,7 +60,7 @@ def test_of_two_t1_the_later_is_after_contrast_but_not_for_certain(agent: str) -
     early = replace(TAGS["T1"], contrast_agent=agent)
     tags = {"later": replace(early, acquired="20260102104500")} | TAGS | {"T1": early}
     del tags["T1ce"]
-    recognition = recognise_sequences(candidates(tags))
+    recognition = recognize_sequences(candidates(tags))
     assert names(recognition, tags) == {"T1": "T1", "T1ce": "later", "T2": "T2", "FLAIR": "FLAIR"}
     assert "acquired later" in recognition.choices["T1ce"].reason
     assert recognition.choices["T1ce"].confidence < SURE
@@ -70,10 +70,10 @@ def test_of_two_t1_the_later_is_after_contrast_but_not_for_certain(agent: str) -
 
 def test_a_t1_after_the_agent_is_no_plain_t1() -> None:
     tags = {"after": replace(TAGS["T1"], acquired="20260102110000")} | TAGS
-    assert names(recognise_sequences(candidates(tags)), tags)["T1"] == "T1"
+    assert names(recognize_sequences(candidates(tags)), tags)["T1"] == "T1"
     del tags["T1"]
     with pytest.raises(MissingSequenceError, match="No T1 was found"):
-        recognise_sequences(candidates(tags))
+        recognize_sequences(candidates(tags))
 
 
 BETTER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -91,7 +91,7 @@ def test_the_better_of_two_is_chosen_and_the_other_is_named(
     pair = {"better": replace(TAGS["T1ce"], **better), "worse": replace(TAGS["T1ce"], **worse)}
     others = {name: TAGS[name] for name in ("T1", "T2", "FLAIR")}
     tags = pair | others if first else others | dict(reversed(pair.items()))
-    recognition = recognise_sequences(candidates(tags))
+    recognition = recognize_sequences(candidates(tags))
     assert names(recognition, tags)["T1ce"] == "better"
     assert [f.message for f in recognition.findings] == ["better was chosen as T1ce; worse would fit too."]
 
@@ -102,7 +102,7 @@ def test_finer_and_whole_and_readable_scans_are_better() -> None:
     for worse, better in (({"grid": slab}, {"grid": GRID}), ({}, {"grid": finer}), ({"problem": "A gap."}, {})):
         scans = [*candidates(TAGS), replace(candidates(TAGS)[2], **better)]
         scans[2] = replace(scans[2], **worse)
-        choice = recognise_sequences(scans).choices["T2"]
+        choice = recognize_sequences(scans).choices["T2"]
         assert (choice.index, choice.passed_over) == (5, (2,))
 
 
@@ -111,13 +111,13 @@ def test_what_may_be_angiography_does_not_go_before_a_t1() -> None:
         description="multi-slab", acquisition_type="3D", scanning_sequence=("GR",), repetition_time=22, echo_time=3.6
     )
     tags = {"unsure": unsure} | TAGS
-    choice = recognise_sequences(candidates(tags)).choices["T1"]
+    choice = recognize_sequences(candidates(tags)).choices["T1"]
     assert (list(tags)[choice.index], choice.passed_over) == ("T1", (0,))
 
 
 def test_what_is_given_overrules_the_tags() -> None:
     tags = {name: TAGS[name] for name in ("ADC", "FLAIR", "T1ce", "T2", "T1")}
-    recognition = recognise_sequences(candidates(tags), {"T1": 2, "T1ce": 4, "T2": 0})
+    recognition = recognize_sequences(candidates(tags), {"T1": 2, "T1ce": 4, "T2": 0})
     assert names(recognition, tags) == {"T1": "T1ce", "T1ce": "T1", "T2": "ADC", "FLAIR": "FLAIR"}
     assert recognition.choices["T2"].confidence == 1
 
@@ -125,7 +125,7 @@ def test_what_is_given_overrules_the_tags() -> None:
 def test_what_is_missing_is_named_with_what_all_were_taken_for() -> None:
     tags = {name: TAGS[name] for name in ("ADC", "T1ce", "T2", "T1")}
     with pytest.raises(MissingSequenceError) as caught:
-        recognise_sequences(candidates(tags))
+        recognize_sequences(candidates(tags))
     assert str(caught.value) == ("No FLAIR was found among ADC (echo-planar), T1ce (T1ce), T2 (T2), T1 (T1).")
     assert "--flair" in caught.value.hint
 
@@ -137,7 +137,7 @@ def unnamed(images: dict[SequenceName, sitk.Image]) -> list[Candidate]:
 @pytest.mark.parametrize("shift", range(4))
 def test_the_images_tell_where_nothing_else_does(shift: int) -> None:
     order = [SEQUENCES[(i + shift) % 4] for i in range(4)]
-    recognition = recognise_sequences(unnamed({s: study().scans[s].image for s in order}))
+    recognition = recognize_sequences(unnamed({s: study().scans[s].image for s in order}))
     assert {s: order[choice.index] for s, choice in recognition.choices.items()} == {s: s for s in SEQUENCES}
     assert {f.code for f in recognition.findings} == {"uncertain_sequence"}
     assert "looks like FLAIR" in recognition.choices["FLAIR"].reason
@@ -151,6 +151,6 @@ def test_the_images_tell_the_rest_beside_what_tags_tell() -> None:
     ]
     scans[0] = replace(scans[0], tags=TAGS["T1"])
     scans[1] = replace(scans[1], tags=TAGS["T1ce"])
-    recognition = recognise_sequences(scans)
+    recognition = recognize_sequences(scans)
     assert [choice.index for choice in recognition.choices.values()] == [0, 1, 2, 3]
     assert recognition.choices["T1"].confidence > SURE > recognition.choices["T2"].confidence

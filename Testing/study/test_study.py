@@ -167,7 +167,7 @@ def test_nan_around_what_is_shown_is_background(tmp_path: Path) -> None:
 
 
 def sheared(path: Path, shear: float) -> Path:
-    """A file that is placed by an affine matrix alone, with y axes that lean towards x."""
+    """A file that is placed by an affine matrix alone, with y axes that lean toward x."""
     sitk.WriteImage(image(VALUES.astype(np.float32)), path)
     data = bytearray(path.read_bytes())
     struct.pack_into("<3f", data, 80, 1, 2, 3)

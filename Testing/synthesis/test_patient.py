@@ -21,7 +21,7 @@ VOXEL_ML = SPACING**3 / 1000
 @pytest.fixture(scope="module")
 def ring() -> SyntheticPatient:
     # Enhancement may be missing in large patches; here the rim is to be whole and the necrosis large enough to be told.
-    drawn = ((seed, draw_parameters(seed, kind=Kind.RING).tumour) for seed in range(100))
+    drawn = ((seed, draw_parameters(seed, kind=Kind.RING).tumor) for seed in range(100))
     seed = next(s for s, t in drawn if t.patchiness < 0.1 and t.rim_mm > 2 and t.foci[0].radius_mm > 12)
     return synthetic_patient(seed, spacing=2.0, kind=Kind.RING)
 
@@ -83,7 +83,7 @@ def test_labels_are_the_exclusive_ones_of_brats(ring):
     assert set(np.unique(ring.labels)) == {0, NCR, ED, ET_LABEL}
 
 
-def test_the_ring_surrounds_necrosis_inside_oedema(ring):
+def test_the_ring_surrounds_necrosis_inside_edema(ring):
     whole, core, enhancing = (sitk.GetImageFromArray(r.astype(np.uint8)) for r in regions_from_labels(ring.labels))
 
     def share_within(inner: np.ndarray, outer: sitk.Image) -> float:
@@ -107,42 +107,42 @@ def test_kinds_have_the_labels_of_their_parts(kind, labels):
 
 
 def test_all_kinds_are_drawn():
-    assert {draw_parameters(seed).tumour.kind for seed in range(40)} == set(Kind)
+    assert {draw_parameters(seed).tumor.kind for seed in range(40)} == set(Kind)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_contrasts_keep_the_order_that_radiologists_rely_on(seed):
     s = draw_parameters(seed).contrast.sequences
-    assert s["FLAIR"].oedema > s["FLAIR"].white
-    assert s["FLAIR"].oedema > s["FLAIR"].grey
-    assert s["T2"].oedema > s["T2"].white
-    assert s["T1"].oedema < s["T1"].white
-    assert s["T1ce"].enhancing > s["T1ce"].oedema
+    assert s["FLAIR"].edema > s["FLAIR"].white
+    assert s["FLAIR"].edema > s["FLAIR"].gray
+    assert s["T2"].edema > s["T2"].white
+    assert s["T1"].edema < s["T1"].white
+    assert s["T1ce"].enhancing > s["T1ce"].edema
     assert s["T1ce"].enhancing > s["T1"].enhancing
-    assert s["T1"].fluid < s["T1"].grey < s["T1"].white
-    assert s["T1ce"].fluid < s["T1ce"].grey
-    assert s["T2"].white < s["T2"].grey < s["T2"].fluid
+    assert s["T1"].fluid < s["T1"].gray < s["T1"].white
+    assert s["T1ce"].fluid < s["T1ce"].gray
+    assert s["T2"].white < s["T2"].gray < s["T2"].fluid
     assert s["FLAIR"].fluid < s["FLAIR"].white
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_every_part_of_a_tumour_can_be_told_from_what_is_around_it(seed):
+def test_every_part_of_a_tumor_can_be_told_from_what_is_around_it(seed):
     contrast = draw_parameters(seed).contrast
     t1, t1ce, t2, flair = (contrast.sequences[name] for name in SEQUENCES)
-    assert flair.oedema - max(flair.white, flair.grey) > 0.07
-    assert t2.oedema - t2.white > 0.13
-    assert (t1ce.enhancing - t1ce.oedema) * (1 - contrast.weakness) > 0.07
-    assert max(t1.oedema - t1.core, t2.core - t2.oedema) > 0.07
+    assert flair.edema - max(flair.white, flair.gray) > 0.07
+    assert t2.edema - t2.white > 0.13
+    assert (t1ce.enhancing - t1ce.edema) * (1 - contrast.weakness) > 0.07
+    assert max(t1.edema - t1.core, t2.core - t2.edema) > 0.07
 
 
-def test_tumours_are_of_all_sizes_that_gliomas_have_when_found():
+def test_tumors_are_of_all_sizes_that_gliomas_have_when_found():
     patients = [synthetic_patient(seed, SPACING) for seed in range(24)]
-    tumours = [p for p in patients if p.parameters.tumour.kind is not Kind.HEALTHY]
-    whole_ml = sorted((p.labels > 0).sum() * VOXEL_ML for p in tumours)
+    tumors = [p for p in patients if p.parameters.tumor.kind is not Kind.HEALTHY]
+    whole_ml = sorted((p.labels > 0).sum() * VOXEL_ML for p in tumors)
     assert 30 < np.median(whole_ml) < 75
     assert whole_ml[len(whole_ml) // 10] < 30, "small ones are among them"
     assert whole_ml[-len(whole_ml) // 10] > 120, "and large ones"
-    diffuse = [(p.labels > 0).sum() * VOXEL_ML for p in tumours if p.parameters.tumour.kind is Kind.INFILTRATIVE]
+    diffuse = [(p.labels > 0).sum() * VOXEL_ML for p in tumors if p.parameters.tumor.kind is Kind.INFILTRATIVE]
     assert min(diffuse) > 8
 
 
@@ -192,7 +192,7 @@ def test_a_written_folder_reads_back_identical(tmp_path):
 def test_written_images_lie_where_brats_images_lie(tmp_path):
     image = sitk.ReadImage(str(write_patient(synthetic_patient(7, SPACING), tmp_path) / "synthetic_00007_t1.nii.gz"))
     assert image.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
-    # The corner of the field of view, half a voxel before the first centre, is that of BraTS's 1 mm images.
+    # The corner of the field of view, half a voxel before the first center, is that of BraTS's 1 mm images.
     corner = [o - s / 2 for o, s in zip(image.GetOrigin(), image.GetSpacing(), strict=True)]
     assert corner == pytest.approx([-0.5, -239.5, -0.5])
     extent = [n * s for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
@@ -207,9 +207,9 @@ def test_an_unwritable_folder_is_refused_in_a_sentence(tmp_path):
 
 def test_a_rim_thinner_than_the_voxels_fills_a_part_of_each():
     drawn = draw_parameters(4, kind=Kind.RING)
-    tumour = replace(drawn.tumour, rim_mm=1.5, patchiness=0.0)
+    tumor = replace(drawn.tumor, rim_mm=1.5, patchiness=0.0)
     work = build_anatomy(drawn.pose, Lattice(2.0), landmarks=True)
-    coarse, fine = (grow(tumour, build_anatomy(drawn.pose, Lattice(s)), work) for s in (4.0, 1.0))
+    coarse, fine = (grow(tumor, build_anatomy(drawn.pose, Lattice(s)), work) for s in (4.0, 1.0))
     assert float(coarse.enhancing_share.max()) < 1
     assert float(fine.enhancing_share.max()) == 1
     for shares in ("core_share", "enhancing_share"):

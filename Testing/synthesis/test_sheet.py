@@ -6,23 +6,23 @@ import SimpleITK as sitk
 import tokenunet.synthesis
 from tokenunet.cli import main
 from tokenunet.core.sequences import SEQUENCES
-from tokenunet.synthesis.sheet import COLOURS, contact_sheet, write_sheet
+from tokenunet.synthesis.sheet import COLORS, contact_sheet, write_sheet
 
 SHAPE = (12, 20, 16)
 
 
-def patient(labelled: bool):
+def patient(labeled: bool):
     generator = np.random.default_rng(0)
     images = {name: np.zeros(SHAPE, np.float32) for name in SEQUENCES}
     for image in images.values():
         image[2:-2, 2:-2, 2:-2] = generator.normal(100, 10, image[2:-2, 2:-2, 2:-2].shape)
     labels = np.zeros(SHAPE, np.uint8)
-    if labelled:
+    if labeled:
         labels[4:9, 5:12, 4:10] = 2
     return images, labels
 
 
-def colours_of(sheet: np.ndarray) -> set[tuple[int, ...]]:
+def colors_of(sheet: np.ndarray) -> set[tuple[int, ...]]:
     flat = sheet.reshape(-1, 3)
     return {tuple(int(v) for v in c) for c in flat[(flat != flat[:, :1]).any(1)]}
 
@@ -37,12 +37,12 @@ def test_it_has_three_planes_a_patient_and_six_pictures_in_a_row():
 def test_outlines_are_drawn_on_the_last_two_pictures_alone():
     sheet = contact_sheet([patient(True)])
     plain = 4 * max(SHAPE[1:])
-    assert colours_of(sheet[:, :plain]) == set()
-    assert colours_of(sheet[:, plain:]) == {COLOURS[0]}
-    assert colours_of(contact_sheet([patient(False)])) == set()
+    assert colors_of(sheet[:, :plain]) == set()
+    assert colors_of(sheet[:, plain:]) == {COLORS[0]}
+    assert colors_of(contact_sheet([patient(False)])) == set()
     # The axial cut shows rows 5 to 11 and columns 4 to 9, behind a margin of 2; the middle stays visible.
     axial = sheet[: SHAPE[1], plain : plain + max(SHAPE[1:])]
-    assert tuple(axial[5, 8]) == COLOURS[0]
+    assert tuple(axial[5, 8]) == COLORS[0]
     assert len(set(axial[8, 8].tolist())) == 1
 
 

@@ -28,18 +28,18 @@ def outside_mm(work):
 @pytest.mark.parametrize("name", ATLASES)
 def test_landmarks_lie_in_the_tissue_they_belong_to(name):
     atlas = load_atlas(name)
-    _, grey, white, ventricles, _ = atlas.maps
+    _, gray, white, ventricles, _ = atlas.maps
     inside = atlas.landmarks < 0
     choroid = inside[Landmark.CHOROID]
     assert ventricles[choroid].mean() > 0.35 > 10 * ventricles.mean()
-    assert grey[inside[Landmark.LIMBIC]].mean() > 0.45 > grey.mean() * 1.5
+    assert gray[inside[Landmark.LIMBIC]].mean() > 0.45 > gray.mean() * 1.5
     assert white[inside[Landmark.VEINS]].mean() < 0.12
     across = (inside[Landmark.SHEETS].nonzero()[:, 2] - white.shape[2] / 2).abs()
     # The falx has most of the sheets' voxels, and it is in the middle.
     assert across.median() < 4
 
 
-def test_the_distance_from_a_surface_is_in_millimetres():
+def test_the_distance_from_a_surface_is_in_millimeters():
     brain = torch.zeros(40, 40, 40, dtype=torch.bool)
     brain[20:] = True
     line = surface_distance(brain, 2.0)[:, 20, 20]
@@ -47,7 +47,7 @@ def test_the_distance_from_a_surface_is_in_millimetres():
 
 
 def test_contrast_agent_changes_t1ce_alone_and_only_where_vessels_and_dura_are(work, outside_mm):
-    growth = grow(PARAMETERS.tumour, work, work)
+    growth = grow(PARAMETERS.tumor, work, work)
     faint, strong = (
         paint(
             replace(
@@ -71,7 +71,7 @@ def test_contrast_agent_changes_t1ce_alone_and_only_where_vessels_and_dura_are(w
 
 def test_a_poor_strip_keeps_a_rim_sinuses_and_pieces(work, outside_mm):
     clean = replace(
-        PARAMETERS.artefacts, strip_mm=0.0, strip_unevenness_mm=0.0, rim_mm=0.0, keeps_sinuses=False, leftovers=()
+        PARAMETERS.artifacts, strip_mm=0.0, strip_unevenness_mm=0.0, rim_mm=0.0, keeps_sinuses=False, leftovers=()
     )
 
     def kept(**faults) -> torch.Tensor:
@@ -85,6 +85,6 @@ def test_a_poor_strip_keeps_a_rim_sinuses_and_pieces(work, outside_mm):
     near = veins & (outside_mm < 4)
     assert kept(keeps_sinuses=True)[near].all()
     assert not exact[near].all()
-    centre = (40.0, 45.0, 120.0)
-    piece = kept(leftovers=(Leftover(centre, 8.0, {}),)) & ~exact
+    center = (40.0, 45.0, 120.0)
+    piece = kept(leftovers=(Leftover(center, 8.0, {}),)) & ~exact
     assert 100 < piece.sum() * 8 < 5000

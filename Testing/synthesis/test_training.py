@@ -36,7 +36,7 @@ def cases_of(configuration: TrainingConfiguration, seed: int = 0) -> SyntheticCa
     return SyntheticCases(seed, c.first_patient, c.epochs * c.synthetic_patients, c.spacing)
 
 
-def test_no_patient_is_learnt_from_twice_in_any_stage() -> None:
+def test_no_patient_is_learned_from_twice_in_any_stage() -> None:
     seen = []
     for configuration in stages(**TINY):
         cases = cases_of(configuration)

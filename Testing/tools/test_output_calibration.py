@@ -71,7 +71,7 @@ def test_a_model_that_is_too_unsure_finds_its_threshold_and_keeps_it(
 
 
 def test_a_threshold_that_marks_what_is_not_there_loses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for the network gives a whole patient without any tumour a probability of 0.12."""
+    """A stand-in for the network gives a whole patient without any tumor a probability of 0.12."""
     monkeypatch.setattr(output_calibration, "SCAN_SPACING", 4.0)
     monkeypatch.setattr(output_calibration, "true_regions", lambda truth, grid: np.zeros((3, *grid.size[::-1]), bool))
 

@@ -12,7 +12,7 @@ TINY_NETWORK = {"channels": [4, 8, 8, 16], "depth": 1, "heads": 4, "hidden": 8}
 
 
 def cached_case(folder: Path, number: int, side: int = SIDE) -> CachedCase:
-    """A prepared case of noise with a bright block, which is the tumour."""
+    """A prepared case of noise with a bright block, which is the tumor."""
     random = np.random.default_rng(number)
     labels = np.zeros((side, side, side), np.uint8)
     z, y, x = random.integers(4, side - 16, 3)
@@ -34,10 +34,10 @@ def tiny_configuration(**changes: Any) -> TrainingConfiguration:
         "arguments": TINY_NETWORK,
         "epochs": 3,
         "patch_size": (24, 24, 24),
-        "tumour_share": 0.5,
+        "tumor_share": 0.5,
         "accumulation": 2,
         "dice_smoothing": 50.0,
-        "optimiser": "adamw",
+        "optimizer": "adamw",
         "average_decay": 0.5,
         "precision": "fp32",
         "validate_every": 1,

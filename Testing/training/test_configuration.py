@@ -14,7 +14,7 @@ PAPER: dict[str, Any] = {
     # "patches of size 128 x 128 x 128, randomly extracted from the images, are fed to the model, once per subject"
     "patch_size": (128, 128, 128),
     "patches_per_case": 1,
-    "tumour_share": 0.0,
+    "tumor_share": 0.0,
     "augmentation": False,
     # "batch size is set to 1 ... gradient accumulation for 16 mini-batches"
     "batch_size": 1,
@@ -35,8 +35,8 @@ def test_paper_preset_is_the_papers_protocol(architecture: str) -> None:
     configuration = configuration_of(architecture, "paper")
     assert {name: getattr(configuration, name) for name in PAPER} == PAPER
     # "SGD with Nesterov momentum, with learning rate set to 10^-2, while the SwinUNETR models ... AdamW ... 8e-4"
-    optimiser = ("adamw", 8e-4) if architecture == "swin_unetr" else ("sgd", 1e-2)
-    assert (configuration.optimiser, configuration.learning_rate) == optimiser
+    optimizer = ("adamw", 8e-4) if architecture == "swin_unetr" else ("sgd", 1e-2)
+    assert (configuration.optimizer, configuration.learning_rate) == optimizer
     assert configuration.arguments == {}
 
 
@@ -72,7 +72,7 @@ def test_any_number_can_be_given_as_text() -> None:
         ({"epochs": "three"}, "epochs cannot be 'three'"),
         ({"epochs": "0"}, "epochs must be from 1"),
         ({"patch_size": "100"}, "multiples of 32"),
-        ({"optimiser": "lion"}, "optimiser must be one of sgd, adamw"),
+        ({"optimizer": "lion"}, "optimizer must be one of sgd, adamw"),
         ({"learning_rate": "nan"}, "learning_rate must be"),
         ({"augmentation": "perhaps"}, "augmentation cannot be"),
         ({"arguments": "{channels: 3}"}, "arguments cannot be"),

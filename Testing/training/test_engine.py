@@ -1,4 +1,4 @@
-"""One fold: what is learnt, what is logged, and what stopping and killing leave behind."""
+"""One fold: what is learned, what is logged, and what stopping and killing leave behind."""
 
 import json
 import math
@@ -81,7 +81,7 @@ def test_learning_rate_rises_and_falls_to_nothing_along_a_cosine() -> None:
 
 def gradient_of_one_step(folder: Path, **settings: Any) -> dict[str, torch.Tensor]:
     """What SGD without momentum moves the weights by, at a rate of 1."""
-    sgd = {"optimiser": "sgd", "momentum": 0.0, "learning_rate": 1.0, "epochs": 1, "average_decay": 0.0}
+    sgd = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 1.0, "epochs": 1, "average_decay": 0.0}
     run = training(folder, patches_per_case=4, **(sgd | settings))
     before = {name: tensor.clone() for name, tensor in run.state.trained_network.state_dict().items()}
     run.run()
@@ -98,7 +98,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path: Path) -> N
 
 
 def test_two_processes_move_the_weights_as_one_does(tmp_path: Path) -> None:
-    settings = {"accumulation": 4, "epochs": 2, "optimiser": "sgd", "momentum": 0.0}
+    settings = {"accumulation": 4, "epochs": 2, "optimizer": "sgd", "momentum": 0.0}
     training(tmp_path / "one", **settings).run()
     subprocess.run(
         [

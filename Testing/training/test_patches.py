@@ -1,4 +1,4 @@
-"""Which patches are learnt from when, and what is in them."""
+"""Which patches are learned from when, and what is in them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from training.learning_cases import cached_case, tiny_configuration
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> PatchDataset:
     cases = [cached_case(tmp_path_factory.mktemp("cache"), number) for number in range(3)]
-    return PatchDataset(cases, tiny_configuration(tumour_share=1.0), seed=5)
+    return PatchDataset(cases, tiny_configuration(tumor_share=1.0), seed=5)
 
 
 def test_an_epoch_takes_every_patch_once_and_its_last_step_may_be_smaller() -> None:
@@ -54,7 +54,7 @@ def test_a_patch_is_always_the_same_and_another_in_the_next_epoch(dataset: Patch
     assert not torch.equal(first[0], later[0])
 
 
-def test_patches_hold_tumour_where_asked_for(dataset: PatchDataset) -> None:
+def test_patches_hold_tumor_where_asked_for(dataset: PatchDataset) -> None:
     assert all(dataset[Patch(epoch, case, 0)][1][0].any() for epoch in range(20) for case in range(3))
 
 

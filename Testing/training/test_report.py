@@ -18,7 +18,7 @@ from tokenunet.data import read_dataset
 from tokenunet.networks import build_network
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import append_log
-from tokenunet.training.experiment.summary import SCORES, summarise
+from tokenunet.training.experiment.summary import SCORES, summarize
 from tokenunet.training.report.attention_figure import draw_masks, mask_view
 from tokenunet.training.report.figures import average_losses, boxes, bubbles, draw_boxes, fold_curves
 from tokenunet.training.report.page import devices, headline, training_report, unfinished, worst_cases, write_report
@@ -96,7 +96,7 @@ def test_the_page_needs_no_other_file(experiment: Experiment) -> None:
 
 def test_the_page_says_what_was_found_and_what_was_run(experiment: Experiment) -> None:
     text = Page(training_report(experiment)).text
-    summary = summarise(experiment)
+    summary = summarize(experiment)
     for architecture in summary.architectures.values():
         for spread in architecture.dice.values():
             assert f"{spread.mean:.3f} ± {spread.std:.3f}" in text
@@ -109,7 +109,7 @@ def test_the_page_says_what_was_found_and_what_was_run(experiment: Experiment) -
 
 
 def test_the_worst_cases_are_those_with_the_lowest_mean(experiment: Experiment) -> None:
-    for architecture, worst in worst_cases(summarise(experiment)).items():
+    for architecture, worst in worst_cases(summarize(experiment)).items():
         files = (experiment.folder / architecture).glob("fold_*/metrics.json")
         cases = [case for file in files for case in json.loads(file.read_text())["cases"]]
         expected = sorted(cases, key=lambda case: case["dice"]["mean"])[:5]
@@ -117,7 +117,7 @@ def test_the_worst_cases_are_those_with_the_lowest_mean(experiment: Experiment) 
 
 
 def test_the_headline_names_the_best_and_its_lead(experiment: Experiment) -> None:
-    summary = summarise(experiment)
+    summary = summarize(experiment)
     test = next(c for c in summary.comparisons if c.region == "mean")
     assert test.p_corrected is not None
     assert test.p_corrected < 0.05
@@ -139,7 +139,7 @@ def test_a_half_finished_experiment_has_a_page(half: Experiment) -> None:
 
 def test_architectures_with_different_folds_are_not_ranked(tmp_path: Path) -> None:
     experiment = fabricated_experiment(tmp_path / "experiment", ARCHITECTURES, folds=3, finished=3)
-    said = headline(experiment, summarise(experiment))
+    said = headline(experiment, summarize(experiment))
     assert "highest" not in said
     assert "do not compare" in said
     assert "their means do not compare" in Page(training_report(experiment)).text
@@ -183,7 +183,7 @@ def test_several_cases_of_a_patient_are_pointed_out(experiment: Experiment, tmp_
 
 
 def test_figure_4_shows_time_memory_and_parameters(experiment: Experiment) -> None:
-    for bubble in bubbles(summarise(experiment)):
+    for bubble in bubbles(summarize(experiment)):
         files = (experiment.folder / bubble.architecture).glob("fold_*/metrics.json")
         metrics = [json.loads(file.read_text()) for file in files]
         assert bubble.seconds == np.median([case["seconds"] for m in metrics for case in m["cases"]])
@@ -210,7 +210,7 @@ def test_figure_5_shows_the_logs(half: Experiment) -> None:
 
 
 def test_figure_6_has_every_case_in_the_box_of_its_fold(experiment: Experiment) -> None:
-    shown = boxes(summarise(experiment))
+    shown = boxes(summarize(experiment))
     assert len(shown) == len(ARCHITECTURES) * 3 * len(SCORES)
     for box in shown:
         metrics = json.loads((experiment.folder / box.architecture / f"fold_{box.fold}" / "metrics.json").read_text())
@@ -218,11 +218,11 @@ def test_figure_6_has_every_case_in_the_box_of_its_fold(experiment: Experiment) 
 
 
 def test_the_same_numbers_give_the_same_drawing(experiment: Experiment) -> None:
-    shown = boxes(summarise(experiment))
+    shown = boxes(summarize(experiment))
     assert draw_boxes(shown) == draw_boxes(shown)
 
 
-def test_figure_7_shows_masks_beside_the_slice_with_the_most_tumour(with_weights: Experiment) -> None:
+def test_figure_7_shows_masks_beside_the_slice_with_the_most_tumor(with_weights: Experiment) -> None:
     job = with_weights.fold("token_unet", 0)
     view = mask_view(with_weights, job)
     assert view.case == with_weights.splits.folds[0].validation[0]
@@ -231,7 +231,7 @@ def test_figure_7_shows_masks_beside_the_slice_with_the_most_tumour(with_weights
     assert view.masks.shape == (8, *view.t1.shape)
     assert view.prediction.shape == view.truth.shape == view.t1.shape
     assert set(np.unique(view.prediction)) <= {0, 1, 2, 4}
-    # The pictures lie on each other: the T1 is the scan's, where the truth marks tumour.
+    # The pictures lie on each other: the T1 is the scan's, where the truth marks tumor.
     case = next(case for case in with_weights.dataset.cases if case.name == view.case)
     scan = sitk.GetArrayFromImage(sitk.ReadImage(str(case.images["T1"].path)))[int(areas.argmax())]
     inside = true_labels()[int(areas.argmax())] > 0
@@ -246,14 +246,14 @@ def test_the_page_shows_the_masks_of_architectures_that_have_them(with_weights: 
     assert "unet_star, fold 0" not in page.text
 
 
-@pytest.mark.parametrize("lost", ["weights", "scan", "truth", "tumour"])
+@pytest.mark.parametrize("lost", ["weights", "scan", "truth", "tumor"])
 def test_without_data_or_weights_the_page_says_why_it_has_no_masks(lost: str, with_weights: Experiment) -> None:
     job = with_weights.fold("token_unet", 0)
     case = next(c for c in with_weights.dataset.cases if c.name == with_weights.splits.folds[0].validation[0])
     assert case.truth is not None
     path = {"weights": job.last_weights, "scan": case.images["T1"].path}.get(lost, case.truth)
     aside = path.rename(path.with_name("aside"))
-    if lost == "tumour":
+    if lost == "tumor":
         sitk.WriteImage(GRID.image(np.zeros_like(true_labels())), path)
     try:
         page = Page(training_report(with_weights))
@@ -261,7 +261,7 @@ def test_without_data_or_weights_the_page_says_why_it_has_no_masks(lost: str, wi
         aside.replace(path)
     assert not any(address.startswith("data:image/png") for address in page.addresses)
     assert "There is no picture of masks. " in page.text
-    assert ("has a tumour" if lost == "tumour" else path.name) in page.text
+    assert ("has a tumor" if lost == "tumor" else path.name) in page.text
 
 
 def test_a_device_is_named_once(experiment: Experiment) -> None:

@@ -15,7 +15,7 @@ from tokenunet.training.experiment.summary import (
     compare,
     epoch_of_reduction,
     holm,
-    summarise,
+    summarize,
     write_summary,
 )
 from training_fixtures import EPOCHS, fabricated_experiment
@@ -38,13 +38,13 @@ def written_dice(experiment: Experiment, architecture: str, score: str) -> list[
 @pytest.mark.parametrize("score", SCORES)
 def test_dice_is_mean_and_deviation_of_the_folds_means(experiment: Experiment, architecture: str, score: str) -> None:
     means = [np.mean(list(fold.values())) for fold in written_dice(experiment, architecture, score)]
-    spread = summarise(experiment).architectures[architecture].dice[score]
+    spread = summarize(experiment).architectures[architecture].dice[score]
     assert spread.mean == pytest.approx(np.mean(means))
     assert spread.std == pytest.approx(np.std(means, ddof=1))
 
 
 def test_every_pair_is_tested_on_its_shared_cases(experiment: Experiment) -> None:
-    comparisons = summarise(experiment).comparisons
+    comparisons = summarize(experiment).comparisons
     expected = {(a, b, s) for a, b in itertools.combinations(ARCHITECTURES, 2) for s in SCORES}
     assert {(c.a, c.b, c.region) for c in comparisons} == expected
     for c in comparisons:
@@ -135,7 +135,7 @@ def test_files_hold_every_case_and_the_summary(experiment: Experiment) -> None:
 def test_unfinished_folds_are_left_out(tmp_path: Path) -> None:
     experiment = fabricated_experiment(tmp_path / "experiment", ARCHITECTURES[:2], folds=3, finished=3)
     write_summary(experiment)
-    summary = summarise(experiment)
+    summary = summarize(experiment)
     assert {name: list(a.folds) for name, a in summary.architectures.items()} == {
         "token_unet_transformer": [0, 1],
         "unet": [0],

@@ -49,9 +49,9 @@ class OffscreenHost:
         self.app_logic.SetMRMLScene(self.scene)
         self.app_logic.SetSliceLogics(vtk.vtkCollection())
         self.app_logic.SetViewLogics(vtk.vtkCollection())
-        colours = self.app_logic.GetColorLogic()
-        colours.SetMRMLScene(self.scene)
-        colours.AddDefaultColorNodes()
+        colors = self.app_logic.GetColorLogic()
+        colors.SetMRMLScene(self.scene)
+        colors.AddDefaultColorNodes()
         for factory in (
             slicer.vtkMRMLThreeDViewDisplayableManagerFactory,
             slicer.vtkMRMLSliceViewDisplayableManagerFactory,

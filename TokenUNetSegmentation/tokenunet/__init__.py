@@ -1,4 +1,4 @@
-"""Token-UNet brain-tumour segmentation: networks, model bundles, preprocessing, inference and synthetic patients.
+"""Token-UNet brain-tumor segmentation: networks, model bundles, preprocessing, inference and synthetic patients.
 
 One patient goes ``Study`` -> `prepare` -> ``Prepared`` -> `predict` -> ``Prediction`` -> `restore` -> ``Result``.
 Nothing here imports Slicer or Qt.

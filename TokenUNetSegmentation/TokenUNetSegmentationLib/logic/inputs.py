@@ -193,7 +193,7 @@ def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     if image is None or image.GetPointData().GetScalars() is None:
         return "This volume has no voxels."
     if image.GetNumberOfScalarComponents() != 1:
-        return "This is a colour or vector volume."
+        return "This is a color or vector volume."
     if min(image.GetDimensions()) < _FEWEST_SLICES:
         return f"This is not a 3-D scan: {_TIMES.join(str(n) for n in image.GetDimensions())} voxels."
     voxels = _voxels_of(volume)

@@ -48,6 +48,6 @@ def write_result(folder: Path) -> None:
 
 
 def _distance(shape: tuple[int, ...]) -> np.ndarray:
-    """From the centre; 1 in the middle of the sides."""
+    """From the center; 1 in the middle of the sides."""
     axes = np.meshgrid(*(np.linspace(-1.2, 1.2, n) for n in shape), indexing="ij")
     return np.sqrt(sum(axis**2 for axis in axes))

@@ -15,7 +15,7 @@ from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, set_threshold
 from TokenUNetSegmentationLib.scene.displays import show_mask
-from TokenUNetSegmentationLib.scene.map_colors import recolour
+from TokenUNetSegmentationLib.scene.map_colors import recolor
 from TokenUNetSegmentationLib.scene.map_overlap import overlap_steps
 from TokenUNetSegmentationLib.scene.map_views import leave_all_masks, show_all_masks, show_in_3d, write_thumbnail
 from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -55,7 +55,7 @@ class MasksPanel:
         ui.overlapTable.setHorizontalHeaderLabels(list(REGIONS))
         ui.allEightButton.toggled.connect(lambda *_: self._show_all_eight())
         ui.volumeRenderingButton.toggled.connect(lambda *_: self._show_in_3d())
-        ui.maskColourBox.currentNodeChanged.connect(lambda *_: self._set_colours())
+        ui.maskColorBox.currentNodeChanged.connect(lambda *_: self._set_colors())
 
     def _button(self, number: int) -> Any:
         return getattr(self._ui, f"mask{number}")
@@ -81,7 +81,7 @@ class MasksPanel:
         for widget in (
             self._ui.maskOpacitySlider,
             self._ui.maskThresholdSlider,
-            self._ui.maskColourBox,
+            self._ui.maskColorBox,
             self._ui.allEightButton,
         ):
             widget.setEnabled(bool(masks))
@@ -150,10 +150,10 @@ class MasksPanel:
         """Stops what goes on in the background."""
         self._describing.abandon()
 
-    def _set_colours(self) -> None:
+    def _set_colors(self) -> None:
         result = self._result()
         if result is not None:
-            recolour(result, self._parameters().maskKind, self._ui.maskColourBox.currentNode())
+            recolor(result, self._parameters().maskKind, self._ui.maskColorBox.currentNode())
             self._described = None
             self._describe()
 

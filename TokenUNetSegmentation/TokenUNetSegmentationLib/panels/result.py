@@ -14,7 +14,7 @@ from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
-from TokenUNetSegmentationLib.scene.displays import jump_to_tumour, show_surfaces
+from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_surfaces
 from TokenUNetSegmentationLib.scene.export import (
     can_export_dicom,
     command_line,
@@ -131,7 +131,7 @@ class ResultPanel:
     def _show_volumes(self, result: PatientResult | None) -> None:
         table = result.volume_table if result is not None else None
         headers = [_("Region"), _("Volume (ml)")]
-        meaning = _("Volume of each region in millilitres.")
+        meaning = _("Volume of each region in milliliters.")
         rows = []
         if table is not None:
             for row in range(table.GetNumberOfRows()):
@@ -172,8 +172,8 @@ class ResultPanel:
         show_surfaces(result, self._ui.show3DBox.checked)
 
     def _jump(self, result: PatientResult) -> None:
-        if not jump_to_tumour(result):
-            self._say(_("No tumour was found."))
+        if not jump_to_tumor(result):
+            self._say(_("No tumor was found."))
 
     def _edit(self, result: PatientResult) -> None:
         slicer.util.selectModule("SegmentEditor")

@@ -187,12 +187,12 @@ def _summary(result: PatientResult, hints: int) -> str:
     basis, masks = known
     if basis is Basis.NONE:
         return _(
-            "Not known: no mask follows the segmented tumour, or too little is segmented to tell. "
+            "Not known: no mask follows the segmented tumor, or too little is segmented to tell. "
             "This does not mean that nothing was missed; look at the masks themselves."
         )
     source = (
-        _("In this patient these masks follow the segmented tumour: {masks}.")
+        _("In this patient these masks follow the segmented tumor: {masks}.")
         if basis is Basis.PATIENT
-        else _("Next to nothing is segmented. On synthetic patients these masks follow tumour: {masks}.")
+        else _("Next to nothing is segmented. On synthetic patients these masks follow tumor: {masks}.")
     ).format(masks=escape(masks))
     return source if hints else source + " " + _("They are not high anywhere else. Small lesions can still be missed.")

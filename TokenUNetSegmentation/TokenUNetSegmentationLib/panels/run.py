@@ -53,7 +53,7 @@ def can_segment(
         return Answer(
             True, _("Segment; first this asks to install {what}.").format(what=dependencies.describe(missing))
         )
-    return Answer(True, _("Segment whole tumour, tumour core and enhancing tumour."))
+    return Answer(True, _("Segment whole tumor, tumor core and enhancing tumor."))
 
 
 class RunPanel:

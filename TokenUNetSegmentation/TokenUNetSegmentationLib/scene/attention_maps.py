@@ -1,7 +1,7 @@
-"""Volumes of the TokenLearner's and the TokenFuser's masks: loading, colours, display range.
+"""Volumes of the TokenLearner's and the TokenFuser's masks: loading, colors, display range.
 
 A TokenLearner mask says how many times more than uniform a voxel counts, a TokenFuser mask holds weights of any sign.
-So the first kind has a sequential colour scale that begins at uniform and is transparent below, the second a diverging
+So the first kind has a sequential color scale that begins at uniform and is transparent below, the second a diverging
 one around zero whose middle is transparent: through both the anatomy is seen where a mask says little.
 """
 
@@ -13,7 +13,7 @@ import slicer
 
 from TokenUNetSegmentationLib.scene.volumes import detach_from_file, load_volume
 
-_COLOURS = 256
+_COLORS = 256
 _NUMBER_ATTRIBUTE = "TokenUNet.MaskNumber"
 _KIND_ATTRIBUTE = "TokenUNet.MaskKind"
 
@@ -50,7 +50,7 @@ _SCALES = {
         (1.0, (0.80, 0.08, 0.10)),
     ),
 }
-"""Position from 0 to 1 and colour there, interpolated between."""
+"""Position from 0 to 1 and color there, interpolated between."""
 
 
 def mask_files(folder: Path, kind: MaskKind) -> dict[int, Path]:
@@ -62,9 +62,9 @@ def mask_files(folder: Path, kind: MaskKind) -> dict[int, Path]:
 
 
 def load_mask(
-    path: Path, kind: MaskKind, number: int, colours: slicer.vtkMRMLColorTableNode
+    path: Path, kind: MaskKind, number: int, colors: slicer.vtkMRMLColorTableNode
 ) -> slicer.vtkMRMLScalarVolumeNode:
-    """A mask's volume node, named like "TokenLearner 3", shown with ``colours`` over its own range of values.
+    """A mask's volume node, named like "TokenLearner 3", shown with ``colors`` over its own range of values.
 
     Raises:
         UnreadableImageError: where the file is absent or damaged.
@@ -76,7 +76,7 @@ def load_mask(
     peak = float(np.percentile(np.abs(slicer.util.arrayFromVolume(node)), _PEAK_PERCENTILE))
     low, high = (UNIFORM, max(peak, UNIFORM + 0.1)) if kind is MaskKind.TOKEN_LEARNER else (-(peak or 1.0), peak or 1.0)
     display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID(colours.GetID())
+    display.SetAndObserveColorNodeID(colors.GetID())
     display.SetInterpolate(True)
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(low, high)
@@ -86,7 +86,7 @@ def load_mask(
 
 
 def range_text(mask: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """What the ends of the mask's colour scale stand for, in words."""
+    """What the ends of the mask's color scale stand for, in words."""
     display = mask.GetDisplayNode()
     low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
     if mask_kind(mask) is MaskKind.TOKEN_LEARNER:
@@ -108,7 +108,7 @@ def set_threshold(mask: slicer.vtkMRMLScalarVolumeNode, share: float) -> None:
     """Makes a mask transparent where it says little.
 
     Args:
-        mask: the TokenFuser's masks of one patient share their colour table and change together.
+        mask: the TokenFuser's masks of one patient share their color table and change together.
         share: 0 to 1, of the way from uniform to the top of the range (TokenLearner), or from zero to either end of
             it (TokenFuser).
     """
@@ -121,14 +121,14 @@ def set_threshold(mask: slicer.vtkMRMLScalarVolumeNode, share: float) -> None:
     display.ApplyThresholdOn()
 
 
-def create_colour_table(kind: MaskKind) -> slicer.vtkMRMLColorTableNode:
-    """The colour scale of one patient's masks of a kind."""
+def create_color_table(kind: MaskKind) -> slicer.vtkMRMLColorTableNode:
+    """The color scale of one patient's masks of a kind."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{kind.network_part} masks")
     node.SetTypeToUser()
-    node.SetNumberOfColors(_COLOURS)
-    positions, colours = zip(*_SCALES[kind], strict=True)
-    at = np.linspace(0, 1, _COLOURS)
-    channels = [np.interp(at, positions, channel) for channel in zip(*colours, strict=True)]
+    node.SetNumberOfColors(_COLORS)
+    positions, colors = zip(*_SCALES[kind], strict=True)
+    at = np.linspace(0, 1, _COLORS)
+    channels = [np.interp(at, positions, channel) for channel in zip(*colors, strict=True)]
     for i, (red, green, blue) in enumerate(zip(*channels, strict=True)):
         node.SetColor(i, f"{at[i]:.3f}", red, green, blue)
     if kind is MaskKind.TOKEN_FUSER:
@@ -136,8 +136,8 @@ def create_colour_table(kind: MaskKind) -> slicer.vtkMRMLColorTableNode:
     return node
 
 
-def _make_middle_transparent(colours: slicer.vtkMRMLColorTableNode, share: float) -> None:
-    was_modifying = colours.StartModify()
-    for i, position in enumerate(np.linspace(-1, 1, _COLOURS)):
-        colours.SetOpacity(i, 0.0 if abs(position) < share else 1.0)
-    colours.EndModify(was_modifying)
+def _make_middle_transparent(colors: slicer.vtkMRMLColorTableNode, share: float) -> None:
+    was_modifying = colors.StartModify()
+    for i, position in enumerate(np.linspace(-1, 1, _COLORS)):
+        colors.SetOpacity(i, 0.0 if abs(position) < share else 1.0)
+    colors.EndModify(was_modifying)

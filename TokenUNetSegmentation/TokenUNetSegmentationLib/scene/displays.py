@@ -1,4 +1,4 @@
-"""What the views show: masks over the anatomy, the tumour's slices, its surfaces."""
+"""What the views show: masks over the anatomy, the tumor's slices, its surfaces."""
 
 import itertools
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ OPACITY_3D: dict[RegionName, float] = {"WT": 0.25, "TC": 0.45, "ET": 1.0}
 
 
 def show_result(result: PatientResult) -> None:
-    """Shows the reference with the tumour's outlines in all slice views, at the tumour."""
+    """Shows the reference with the tumor's outlines in all slice views, at the tumor."""
     display = result.segmentation.GetDisplayNode()
     display.SetVisibility(True)
     display.SetOpacity2DFill(OPACITY_2D_FILL)
     slicer.util.setSliceViewerLayers(background=result.reference, foreground=None, label=None)
-    jump_to_tumour(result)
+    jump_to_tumor(result)
 
 
 def show_mask(mask: slicer.vtkMRMLScalarVolumeNode | None, opacity: float = MASK_OPACITY) -> None:
@@ -50,10 +50,10 @@ def show_masks_side_by_side(
         layers[view].SetForegroundOpacity(opacity)
 
 
-def tumour_centre(result: PatientResult) -> tuple[float, float, float] | None:
-    """The point (RAS, mm) where the three slices with the largest area of tumour meet; None where there is no tumour.
+def tumor_center(result: PatientResult) -> tuple[float, float, float] | None:
+    """The point (RAS, mm) where the three slices with the largest area of tumor meet; None where there is no tumor.
 
-    Unlike the middle of the tumour it never shows three slices without tumour, whatever the tumour's shape.
+    Unlike the middle of the tumor it never shows three slices without tumor, whatever the tumor's shape.
     """
     whole = result.region("WT")
     if not whole.any():
@@ -76,7 +76,7 @@ def head_box(volume: slicer.vtkMRMLScalarVolumeNode) -> NDArray[np.float64]:
 
 
 def voxel_position(volume: slicer.vtkMRMLVolumeNode, voxel: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Where the centre of a voxel (i, j, k) lies in the world (RAS, mm), the volume's transforms applied."""
+    """Where the center of a voxel (i, j, k) lies in the world (RAS, mm), the volume's transforms applied."""
     ijk_to_ras = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(ijk_to_ras)
     position = ijk_to_ras.MultiplyPoint((*voxel, 1.0))[:3]
@@ -85,12 +85,12 @@ def voxel_position(volume: slicer.vtkMRMLVolumeNode, voxel: tuple[float, float, 
     return world[0], world[1], world[2]
 
 
-def jump_to_tumour(result: PatientResult) -> bool:
-    """Moves all slice views to the tumour's slices; returns whether there is a tumour."""
-    centre = tumour_centre(result)
-    if centre is None:
+def jump_to_tumor(result: PatientResult) -> bool:
+    """Moves all slice views to the tumor's slices; returns whether there is a tumor."""
+    center = tumor_center(result)
+    if center is None:
         return False
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *center)
     return True
 
 

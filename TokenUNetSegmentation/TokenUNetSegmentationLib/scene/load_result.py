@@ -14,9 +14,9 @@ from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES, LabelName
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.alignment import load_transform
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, create_colour_table, load_mask, mask_files
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, create_color_table, load_mask, mask_files
 from TokenUNetSegmentationLib.scene.results import (
-    COLOUR_ROLES,
+    COLOR_ROLES,
     DISAGREEMENT_ROLE,
     INPUT_ROLES,
     LABELS_ROLE,
@@ -68,7 +68,7 @@ def build_steps(
     Gives the result, more of it after each step. Closing the iterator before its end takes out what it has put in.
     """
     volume = inputs[reference]
-    result = PatientResult(_load_segmentation(output / "segmentation.seg.nrrd", f"{volume.GetName()} tumour", volume))
+    result = PatientResult(_load_segmentation(output / "segmentation.seg.nrrd", f"{volume.GetName()} tumor", volume))
     try:
         result.segmentation.SetAttribute(RESULT_ATTRIBUTE, "1")
         result.segmentation.SetNodeReferenceID(REFERENCE_ROLE, volume.GetID())
@@ -127,7 +127,7 @@ def volume_table_steps(result: PatientResult) -> Iterator[None]:
             column.InsertNextValue(end)
     table = result.volume_table
     if table is None:
-        table = _add_node("vtkMRMLTableNode", f"{reference.GetName()} tumour volumes")
+        table = _add_node("vtkMRMLTableNode", f"{reference.GetName()} tumor volumes")
         result.segmentation.SetNodeReferenceID(VOLUME_TABLE_ROLE, table.GetID())
         _put_into(result.folder_item, table)
     was_modifying = table.StartModify()
@@ -139,12 +139,12 @@ def volume_table_steps(result: PatientResult) -> Iterator[None]:
         table.SetColumnUnitLabel(column.GetName(), "ml")
         table.SetColumnDescription(column.GetName(), "Of the volumes that each network alone gave, before corrections")
     table.SetColumnUnitLabel(VOLUME_COLUMN, "ml")
-    table.SetColumnDescription(VOLUME_COLUMN, "Volume of the segment in millilitres")
+    table.SetColumnDescription(VOLUME_COLUMN, "Volume of the segment in milliliters")
     table.EndModify(was_modifying)
 
 
 def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRMLSegmentationNode:
-    """Shows necrotic core, oedema and enhancing tumour instead of the nested regions, or the regions again.
+    """Shows necrotic core, edema and enhancing tumor instead of the nested regions, or the regions again.
 
     The labels are made anew from the regions as they are now each time they are shown.
 
@@ -165,14 +165,14 @@ def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRM
 def _add_exclusive_labels(result: PatientResult) -> slicer.vtkMRMLSegmentationNode:
     reference = result.require_reference()
     labels = _oriented_image(labels_from_regions(result.regions()), reference)
-    node = _add_node("vtkMRMLSegmentationNode", f"{reference.GetName()} tumour labels")
+    node = _add_node("vtkMRMLSegmentationNode", f"{reference.GetName()} tumor labels")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     for name, style in LABEL_STYLES.items():
         segment = slicer.vtkSegment()
         segment.SetName(style.title)
-        segment.SetColor(*style.colour)
+        segment.SetColor(*style.color)
         segment.SetTerminology(style.terminology_entry)
         segment.SetLabelValue(style.label)
         # one labelmap for all three: they never overlap
@@ -217,11 +217,11 @@ def _add_masks(
     files = mask_files(source, kind)
     if not files:
         return
-    colours = create_colour_table(kind)
-    result.segmentation.SetNodeReferenceID(COLOUR_ROLES[kind], colours.GetID())
+    colors = create_color_table(kind)
+    result.segmentation.SetNodeReferenceID(COLOR_ROLES[kind], colors.GetID())
     kind_folder = create_result_folder(folder, f"{kind.network_part} masks")
     for number, path in files.items():
-        mask = load_mask(path, kind, number, colours)
+        mask = load_mask(path, kind, number, colors)
         result.segmentation.AddNodeReferenceID(MASK_ROLES[kind], mask.GetID())
         _put_into(kind_folder, mask)
         yield mask

@@ -7,7 +7,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from TokenUNetSegmentationLib.scene.displays import jump_to_tumour, show_masks_side_by_side
+from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_masks_side_by_side
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
 ALL_EIGHT_LAYOUT = 8317
@@ -48,7 +48,7 @@ def show_all_masks(result: PatientResult, masks: dict[int, slicer.vtkMRMLScalarV
         logic = manager.sliceWidget(name).sliceLogic()
         logic.GetSliceCompositeNode().SetLinkedControl(True)
         logic.FitSliceToBackground()
-    jump_to_tumour(result)
+    jump_to_tumor(result)
     return before
 
 
@@ -60,7 +60,7 @@ def leave_all_masks(before: int) -> None:
 
 
 def show_in_3d(mask: slicer.vtkMRMLScalarVolumeNode, visible: bool) -> None:
-    """Shows a mask as volume rendering: transparent where it is low, in its colours where it is high."""
+    """Shows a mask as volume rendering: transparent where it is low, in its colors where it is high."""
     logic = slicer.modules.volumerendering.logic()
     display = logic.GetFirstVolumeRenderingDisplayNode(mask)
     if visible and display is None:
@@ -75,23 +75,23 @@ def _set_transfer_functions(
     volume_property: "slicer.vtkMRMLVolumePropertyNode", shown: slicer.vtkMRMLScalarVolumeDisplayNode
 ) -> None:
     lowest, highest = shown.GetWindowLevelMin(), shown.GetWindowLevelMax()
-    colours = shown.GetColorNode()
-    last = colours.GetNumberOfColors() - 1
-    colour_function = vtk.vtkColorTransferFunction()
+    colors = shown.GetColorNode()
+    last = colors.GetNumberOfColors() - 1
+    color_function = vtk.vtkColorTransferFunction()
     opacity_function = vtk.vtkPiecewiseFunction()
     for share in np.linspace(0, 1, 9):
         value = lowest + share * (highest - lowest)
         rgba = [0.0, 0.0, 0.0, 0.0]
-        colours.GetColor(round(share * last), rgba)
-        colour_function.AddRGBPoint(value, *rgba[:3])
+        colors.GetColor(round(share * last), rgba)
+        color_function.AddRGBPoint(value, *rgba[:3])
         strength = abs(value) / max(abs(lowest), abs(highest))
         opacity_function.AddPoint(value, 0.5 * max(0.0, strength - 0.3))
-    volume_property.SetColor(colour_function)
+    volume_property.SetColor(color_function)
     volume_property.SetScalarOpacity(opacity_function)
 
 
 def write_thumbnail(mask: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
-    """Writes a small picture: the largest value of the mask along the body's axis, in the mask's colours."""
+    """Writes a small picture: the largest value of the mask along the body's axis, in the mask's colors."""
     values = slicer.util.arrayFromVolume(mask)
     along = int(np.argmax([abs(axis[2]) for axis in _axes(mask)]))  # the array axis that runs from feet to head
     strongest = np.take_along_axis(values, np.abs(values).argmax(axis=along, keepdims=True), axis=along)
@@ -119,7 +119,7 @@ def _axes(volume: slicer.vtkMRMLVolumeNode) -> list[np.ndarray]:
     return list(slicer.util.arrayFromVTKMatrix(matrix)[:3, :3].T[::-1])
 
 
-def _palette(colours: slicer.vtkMRMLColorNode) -> np.ndarray:
-    table = colours.GetLookupTable()
+def _palette(colors: slicer.vtkMRMLColorNode) -> np.ndarray:
+    table = colors.GetLookupTable()
     rgba = [table.GetTableValue(index) for index in range(table.GetNumberOfTableValues())]
     return (np.array(rgba)[:, :3] * 255).astype(np.uint8)

@@ -14,6 +14,7 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 from tokenunet.core.errors import TokenUNetError
+from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from vtkmodules.util.numpy_support import vtk_to_numpy
@@ -30,7 +31,7 @@ DISAGREEMENT_ROLE = "tokenUNetDisagreement"
 TRANSFORM_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetAlignment{sequence}" for sequence in SEQUENCES}
 INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
 MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
-COLOUR_ROLES = {kind: f"tokenUNet{kind.network_part}Colours" for kind in MaskKind}
+COLOR_ROLES = {kind: f"tokenUNet{kind.network_part}Colors" for kind in MaskKind}
 _SAME_GRID_MM = 1e-4
 _RESULT_ROLES = (
     VOLUME_TABLE_ROLE,
@@ -39,7 +40,7 @@ _RESULT_ROLES = (
     HINTS_ROLE,
     DISAGREEMENT_ROLE,
     *MASK_ROLES.values(),
-    *COLOUR_ROLES.values(),
+    *COLOR_ROLES.values(),
     *TRANSFORM_ROLES.values(),
 )
 
@@ -102,7 +103,7 @@ class PatientResult:
 
     @property
     def exclusive_labels(self) -> slicer.vtkMRMLSegmentationNode | None:
-        """Necrotic core, oedema and enhancing tumour, once asked for."""
+        """Necrotic core, edema and enhancing tumor, once asked for."""
         return self.segmentation.GetNodeReference(LABELS_ROLE)
 
     @property
@@ -124,7 +125,7 @@ class PatientResult:
     def report(self) -> dict[str, Any]:
         """The run report (run.json); empty where its node is gone."""
         node = self.report_node
-        return json.loads(node.GetText()) if node is not None else {}
+        return with_current_keys(json.loads(node.GetText())) if node is not None else {}
 
     @property
     def folder_item(self) -> int:
@@ -255,10 +256,10 @@ def _resampled_voxels(
         return slicer.util.arrayFromVolume(labelmap) > 0
     finally:
         display = labelmap.GetDisplayNode()
-        colours = display.GetColorNode() if display is not None else None
+        colors = display.GetColorNode() if display is not None else None
         remove_node(labelmap)
-        if colours is not None:
-            slicer.mrmlScene.RemoveNode(colours)
+        if colors is not None:
+            slicer.mrmlScene.RemoveNode(colors)
 
 
 def _referenced(node: slicer.vtkMRMLNode, role: str) -> list[slicer.vtkMRMLNode]:

@@ -1,4 +1,4 @@
-"""Review hints in the scene: places where the attention masks are as in the tumour, but that are not segmented.
+"""Review hints in the scene: places where the attention masks are as in the tumor, but that are not segmented.
 
 They are the segments of a segmentation node of their own, drawn as outlines. What is known of a hint and whether it was
 dismissed are the segment's tags, and a hint counts as accepted for as long as the result has a segment of its
@@ -33,7 +33,7 @@ from TokenUNetSegmentationLib.scene.results import (
 _IDENTIFIER = "ReviewHint"
 _STYLE = SegmentStyle("review hint", (204 / 255, 121 / 255, 167 / 255), Code("SCT", "52988006", "Lesion"))
 _BASIS_ATTRIBUTE, _MASKS_ATTRIBUTE = "TokenUNet.ReviewBasis", "TokenUNet.ReviewMasks"
-_VOLUME_TAG, _PEAK_TAG, _CENTRE_TAG = "TokenUNet.VolumeMl", "TokenUNet.Peak", "TokenUNet.Centre"
+_VOLUME_TAG, _PEAK_TAG, _CENTER_TAG = "TokenUNet.VolumeMl", "TokenUNet.Peak", "TokenUNet.Center"
 _MASKS_TAG, _DISMISSED_TAG = "TokenUNet.Masks", "TokenUNet.Dismissed"
 
 
@@ -53,8 +53,8 @@ class ListedHint:
         identifier: of its segment.
         number: from 1.
         volume_ml: of the region.
-        peak: of the masks in it; 1 is their median in the tumour.
-        centre: a point in it (RAS, mm).
+        peak: of the masks in it; 1 is their median in the tumor.
+        center: a point in it (RAS, mm).
         masks: names of those that are high there.
         state: what the user has decided.
     """
@@ -63,7 +63,7 @@ class ListedHint:
     number: int
     volume_ml: float
     peak: float
-    centre: Triple
+    center: Triple
     masks: str
     state: HintState
 
@@ -89,7 +89,7 @@ def look_for_hints(result: PatientResult) -> Iterator[None]:
         yield
     brain = foreground(slicer.util.arrayFromVolume(reference))
     yield
-    known = levels_from_notes(result.report.get("model", {}).get("tumour_following_masks"))
+    known = levels_from_notes(result.report.get("model", {}).get("tumor_following_masks"))
     for found in review_steps(segmented, brain, _grid(reference), _attention_masks(result), known):
         yield
         if found is not None:
@@ -106,7 +106,7 @@ def listed_hints(result: PatientResult) -> list[ListedHint]:
     hints = []
     for identifier in node.GetSegmentation().GetSegmentIDs():
         segment = node.GetSegmentation().GetSegment(identifier)
-        x, y, z = (float(c) for c in _tag(segment, _CENTRE_TAG).split())
+        x, y, z = (float(c) for c in _tag(segment, _CENTER_TAG).split())
         state = HintState.DISMISSED if _tag(segment, _DISMISSED_TAG) else HintState.OPEN
         hints.append(
             ListedHint(
@@ -114,7 +114,7 @@ def listed_hints(result: PatientResult) -> list[ListedHint]:
                 number=_number(identifier),
                 volume_ml=float(_tag(segment, _VOLUME_TAG)),
                 peak=float(_tag(segment, _PEAK_TAG)),
-                centre=(x, y, z),
+                center=(x, y, z),
                 masks=_tag(segment, _MASKS_TAG),
                 state=HintState.ACCEPTED if identifier in accepted else state,
             )
@@ -123,7 +123,7 @@ def listed_hints(result: PatientResult) -> list[ListedHint]:
 
 
 def review_basis(result: PatientResult) -> tuple[Basis, str] | None:
-    """How the tumour-following masks of the list were found, and their names; None before hints were looked for."""
+    """How the tumor-following masks of the list were found, and their names; None before hints were looked for."""
     node = result.review_hints
     if node is None:
         return None
@@ -160,7 +160,7 @@ def dismiss_hint(result: PatientResult, hint: ListedHint, dismissed: bool = True
 
 def jump_to_hint(hint: ListedHint) -> None:
     """Moves all slice views to a hint."""
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *hint.centre)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *hint.center)
 
 
 def show_open_hints(result: PatientResult) -> None:
@@ -237,11 +237,11 @@ def _add_to_scene(result: PatientResult, found: ReviewHints) -> None:
     taken = max((_number(identifier) for identifier in _accepted(result)), default=0)
     for hint in found.hints:
         segment = _segment(taken + hint.number, (found.labels == hint.number).astype(np.uint8), found.grid)
-        x, y, z = hint.centre
+        x, y, z = hint.center
         for tag, text in {
             _VOLUME_TAG: f"{hint.volume_ml:.3f}",
             _PEAK_TAG: f"{hint.peak:.3f}",
-            _CENTRE_TAG: f"{-x:.3f} {-y:.3f} {z:.3f}",
+            _CENTER_TAG: f"{-x:.3f} {-y:.3f} {z:.3f}",
             _MASKS_TAG: ", ".join(levels.name for levels in hint.masks),
         }.items():
             segment.SetTag(tag, text)
@@ -261,7 +261,7 @@ def _segment(number: int, voxels: NDArray[np.uint8], grid: Grid) -> slicer.vtkSe
     image.GetPointData().SetScalars(numpy_to_vtk(voxels.ravel(), deep=True))
     segment = slicer.vtkSegment()
     segment.SetName(f"{_STYLE.title} {number}")
-    segment.SetColor(*_STYLE.colour)
+    segment.SetColor(*_STYLE.color)
     segment.SetTerminology(_STYLE.terminology_entry)
     segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), image)
     return segment

@@ -19,9 +19,9 @@ def draw_rows(rows: Sequence[Row]) -> bytes:
         groups: dict[tuple[float, float], list[tuple[float, float, str]]] = {}
         for row in rows:
             gigabytes = row.peak_bytes / 1e9
-            colour = _OURS if row.name.startswith("token") else _OTHERS
+            color = _OURS if row.name.startswith("token") else _OTHERS
             area = 40 + 20 * row.parameters / 1e6
-            axes.scatter(gigabytes, row.seconds, s=area, color=colour, alpha=0.6, edgecolor="white")
+            axes.scatter(gigabytes, row.seconds, s=area, color=color, alpha=0.6, edgecolor="white")
             size = f" {row.size}³" if len({r.size for r in rows}) > 1 else ""
             place = round(math.log10(gigabytes), 1), round(math.log10(row.seconds), 1)
             groups.setdefault(place, []).append((gigabytes, row.seconds, f"{row.name}{size}, {row.precision}"))

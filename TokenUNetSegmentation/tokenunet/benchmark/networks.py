@@ -26,7 +26,7 @@ from tokenunet.runtime.allocator import reuse_freed_memory
 from tokenunet.runtime.device import Arithmetic, Precision, fastest_precision
 from tokenunet.training.config.configuration import configuration_of
 from tokenunet.training.loop.loss import RegionLoss
-from tokenunet.training.loop.optimization import build_optimiser
+from tokenunet.training.loop.optimization import build_optimizer
 
 PLAIN_CONV_UNET = "nnunet_plain_conv_unet"
 SIXTEEN_TOKENS = "token_unet_transformer_16_tokens"
@@ -105,7 +105,7 @@ def window_pass(name: str, size: int, precision: Precision, device: torch.device
 
 
 def training_step(name: str, size: int, precision: Precision, device: torch.device) -> Callable[[], object]:
-    """Forwards, loss, backwards and the optimiser's step on one cube, with the paper's settings.
+    """Forwards, loss, backwards and the optimizer's step on one cube, with the paper's settings.
 
     Args:
         name: of the network.
@@ -120,7 +120,7 @@ def training_step(name: str, size: int, precision: Precision, device: torch.devi
     network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
     x = _cube(size).to(device, memory_format=layout)
     configuration = configuration_of(name if name in ARCHITECTURES else "unet", "paper")
-    optimiser = build_optimiser(configuration, network)
+    optimizer = build_optimizer(configuration, network)
     regions = (torch.rand(1, 3, size, size, size, device=device) > 0.9).to(torch.uint8)
     loss = RegionLoss(configuration.dice_smoothing, configuration.absent_smoothing)
 
@@ -129,8 +129,8 @@ def training_step(name: str, size: int, precision: Precision, device: torch.devi
         with torch.autocast(device.type, dtype, enabled=precision != "fp32"):
             logits = network(x)
         loss(logits, regions).backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         _wait_for(device)
 
     return run

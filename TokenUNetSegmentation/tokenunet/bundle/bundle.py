@@ -1,7 +1,7 @@
 """Model bundles: a folder or one .zip with ``model.json`` and ``weights.safetensors``.
 
 The manifest says all that the weights themselves do not: architecture and arguments, order and names of channels and
-regions, spacing, orientation, normalisation, patch size, how it was trained and what it may be used for.
+regions, spacing, orientation, normalization, patch size, how it was trained and what it may be used for.
 A bundle holds one network, or several as an ensemble: then the weights of member k are those named ``k.…``.
 Nothing in a bundle is unpickled or executed, and nothing is unpacked to disk: the two files are read, sized and
 checked in memory.

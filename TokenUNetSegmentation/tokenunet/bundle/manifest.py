@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from tokenunet.core.errors import ModelError
 from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName
 from tokenunet.networks import ARCHITECTURES
@@ -15,7 +16,7 @@ MANIFEST_NAME = "model.json"
 _LARGEST_ARGUMENT = 4096
 _MOST_MEMBERS = 100
 
-Normalisation = Literal["zscore"]
+Normalization = Literal["zscore"]
 Activation = Literal["sigmoid", "softmax"]
 
 
@@ -41,11 +42,11 @@ class ModelManifest:
         labels: values of the exclusive labels NCR, ED and ET that this model was trained on.
         activation: ``sigmoid`` for independent regions, ``softmax`` for exclusive labels.
         spacing: voxel size of the network's input in mm, in the order x, y, z.
-        orientation: three letters towards which x, y and z grow, such as ``LPS``.
-        normalisation: ``zscore`` is zero mean and unit variance inside the brain, 0 outside, for each channel.
+        orientation: three letters toward which x, y and z grow, such as ``LPS``.
+        normalization: ``zscore`` is zero mean and unit variance inside the brain, 0 outside, for each channel.
         patch_size: sliding window in voxels, in the order z, y, x.
         training: summary of how it was trained; free form.
-        licence: SPDX identifier or a sentence.
+        license: SPDX identifier or a sentence.
         intended_use: what it may and may not be used for.
         members: networks in the bundle, all of this architecture; more than one are an ensemble, such as the five folds
             of a cross-validation, whose probabilities are averaged.
@@ -62,10 +63,10 @@ class ModelManifest:
     activation: Activation = "sigmoid"
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     orientation: str = "LPS"
-    normalisation: Normalisation = "zscore"
+    normalization: Normalization = "zscore"
     patch_size: tuple[int, int, int] = (128, 128, 128)
     training: dict[str, Any] = field(default_factory=dict)
-    licence: str = ""
+    license: str = ""
     intended_use: str = ""
     members: int = 1
     weights_sha256: str = ""
@@ -98,7 +99,7 @@ class ModelManifest:
             ModelError: where the text is no JSON object, is of another schema version, or holds unusable values.
         """
         try:
-            values = json.loads(text)
+            values = with_current_keys(json.loads(text))
         except ValueError as error:
             raise ModelError(f"{MANIFEST_NAME} of {source} is not valid JSON: {error}") from error
         if not isinstance(values, dict):
@@ -131,8 +132,8 @@ class ModelManifest:
             raise ValueError(f"regions must be {', '.join(REGIONS)} in any order")
         if self.activation not in ("sigmoid", "softmax"):
             raise ValueError(f"unknown activation {self.activation!r}")
-        if self.normalisation != "zscore":
-            raise ValueError(f"unknown normalisation {self.normalisation!r}")
+        if self.normalization != "zscore":
+            raise ValueError(f"unknown normalization {self.normalization!r}")
         if len(self.spacing) != 3 or not all(0.1 <= s <= 10 for s in self.spacing):
             raise ValueError(f"spacing {self.spacing} is not three sizes between 0.1 and 10 mm")
         axes = ("LR", "AP", "IS")

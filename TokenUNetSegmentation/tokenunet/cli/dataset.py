@@ -9,7 +9,7 @@ from tokenunet.core.events import OnEvent, ResultEvent
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("dataset", help="check labelled patients before training on them")
+    parser = commands.add_parser("dataset", help="check labeled patients before training on them")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="read every file and report what is wrong; exits with 3 on errors")
     check.add_argument("data", type=Path, metavar="DIR_OR_CSV", help="a BraTS, FeTS, MSD or nnU-Net folder, or a CSV")

@@ -32,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=int,
         default=30,
         metavar="N",
-        help="synthetic patients with a tumour; half as many healthy ones come on top (default: %(default)s)",
+        help="synthetic patients with a tumor; half as many healthy ones come on top (default: %(default)s)",
     )
     parser.add_argument(
         "--real",
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
             "sha256": manifest.weights_sha256,
         },
         "summary": figures,
-        "tumours": [asdict(row) for row in evidence.tumours],
+        "tumors": [asdict(row) for row in evidence.tumors],
         "healthy": [asdict(row) for row in evidence.healthy],
         "disturbed": [asdict(row) for row in evidence.disturbed],
         "real": [asdict(row) for row in evidence.real],

@@ -39,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--labels",
         choices=("brats", "brats2023"),
         default="brats",
-        help=f"value of enhancing tumour: {ET_LABEL}, or {ET_LABEL_BRATS2023} as in BraTS since 2023",
+        help=f"value of enhancing tumor: {ET_LABEL}, or {ET_LABEL_BRATS2023} as in BraTS since 2023",
     )
     parser.add_argument(
         "--dicom-seg", action="store_true", help="also write a DICOM SEG that refers to the reference's series"

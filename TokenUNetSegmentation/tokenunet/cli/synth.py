@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=Path,
         metavar="FILE",
         help="a PNG with every patient in three planes: T1, T1ce, T2, FLAIR, then T1ce and FLAIR with true outlines of "
-        "whole tumour (green), tumour core (blue) and enhancing tumour (red)",
+        "whole tumor (green), tumor core (blue) and enhancing tumor (red)",
     )
     add_progress_argument(parser)
     parser.set_defaults(run=run)

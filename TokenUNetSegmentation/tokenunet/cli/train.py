@@ -1,4 +1,4 @@
-"""``tokenunet train``: folds by architectures, from labelled or synthetic patients to report.html."""
+"""``tokenunet train``: folds by architectures, from labeled or synthetic patients to report.html."""
 
 import argparse
 from pathlib import Path
@@ -17,7 +17,7 @@ DEFAULT_ARCHITECTURE = "token_unet_transformer"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("train", help="train one or more architectures on labelled or synthetic patients")
+    parser = commands.add_parser("train", help="train one or more architectures on labeled or synthetic patients")
     parser.add_argument("--data", type=Path, metavar="DIR_OR_CSV", help="the patients; see: tokenunet dataset check")
     parser.add_argument("--output", type=Path, metavar="EXPERIMENT", required=True, help="folder of the experiment")
     parser.add_argument(

@@ -10,7 +10,7 @@ _RIPPLE = 1e-3
 def background_value(array: NDArray[np.floating]) -> float:
     """The value that a skull-stripped scan (D, H, W) has outside the brain: the median of its six faces.
 
-    Mostly 0; scans that someone has normalised or shifted before have another.
+    Mostly 0; scans that someone has normalized or shifted before have another.
     """
     faces = [array[[0, -1]], array[:, [0, -1]], array[:, :, [0, -1]]]
     return float(np.median(np.concatenate([face.ravel() for face in faces])))

@@ -20,7 +20,7 @@ class Grid:
     Attributes:
         size: voxels along x, y and z.
         spacing: of voxels along x, y and z, in mm.
-        origin: centre of the first voxel, in LPS mm.
+        origin: center of the first voxel, in LPS mm.
         direction: 3 x 3 cosines of the axes, row by row.
     """
 
@@ -44,12 +44,12 @@ class Grid:
 
     @property
     def voxel_ml(self) -> float:
-        """Volume of one voxel in millilitres."""
+        """Volume of one voxel in milliliters."""
         return float(np.prod(self.spacing)) / 1000
 
     @property
     def orientation(self) -> str:
-        """Three letters towards which x, y and z mostly grow, such as ``LPS``."""
+        """Three letters toward which x, y and z mostly grow, such as ``LPS``."""
         return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(self.direction)
 
     def same_as(self, other: "Grid") -> bool:
@@ -64,7 +64,7 @@ class Grid:
         """The same field of view in voxels of another size."""
         sides = zip(self.size, self.spacing, spacing, strict=True)
         x, y, z = (max(round(n * old / new), 1) for n, old, new in sides)
-        # The outer faces stay where they are, so the first voxel's centre moves.
+        # The outer faces stay where they are, so the first voxel's center moves.
         start = [(new / old - 1) / 2 for old, new in zip(self.spacing, spacing, strict=True)]
         return replace(self, size=(x, y, z), spacing=spacing, origin=self._at(start))
 
@@ -76,9 +76,9 @@ class Grid:
             start: first voxel of the box along x, y and z.
             size: coarse voxels along x, y and z.
         """
-        centre = [s + (factor - 1) / 2 for s in start]
+        center = [s + (factor - 1) / 2 for s in start]
         x, y, z = self.spacing
-        return replace(self, size=size, spacing=(factor * x, factor * y, factor * z), origin=self._at(centre))
+        return replace(self, size=size, spacing=(factor * x, factor * y, factor * z), origin=self._at(center))
 
     def image(self, array: NDArray) -> sitk.Image:
         """An image with this grid from an array (z, y, x)."""

@@ -13,7 +13,7 @@ class ModelSpace:
     Attributes:
         channels: sequences in the order of the tensor's channels.
         spacing: voxel size along x, y and z, in mm.
-        orientation: three letters towards which x, y and z grow.
+        orientation: three letters toward which x, y and z grow.
     """
 
     channels: tuple[SequenceName, ...]

@@ -47,8 +47,8 @@ class Prediction:
     def disagreement(self) -> NDArray[np.float32] | None:
         """Where the members of an ensemble differ: (D, H, W), None where there is one network.
 
-        The standard deviation over the members of the probability of whole tumour, from 0 where all say the same to 0.5
-        where half of them are sure of tumour and half of none. What networks trained apart disagree on is likely to be
+        The standard deviation over the members of the probability of whole tumor, from 0 where all say the same to 0.5
+        where half of them are sure of tumor and half of none. What networks trained apart disagree on is likely to be
         wrong (Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep ensembles",
         NeurIPS 2017).
         """

@@ -1,4 +1,4 @@
-"""Nested tumour regions (WT contains TC contains ET) and BraTS's exclusive labels."""
+"""Nested tumor regions (WT contains TC contains ET) and BraTS's exclusive labels."""
 
 from typing import Literal, get_args
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 RegionName = Literal["WT", "TC", "ET"]
 REGIONS: tuple[RegionName, ...] = get_args(RegionName)
 
-REGION_TITLES: dict[RegionName, str] = {"WT": "whole tumour", "TC": "tumour core", "ET": "enhancing tumour"}
+REGION_TITLES: dict[RegionName, str] = {"WT": "whole tumor", "TC": "tumor core", "ET": "enhancing tumor"}
 
 NCR, ED = 1, 2
-"""Necrotic or non-enhancing core; oedema and infiltration."""
+"""Necrotic or non-enhancing core; edema and infiltration."""
 ET_LABEL = 4
 ET_LABEL_BRATS2023 = 3
 

@@ -1,8 +1,8 @@
 """How each segment is shown and coded: one definition for files, scenes and reports.
 
 The codes are DICOM's for lesions of the brain (PS3.16, context groups CID 7159, 7168 and 7169), which give necrosis
-and non-enhancing tumour one concept and have a concept for enhancing lesions in the NCI Thesaurus alone.
-The colours are those of Okabe and Ito, told apart by people with any colour vision; an exclusive label has the colour
+and non-enhancing tumor one concept and have a concept for enhancing lesions in the NCI Thesaurus alone.
+The colors are those of Okabe and Ito, told apart by people with any color vision; an exclusive label has the color
 that the nested regions show at the same place.
 """
 
@@ -39,19 +39,19 @@ class SegmentStyle:
 
     Attributes:
         title: its name for people.
-        colour: red, green, blue from 0 to 1.
+        color: red, green, blue from 0 to 1.
         code: type of the finding, within `CATEGORY` and `ANATOMY`.
         label: its voxels' value in an exclusive labelmap; 0 for a nested region, which has none.
     """
 
     title: str
-    colour: tuple[float, float, float]
+    color: tuple[float, float, float]
     code: Code
     label: int = 0
 
     @property
     def terminology_entry(self) -> str:
-        """The code as Slicer serialises it in a segment's terminology entry."""
+        """The code as Slicer serializes it in a segment's terminology entry."""
         no_code = "^^"
         return "~".join(
             (_CATEGORY_CONTEXT, str(CATEGORY), str(self.code), no_code, _ANATOMY_CONTEXT, str(ANATOMY), no_code)
@@ -64,8 +64,8 @@ _VERMILION = (213 / 255, 94 / 255, 0.0)
 _ENHANCING_LESION = Code("NCIt", "C113842", "Enhancing Lesion")
 
 REGION_STYLES: dict[RegionName, SegmentStyle] = {
-    name: SegmentStyle(REGION_TITLES[name], colour, code)
-    for name, colour, code in zip(
+    name: SegmentStyle(REGION_TITLES[name], color, code)
+    for name, color, code in zip(
         REGIONS,
         (_SKY_BLUE, _YELLOW, _VERMILION),
         (Code("SCT", "4147007", "Mass"), Code("SCT", "108369006", "Neoplasm"), _ENHANCING_LESION),
@@ -75,6 +75,6 @@ REGION_STYLES: dict[RegionName, SegmentStyle] = {
 
 LABEL_STYLES: dict[LabelName, SegmentStyle] = {
     "NCR": SegmentStyle("necrotic core", _YELLOW, Code("SCT", "6574001", "Necrosis"), NCR),
-    "ED": SegmentStyle("oedema", _SKY_BLUE, Code("SCT", "79654002", "Edema"), ED),
+    "ED": SegmentStyle("edema", _SKY_BLUE, Code("SCT", "79654002", "Edema"), ED),
     "ET": SegmentStyle(REGION_TITLES["ET"], _VERMILION, _ENHANCING_LESION, ET_LABEL),
 }

@@ -1,4 +1,4 @@
-"""Labelled patients: found in a folder, read, and checked before anything is trained on them."""
+"""Labeled patients: found in a folder, read, and checked before anything is trained on them."""
 
 from tokenunet.data.cases import (
     Case,

@@ -1,4 +1,4 @@
-"""Labelled patients: where their files lie, and how to read them."""
+"""Labeled patients: where their files lie, and how to read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,7 +144,7 @@ def read_truth_and_values(case: Case) -> tuple[sitk.Image, frozenset[int]]:
         )
     if case.label_values == BRATS_LABELS and {3, 4} <= set(found):
         raise UnexpectedLabelsError(
-            f"{case.truth} holds both 3 and 4, of which only one can be enhancing tumour.",
+            f"{case.truth} holds both 3 and 4, of which only one can be enhancing tumor.",
             "From BraTS 2024 on, 4 is the resection cavity; give it another label or 0.",
         )
     labels = np.zeros(array.shape, np.uint8)

@@ -133,7 +133,7 @@ def _examine_truth(one: _Examined, truth: sitk.Image, grids: list[Grid]) -> None
         return
     labels = sitk.GetArrayViewFromImage(truth)
     if not labels.any():
-        one.add("empty_truth", "warning", f"{one.case.truth} marks no tumour.")
+        one.add("empty_truth", "warning", f"{one.case.truth} marks no tumor.")
     if grids:
         reference = grids[SEQUENCES.index("T1ce")]
         volumes = regions_from_labels(labels).sum(axis=(1, 2, 3)) * own.voxel_ml
@@ -164,15 +164,15 @@ def _together(examined: list[_Examined]) -> list[Finding]:
     old, new = ([one.case.name for one in examined if _free_et(one) and et in one.values] for et in (4, 3))
     if old and new:
         message = (
-            f"{len(old)} truths mark enhancing tumour with 4 (as {old[0]}), {len(new)} with 3 (as {new[0]}). If these "
-            "are data of BraTS 2024 or later, 4 is the resection cavity and must not be trained on as tumour."
+            f"{len(old)} truths mark enhancing tumor with 4 (as {old[0]}), {len(new)} with 3 (as {new[0]}). If these "
+            "are data of BraTS 2024 or later, 4 is the resection cavity and must not be trained on as tumor."
         )
         findings.append(Finding("mixed_labels", "warning", "", message))
     return findings
 
 
 def _free_et(one: _Examined) -> bool:
-    """Whether both 3 and 4 are taken as enhancing tumour."""
+    """Whether both 3 and 4 are taken as enhancing tumor."""
     return {3, 4} <= set(one.case.label_values)
 
 

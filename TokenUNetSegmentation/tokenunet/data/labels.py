@@ -11,7 +11,7 @@ LabelValues = Mapping[int, int]
 """Exclusive label (0, NCR, ED or ET = 4) by the value in the file."""
 
 BRATS_LABELS: LabelValues = {0: 0, 1: NCR, 2: ED, 3: ET_LABEL, 4: ET_LABEL}
-"""Before 2023, enhancing tumour was 4, since then 3; some copies of old data have been renumbered."""
+"""Before 2023, enhancing tumor was 4, since then 3; some copies of old data have been renumbered."""
 BRATS_2023_LABELS: LabelValues = {0: 0, 1: NCR, 2: ED, 3: ET_LABEL}
 """Here 4 is refused: from 2024 on it is the resection cavity."""
 
@@ -23,7 +23,7 @@ _MEANINGS = {
     "ET": r"enhanc\w*|et|gd",
     "TC": r"core|tc",
 }
-"""What the words of a label's name say. The first that matches counts: "non-enhancing tumour core" is no core."""
+"""What the words of a label's name say. The first that matches counts: "non-enhancing tumor core" is no core."""
 
 
 def labels_of(names: Mapping[str, Any]) -> LabelValues:
@@ -33,7 +33,7 @@ def labels_of(names: Mapping[str, Any]) -> LabelValues:
         names: ``{"edema": 1}`` (nnU-Net), ``{"1": "edema"}`` (MSD), or nested regions ``{"whole tumor": [1, 2, 3]}``.
 
     Raises:
-        DatasetError: where a name is not understood, or the tumour's parts cannot all be told.
+        DatasetError: where a name is not understood, or the tumor's parts cannot all be told.
     """
     values: dict[str, set[int]] = {}
     for key, value in names.items():
@@ -66,7 +66,7 @@ def _meaning(name: str) -> str:
             return meaning
     raise DatasetError(
         f'The label "{name}" in dataset.json is not understood.',
-        "Name the labels oedema, necrotic or non-enhancing core, and enhancing tumour.",
+        "Name the labels edema, necrotic or non-enhancing core, and enhancing tumor.",
     )
 
 
@@ -74,6 +74,6 @@ def _needed(values: Mapping[str, set[int]], meaning: str) -> set[int]:
     if meaning not in values:
         raise DatasetError(
             f"dataset.json has no label for {meaning}.",
-            "It must tell oedema (ED), necrotic or non-enhancing core (NCR) and enhancing tumour (ET) apart.",
+            "It must tell edema (ED), necrotic or non-enhancing core (NCR) and enhancing tumor (ET) apart.",
         )
     return values[meaning]

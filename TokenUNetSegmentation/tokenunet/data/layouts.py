@@ -1,4 +1,4 @@
-"""Finds labelled patients in the layouts that people have; `read_dataset` tells which one it is.
+"""Finds labeled patients in the layouts that people have; `read_dataset` tells which one it is.
 
 ===============  =====================================================================================
 BraTS 2018-2021  a folder per patient, ``X/X_t1ce.nii.gz`` and ``X/X_seg.nii.gz``, perhaps below HGG and LGG

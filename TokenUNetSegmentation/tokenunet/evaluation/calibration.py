@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say: of the voxels given 0.7, seven in ten should be tumour."""
+"""Whether probabilities are what they say: of the voxels given 0.7, seven in ten should be tumor."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -15,7 +15,7 @@ from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import RegionName
 from tokenunet.data import Case
 from tokenunet.evaluation.calibration import Reliability
-from tokenunet.evaluation.holdout import HoldOut, healthy_patients, tumour_patients
+from tokenunet.evaluation.holdout import HoldOut, healthy_patients, tumor_patients
 from tokenunet.evaluation.real import ContourView, RealRow, measure_real
 from tokenunet.evaluation.robustness import Condition, conditions
 from tokenunet.evaluation.segmented import (
@@ -38,7 +38,7 @@ from tokenunet.synthesis import synthetic_patient
 SCAN_SPACING = 1.0
 """Of the synthetic scans, in mm, whatever the model's: most scans that people have are about as fine."""
 LEAST_COMPONENT_ML = 0.5
-"""The smallest plausible part of a tumour, where small ones are dropped."""
+"""The smallest plausible part of a tumor, where small ones are dropped."""
 Step = Callable[[NDArray[np.bool_], Grid], NDArray[np.bool_]]
 
 AS_IT_IS = "as it is"
@@ -54,12 +54,12 @@ POSTPROCESSING: dict[str, Step] = {
 
 
 @dataclass(frozen=True)
-class TumourRow:
-    """A synthetic patient with a tumour.
+class TumorRow:
+    """A synthetic patient with a tumor.
 
     Attributes:
         seed: of the patient.
-        kind: of the tumour, `tokenunet.synthesis.Kind`.
+        kind: of the tumor, `tokenunet.synthesis.Kind`.
         volumes_ml: of the truth, by region.
         predicted_ml: of the segmentation as it is, by region.
         dice: by name in `POSTPROCESSING`.
@@ -74,7 +74,7 @@ class TumourRow:
 
 @dataclass(frozen=True)
 class HealthyRow:
-    """A synthetic brain without a tumour.
+    """A synthetic brain without a tumor.
 
     Attributes:
         seed: of the patient.
@@ -93,7 +93,7 @@ class DisturbedRow:
         seed: of the patient.
         condition: name of a `tokenunet.evaluation.robustness.Condition`.
         dice: as it is, without post-processing.
-        changed_voxels: of the whole tumour's segmentation, compared with the undisturbed patient's.
+        changed_voxels: of the whole tumor's segmentation, compared with the undisturbed patient's.
     """
 
     seed: int
@@ -107,15 +107,15 @@ class Evidence:
     """What was measured.
 
     Attributes:
-        tumours: a row a patient.
+        tumors: a row a patient.
         healthy: a row a patient.
         disturbed: a row a patient and condition, for the first third of the patients.
-        reliability: of the probabilities of all patients with a tumour.
+        reliability: of the probabilities of all patients with a tumor.
         real: a row a patient.
         views: of the real patients.
     """
 
-    tumours: tuple[TumourRow, ...]
+    tumors: tuple[TumorRow, ...]
     healthy: tuple[HealthyRow, ...]
     disturbed: tuple[DisturbedRow, ...]
     reliability: Reliability
@@ -128,7 +128,7 @@ def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: P
 
     Args:
         space: of the model.
-        patients: synthetic patients with a tumour, at least 1; half as many healthy ones come on top.
+        patients: synthetic patients with a tumor, at least 1; half as many healthy ones come on top.
         cases: real patients; they come first, as their files may be wrong.
         predictor: the model.
 
@@ -140,11 +140,11 @@ def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: P
         row, view = measure_real(case, space, predictor)
         real.append(row)
         views.append(view)
-    tumours, disturbed, reliability = [], [], None
-    for number, patient in enumerate(tumour_patients(patients)):
+    tumors, disturbed, reliability = [], [], None
+    for number, patient in enumerate(tumor_patients(patients)):
         study, truth = made(patient)
         done = segmented(study, truth, space, predictor)
-        tumours.append(tumour_row(patient, done))
+        tumors.append(tumor_row(patient, done))
         prepared = done.prepared
         of_patient = Reliability.of(done.prediction.probabilities, true_regions(truth, prepared.grid), prepared.brain)
         reliability = of_patient if reliability is None else reliability + of_patient
@@ -158,7 +158,7 @@ def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: P
         healthy_row(patient, segmented(*made(patient), space, predictor))
         for patient in healthy_patients(_healthy(patients))
     ]
-    return Evidence(tuple(tumours), tuple(healthy), tuple(disturbed), reliability, tuple(real), tuple(views))
+    return Evidence(tuple(tumors), tuple(healthy), tuple(disturbed), reliability, tuple(real), tuple(views))
 
 
 def passes(space: ModelSpace, patients: int, cases: Sequence[Case]) -> int:
@@ -179,9 +179,9 @@ def made(patient: HoldOut) -> tuple[Study, sitk.Image]:
     return synthetic_study(synthetic_patient(patient.seed, SCAN_SPACING, kind=patient.kind))
 
 
-def tumour_row(patient: HoldOut, done: Segmented) -> TumourRow:
-    """What is noted of a patient with a tumour."""
-    return TumourRow(
+def tumor_row(patient: HoldOut, done: Segmented) -> TumorRow:
+    """What is noted of a patient with a tumor."""
+    return TumorRow(
         patient.seed,
         patient.kind.value,
         volumes_ml(done.truth, done.grid),

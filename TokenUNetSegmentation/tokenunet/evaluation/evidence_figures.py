@@ -48,9 +48,9 @@ def draw_contours(view: ContourView) -> bytes:
                 axes.imshow(np.where(scan == 0, low, scan), cmap="gray", vmin=low, vmax=high)
                 for region, outline in zip(REGIONS, regions, strict=True):
                     if outline.any() and not outline.all():
-                        axes.contour(outline, levels=[0.5], colors=[REGION_STYLES[region].colour], linewidths=1.2)
+                        axes.contour(outline, levels=[0.5], colors=[REGION_STYLES[region].color], linewidths=1.2)
                 axes.set_title(f"{name}, {title}", loc="left", fontsize=9)
-        handles = [Patch(color=REGION_STYLES[region].colour, label=REGION_TITLES[region]) for region in REGIONS]
+        handles = [Patch(color=REGION_STYLES[region].color, label=REGION_TITLES[region]) for region in REGIONS]
         figure.legend(handles=handles, loc="outside lower center", ncols=len(REGIONS))
         return _png(figure)
 

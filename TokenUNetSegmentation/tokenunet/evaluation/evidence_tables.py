@@ -7,7 +7,7 @@ import numpy as np
 
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.regions import REGIONS, RegionName
-from tokenunet.evaluation.evidence import AS_IT_IS, POSTPROCESSING, Evidence, TumourRow
+from tokenunet.evaluation.evidence import AS_IT_IS, POSTPROCESSING, Evidence, TumorRow
 from tokenunet.evaluation.holdout import SIZES_ML, size_class
 from tokenunet.evaluation.robustness import conditions
 from tokenunet.evaluation.segmented import DiceScores
@@ -20,26 +20,24 @@ NEGLIGIBLE_ML = 0.5
 def summary(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
     """Means of Dice, volumes and errors; a mean is over the patients whose truth has the region."""
 
-    def group(rows: Iterable[TumourRow], step: str = AS_IT_IS) -> dict[str, Any]:
+    def group(rows: Iterable[TumorRow], step: str = AS_IT_IS) -> dict[str, Any]:
         rows = list(rows)
         return {"patients": len(rows), "dice": _means([row.dice[step] for row in rows])}
 
-    tumours = evidence.tumours
+    tumors = evidence.tumors
     reliability = evidence.reliability
     return {
-        "all": group(tumours),
-        "sizes": {size: group(row for row in tumours if size_class(row.volumes_ml["WT"]) == size) for size in SIZES_ML},
+        "all": group(tumors),
+        "sizes": {size: group(row for row in tumors if size_class(row.volumes_ml["WT"]) == size) for size in SIZES_ML},
         "kinds": {
-            kind.value: group(row for row in tumours if row.kind == kind) for kind in Kind if kind is not Kind.HEALTHY
+            kind.value: group(row for row in tumors if row.kind == kind) for kind in Kind if kind is not Kind.HEALTHY
         },
         "postprocessing": {
-            step: group(tumours, step) | {"healthy": _false_volumes([row.false_ml[step] for row in evidence.healthy])}
+            step: group(tumors, step) | {"healthy": _false_volumes([row.false_ml[step] for row in evidence.healthy])}
             for step in POSTPROCESSING
         },
         "healthy": _false_volumes([row.false_ml[AS_IT_IS] for row in evidence.healthy]),
-        "not_enhancing": _false_volumes(
-            [row.predicted_ml["ET"] for row in tumours if row.dice[AS_IT_IS]["ET"] is None]
-        ),
+        "not_enhancing": _false_volumes([row.predicted_ml["ET"] for row in tumors if row.dice[AS_IT_IS]["ET"] is None]),
         "robustness": _robustness(evidence, space),
         "calibration": {
             region: {"expected_calibration_error": error, "bins": reliability.bins(region)}
@@ -72,7 +70,7 @@ def _false_volumes(volumes_ml: Sequence[float]) -> dict[str, Any]:
 
 def _robustness(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
     """By condition, how much Dice is lost against the same patients undisturbed."""
-    undisturbed = {row.seed: row.dice[AS_IT_IS] for row in evidence.tumours}
+    undisturbed = {row.seed: row.dice[AS_IT_IS] for row in evidence.tumors}
     result = {}
     for condition in conditions(space):
         rows = [row for row in evidence.disturbed if row.condition == condition.name]
@@ -102,7 +100,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     figures = report["summary"]
     parts = [
         f"# {report['model']['name']}",
-        f"{figures['all']['patients']} synthetic patients that no training has seen, the five kinds of tumour in equal "
+        f"{figures['all']['patients']} synthetic patients that no training has seen, the five kinds of tumor in equal "
         "parts, and none of them real. Mean Dice over the patients that have the region; in brackets how many, where "
         "not all do.",
         _dice_table("patients", {"all": figures["all"], **figures["sizes"], **_spaced(figures["kinds"])}),
@@ -118,8 +116,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
                     f"{one['largest_ml']:.2f}",
                 )
                 for title, one in (
-                    ("tumour in healthy brains", figures["healthy"]),
-                    ("ET in tumours that do not enhance", figures["not_enhancing"]),
+                    ("tumor in healthy brains", figures["healthy"]),
+                    ("ET in tumors that do not enhance", figures["not_enhancing"]),
                 )
                 if one["cases"]
             ],
@@ -139,7 +137,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         ),
         "## What disturbed scans cost",
         "Dice lost against the same patients undisturbed. A missing sequence's channel is 0 in the brain, its mean "
-        "after normalisation.",
+        "after normalization.",
         _table(
             ("disturbed by", "patients", *REGIONS, "voxels changed"),
             [
@@ -160,7 +158,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         parts += [
             "## Real patients",
             _table(
-                ("patient", *REGIONS, "whole tumour, ml", "found, ml"),
+                ("patient", *REGIONS, "whole tumor, ml", "found, ml"),
                 [
                     (
                         row["name"],

@@ -38,7 +38,7 @@ class RealRow:
 
 @dataclass(frozen=True)
 class ContourView:
-    """The axial slice with the most tumour, cut to the brain.
+    """The axial slice with the most tumor, cut to the brain.
 
     Attributes:
         name: of the case.
@@ -92,8 +92,8 @@ def measure_real(case: Case, space: ModelSpace, predictor: Predictor) -> tuple[R
     prepared = done.prepared
     true = true_regions(truth, prepared.grid)
     predicted = regions_on_grid(done.prediction.probabilities, prepared.grid, prepared.grid)
-    tumour = true[0] if true[0].any() else prepared.brain
-    z = int(np.argmax(tumour.sum(axis=(1, 2))))
+    tumor = true[0] if true[0].any() else prepared.brain
+    z = int(np.argmax(tumor.sum(axis=(1, 2))))
     rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(prepared.brain[z]))
     scans = {name: prepared.tensor[space.channels.index(name), z, rows, columns].numpy() for name in _SHOWN}
     return row, ContourView(case.name, scans, true[:, z, rows, columns], predicted[:, z, rows, columns])

@@ -62,7 +62,7 @@ def conditions(space: ModelSpace) -> Sequence[Condition]:
 
 
 def without_channel(prepared: Prepared, channel: int) -> Prepared:
-    """The patient without one sequence: its channel is 0 in the brain, which is its mean after normalisation."""
+    """The patient without one sequence: its channel is 0 in the brain, which is its mean after normalization."""
     tensor = prepared.tensor.clone()
     tensor[channel] = 0
     return replace(prepared, tensor=tensor)

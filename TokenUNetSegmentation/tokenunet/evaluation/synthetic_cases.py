@@ -22,12 +22,12 @@ class SyntheticCase:
     Attributes:
         prepared: the patient as the network took it.
         prediction: on the prepared grid.
-        whole_tumour: (D, H, W), the truth on the same grid.
+        whole_tumor: (D, H, W), the truth on the same grid.
     """
 
     prepared: Prepared
     prediction: Prediction
-    whole_tumour: NDArray[np.bool_]
+    whole_tumor: NDArray[np.bool_]
 
 
 def synthetic_study(patient: SyntheticPatient) -> tuple[Study, sitk.Image]:

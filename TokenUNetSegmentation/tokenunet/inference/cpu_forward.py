@@ -65,7 +65,7 @@ def _upsampled(block: ResidualBlock, x: Tensor) -> Callable[[slice], Tensor]:
 
     def slab_of(slab: slice) -> Tensor:
         start, stop = slab.start // 2, slab.stop // 2
-        before = max(start - 1, 0)  # a plane more on either side, to interpolate towards
+        before = max(start - 1, 0)  # a plane more on either side, to interpolate toward
         thicker = _doubled(planes[:, :, before : stop + 1], axis=2)
         return thicker[:, :, 2 * (start - before) : 2 * (stop - before)]
 
@@ -73,7 +73,7 @@ def _upsampled(block: ResidualBlock, x: Tensor) -> Callable[[slice], Tensor]:
 
 
 def _doubled(x: Tensor, axis: int) -> Tensor:
-    """Linear interpolation by 2 along an axis: every voxel becomes two, a quarter of the way to either neighbour."""
+    """Linear interpolation by 2 along an axis: every voxel becomes two, a quarter of the way to either neighbor."""
     size = [2 * side if i == axis else side for i, side in enumerate(x.shape)]
     out = torch.empty(*size, dtype=x.dtype, memory_format=torch.channels_last_3d)
     first, second = out.unflatten(axis, (-1, 2)).unbind(axis + 1)

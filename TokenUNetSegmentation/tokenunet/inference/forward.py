@@ -59,7 +59,7 @@ def window_pass(
         on_fraction: is told the progress after every batch of windows.
         place_input: makes of windows (B, C, D, H, W) what the network takes.
         window: voxels along z, y and x.
-        overlap: of neighbouring windows, as a fraction of their size.
+        overlap: of neighboring windows, as a fraction of their size.
         batch_size: windows in one forward pass.
 
     Returns:
@@ -126,7 +126,7 @@ def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction, mult
 def small_input(x: Tensor, multiple: int) -> Tensor:
     """Zeros of so small a size that a pass over them takes no time; like ``x`` (1, C, D, H, W) in all else.
 
-    A network takes multiples of ``multiple`` voxels, and twice that leaves it more than one to normalise.
+    A network takes multiples of ``multiple`` voxels, and twice that leaves it more than one to normalize.
     """
     side = 2 * multiple
     return x.new_zeros(1, x.shape[1], side, side, side)

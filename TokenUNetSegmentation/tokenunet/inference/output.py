@@ -4,7 +4,7 @@
 | --- | --- |
 | ``labels.nii.gz`` | exclusive labels on the reference grid |
 | ``labels_<sequence>.nii.gz`` | the same on the grid of every sequence that has another grid |
-| ``segmentation.seg.nrrd`` | whole tumour, tumour core and enhancing tumour as overlapping segments for Slicer |
+| ``segmentation.seg.nrrd`` | whole tumor, tumor core and enhancing tumor as overlapping segments for Slicer |
 | ``segmentation.dcm`` | the regions as DICOM SEG beside the reference's series, if asked for |
 | ``brain.nii.gz`` | the brain on the reference grid, if it had to be cut out of the head |
 | ``transforms/<sequence>.tfm`` | how a sequence was aligned: from the reference's space to its own, for Slicer |

@@ -54,7 +54,7 @@ class SegmentationRequest:
         folder: where the sequences that ``inputs`` lacks are found.
         reference: the sequence whose grid the results lie on; None takes T1ce, or T1 where that is much finer.
         options: how to run the network.
-        et_label: value of enhancing tumour in the label images, 4 or 3.
+        et_label: value of enhancing tumor in the label images, 4 or 3.
         dicom_seg: also write a DICOM segmentation object of the reference's series; needs the extra ``dicom``.
         force: replace the results of an earlier run.
     """
@@ -150,7 +150,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
                 "architecture": bundle.manifest.architecture,
                 "members": bundle.manifest.members,
                 "sha256": bundle.manifest.weights_sha256,
-                "tumour_following_masks": bundle.manifest.training.get("tumour_following_masks", []),
+                "tumor_following_masks": bundle.manifest.training.get("tumor_following_masks", []),
             },
             "reference": study.reference,
             "inputs": _describe_inputs(study, found),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def without_small_components(regions: NDArray[np.bool_], least_ml: float, voxel_ml: float) -> NDArray[np.bool_]:
-    """Drops the connected parts of the whole tumour that are smaller than any plausible one, and all inside them.
+    """Drops the connected parts of the whole tumor that are smaller than any plausible one, and all inside them.
 
     Args:
         regions: (3, z, y, x) of WT, TC and ET, nested.
@@ -21,7 +21,7 @@ def without_small_components(regions: NDArray[np.bool_], least_ml: float, voxel_
 
 
 def without_holes(regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fills what the whole tumour or the core encloses; enhancing tumour often is a ring and stays one.
+    """Fills what the whole tumor or the core encloses; enhancing tumor often is a ring and stays one.
 
     Args:
         regions: (3, z, y, x) of WT, TC and ET, nested; they stay so.

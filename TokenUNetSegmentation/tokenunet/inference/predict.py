@@ -31,7 +31,7 @@ class InferenceOptions:
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         mode: ``single_pass`` sees the whole brain at once, ``sliding_window`` the bundle's patch size at a time.
         precision: ``auto`` takes half precision where the hardware computes it directly.
-        overlap: of neighbouring windows, as a fraction of their size, below 1.
+        overlap: of neighboring windows, as a fraction of their size, below 1.
         masks: also return the attention masks.
     """
 
@@ -207,7 +207,7 @@ def _run(
                 network, arithmetic.place_input(x), options.masks, on_fraction, _size_multiple(manifest)
             )
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
-    # Outside the brain there is no tumour, whatever the network makes of the empty surroundings.
+    # Outside the brain there is no tumor, whatever the network makes of the empty surroundings.
     probabilities *= prepared.brain
     return Prediction(probabilities, None if masks is None else _with_grid(masks, view, prepared))
 
@@ -230,8 +230,8 @@ def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
         manifest: of the model that made them.
     """
     if manifest.activation == "softmax":
-        _, necrotic, oedema, enhancing = logits.softmax(dim=0)
-        return torch.stack([necrotic + oedema + enhancing, necrotic + enhancing, enhancing])
+        _, necrotic, edema, enhancing = logits.softmax(dim=0)
+        return torch.stack([necrotic + edema + enhancing, necrotic + enhancing, enhancing])
     return logits.sigmoid()[[manifest.regions.index(region) for region in REGIONS]]
 
 

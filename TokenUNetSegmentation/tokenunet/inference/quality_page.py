@@ -21,9 +21,9 @@ from tokenunet.study.scans import Study
 
 _SPACING_MM = (1.0, 1.0, 1.0)
 _SQUARE_MM = 24
-_BRAIN_COLOUR = (0.35, 1.0, 0.35)
+_BRAIN_COLOR = (0.35, 1.0, 0.35)
 _PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
-"""Axis (z, y, x) that each cuts, in an image whose axes grow towards left, posterior and superior."""
+"""Axis (z, y, x) that each cuts, in an image whose axes grow toward left, posterior and superior."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ def quality_page(study: Study, prepared: Prepared, result: Result) -> str:
     brain = sitk.GetArrayFromImage(grid.resample(_image(prepared.grid, prepared.brain), sitk.sitkNearestNeighbor)) > 0
     labels = sitk.GetArrayFromImage(grid.resample(result.grid.image(result.labels), sitk.sitkNearestNeighbor))
     shown = _places(labels if labels.any() else brain)
-    reference = _greys(grid.resample(study.scans[study.reference].image))
+    reference = _grays(grid.resample(study.scans[study.reference].image))
     alignments = []
     for sequence, alignment in prepared.alignments.items():
         image = study.scans[sequence].image
-        before, after = (_greys(grid.resample(image, transform=t)) for t in (None, alignment.transform))
+        before, after = (_grays(grid.resample(image, transform=t)) for t in (None, alignment.transform))
         alignments.append(
             AlignmentPictures(
                 sequence,
@@ -73,10 +73,10 @@ def quality_page(study: Study, prepared: Prepared, result: Result) -> str:
                 *(list(_pictures(_checkerboard(reference, scan), shown)) for scan in (before, after)),
             )
         )
-    contoured = _contoured(reference, brain, _BRAIN_COLOUR)
-    tumour = contoured
+    contoured = _contoured(reference, brain, _BRAIN_COLOR)
+    tumor = contoured
     for style in LABEL_STYLES.values():
-        tumour = _contoured(tumour, labels == style.label, style.colour)
+        tumor = _contoured(tumor, labels == style.label, style.color)
     return render_page(
         "quality.html",
         reference=study.reference,
@@ -84,7 +84,7 @@ def quality_page(study: Study, prepared: Prepared, result: Result) -> str:
         brain_extracted=prepared.brain_extracted,
         brain_ml=float(prepared.brain.sum()) * prepared.grid.voxel_ml,
         brain=list(_pictures(contoured, _places(brain))),
-        tumour=list(_pictures(tumour, shown)),
+        tumor=list(_pictures(tumor, shown)),
         square_mm=_SQUARE_MM,
     )
 
@@ -99,12 +99,12 @@ def _image(grid: Grid, mask: NDArray[np.bool_]) -> sitk.Image:
     return grid.image(mask.astype(np.uint8))
 
 
-def _greys(image: sitk.Image) -> NDArray[np.float32]:
+def _grays(image: sitk.Image) -> NDArray[np.float32]:
     """RGB (z, y, x, 3) from 0 to 1."""
     array = sitk.GetArrayFromImage(image).astype(np.float32)
     low, high = np.percentile(array[array != array.min()] if np.ptp(array) else array, (1, 99))
-    grey = np.clip((array - low) / max(high - low, 1e-6), 0, 1)
-    return np.repeat(grey[..., None], 3, axis=-1)
+    gray = np.clip((array - low) / max(high - low, 1e-6), 0, 1)
+    return np.repeat(gray[..., None], 3, axis=-1)
 
 
 def _places(mask: NDArray) -> tuple[int, int, int]:
@@ -120,12 +120,12 @@ def _checkerboard(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArr
 
 
 def _contoured(
-    rgb: NDArray[np.float32], mask: NDArray[np.bool_], colour: tuple[float, float, float]
+    rgb: NDArray[np.float32], mask: NDArray[np.bool_], color: tuple[float, float, float]
 ) -> NDArray[np.float32]:
     """With the mask's outline drawn in each of the three directions' slices."""
     inside = mask.astype(np.uint8)
     outline = sitk.GetArrayFromImage(sitk.LabelContour(sitk.GetImageFromArray(inside))) > 0
-    return np.where(outline[..., None], np.asarray(colour, np.float32), rgb)
+    return np.where(outline[..., None], np.asarray(color, np.float32), rgb)
 
 
 def _pictures(rgb: NDArray[np.float32], places: tuple[int, int, int]) -> Iterator[str]:

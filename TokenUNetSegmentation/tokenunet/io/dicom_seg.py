@@ -34,7 +34,7 @@ _MAY_BE_UNKNOWN = (
     "StudyDate",
     "StudyTime",
 )
-"""Attributes that an object must hold, though perhaps without a value; anonymised files often lack them."""
+"""Attributes that an object must hold, though perhaps without a value; anonymized files often lack them."""
 
 
 def write_dicom_segmentation(
@@ -48,7 +48,7 @@ def write_dicom_segmentation(
     """Writes the regions as three overlapping binary segments of one DICOM object (PS3.3, A.51).
 
     Patient, study and frame of reference are the source's, and every frame refers to the slice it lies on. Slices
-    without a region have no frame of it; where there is no tumour at all, all frames are empty.
+    without a region have no frame of it; where there is no tumor at all, all frames are empty.
 
     Args:
         regions: (3, z, y, x) in the order of `REGIONS`.
@@ -76,16 +76,16 @@ def write_dicom_segmentation(
         segment_descriptions=[_description(number, name, algorithm) for number, name in enumerate(REGIONS, 1)],
         series_instance_uid=highdicom.UID(),
         series_number=_SERIES_NUMBER_OFFSET + int(sources[0].get("SeriesNumber") or 0),
-        series_description="Token-UNet tumour segmentation",
+        series_description="Token-UNet tumor segmentation",
         sop_instance_uid=highdicom.UID(),
         instance_number=1,
         manufacturer="Token-UNet",
         manufacturer_model_name="tokenunet",
         software_versions=tokenunet.__version__,
         device_serial_number=tokenunet.__version__,
-        content_label="TUMOUR",
+        content_label="TUMOR",
         omit_empty_frames=bool(regions.any()),  # an object has at least one frame
-        content_description="Nested regions of a brain tumour, for research only",
+        content_description="Nested regions of a brain tumor, for research only",
     )
     file = BytesIO()
     segmentation.save_as(file)
@@ -104,7 +104,7 @@ def _description(
         algorithm_type="AUTOMATIC",
         algorithm_identification=algorithm,
         anatomic_regions=[_coded(ANATOMY)],
-        display_color=highdicom.color.CIELabColor.from_rgb(*(255 * c for c in style.colour)),
+        display_color=highdicom.color.CIELabColor.from_rgb(*(255 * c for c in style.color)),
     )
 
 
@@ -152,6 +152,6 @@ def _frames(source: pydicom.Dataset) -> Sequence[int | None]:
 
 
 def _corners(source: pydicom.Dataset, frame: int | None) -> NDArray[np.float64]:
-    """Centres of the first and the last pixel of a slice, (2, 3), in LPS mm."""
+    """Centers of the first and the last pixel of a slice, (2, 3), in LPS mm."""
     to_lps = PixelToReferenceTransformer.for_image(source, frame_number=frame)
     return to_lps(np.array([[0, 0], [source.Columns - 1, source.Rows - 1]]))

@@ -20,6 +20,6 @@ def data_url(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def css_colour(colour: tuple[float, float, float]) -> str:
+def css_color(color: tuple[float, float, float]) -> str:
     """Red, green and blue from 0 to 1 as CSS writes them."""
-    return "#" + "".join(f"{round(255 * c):02x}" for c in colour)
+    return "#" + "".join(f"{round(255 * c):02x}" for c in color)

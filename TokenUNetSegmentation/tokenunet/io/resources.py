@@ -1,4 +1,4 @@
-"""Finds what ships beside the code: models, atlas, colour tables."""
+"""Finds what ships beside the code: models, atlas, color tables."""
 
 from pathlib import Path
 

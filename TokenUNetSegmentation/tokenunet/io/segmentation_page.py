@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenunet.core.regions import REGION_TITLES
 from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES
-from tokenunet.io.page import css_colour, data_url, render_page
+from tokenunet.io.page import css_color, data_url, render_page
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,6 @@ def segmentation_report(
         patient=patient,
         dice=dice,
         no_pictures_because=no_pictures_because,
-        regions=[(name, REGION_TITLES[name], css_colour(REGION_STYLES[name].colour)) for name in REGION_STYLES],
-        labels=[(name, style.title, css_colour(style.colour)) for name, style in LABEL_STYLES.items()],
+        regions=[(name, REGION_TITLES[name], css_color(REGION_STYLES[name].color)) for name in REGION_STYLES],
+        labels=[(name, style.title, css_color(style.color)) for name, style in LABEL_STYLES.items()],
     )

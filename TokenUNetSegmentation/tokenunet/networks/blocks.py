@@ -51,9 +51,9 @@ class ResidualBlock(nn.Module):
 
 
 def instance_norm(x: Tensor, norm: nn.InstanceNorm3d) -> Tensor:
-    """What ``norm`` gives. Of a single sample it is its batch's normalisation, which takes x in any memory layout.
+    """What ``norm`` gives. Of a single sample it is its batch's normalization, which takes x in any memory layout.
 
-    PyTorch's instance normalisation would copy a channels-last tensor to another layout and back.
+    PyTorch's instance normalization would copy a channels-last tensor to another layout and back.
     """
     if len(x) > 1:
         return norm(x)

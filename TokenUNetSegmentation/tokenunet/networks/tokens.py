@@ -12,7 +12,7 @@ class TokenMasks(NamedTuple):
     """The spatial masks of one forward pass, at the bottleneck's resolution, each (B, N, D, H, W).
 
     ``token_learner`` is A_N of equation 2: every mask is non-negative and sums to one over the voxels.
-    ``token_fuser`` is B_N of equation 4: weights of any sign, not normalised.
+    ``token_fuser`` is B_N of equation 4: weights of any sign, not normalized.
     """
 
     token_learner: Tensor

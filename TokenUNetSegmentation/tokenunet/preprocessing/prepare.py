@@ -1,6 +1,6 @@
-"""From four scans to what the network takes: one grid, one orientation, the brain, normalised.
+"""From four scans to what the network takes: one grid, one orientation, the brain, normalized.
 
-    study -> on one grid -> extract_brain, unless stripped -> normalise -> Prepared
+    study -> on one grid -> extract_brain, unless stripped -> normalize -> Prepared
 
 Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that do
 not lie on each other yet need the alignments of `tokenunet.preprocessing.align`.
@@ -97,7 +97,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(
         tensor=torch.stack(
-            [normalise(scans[s].values, brain & scans[s].seen, study.scans[s].source) for s in space.channels]
+            [normalize(scans[s].values, brain & scans[s].seen, study.scans[s].source) for s in space.channels]
         ),
         brain=brain,
         grid=grid,
@@ -213,7 +213,7 @@ def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:
     """The study with voxels that lie far off all others moved to the others' ends, and how many those were.
 
     A few such voxels, from saturation or from a division by nearly 0, would spread all others' values over a sliver of
-    the normalised range. Scans without any stay the same to the bit.
+    the normalized range. Scans without any stay the same to the bit.
     """
     scans, findings = dict(study.scans), []
     for sequence, scan in study.scans.items():
@@ -233,7 +233,7 @@ def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:
     return replace(study, scans=scans), tuple(findings)
 
 
-def normalise(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:
+def normalize(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:
     """The array (D, H, W) with zero mean and unit variance in the brain as far as it is shown, 0 elsewhere."""
     values = torch.from_numpy(array)
     inside = torch.from_numpy(brain)

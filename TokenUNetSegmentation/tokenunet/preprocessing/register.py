@@ -84,8 +84,8 @@ class Reference:
         self._masks = (grown, None, None)
         deep = sitk.BinaryErode(mask, [round(_DEPTH_MM / spacing)] * 3)
         self._inner = Grid.of(self._pyramid[1]).resample(deep, sitk.sitkNearestNeighbor)
-        self._centre_of_mass = _centre_of_mass(self._pyramid[-1])
-        self._brain_centre = _centre_of_mass(sitk.Cast(mask, sitk.sitkFloat32))
+        self._center_of_mass = _center_of_mass(self._pyramid[-1])
+        self._brain_center = _center_of_mass(sitk.Cast(mask, sitk.sitkFloat32))
 
     def align(self, scan: sitk.Image) -> Alignment:
         """Registers a scan to the reference."""
@@ -103,10 +103,10 @@ class Reference:
         return Alignment(best, min(1.0, surest * LEAST_QUALITY))
 
     def _starts(self, scan: sitk.Image) -> Iterator[sitk.Euler3DTransform]:
-        """What the headers say, and the centres of mass on each other; each in several poses."""
-        for shift in (np.zeros(3), _centre_of_mass(scan) - self._centre_of_mass):
+        """What the headers say, and the centers of mass on each other; each in several poses."""
+        for shift in (np.zeros(3), _center_of_mass(scan) - self._center_of_mass):
             for angles in product(_START_ANGLES, repeat=3):
-                yield sitk.Euler3DTransform(self._brain_centre.tolist(), *angles, shift.tolist())
+                yield sitk.Euler3DTransform(self._brain_center.tolist(), *angles, shift.tolist())
 
 
 class _Stage:
@@ -183,7 +183,7 @@ def _coarsened(image: sitk.Image, spacing: float) -> sitk.Image:
     return Grid.of(image).with_spacing((spacing,) * 3).resample(image)
 
 
-def _centre_of_mass(image: sitk.Image) -> NDArray[np.float64]:
+def _center_of_mass(image: sitk.Image) -> NDArray[np.float64]:
     """In LPS mm; the darkest voxels weigh nothing."""
     lowest = float(sitk.GetArrayViewFromImage(image).min())
     statistics = sitk.LabelIntensityStatisticsImageFilter()

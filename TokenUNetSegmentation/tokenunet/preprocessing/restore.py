@@ -47,7 +47,7 @@ def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL
     Args:
         prediction: on ``prepared.grid``.
         prepared: knows the way back.
-        et_label: value of enhancing tumour in the labels.
+        et_label: value of enhancing tumor in the labels.
     """
     grid = prepared.reference_grid
     regions = regions_on_grid(prediction.probabilities, prepared.grid, grid)

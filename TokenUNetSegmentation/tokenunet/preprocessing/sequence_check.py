@@ -17,24 +17,24 @@ _SAMPLING_MM = (4.0, 4.0, 4.0)
 
 def check_sequences(
     study: Study,
-    recognised: Collection[SequenceName] = (),
+    recognized: Collection[SequenceName] = (),
     alignments: Mapping[SequenceName, Alignment] | None = None,
 ) -> list[Finding]:
     """What suggests that a scan is not the sequence it was given as; empty where nothing does.
 
     Args:
         study: as read.
-        recognised: sequences that more than their names speaks for.
+        recognized: sequences that more than their names speaks for.
         alignments: of scans that do not lie on the reference.
     """
     findings = []
     for sequence, scan in study.scans.items():
         named = sequence_named(PurePath(scan.source).name)
-        if sequence not in recognised and named not in (None, sequence):
+        if sequence not in recognized and named not in (None, sequence):
             findings.append(
                 Finding("sequence_name", f"{scan.source} was given as {sequence}, but its name says {named}.")
             )
-    looks = recognise(study, alignments or {})
+    looks = recognize(study, alignments or {})
     for sequence, look in looks.items():
         if look != sequence:
             findings.append(
@@ -47,7 +47,7 @@ def check_sequences(
     return findings
 
 
-def recognise(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dict[SequenceName, SequenceName]:
+def recognize(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dict[SequenceName, SequenceName]:
     """Which sequence each scan looks like, by the sequence it was given as; itself where nothing speaks against it."""
     grid = Grid.of(study.scans[study.reference].image).with_spacing(_SAMPLING_MM)
     transforms = {sequence: alignment.transform for sequence, alignment in alignments.items()}

@@ -18,10 +18,10 @@ from tokenunet.io.resources import resource
 WEIGHTS_NAME = "weights.safetensors"
 NETWORK_SHAPE = (80, 96, 80)
 NETWORK_SPACING = 2.5
-"""Of the grid that the network sees: z, y and x towards S, P and L, 200 x 240 x 200 mm."""
+"""Of the grid that the network sees: z, y and x toward S, P and L, 200 x 240 x 200 mm."""
 _ABOVE_HEAD_MM = 10.0
 _UPPER_HEAD_MM = 160.0
-"""From the top of the head; below lie jaw and neck, which may be off the brain's centre."""
+"""From the top of the head; below lie jaw and neck, which may be off the brain's center."""
 _FOREGROUND = 0.15
 """Of a scan's brightest values; air is darker."""
 
@@ -86,7 +86,7 @@ def check_field_of_view(brain: sitk.Image) -> tuple[Finding, ...]:
         return ()
     text = (
         f"The reference's field of view ends inside the brain at its {' and '.join(cut)}: what lies beyond is not "
-        "segmented, and near there the brain's outline and the tumour's may be wrong."
+        "segmented, and near there the brain's outline and the tumor's may be wrong."
     )
     return (Finding("brain_cut_off", text),)
 
@@ -137,7 +137,7 @@ def build_brain_network() -> nn.Module:
         num_res_units=2,
         norm=("instance", {"affine": True}),
     )
-    # MONAI normalises the one channel that comes out, too, which ties the outline to the brain's share of the image.
+    # MONAI normalizes the one channel that comes out, too, which ties the outline to the brain's share of the image.
     network.model[-1] = nn.ConvTranspose3d(2 * channels[0], 1, kernel_size=4, stride=2, padding=1)
     return network
 

@@ -1,4 +1,4 @@
-"""Review hints: places where the attention masks are as in the tumour, but that are not in the segmentation."""
+"""Review hints: places where the attention masks are as in the tumor, but that are not in the segmentation."""
 
 from tokenunet.review.following import MaskLevels, levels_from_notes
 from tokenunet.review.hints import Basis, ReviewHint, ReviewHints, find_review_hints, review_steps

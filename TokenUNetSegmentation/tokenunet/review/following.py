@@ -1,4 +1,4 @@
-"""Which attention masks tell tumour from the rest of the brain, measured and not assumed."""
+"""Which attention masks tell tumor from the rest of the brain, measured and not assumed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from tokenunet.core.prediction import AttentionMasks
 
 LEAST_SEPARATION = 0.985
-"""Of a mask that follows tumour; those of 0.97 listed twice as many places without tumour in synthetic patients."""
+"""Of a mask that follows tumor; those of 0.97 listed twice as many places without tumor in synthetic patients."""
 LEAST_VOXELS = 4
-"""Voxels of a mask that must lie in the tumour (8 ml at 12.8 mm); on fewer, nothing is measured."""
+"""Voxels of a mask that must lie in the tumor (8 ml at 12.8 mm); on fewer, nothing is measured."""
 
 
 @dataclass(frozen=True)
 class MaskLevels:
-    """A mask's values in tumour and in the rest of the brain.
+    """A mask's values in tumor and in the rest of the brain.
 
     Attributes:
         kind: ``token_learner`` or ``token_fuser``.
         number: of the mask, from 1.
-        outside: median in the brain away from tumour.
-        inside: median in tumour.
-        separation: how probable it is that a place in tumour has a higher value than a place away from it (area under
+        outside: median in the brain away from tumor.
+        inside: median in tumor.
+        separation: how probable it is that a place in tumor has a higher value than a place away from it (area under
             the ROC curve). TokenFuser masks may carry either sign, which the layer after them can turn round
             (equation 4), so that lower counts for them as higher does.
     """
@@ -41,25 +41,25 @@ class MaskLevels:
         return f"{part} {self.number}"
 
 
-def tumour_following(
-    masks: AttentionMasks, tumour: NDArray[np.bool_], elsewhere: NDArray[np.bool_]
+def tumor_following(
+    masks: AttentionMasks, tumor: NDArray[np.bool_], elsewhere: NDArray[np.bool_]
 ) -> tuple[MaskLevels, ...] | None:
-    """The masks that are measurably higher in tumour than elsewhere in the brain.
+    """The masks that are measurably higher in tumor than elsewhere in the brain.
 
     Args:
         masks: of one patient.
-        tumour: (d, h, w), where on the masks' grid tumour is.
-        elsewhere: (d, h, w), where on it brain without tumour is.
+        tumor: (d, h, w), where on the masks' grid tumor is.
+        elsewhere: (d, h, w), where on it brain without tumor is.
 
     Returns:
         Those with a separation of at least `LEAST_SEPARATION`; None where there is too little of either to measure it.
     """
-    if min(tumour.sum(), elsewhere.sum()) < LEAST_VOXELS:
+    if min(tumor.sum(), elsewhere.sum()) < LEAST_VOXELS:
         return None
     levels = []
     for kind, stack in masks.by_kind().items():
         for number, mask in enumerate(stack, start=1):
-            inside, outside = mask[tumour], mask[elsewhere]
+            inside, outside = mask[tumor], mask[elsewhere]
             separation = _probability_of_higher(inside, outside)
             if kind == "token_fuser":
                 separation = max(separation, 1 - separation)
@@ -70,7 +70,7 @@ def tumour_following(
 
 
 def likeness(masks: AttentionMasks, levels: MaskLevels) -> NDArray[np.float32]:
-    """One mask (d, h, w) on the scale from 0, its median elsewhere, to 1, its median in tumour."""
+    """One mask (d, h, w) on the scale from 0, its median elsewhere, to 1, its median in tumor."""
     mask = masks.by_kind()[levels.kind][levels.number - 1]
     return ((mask - levels.outside) / (levels.inside - levels.outside)).astype(np.float32)
 

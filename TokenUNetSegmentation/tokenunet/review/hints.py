@@ -1,7 +1,7 @@
 """From segmentation and attention masks to a list of places worth a second look.
 
-The masks come from the encoder, before the decoder draws the segmentation: where the decoder misses tumour that the
-encoder has seen, masks that follow tumour are high outside the segmentation (discussion of the Token-UNet paper).
+The masks come from the encoder, before the decoder draws the segmentation: where the decoder misses tumor that the
+encoder has seen, masks that follow tumor are high outside the segmentation (discussion of the Token-UNet paper).
 
 The limits were chosen on synthetic patients with other seeds than those of the measurement
 (`tools.review_candidates`), so that next to nothing is listed where the decoder is left as it is.
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid, Triple
 from tokenunet.core.prediction import AttentionMasks
-from tokenunet.review.following import MaskLevels, likeness, tumour_following
+from tokenunet.review.following import MaskLevels, likeness, tumor_following
 
 _REFINEMENT = 4
 """Working voxels along each side of a mask's voxel."""
 _MARGIN = _REFINEMENT // 2
 """Working voxels around the segmentation that are not listed: so far its own mask voxels reach, half their width."""
 _EXTENT, _PEAK = 0.5, 0.75
-"""A hint reaches as far as the masks are half as high as in the tumour, and somewhere they are nearly as high."""
+"""A hint reaches as far as the masks are half as high as in the tumor, and somewhere they are nearly as high."""
 _LEAST_ML = 0.5
 
 
 class Basis(StrEnum):
-    """From where it is known which masks follow tumour."""
+    """From where it is known which masks follow tumor."""
 
     PATIENT = "patient"
     """Measured on this patient's segmentation."""
@@ -41,20 +41,20 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class ReviewHint:
-    """A region outside the segmentation where the tumour-following masks are high.
+    """A region outside the segmentation where the tumor-following masks are high.
 
     Attributes:
         number: from 1, by falling volume.
         volume_ml: of the region.
-        peak: the highest value of the combined masks; 1 is their median inside the tumour.
-        centre: the region's voxel next to its centroid, in LPS mm.
+        peak: the highest value of the combined masks; 1 is their median inside the tumor.
+        center: the region's voxel next to its centroid, in LPS mm.
         masks: those that are high there themselves.
     """
 
     number: int
     volume_ml: float
     peak: float
-    centre: Triple
+    center: Triple
     masks: tuple[MaskLevels, ...]
 
 
@@ -89,14 +89,14 @@ def find_review_hints(
     masks: AttentionMasks,
     known: tuple[MaskLevels, ...] = (),
 ) -> ReviewHints:
-    """Lists the regions outside the segmentation where the tumour-following masks are high.
+    """Lists the regions outside the segmentation where the tumor-following masks are high.
 
     Args:
-        segmented: (D, H, W), the whole tumour as it is segmented.
+        segmented: (D, H, W), the whole tumor as it is segmented.
         brain: (D, H, W); nothing is listed outside it.
         grid: of both.
         masks: of the same patient.
-        known: which masks follow tumour, for a patient in whom too little is segmented to measure it.
+        known: which masks follow tumor, for a patient in whom too little is segmented to measure it.
     """
     for found in review_steps(segmented, brain, grid, masks, known):
         if found is not None:
@@ -113,14 +113,14 @@ def review_steps(
 ) -> Iterator[ReviewHints | None]:
     """As `find_review_hints`, in short steps so that a window need not stand still; the last gives the hints."""
     work = masks.grid.with_spacing(tuple(s / _REFINEMENT for s in masks.grid.spacing))  # type: ignore[arg-type]
-    tumour_image = work.resample(grid.image(segmented.astype(np.uint8)), sitk.sitkNearestNeighbor)
+    tumor_image = work.resample(grid.image(segmented.astype(np.uint8)), sitk.sitkNearestNeighbor)
     yield None
     brain_image = work.resample(grid.image(brain.astype(np.uint8)), sitk.sitkNearestNeighbor)
     yield None
-    near_image = sitk.BinaryDilate(tumour_image, [_MARGIN] * 3)
+    near_image = sitk.BinaryDilate(tumor_image, [_MARGIN] * 3)
     yield None
-    tumour, near, inside_brain = (_shares(image) for image in (tumour_image, near_image, brain_image))
-    following = tumour_following(masks, tumour >= 0.5, (near == 0) & (inside_brain >= 0.5))
+    tumor, near, inside_brain = (_shares(image) for image in (tumor_image, near_image, brain_image))
+    following = tumor_following(masks, tumor >= 0.5, (near == 0) & (inside_brain >= 0.5))
     yield None
     basis = Basis.PATIENT
     if following is None:
@@ -172,7 +172,7 @@ def _described(
             number=label,
             volume_ml=values.GetPhysicalSize(label) / 1000,
             peak=values.GetMaximum(label),
-            centre=_middle_voxel(labels, label, values.GetCentroid(label)),
+            center=_middle_voxel(labels, label, values.GetCentroid(label)),
             masks=tuple(levels for levels, mean in means.items() if mean[label] >= _EXTENT),
         )
 

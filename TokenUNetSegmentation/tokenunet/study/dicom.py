@@ -155,8 +155,8 @@ def _why_set_aside(headers: list[DicomHeader]) -> str:
         f"It is no MR image but {tags.modality or 'of unknown kind'}.": tags.modality != "MR",
         "It is no image of an MR scanner.": tags.sop_class not in MR_CLASSES,
         "Text is drawn into its images.": any(header.tags.burned_in for header in headers),
-        "It is a localiser.": any("LOCALIZER" in header.tags.image_type for header in headers),
-        f"Its slices lie in {directions} directions, as those of a localiser do.": directions > 1,
+        "It is a localizer.": any("LOCALIZER" in header.tags.image_type for header in headers),
+        f"Its slices lie in {directions} directions, as those of a localizer do.": directions > 1,
         "It has a single slice." if slices == 1 else f"It has only {slices} slices.": slices < _FEWEST_SLICES,
     }
     return next((reason for reason, applies in reasons.items() if applies), "")

@@ -30,7 +30,7 @@ class DicomHeader:
     """One file.
 
     Attributes:
-        positions: centre of the first voxel of each frame, LPS mm, (frames, 3); empty where it says none.
+        positions: center of the first voxel of each frame, LPS mm, (frames, 3); empty where it says none.
         orientation: directions of rows and of columns, (2, 3); empty where it says none.
         pixel_spacing: between columns and between rows, in mm.
         size: columns and rows.

@@ -12,7 +12,7 @@ from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
 from tokenunet.study.dicom import DicomSeries, find_series, read_series
 from tokenunet.study.dicom_header import read_header
-from tokenunet.study.identify.choose import Candidate, Choice, recognise_sequences
+from tokenunet.study.identify.choose import Candidate, Choice, recognize_sequences
 from tokenunet.study.identify.tags_and_names import sequence_in_name
 from tokenunet.study.scans import Scan, Study, is_image_file, read_image, read_scan, study_of
 
@@ -141,7 +141,7 @@ def _from_files(folder: Path, files: list[Path], chosen: dict[SequenceName, Foun
             )
     others = [file for file in others if file not in passed_over]
     candidates = [replace(_candidate_of(file), name=_telling_name(folder, file)) for file in others]
-    found = _recognised(folder, others, candidates, chosen)
+    found = _recognized(folder, others, candidates, chosen)
     if passed_over:
         names = [str(file.relative_to(folder)) for file in passed_over]
         text = f"Of several versions of each scan, those of the shortest names were taken, and not {', '.join(names)}."
@@ -183,7 +183,7 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
         volumes = studies[day]
         candidates = [_candidate_of(volume) for volume in volumes]
         try:
-            found = _recognised(folder, volumes, candidates, chosen)
+            found = _recognized(folder, volumes, candidates, chosen)
         except MissingSequenceError as error:
             errors.append(error)
             continue
@@ -204,7 +204,7 @@ def _candidate_of(place: Path | DicomSeries) -> Candidate:
     return Candidate(place.name, lambda: read_series(place).image, place.tags, place.grid, place.problem)
 
 
-def _recognised(
+def _recognized(
     folder: Path,
     places: Sequence[Path | DicomSeries],
     candidates: Sequence[Candidate],
@@ -214,7 +214,7 @@ def _recognised(
     given = {s: len(candidates) + i for i, s in enumerate(chosen)}
     given_candidates = [_candidate_of(found.place) for found in chosen.values()]
     try:
-        recognition = recognise_sequences([*candidates, *given_candidates], given)
+        recognition = recognize_sequences([*candidates, *given_candidates], given)
     except MissingSequenceError as error:
         raise MissingSequenceError(f"{folder}: {error}", error.hint) from error
 

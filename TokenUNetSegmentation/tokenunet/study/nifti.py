@@ -17,7 +17,7 @@ _FLOAT_TYPES = {"16": "f4", "64": "f8"}
 
 _GZIP = b"\x1f\x8b"
 _MOST_SHEAR_DEGREES = 0.5
-"""Axes so far from right angles move a brain's surface by less than a millimetre."""
+"""Axes so far from right angles move a brain's surface by less than a millimeter."""
 
 
 def read_sheared(path: Path) -> sitk.Image:

@@ -21,8 +21,8 @@ ATLASES: tuple[AtlasName, ...] = get_args(AtlasName)
 # Every patient fills a box of BraTS's 240 x 240 x 155 mm field of view; its sides are divisible by 1.6, 2, 4 and 8 mm.
 BOX_START_MM = (0, 24, 32)
 BOX_SIZE_MM = (152, 208, 176)
-CENTRE_MM = (70.0, 128.0, 120.0)
-"""Where the atlas's centre comes to lie in the field of view, (z, y, x)."""
+CENTER_MM = (70.0, 128.0, 120.0)
+"""Where the atlas's center comes to lie in the field of view, (z, y, x)."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Lattice:
         return resized(smooth_noise(Lattice(drawn_mm).shape, scale_mm / drawn_mm, generator, fields), self.shape)
 
     def positions(self) -> list[Tensor]:
-        """Position in mm of each voxel centre in the field of view, one broadcastable tensor for each of z, y, x."""
+        """Position in mm of each voxel center in the field of view, one broadcastable tensor for each of z, y, x."""
         axes = []
         for axis, (start, n) in enumerate(zip(BOX_START_MM, self.shape, strict=True)):
             view = [1, 1, 1]
@@ -60,8 +60,8 @@ class Atlas:
     """Maps of one brain at 1 mm.
 
     Attributes:
-        maps: (5, D, H, W): fluid, grey, white (adding up to the brain), ventricles, and detail, which is how much
-            brighter T1 is than its mixture of tissues explains (deep grey matter, for instance).
+        maps: (5, D, H, W): fluid, gray, white (adding up to the brain), ventricles, and detail, which is how much
+            brighter T1 is than its mixture of tissues explains (deep gray matter, for instance).
         landmarks: (5, D, H, W), distances in mm in the order of `Landmark`.
     """
 
@@ -77,16 +77,16 @@ def load_atlas(name: AtlasName) -> Atlas:
         FileNotFoundError: where the installation lacks it.
     """
     folder = resource("Atlas") / name
-    files = [sitk.ReadImage(str(folder / f"{n}.nii.gz")) for n in ("t1", "grey", "white", "ventricles")]
-    t1, grey, white, ventricles = (sitk.GetArrayFromImage(file).astype(np.float32) for file in files)
+    files = [sitk.ReadImage(str(folder / f"{n}.nii.gz")) for n in ("t1", "gray", "white", "ventricles")]
+    t1, gray, white, ventricles = (sitk.GetArrayFromImage(file).astype(np.float32) for file in files)
     x, y, z = files[0].TransformPhysicalPointToContinuousIndex((0.0, 0.0, 0.0))
     brain = t1 > 0
-    grey, white = grey / 255, white / 255
-    fluid = np.clip(brain - grey - white, 0, 1)
-    tissues = np.stack([fluid, grey, white])
+    gray, white = gray / 255, white / 255
+    fluid = np.clip(brain - gray - white, 0, 1)
+    tissues = np.stack([fluid, gray, white])
     t1 = t1 / 255
     means, *_ = np.linalg.lstsq(tissues[:, brain].T, t1[brain], rcond=None)
-    detail = (t1 - np.tensordot(means, tissues, 1)) * (grey + white)
+    detail = (t1 - np.tensordot(means, tissues, 1)) * (gray + white)
     maps = torch.from_numpy(np.concatenate([tissues, ventricles[None], detail[None]]).astype(np.float32))
     landmarks = landmark_distances(maps[:3], (z, y, x))
     # A voxel's channels side by side in memory make sampling a third faster.
@@ -161,7 +161,7 @@ class Anatomy:
 
     lattice: Lattice
     fluid: Tensor
-    grey: Tensor
+    gray: Tensor
     white: Tensor
     ventricles: Tensor
     detail: Tensor
@@ -188,14 +188,14 @@ def _atlas_positions(pose: Pose, lattice: Lattice, displacement_mm: Tensor | Non
     if displacement_mm is not None:
         warp = warp - resized(displacement_mm, coarse.shape)
     warp = resized(warp, lattice.shape)
-    centred = torch.stack(
+    centerd = torch.stack(
         torch.broadcast_tensors(
-            *(p - c - s for p, c, s in zip(lattice.positions(), CENTRE_MM, pose.shift_mm, strict=True))
+            *(p - c - s for p, c, s in zip(lattice.positions(), CENTER_MM, pose.shift_mm, strict=True))
         )
     )
     mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0 if pose.mirrored else 1.0]))
     to_atlas = mirror @ torch.diag(1 / torch.tensor(pose.scale)) @ _rotation(pose.rotation_deg)
-    source = torch.einsum("ij,j...->i...", to_atlas, centred + warp)
+    source = torch.einsum("ij,j...->i...", to_atlas, centerd + warp)
     half = (torch.tensor(load_atlas(pose.atlas).maps.shape[1:], dtype=torch.float32) - 1) / 2
     return (source / half.view(3, 1, 1, 1)).flip(0).movedim(0, -1)[None]
 
@@ -222,8 +222,8 @@ def build_anatomy(
 
     folds = lattice.noise(5.0, seeded(pose.seed + 1), fields=3)
     logits = pose.sharpness * (maps[:3] + 0.02).log() + pose.folding * folds
-    fluid, grey, white = logits.softmax(0) * brain
-    return Anatomy(lattice, fluid, grey, white, maps[3], maps[4], brain, distances)
+    fluid, gray, white = logits.softmax(0) * brain
+    return Anatomy(lattice, fluid, gray, white, maps[3], maps[4], brain, distances)
 
 
 def surface_distance(brain: Tensor, spacing: float) -> Tensor:

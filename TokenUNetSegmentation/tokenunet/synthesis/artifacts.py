@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenunet.core.sequences import SEQUENCES, SequenceName
-from tokenunet.synthesis.anatomy import CENTRE_MM, Anatomy, Lattice
+from tokenunet.synthesis.anatomy import CENTER_MM, Anatomy, Lattice
 from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, seeded, uniform
 from tokenunet.synthesis.landmarks import Landmark
 
@@ -51,18 +51,18 @@ class Leftover:
     """A piece outside the brain that the skull-strip forgot.
 
     Attributes:
-        centre_mm: (z, y, x) in the field of view.
+        center_mm: (z, y, x) in the field of view.
         radius_mm: 3 to 12, that of an eye at most.
         looks: brightness by sequence, 0.1 to 1.4: fat and muscle can be anything.
     """
 
-    centre_mm: tuple[float, float, float]
+    center_mm: tuple[float, float, float]
     radius_mm: float
     looks: dict[SequenceName, float]
 
 
 @dataclass(frozen=True)
-class Artefacts:
+class Artifacts:
     """Imperfections of one patient's four images.
 
     Attributes:
@@ -84,7 +84,7 @@ class Artefacts:
     seed: int
 
 
-def draw_artefacts(generator: torch.Generator, variety: float = 1.0) -> Artefacts:
+def draw_artifacts(generator: torch.Generator, variety: float = 1.0) -> Artifacts:
     """Random imperfections; ``variety`` above 1 makes them worse."""
     sequences: dict[SequenceName, Acquisition] = {}
     three_dimensional = chance(generator, 0.4)
@@ -109,7 +109,7 @@ def draw_artefacts(generator: torch.Generator, variety: float = 1.0) -> Artefact
             ghost=uniform(generator, 0.08, 0.3) if chance(generator, 0.07) else 0.0,
             brightness=300 * 6 ** uniform(generator, 0.0, 1.0),
         )
-    return Artefacts(
+    return Artifacts(
         sequences=sequences,
         strip_mm=uniform(generator, -1.5, 2.0),
         strip_unevenness_mm=uniform(generator, 0.0, 1.5) * variety,
@@ -125,44 +125,44 @@ def _draw_leftover(generator: torch.Generator) -> Leftover:
     side = 1 if chance(generator, 0.5) else -1
     z, y = uniform(generator, 15, 60), uniform(generator, 40, 90)
     return Leftover(
-        centre_mm=(z, y, CENTRE_MM[2] + side * uniform(generator, 20, 60)),
+        center_mm=(z, y, CENTER_MM[2] + side * uniform(generator, 20, 60)),
         radius_mm=uniform(generator, 3, 12),
         looks={name: uniform(generator, 0.1, 1.4) for name in SEQUENCES},
     )
 
 
-def stripped_brain(artefacts: Artefacts, anatomy: Anatomy, work: Anatomy, outside_mm: Tensor) -> Tensor:
+def stripped_brain(artifacts: Artifacts, anatomy: Anatomy, work: Anatomy, outside_mm: Tensor) -> Tensor:
     """The imperfect brain mask, (D, H, W) boolean.
 
     Args:
-        artefacts: what is wrong with it.
+        artifacts: what is wrong with it.
         anatomy: gives the lattice wanted.
         work: the same patient with landmarks.
         outside_mm: (d, h, w) distance outside the brain on the lattice of ``work``.
     """
-    generator = seeded(artefacts.seed)
+    generator = seeded(artifacts.seed)
     lattice = work.lattice
     uneven, regional = lattice.noise(16, generator)[0], lattice.noise(45, generator)[0]
-    error_mm = artefacts.strip_mm + artefacts.strip_unevenness_mm * uneven + artefacts.rim_mm * regional.clamp(min=0)
+    error_mm = artifacts.strip_mm + artifacts.strip_unevenness_mm * uneven + artifacts.rim_mm * regional.clamp(min=0)
     excess = outside_mm - error_mm.clamp(-3.5, 6.0)
-    if artefacts.keeps_sinuses and work.landmarks is not None:
+    if artifacts.keeps_sinuses and work.landmarks is not None:
         excess = torch.minimum(excess, torch.maximum(work.landmarks[Landmark.VEINS], outside_mm - 5))
-    for piece in artefacts.leftovers:
-        distance = _distance(lattice, piece.centre_mm) - piece.radius_mm * (1 + 0.3 * uneven)
+    for piece in artifacts.leftovers:
+        distance = _distance(lattice, piece.center_mm) - piece.radius_mm * (1 + 0.3 * uneven)
         excess = torch.minimum(excess, distance)
     return resized(excess[None], anatomy.lattice.shape)[0] < 0
 
 
-def _distance(lattice: Lattice, centre_mm: tuple[float, float, float]) -> Tensor:
-    z, y, x = (p - c for p, c in zip(lattice.positions(), centre_mm, strict=True))
+def _distance(lattice: Lattice, center_mm: tuple[float, float, float]) -> Tensor:
+    z, y, x = (p - c for p, c in zip(lattice.positions(), center_mm, strict=True))
     return (z**2 + y**2 + x**2).sqrt()
 
 
-def acquire(artefacts: Artefacts, anatomy: Anatomy, painted: Tensor, mask: Tensor) -> Tensor:
+def acquire(artifacts: Artifacts, anatomy: Anatomy, painted: Tensor, mask: Tensor) -> Tensor:
     """Images as files hold them.
 
     Args:
-        artefacts: what to do to them.
+        artifacts: what to do to them.
         anatomy: the true brain.
         painted: (4, D, H, W) from `paint`.
         mask: (D, H, W) boolean, outside of which everything is zero.
@@ -171,15 +171,15 @@ def acquire(artefacts: Artefacts, anatomy: Anatomy, painted: Tensor, mask: Tenso
         (4, D, H, W) float32 with whole numbers, positive inside the mask.
     """
     spacing, shape = anatomy.lattice.spacing, anatomy.lattice.shape
-    generator = seeded(artefacts.seed + 1)
+    generator = seeded(artifacts.seed + 1)
     lumps = (1 + 0.3 * anatomy.lattice.noise(5, generator)[0]).clamp(min=0.1)
     bias_lattice = Lattice(8.0)
     shared_bias = bias_lattice.noise(80, generator, drawn_mm=8.0)
     images = []
     for image, name in zip(painted, SEQUENCES, strict=True):
-        a = artefacts.sequences[name]
-        for piece in artefacts.leftovers:
-            near = (_distance(anatomy.lattice, piece.centre_mm) < 1.6 * piece.radius_mm) & ~anatomy.brain
+        a = artifacts.sequences[name]
+        for piece in artifacts.leftovers:
+            near = (_distance(anatomy.lattice, piece.center_mm) < 1.6 * piece.radius_mm) & ~anatomy.brain
             image = torch.where(near, piece.looks[name] * lumps, image)
         x = image[None]
         if any(a.turn_deg) or any(a.shift_mm):

@@ -1,8 +1,8 @@
-"""How tissues and tumour look in each sequence, before the scanner's imperfections.
+"""How tissues and tumor look in each sequence, before the scanner's imperfections.
 
 Intensities are in units where the brightest tissue is near 1. Ranges are wide on purpose: scanners and protocols
 differ, and a network that has seen narrow ranges learns the generator instead of the disease. They are not so wide that
-a part of the tumour could not be seen: people outline what they see, and so must the truth.
+a part of the tumor could not be seen: people outline what they see, and so must the truth.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from tokenunet.synthesis.growth import WORK_SPACING, Growth
 from tokenunet.synthesis.surroundings import Enhancers, draw_enhancers, surroundings, with_surroundings
 
 TISSUE_RANGES: dict[SequenceName, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
-    # fluid, grey, white minus grey: scanners differ most in the last, from next to no contrast to a lot; FLAIR has
-    # white matter mostly darker than grey, at times a little brighter; T2 may be nearly a proton density
+    # fluid, gray, white minus gray: scanners differ most in the last, from next to no contrast to a lot; FLAIR has
+    # white matter mostly darker than gray, at times a little brighter; T2 may be nearly a proton density
     "T1": ((0.12, 0.40), (0.48, 0.70), (0.05, 0.34)),
     "T1ce": ((0.12, 0.42), (0.52, 0.76), (-0.03, 0.28)),
     "T2": ((0.65, 1.10), (0.34, 0.58), (-0.24, -0.03)),
     "FLAIR": ((0.04, 0.32), (0.46, 0.68), (-0.18, 0.06)),
 }
-OEDEMA_CHANGE: dict[SequenceName, tuple[float, float]] = {
+EDEMA_CHANGE: dict[SequenceName, tuple[float, float]] = {
     # relative to white matter; infiltration may be faint
     "T1": (-0.28, -0.04),
     "T1ce": (-0.26, -0.02),
@@ -38,14 +38,14 @@ ENHANCING_CHANGE: dict[SequenceName, tuple[float, float]] = {
     "FLAIR": (0.05, 0.45),
 }
 CORE_CHANGE: dict[SequenceName, tuple[float, float]] = {
-    # solid tumour without enhancement
+    # solid tumor without enhancement
     "T1": (-0.42, -0.10),
     "T1ce": (-0.42, -0.05),
     "T2": (0.18, 0.60),
     "FLAIR": (0.05, 0.50),
 }
 _LEAST_CONTRAST = 0.08
-"""Between neighbouring parts, in a sequence that people tell them apart by."""
+"""Between neighboring parts, in a sequence that people tell them apart by."""
 
 
 @dataclass(frozen=True)
@@ -53,29 +53,29 @@ class SequenceContrast:
     """Mean intensities in one sequence, and how uneven they are.
 
     Attributes:
-        fluid, grey, white: healthy tissues.
-        oedema, core, enhancing: tumour parts; ``core`` is necrosis or non-enhancing tumour.
+        fluid, gray, white: healthy tissues.
+        edema, core, enhancing: tumor parts; ``core`` is necrosis or non-enhancing tumor.
         detail: weight of the atlas's own variations.
         texture: amplitude of random variations in healthy tissue.
-        tumour_texture: the same in the oedema.
-        core_texture: the same in the core, which is seldom as even as oedema.
+        tumor_texture: the same in the edema.
+        core_texture: the same in the core, which is seldom as even as edema.
         lesions: change by white-matter lesions and periventricular caps.
         ependyma: brightness of the thin lining of the ventricles; 0 to 0.25 in FLAIR.
-        limbic: brightness of insula, hippocampus and cingulate above other grey matter; 0 to 0.15 in FLAIR.
+        limbic: brightness of insula, hippocampus and cingulate above other gray matter; 0 to 0.15 in FLAIR.
         white_haze: slow variations of white matter, as where myelin is thin; up to 0.04 in FLAIR.
-        ventricle_flow: amplitude of flow artefacts in the ventricles, 0 to 0.08 in FLAIR.
+        ventricle_flow: amplitude of flow artifacts in the ventricles, 0 to 0.08 in FLAIR.
         cistern_flow: the same about the brain, where fluid is not suppressed; up to 0.3 in one of four FLAIRs.
     """
 
     fluid: float
-    grey: float
+    gray: float
     white: float
-    oedema: float
+    edema: float
     core: float
     enhancing: float
     detail: float
     texture: float
-    tumour_texture: float
+    tumor_texture: float
     core_texture: float
     lesions: float
     ependyma: float
@@ -94,7 +94,7 @@ class Contrast:
         enhancers: vessels, dura, plexus, and what lies about the brain.
         lesion_threshold: higher means fewer white-matter lesions.
         caps: strength of the periventricular rims.
-        core_border_mm, oedema_border_mm: softness of the borders.
+        core_border_mm, edema_border_mm: softness of the borders.
         blood: brightness of blood in the core in T1 and T1ce, darkness in T2 and FLAIR; 0 in 88 %.
         cysts: how much of the core is pockets of fluid with a sharp border, 0 to 0.6; 0 in 70 %.
         weakness: how far enhancement fades in patches and gaps, 0 (nowhere) to 0.6 of it.
@@ -106,7 +106,7 @@ class Contrast:
     lesion_threshold: float
     caps: float
     core_border_mm: float
-    oedema_border_mm: float
+    edema_border_mm: float
     blood: float
     cysts: float
     weakness: float
@@ -122,41 +122,41 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
 
     # A core may be nearly fluid (a cyst, liquid necrosis) or nearly solid; the four sequences agree on which.
     liquid = uniform(generator, 0.3, 1.0) if chance(generator, 0.4) else uniform(generator, 0.0, 0.3)
-    # A solid core is nearly always darker in T1 than the oedema about it, and more often than not brighter in T2.
+    # A solid core is nearly always darker in T1 than the edema about it, and more often than not brighter in T2.
     dark_core = chance(generator, 0.85)
     bright_core = chance(generator, 0.65) or not dark_core
     sequences: dict[SequenceName, SequenceContrast] = {}
     for name in SEQUENCES:
-        fluid, grey, gap = (within(bounds) for bounds in TISSUE_RANGES[name])
-        white = grey + gap
+        fluid, gray, gap = (within(bounds) for bounds in TISSUE_RANGES[name])
+        white = gray + gap
         if name == "FLAIR":
             fluid = min(fluid, white - 0.12)
-        oedema = white + within(OEDEMA_CHANGE[name])
+        edema = white + within(EDEMA_CHANGE[name])
         solid_core = white + within(CORE_CHANGE[name])
         enhancing = white + within(ENHANCING_CHANGE[name])
         # Protein keeps the fluid of cysts and necrosis from being quite as dark in FLAIR as that of the ventricles.
-        fluid_core = fluid + uniform(generator, 0.0, 0.35) * (oedema - fluid)
+        fluid_core = fluid + uniform(generator, 0.0, 0.35) * (edema - fluid)
         if name == "FLAIR":
-            oedema = max(oedema, grey + _LEAST_CONTRAST)
+            edema = max(edema, gray + _LEAST_CONTRAST)
         if name == "T1ce":
-            enhancing = max(enhancing, oedema + 0.2, sequences["T1"].enhancing + 0.12)
+            enhancing = max(enhancing, edema + 0.2, sequences["T1"].enhancing + 0.12)
         if name in ("T1", "T1ce") and dark_core:
-            solid_core = min(solid_core, oedema - _LEAST_CONTRAST)
+            solid_core = min(solid_core, edema - _LEAST_CONTRAST)
         if name == "T2" and bright_core:
-            solid_core = max(solid_core, oedema + _LEAST_CONTRAST)
+            solid_core = max(solid_core, edema + _LEAST_CONTRAST)
         # Strength of what only fluid-weighted sequences show.
         water = {"T1": 0.0, "T1ce": 0.0, "T2": 0.6, "FLAIR": 1.0}[name]
         unsuppressed = name == "FLAIR" and chance(generator, 0.25)
         sequences[name] = SequenceContrast(
             fluid=fluid,
-            grey=grey,
+            gray=gray,
             white=white,
-            oedema=oedema,
+            edema=edema,
             core=solid_core + liquid * (fluid_core - solid_core),
             enhancing=enhancing,
             detail=uniform(generator, 0.4, 1.2) * {"T1": 1.0, "T1ce": 0.8, "T2": -0.6, "FLAIR": -0.4}[name],
             texture=uniform(generator, 0.005, 0.03) * variety,
-            tumour_texture=uniform(generator, 0.01, 0.08) * variety,
+            tumor_texture=uniform(generator, 0.01, 0.08) * variety,
             core_texture=uniform(generator, 0.03, 0.16) * variety,
             lesions=uniform(generator, 0.1, 0.4) * {"T1": -0.4, "T1ce": -0.4, "T2": 0.7, "FLAIR": 1.0}[name],
             ependyma=uniform(generator, 0.0, 0.25) * water,
@@ -171,7 +171,7 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
         lesion_threshold=uniform(generator, 2.0, 4.5),
         caps=uniform(generator, 0.0, 0.9),
         core_border_mm=uniform(generator, 0.4, 1.0),
-        oedema_border_mm=uniform(generator, 0.7, 2.5),
+        edema_border_mm=uniform(generator, 0.7, 2.5),
         blood=uniform(generator, 0.15, 0.6) if chance(generator, 0.12) else 0.0,
         cysts=uniform(generator, 0.1, 0.6) if chance(generator, 0.3) else 0.0,
         weakness=uniform(generator, 0.0, 0.6),
@@ -180,13 +180,13 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
 
 
 def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, outside_mm: Tensor) -> Tensor:
-    """The four images before artefacts, (4, D, H, W) in the order of `SEQUENCES`; fluid, dura and bone about the brain.
+    """The four images before artifacts, (4, D, H, W) in the order of `SEQUENCES`; fluid, dura and bone about the brain.
 
     Args:
         contrast: the look.
         anatomy: of the lattice wanted.
         work: the same on a lattice of 2 mm, with landmarks.
-        growth: the tumour on the lattice of ``anatomy``.
+        growth: the tumor on the lattice of ``anatomy``.
         outside_mm: distance outside the brain on the lattice of ``work``.
     """
     spacing = anatomy.lattice.spacing
@@ -195,30 +195,30 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
     def noise(scale_mm: float) -> Tensor:
         return anatomy.lattice.noise(scale_mm, generator)[0]
 
-    solid = anatomy.grey + anatomy.white
+    solid = anatomy.gray + anatomy.white
     around = surroundings(contrast.enhancers, anatomy, work, outside_mm, generator)
     lesions, ependyma = _ventricle_rims(contrast, anatomy, work, generator)
     flow, haze = noise(6), noise(30)
-    # Soft weights of the tumour's parts; they add up to at most 1.
-    core_sigma, oedema_sigma = contrast.core_border_mm / spacing, contrast.oedema_border_mm / spacing
+    # Soft weights of the tumor's parts; they add up to at most 1.
+    core_sigma, edema_sigma = contrast.core_border_mm / spacing, contrast.edema_border_mm / spacing
     core_part = blurred(growth.core_share - growth.enhancing_share, core_sigma)
     enhancing_part = blurred(growth.enhancing_share, core_sigma)
     core = (core_part + enhancing_part).clamp(max=1)
-    whole = torch.maximum(blurred((growth.labels > 0).float(), oedema_sigma), core)
-    # Infiltration thins out towards its margin; grey matter takes up less water.
-    density = (growth.concentration / (growth.oedema_threshold + 0.35)).clamp(0.5, 1.0)
-    oedema_part = (whole - core) * density * (1 - 0.35 * anatomy.grey) * (1 - 0.8 * anatomy.fluid)
-    rest = (1 - core_part - enhancing_part - oedema_part).clamp(0, 1)
+    whole = torch.maximum(blurred((growth.labels > 0).float(), edema_sigma), core)
+    # Infiltration thins out toward its margin; gray matter takes up less water.
+    density = (growth.concentration / (growth.edema_threshold + 0.35)).clamp(0.5, 1.0)
+    edema_part = (whole - core) * density * (1 - 0.35 * anatomy.gray) * (1 - 0.8 * anatomy.fluid)
+    rest = (1 - core_part - enhancing_part - edema_part).clamp(0, 1)
 
     shared, core_coarse = 0.6 * noise(4) + 0.4 * noise(12), noise(10)
-    tumour_shared, core_shared = noise(14), 0.6 * noise(4) + 0.7 * core_coarse
+    tumor_shared, core_shared = noise(14), 0.6 * noise(4) + 0.7 * core_coarse
     cysts = ((core_coarse - 1.6 + 3.0 * contrast.cysts) * 8).sigmoid() * core_part if contrast.cysts else None
     # In large patches and in gaps of a few mm, which people do not cut out of what they outline.
-    fading = 1 - contrast.weakness * (0.5 + 0.4 * tumour_shared + 0.5 * shared).clamp(0, 1)
+    fading = 1 - contrast.weakness * (0.5 + 0.4 * tumor_shared + 0.5 * shared).clamp(0, 1)
     images = []
     for name in SEQUENCES:
         c = contrast.sequences[name]
-        healthy = c.fluid * anatomy.fluid + c.grey * anatomy.grey + c.white * anatomy.white + c.detail * anatomy.detail
+        healthy = c.fluid * anatomy.fluid + c.gray * anatomy.gray + c.white * anatomy.white + c.detail * anatomy.detail
         own = noise(3)
         healthy = healthy + solid * (c.texture * 0.6 * (shared + own)) + c.lesions * lesions
         if c.ependyma:
@@ -229,13 +229,13 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
         if c.cistern_flow:
             healthy = healthy + c.cistern_flow * (haze + 0.3 * flow).clamp(min=0) * anatomy.fluid
         healthy = with_surroundings(healthy, name, contrast.enhancers, around, anatomy.brain, c.fluid, c.white)
-        uptake = (c.enhancing - c.oedema) * (fading if name == "T1ce" else 1.0)
-        tumour = c.oedema * oedema_part + c.core * core_part + (c.oedema + uptake) * enhancing_part
+        uptake = (c.enhancing - c.edema) * (fading if name == "T1ce" else 1.0)
+        tumor = c.edema * edema_part + c.core * core_part + (c.edema + uptake) * enhancing_part
         if cysts is not None:
-            tumour = tumour + (0.85 * c.fluid + 0.15 * c.oedema - c.core) * cysts
-        uneven = (0.7 * tumour_shared + 0.4 * own) * c.tumour_texture * oedema_part
+            tumor = tumor + (0.85 * c.fluid + 0.15 * c.edema - c.core) * cysts
+        uneven = (0.7 * tumor_shared + 0.4 * own) * c.tumor_texture * edema_part
         uneven = uneven + (0.7 * core_shared + 0.5 * own) * c.core_texture * core
-        images.append(rest * healthy + tumour + uneven)
+        images.append(rest * healthy + tumor + uneven)
     painted = torch.stack(images).clamp_(min=0.02)
     if contrast.blood:
         spots = (noise(8) - 0.5).clamp(0, 1) * core_part
@@ -247,7 +247,7 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
 def _ventricle_rims(
     contrast: Contrast, anatomy: Anatomy, work: Anatomy, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """What lines the ventricles and is no tumour, 0 to 1 each: lesions and caps of age in white matter; ependyma."""
+    """What lines the ventricles and is no tumor, 0 to 1 each: lesions and caps of age in white matter; ependyma."""
     fine, wide = (work.lattice.noise(scale, generator)[0] for scale in (5, 40))
     near_ventricles = blurred(work.ventricles, 5 / WORK_SPACING)
     spots = ((fine + 0.5 * wide + 2 * near_ventricles - contrast.lesion_threshold) * 2).clamp(0, 1)

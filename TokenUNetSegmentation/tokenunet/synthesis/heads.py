@@ -19,11 +19,11 @@ from tokenunet.synthesis.fields import Shape, blurred, chance, resized, seeded, 
 
 HEAD_SHAPE: Shape = (80, 96, 80)
 HEAD_SPACING = 2.5
-"""Of the lattice of z, y and x that heads are drawn on, towards S, P and L, in mm: 200 x 240 x 200 mm."""
+"""Of the lattice of z, y and x that heads are drawn on, toward S, P and L, in mm: 200 x 240 x 200 mm."""
 
 _OUTER_FLUID, _FLUID, _WHITE = 8, 9, 11
 _LOOKS = {
-    # background, air, bone, marrow, muscle, fat, skin, eye, outer fluid, fluid, grey and white matter, cord; dura
+    # background, air, bone, marrow, muscle, fat, skin, eye, outer fluid, fluid, gray and white matter, cord; dura
     "T1": (0.0, 0.0, 0.05, 0.60, 0.40, 0.95, 0.60, 0.20, 0.20, 0.15, 0.50, 0.70, 0.65, 0.40),
     "T1ce": (0.0, 0.0, 0.05, 0.60, 0.50, 0.95, 0.75, 0.25, 0.25, 0.15, 0.50, 0.65, 0.65, 1.00),
     "T2": (0.0, 0.0, 0.05, 0.40, 0.20, 0.60, 0.40, 0.95, 0.95, 0.95, 0.50, 0.35, 0.35, 0.15),
@@ -42,13 +42,13 @@ class _Head:
             Resources/Atlas/build_atlas.py.
         brain: (D, H, W), the brain's share.
         outside: (4, D, H, W), distance in mm from the brain, negative inside, and its gradient along z, y and x.
-        centre: of the brain, in voxels of 2 mm along z, y and x.
+        center: of the brain, in voxels of 2 mm along z, y and x.
     """
 
     labels: Tensor
     brain: Tensor
     outside: Tensor
-    centre: Tensor
+    center: Tensor
 
 
 @cache
@@ -63,19 +63,19 @@ def _head() -> _Head:
     mask.SetSpacing([2.0] * 3)
     distance = torch.from_numpy(sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(mask, squaredDistance=False)))
     gradient = torch.stack(torch.gradient(blurred(distance, 1.5), spacing=2.0))
-    centre = (share > 0.5).nonzero().float().mean(0)
-    return _Head(shares, share, torch.cat([distance[None], gradient]), centre)
+    center = (share > 0.5).nonzero().float().mean(0)
+    return _Head(shares, share, torch.cat([distance[None], gradient]), center)
 
 
 def synthetic_head(
     seed: int, spacing: float = HEAD_SPACING, shape: Shape = HEAD_SHAPE, variety: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """A random scan of a head, axes towards S, P and L.
+    """A random scan of a head, axes toward S, P and L.
 
     Args:
         seed: the same for the same head.
         spacing: of the voxels, in mm.
-        shape: of the lattice; the brain lies near its centre.
+        shape: of the lattice; the brain lies near its center.
         variety: above 1 draws from wider ranges.
 
     Returns:
@@ -117,7 +117,7 @@ def _positions(generator: torch.Generator, spacing: float, shape: Shape, variety
         ),
         torch.zeros(3, *coarse),
     )
-    where = (mm + resized(bend, shape).movedim(0, -1)) / 2 + head.centre
+    where = (mm + resized(bend, shape).movedim(0, -1)) / 2 + head.center
     # Thicker or thinner layers around the brain: farther or nearer along the way out.
     outside, *outwards = _sampled(head.outside, where)
     thickness = (uniform(generator, -0.5, 0.4) * variety + 0.15 * smooth_noise(shape, 60 / spacing, generator)[0]).exp()
@@ -192,13 +192,13 @@ def _draw_looks(generator: torch.Generator, variety: float) -> Tensor:
 
 
 def _with_lesion(image: Tensor, brain: Tensor, generator: torch.Generator, spacing: float) -> Tensor:
-    """A tumour, its oedema or a cavity of any brightness, inside the brain and up to its surface."""
+    """A tumor, its edema or a cavity of any brightness, inside the brain and up to its surface."""
     inside = brain.nonzero()
     if not len(inside):
         return image
-    centre = inside[int(torch.randint(len(inside), (), generator=generator))]
+    center = inside[int(torch.randint(len(inside), (), generator=generator))]
     shape: Shape = tuple(image.shape)  # type: ignore[assignment]
-    distance = _distance(shape, centre, generator) * spacing
+    distance = _distance(shape, center, generator) * spacing
     distance = distance + 5 * smooth_noise(shape, 15 / spacing, generator)[0]
     radius = uniform(generator, 4, 30)
     shares = (1.0, uniform(generator, 0.4, 0.9), uniform(generator, 0.2, 0.6))
@@ -213,17 +213,17 @@ def _with_swelling(image: Tensor, outside: Tensor, generator: torch.Generator, s
     near = ((outside > 0) & (outside < 20)).nonzero()
     if not len(near):
         return image
-    centre = near[int(torch.randint(len(near), (), generator=generator))]
-    distance = _distance(tuple(image.shape), centre, generator) * spacing  # type: ignore[arg-type]
+    center = near[int(torch.randint(len(near), (), generator=generator))]
+    distance = _distance(tuple(image.shape), center, generator) * spacing  # type: ignore[arg-type]
     weight = ((uniform(generator, 6, 30) - distance) / spacing).clamp(0, 1) * (outside > 0.5)
     return image.lerp(torch.tensor(uniform(generator, 0, 1.2)), weight)
 
 
-def _distance(shape: Shape, centre: Tensor, generator: torch.Generator) -> Tensor:
+def _distance(shape: Shape, center: Tensor, generator: torch.Generator) -> Tensor:
     """From a voxel, in voxels, each axis stretched by up to 40 %."""
     z, y, x = (
         ((torch.arange(n) - c) * math.exp(uniform(generator, -0.4, 0.4))) ** 2
-        for n, c in zip(shape, centre, strict=True)
+        for n, c in zip(shape, center, strict=True)
     )
     return (z[:, None, None] + y[:, None] + x).sqrt()
 

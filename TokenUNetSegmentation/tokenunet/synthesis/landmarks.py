@@ -1,6 +1,6 @@
-"""Where healthy structures lie that look like tumour in one sequence or another.
+"""Where healthy structures lie that look like tumor in one sequence or another.
 
-Contrast agent lights up veins, arteries, dural sheets and choroid plexus; parts of the grey matter are brighter in
+Contrast agent lights up veins, arteries, dural sheets and choroid plexus; parts of the gray matter are brighter in
 FLAIR than the rest. No tissue map shows them, so they are drawn into the atlas by hand, in MNI coordinates and with
 the atlas's own surface where they follow it, and travel with every warp and mass effect.
 """
@@ -73,12 +73,12 @@ _LINES: dict[Landmark, tuple[_Line, ...]] = {
 }
 
 
-def landmark_distances(tissues: Tensor, centre: Point) -> Tensor:
+def landmark_distances(tissues: Tensor, center: Point) -> Tensor:
     """Distance in mm from each landmark's surface, negative inside.
 
     Args:
-        tissues: (3, D, H, W), fluid, grey and white at 1 mm, axes running to the top, back and left.
-        centre: index (z, y, x) of the MNI origin.
+        tissues: (3, D, H, W), fluid, gray and white at 1 mm, axes running to the top, back and left.
+        center: index (z, y, x) of the MNI origin.
 
     Returns:
         (5, D, H, W) in the order of `Landmark`, at most `MARGIN_MM`.
@@ -86,7 +86,7 @@ def landmark_distances(tissues: Tensor, centre: Point) -> Tensor:
     brain = (tissues.sum(0) > 0.5).float()
     shape = tuple(brain.shape)
     # Distances are smooth: every other voxel is enough.
-    axes = [torch.arange(0, n + 1, 2.0) - c for n, c in zip(shape, centre, strict=True)]
+    axes = [torch.arange(0, n + 1, 2.0) - c for n, c in zip(shape, center, strict=True)]
     up, back, left = torch.meshgrid(*axes, indexing="ij")
     positions = torch.stack([-left, -back, up])
     fluid, brain = (F.pad(m, (0, 1) * 3)[::2, ::2, ::2] for m in (tissues[0], brain))
@@ -146,7 +146,7 @@ def _outline(brain: Tensor, positions: Tensor) -> Tensor:
 
 
 def _sagittal_sinus(outline: Tensor) -> tuple[_Line, ...]:
-    """The superior sagittal sinus along the outline, from the forehead to the confluence; wider towards the back."""
+    """The superior sagittal sinus along the outline, from the forehead to the confluence; wider toward the back."""
     lines: list[_Line] = []
     previous: Point | None = None
     for degrees in range(8, 201, 8):
@@ -176,7 +176,7 @@ def _transverse_sinuses(brain: Tensor, positions: Tensor) -> tuple[_Line, ...]:
     return (("both", 2.6, (*points, (52.0, -45.0, -28.0))),)
 
 
-def _centred(fluid: Tensor, offset: Tensor, axis: int, reach: float) -> Tensor:
+def _centerd(fluid: Tensor, offset: Tensor, axis: int, reach: float) -> Tensor:
     """Mean ``offset`` of the fluid within ``reach`` mm along ``axis``: where the cleft really is."""
     weight = (fluid + 0.02) * (offset.abs() < reach)
     middle = (weight * offset).sum(axis, keepdim=True) / weight.sum(axis, keepdim=True).clamp(min=1e-3)
@@ -194,7 +194,7 @@ def _falx(fluid: Tensor, positions: Tensor, outline: Tensor) -> Tensor:
     radius = (front**2 + up**2).sqrt()
     # Its free edge runs from close to the surface in front to the splenium of the corpus callosum.
     free = edge * (0.80 - 0.35 * (degrees / 180).clamp(0, 1))
-    off = (positions[0] - _centred(fluid, positions[0], 2, 6.0)).abs()
+    off = (positions[0] - _centerd(fluid, positions[0], 2, 6.0)).abs()
     beyond = torch.maximum(free - radius, radius - edge).clamp(min=0)
     within = (degrees > 5) & (degrees < 195)
     return torch.where(within, torch.maximum(off, beyond) - 0.4, MARGIN_MM)
@@ -205,7 +205,7 @@ def _tentorium(fluid: Tensor, positions: Tensor) -> Tensor:
     right, front, up = positions
     height = -22 + 22 * (1 - right.abs() / 52) * ((front + 105) / 55).clamp(0, 1)
     off = up - height
-    off = (off - _centred(fluid, off, 0, 6.0)).abs()
+    off = (off - _centerd(fluid, off, 0, 6.0)).abs()
     notch = 22 - ((right / 1.2) ** 2 + (front + 28) ** 2).sqrt()
     beyond = torch.stack([notch, front + 30, -98 - front, right.abs() - 56]).amax(0).clamp(min=0)
     return torch.maximum(off, beyond) - 0.4

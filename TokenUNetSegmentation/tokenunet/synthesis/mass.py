@@ -7,7 +7,7 @@ from tokenunet.synthesis.fields import blurred
 
 
 def expansion_displacement(growth: Tensor, brain: Tensor, spacing: float) -> Tensor:
-    """The displacement whose divergence is the given growth, fading towards the skull.
+    """The displacement whose divergence is the given growth, fading toward the skull.
 
     Tissue is nearly incompressible, so what is added inside must flow outwards: u is the gradient of the potential that
     solves Poisson's equation for the growth, as for the field around charges. The skull does not give way, so the

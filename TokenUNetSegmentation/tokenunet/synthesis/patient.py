@@ -1,4 +1,4 @@
-"""One synthetic patient from one seed: anatomy, tumour, contrast, artefacts, in this order."""
+"""One synthetic patient from one seed: anatomy, tumor, contrast, artifacts, in this order."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.anatomy import Lattice, Pose, build_anatomy, draw_pose, surface_distance
-from tokenunet.synthesis.artifacts import Artefacts, acquire, draw_artefacts, stripped_brain
+from tokenunet.synthesis.artifacts import Artifacts, acquire, draw_artifacts, stripped_brain
 from tokenunet.synthesis.contrast import Contrast, draw_contrast, paint
 from tokenunet.synthesis.fields import resized, seeded
 from tokenunet.synthesis.growth import WORK_SPACING, core_depth, grow
 from tokenunet.synthesis.mass import expansion_displacement
-from tokenunet.synthesis.tumor import Kind, Tumour, draw_tumour
+from tokenunet.synthesis.tumor import Kind, Tumor, draw_tumor
 
 SPACINGS = (1.0, 1.6, 2.0, 4.0)
 COARSE_SPACING = 4.0
@@ -24,9 +24,9 @@ class PatientParameters:
     """Everything drawn for one patient; the patient can be made again from it."""
 
     pose: Pose
-    tumour: Tumour
+    tumor: Tumor
     contrast: Contrast
-    artefacts: Artefacts
+    artifacts: Artifacts
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ def draw_parameters(seed: int, variety: float = 1.0, kind: Kind | None = None) -
     Args:
         seed: decides everything.
         variety: above 1 widens the ranges, for a validation set that training does not cover.
-        kind: draws only tumours of this kind; any when left out.
+        kind: draws only tumors of this kind; any when left out.
     """
     generator = seeded(seed)
     pose = draw_pose(generator, variety)
-    tumour = draw_tumour(generator, build_anatomy(pose, Lattice(COARSE_SPACING)), variety, kind)
-    return PatientParameters(pose, tumour, draw_contrast(generator, variety), draw_artefacts(generator, variety))
+    tumor = draw_tumor(generator, build_anatomy(pose, Lattice(COARSE_SPACING)), variety, kind)
+    return PatientParameters(pose, tumor, draw_contrast(generator, variety), draw_artifacts(generator, variety))
 
 
 def synthetic_patient(
@@ -84,21 +84,21 @@ def synthetic_patient(
 
 
 def _make(seed: int, spacing: float, parameters: PatientParameters) -> SyntheticPatient:
-    pose, tumour = parameters.pose, parameters.tumour
+    pose, tumor = parameters.pose, parameters.tumor
     coarse = build_anatomy(pose, Lattice(COARSE_SPACING))
     growth = pose.ventricle_growth * coarse.ventricles
-    if tumour.kind is not Kind.HEALTHY:
-        core = torch.sigmoid(core_depth(tumour) / 2)
-        growth = growth + tumour.pressure * resized(core[None], coarse.lattice.shape)[0]
+    if tumor.kind is not Kind.HEALTHY:
+        core = torch.sigmoid(core_depth(tumor) / 2)
+        growth = growth + tumor.pressure * resized(core[None], coarse.lattice.shape)[0]
     displacement = expansion_displacement(growth, coarse.brain, COARSE_SPACING)
 
     work = build_anatomy(pose, Lattice(WORK_SPACING), displacement, landmarks=True)
     anatomy = work if spacing == WORK_SPACING else build_anatomy(pose, Lattice(spacing), displacement)
-    grown = grow(tumour, anatomy, work)
+    grown = grow(tumor, anatomy, work)
     outside_mm = surface_distance(work.brain, WORK_SPACING)
-    mask = stripped_brain(parameters.artefacts, anatomy, work, outside_mm)
+    mask = stripped_brain(parameters.artifacts, anatomy, work, outside_mm)
     painted = paint(parameters.contrast, anatomy, work, grown, outside_mm)
-    images = acquire(parameters.artefacts, anatomy, painted, mask)
+    images = acquire(parameters.artifacts, anatomy, painted, mask)
     labels = grown.labels * mask
     return SyntheticPatient(
         seed=seed,

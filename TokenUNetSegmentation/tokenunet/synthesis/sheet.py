@@ -1,6 +1,6 @@
 """A contact sheet of patients, so that a person can judge how real they look.
 
-One patient after another downwards, each cut in three planes through the middle of its tumour (of its brain, where
+One patient after another downwards, each cut in three planes through the middle of its tumor (of its brain, where
 there is none): axial, coronal, sagittal. From left to right the four sequences in the order of `SEQUENCES`, then T1ce
 and FLAIR once more with the true outlines.
 """
@@ -19,7 +19,7 @@ from tokenunet.io.files import write_bytes
 WINDOW = (-2.5, 3.5)
 """Black and white in standard deviations from the brain's mean, for every sequence alike: what a network sees."""
 OUTLINED: tuple[SequenceName, ...] = ("T1ce", "FLAIR")
-COLOURS = ((60, 220, 90), (70, 150, 255), (255, 70, 60))
+COLORS = ((60, 220, 90), (70, 150, 255), (255, 70, 60))
 """Of the outlines of WT, TC and ET."""
 
 Rgb = NDArray[np.uint8]
@@ -49,13 +49,13 @@ def write_sheet(sheet: Rgb, path: Path) -> None:
 
 
 def _patient(images: dict[SequenceName, NDArray[np.float32]], labels: NDArray[np.uint8]) -> Rgb:
-    grey = {name: _windowed(image) for name, image in images.items()}
+    gray = {name: _windowed(image) for name, image in images.items()}
     regions = regions_from_labels(labels)
     rows = []
-    for axis, index in enumerate(_centre(labels, images["T1"] != 0)):
+    for axis, index in enumerate(_center(labels, images["T1"] != 0)):
         outlines = [_outline(_cut(region, axis, index)) for region in regions]
-        panels = [_coloured(_cut(grey[name], axis, index), []) for name in SEQUENCES]
-        panels += [_coloured(_cut(grey[name], axis, index), outlines) for name in OUTLINED]
+        panels = [_colored(_cut(gray[name], axis, index), []) for name in SEQUENCES]
+        panels += [_colored(_cut(gray[name], axis, index), outlines) for name in OUTLINED]
         rows.append(np.concatenate([_widened(panel, max(labels.shape[1:])) for panel in panels], axis=1))
     return np.concatenate(rows)
 
@@ -69,8 +69,8 @@ def _windowed(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     return (np.clip((z - low) / (high - low), 0, 1) * 255 * brain).astype(np.uint8)
 
 
-def _centre(labels: NDArray[np.uint8], brain: NDArray[np.bool_]) -> list[int]:
-    """For each axis the slice with the most tumour; with the most brain where there is no tumour."""
+def _center(labels: NDArray[np.uint8], brain: NDArray[np.bool_]) -> list[int]:
+    """For each axis the slice with the most tumor; with the most brain where there is no tumor."""
     shown = labels > 0 if labels.any() else brain
     return [int(shown.sum(tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3)]
 
@@ -82,16 +82,16 @@ def _cut(volume: NDArray, axis: int, index: int) -> NDArray:
 
 
 def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The region's voxels that have a neighbour outside."""
+    """The region's voxels that have a neighbor outside."""
     padded = np.pad(region, 1)
     inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return region & ~inside
 
 
-def _coloured(grey: NDArray[np.uint8], outlines: list[NDArray[np.bool_]]) -> Rgb:
-    panel = np.repeat(grey[..., None], 3, axis=2)
-    for outline, colour in zip(outlines, COLOURS, strict=False):
-        panel[outline] = colour
+def _colored(gray: NDArray[np.uint8], outlines: list[NDArray[np.bool_]]) -> Rgb:
+    panel = np.repeat(gray[..., None], 3, axis=2)
+    for outline, color in zip(outlines, COLORS, strict=False):
+        panel[outline] = color
     return panel
 
 

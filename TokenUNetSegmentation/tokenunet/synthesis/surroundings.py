@@ -1,4 +1,4 @@
-"""Healthy structures as bright as tumours: vessels, dura, choroid plexus; and what lies about the brain."""
+"""Healthy structures as bright as tumors: vessels, dura, choroid plexus; and what lies about the brain."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Enhancers:
     """How one patient's healthy structures take up contrast agent, and how they look without it.
 
     Brightness is what T1ce has above white matter. Real sinuses and large vessels stand 3 to 9 standard deviations
-    above the brain's mean, more than most tumours: a network has to know them by their place and shape.
+    above the brain's mean, more than most tumors: a network has to know them by their place and shape.
 
     Attributes:
         veins: brightness of the dural sinuses and deep veins, 0.2 to 1.5.
@@ -106,7 +106,7 @@ class Surroundings:
         choroid: choroid plexus and pineal gland.
         lining: the brain's outermost 2 mm.
         bone: what lies beyond the dura.
-        limbic: grey matter that FLAIR often shows brighter.
+        limbic: gray matter that FLAIR often shows brighter.
     """
 
     vessels: Tensor
@@ -170,7 +170,7 @@ def surroundings(
         choroid=plexus.sigmoid() * inside,
         lining=lining,
         bone=bone.sigmoid() * ~anatomy.brain,
-        limbic=limbic * anatomy.grey,
+        limbic=limbic * anatomy.gray,
     )
 
 

@@ -14,7 +14,7 @@ from tokenunet.synthesis.patient import SyntheticPatient
 FIELD_OF_VIEW_MM = (155, 240, 240)
 """(z, y, x)."""
 ORIGIN_MM = (0.0, -239.0, 0.0)
-"""Of BraTS's images: LPS, (x, y, z), centre of the first voxel at 1 mm."""
+"""Of BraTS's images: LPS, (x, y, z), center of the first voxel at 1 mm."""
 
 
 def patient_name(seed: int) -> str:

@@ -1,1 +1,1 @@
-"""Training: `tokenunet.training.jobs` takes labelled or synthetic patients to trained networks."""
+"""Training: `tokenunet.training.jobs` takes labeled or synthetic patients to trained networks."""

@@ -208,7 +208,7 @@ def renew_report(experiment: Experiment) -> None:
 
 
 def total_steps(experiment: Experiment, job: FoldFolder) -> int:
-    """Optimiser steps of a fold's whole training."""
+    """Optimizer steps of a fold's whole training."""
     configuration = experiment.configuration(job.architecture)
     cases = configuration.synthetic_patients or len(experiment.splits.folds[job.fold].training)
     return Schedule(cases, configuration, 0).total_steps

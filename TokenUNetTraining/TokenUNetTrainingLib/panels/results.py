@@ -94,7 +94,7 @@ class ResultsPanel:
             (
                 self._ui.caseButton,
                 self._case() is not None,
-                _("Loads the case with the prediction's outlines; red is missed tumour, yellow is none."),
+                _("Loads the case with the prediction's outlines; red is missed tumor, yellow is none."),
                 _("Select a case in the table."),
             ),
         ):

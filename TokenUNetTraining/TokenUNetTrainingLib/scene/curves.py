@@ -10,7 +10,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
-from tokenunet.core.architecture_colors import ARCHITECTURE_COLOURS
+from tokenunet.core.architecture_colors import ARCHITECTURE_COLORS
 from tokenunet.core.regions import REGIONS
 
 from TokenUNetTrainingLib.logic.options import TITLES
@@ -18,7 +18,7 @@ from TokenUNetTrainingLib.logic.options import TITLES
 if TYPE_CHECKING:
     from tokenunet.training.experiment.progress import FoldProgress
 
-_OTHER_COLOUR = "#737373"
+_OTHER_COLOR = "#737373"
 _BOX_HALF_WIDTH = 0.06
 _BOX_DISTANCE = 0.16
 _COLUMNS = ["x", "y"]
@@ -48,7 +48,7 @@ class Line:
 
     Attributes:
         name: as the legend shows it.
-        architecture: decides the colour.
+        architecture: decides the color.
         points: float (N, 2); a row of NaN interrupts the line.
     """
 
@@ -152,8 +152,8 @@ class Curves:
         series.SetMarkerStyle(
             slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle if few else slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone
         )
-        colour = ARCHITECTURE_COLOURS.get(line.architecture, _OTHER_COLOUR)
-        series.SetColor(*(value / 255 for value in bytes.fromhex(colour[1:])))
+        color = ARCHITECTURE_COLORS.get(line.architecture, _OTHER_COLOR)
+        series.SetColor(*(value / 255 for value in bytes.fromhex(color[1:])))
         self._chart.AddAndObservePlotSeriesNodeID(series.GetID())  # type: ignore[union-attr]
         self._tables[line.name] = table
         self._series.append(series)

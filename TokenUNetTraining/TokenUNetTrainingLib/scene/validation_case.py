@@ -14,13 +14,13 @@ from tokenunet.io.seg_nrrd import write_segmentation
 from TokenUNetSegmentationLib.scene.volumes import detach_from_file, load_volume
 
 MISSED, WRONG = 1, 2
-"""Values of the error map: tumour that was not predicted, and predicted tumour that is none."""
-_ERROR_COLOURS = {MISSED: ("missed tumour", (0.90, 0.16, 0.22)), WRONG: ("no tumour", (0.98, 0.75, 0.10))}
+"""Values of the error map: tumor that was not predicted, and predicted tumor that is none."""
+_ERROR_COLORS = {MISSED: ("missed tumor", (0.90, 0.16, 0.22)), WRONG: ("no tumor", (0.98, 0.75, 0.10))}
 _SEQUENCE = "T1ce"
 
 
 def error_map(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """`MISSED` and `WRONG` of the whole tumour, and 0.
+    """`MISSED` and `WRONG` of the whole tumor, and 0.
 
     Args:
         predicted: labels (D, H, W).
@@ -67,7 +67,7 @@ def show_case(experiment: Any, architecture: str, fold: int, name: str) -> slice
         sitk.WriteImage(_like(prediction, error_map(predicted, labels)), str(Path(folder) / "errors.nrrd"))
         errors = load_volume(Path(folder) / "errors.nrrd", f"{name}: errors of {architecture}")
         detach_from_file(errors)
-    _colour(errors)
+    _color(errors)
     slicer.util.setSliceViewerLayers(background=scan, foreground=errors, foregroundOpacity=0.6, fit=True)
     return segmentation
 
@@ -95,18 +95,18 @@ def _like(image: sitk.Image, array: NDArray[np.uint8]) -> sitk.Image:
     return result
 
 
-def _colour(errors: slicer.vtkMRMLScalarVolumeNode) -> None:
-    colours = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", "Token-UNet errors")
-    colours.SetTypeToUser()
-    colours.SetNumberOfColors(max(_ERROR_COLOURS) + 1)
-    colours.SetColor(0, "right", 0, 0, 0, 0)
-    for value, (name, colour) in _ERROR_COLOURS.items():
-        colours.SetColor(value, name, *colour, 1)
+def _color(errors: slicer.vtkMRMLScalarVolumeNode) -> None:
+    colors = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", "Token-UNet errors")
+    colors.SetTypeToUser()
+    colors.SetNumberOfColors(max(_ERROR_COLORS) + 1)
+    colors.SetColor(0, "right", 0, 0, 0, 0)
+    for value, (name, color) in _ERROR_COLORS.items():
+        colors.SetColor(value, name, *color, 1)
     errors.CreateDefaultDisplayNodes()
     display = errors.GetDisplayNode()
-    display.SetAndObserveColorNodeID(colours.GetID())
+    display.SetAndObserveColorNodeID(colors.GetID())
     display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(0, max(_ERROR_COLOURS))
+    display.SetWindowLevelMinMax(0, max(_ERROR_COLORS))
     display.SetInterpolate(False)
     display.SetApplyThreshold(True)
-    display.SetThreshold(0.5, max(_ERROR_COLOURS))
+    display.SetThreshold(0.5, max(_ERROR_COLORS))

@@ -69,7 +69,7 @@ class Recognition:
     findings: list[Finding] = field(default_factory=list)
 
 
-def recognise_sequences(
+def recognize_sequences(
     candidates: Sequence[Candidate], given: Mapping[SequenceName, int] | None = None
 ) -> Recognition:
     """Chooses a candidate for each of the four sequences.
@@ -220,7 +220,7 @@ def _missing(
         if index in chosen:
             return chosen[index]
         seen = evidence[index]
-        return seen.reason if seen.not_ours else seen.weighting or "not recognised"
+        return seen.reason if seen.not_ours else seen.weighting or "not recognized"
 
     described = ", ".join(f"{c.name} ({taken_for(i)})" for i, c in enumerate(candidates)) or "no scans"
     return MissingSequenceError(

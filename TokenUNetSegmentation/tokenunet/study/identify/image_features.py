@@ -1,10 +1,10 @@
 """Tells the four sequences of one patient apart by how tissues look in them.
 
-What the images are recognised by, in the brain at 4 mm:
+What the images are recognized by, in the brain at 4 mm:
 
 - T2: its intensities run against those of all others, for fluid is bright in it alone.
-- FLAIR: away from fluid it goes with T2, as grey matter and oedema are bright in both; T1 and T1ce go against it.
-- T1ce: what sets it apart from T1 is a few much brighter voxels, enhancing vessels and tumour.
+- FLAIR: away from fluid it goes with T2, as gray matter and edema are bright in both; T1 and T1ce go against it.
+- T1ce: what sets it apart from T1 is a few much brighter voxels, enhancing vessels and tumor.
 
 On 40 synthetic patients, each swap with T2 or FLAIR was seen in all 40, T1 with T1ce in 6, and none was warned about
 without reason: the third rule is weak and only speaks when it is sure.

@@ -21,7 +21,7 @@ _NOT_OURS = {
     r"|t2.*\b(gre|ffe|fl2d|grass)\b|\b(gre|ffe|fl2d)\b.*t2",
     "perfusion": r"\b((?<!post[ -])perf\w*|pwi|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dyn\w*)\b",
     "angiography": r"\b(mra|mrv|[23]?d?tof\w*|angio\w*|veno\w*|inhance|cow|pca|[23]d ?pc)\b",
-    "a localiser": r"\b(loc\w*|scout\w*|survey\w*|(3|three)[ -]?pl\w*|aahead\w*|autoalign)\b",
+    "a localizer": r"\b(loc\w*|scout\w*|survey\w*|(3|three)[ -]?pl\w*|aahead\w*|autoalign)\b",
     "a calibration": r"\b(cal|calib\w*|asset\w*|ref ?scan|sense ?ref\w*|(b1|field) ?map\w*|shim\w*)\b",
     "functional imaging": r"\b(bold|fmri|rsfmri|resting|ep2d\w*)\b",
     "spectroscopy": r"\b(spectro\w*|csi|svs|mrs|[sm]vs?_?press)\b",

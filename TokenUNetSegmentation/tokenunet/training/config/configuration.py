@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from tokenunet.core.errors import TrainingError, UsageError
+from tokenunet.core.old_keys import with_current_keys
 from tokenunet.training.config.presets import PRESET_VALUES, PRESETS, PresetName
 
 MOST_SYNTHETIC_PATIENTS = 10**7
@@ -39,24 +40,24 @@ class TrainingConfiguration:
         whole_brains: learns from whole brains in place of patches, and measures on them; then `patch_size` is only that
             of the model's windows where memory does not suffice for a whole brain.
         patch_size: in voxels, along z, y and x.
-        tumour_share: share of the patches that are made to hold a voxel of tumour.
+        tumor_share: share of the patches that are made to hold a voxel of tumor.
         augmentation: whether patches are flipped, turned, blurred and so on.
         batch_size: patches in one forward pass.
         accumulation: forward passes whose gradients make one step.
         dice_smoothing: added to numerator and denominator of the soft Dice, in voxels.
         absent_smoothing: in place of it for a region of which a patch holds nothing; 0 takes the same.
-        optimiser: ``sgd`` (Nesterov momentum) or ``adamw``.
+        optimizer: ``sgd`` (Nesterov momentum) or ``adamw``.
         learning_rate: at its highest.
         momentum: of SGD; the first moment's decay of AdamW.
         second_moment: its decay, of AdamW.
-        weight_decay: of the optimiser.
+        weight_decay: of the optimizer.
         warm_up_steps: in which the learning rate rises to its highest; then it falls to 0 along a cosine.
         clip_norm: longest gradient, in the L2 norm; 0 does not shorten any.
         average_decay: of the exponential moving average of the weights, which are then the ones validated and kept; 0
             keeps the weights themselves.
         precision: ``auto`` computes in half precision where the device has it.
         validate_every: epochs between two validations; the last epoch is always validated.
-        validation_overlap: of neighbouring windows.
+        validation_overlap: of neighboring windows.
         workers: processes that make patches in the background; 0 makes them between the steps.
         checkpoint_every_s: seconds between two checkpoints; there is one at the end of every epoch, too.
     """
@@ -72,13 +73,13 @@ class TrainingConfiguration:
     patches_per_case: int = 1
     whole_brains: bool = False
     patch_size: tuple[int, int, int] = (128, 128, 128)
-    tumour_share: float = 0.0
+    tumor_share: float = 0.0
     augmentation: bool = False
     batch_size: int = 1
     accumulation: int = 16
     dice_smoothing: float = 1e-5
     absent_smoothing: float = 0.0
-    optimiser: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 1e-2
     momentum: float = 0.9
     second_moment: float = 0.999
@@ -103,6 +104,7 @@ class TrainingConfiguration:
         Raises:
             UsageError: for an unknown field or a value out of range.
         """
+        values = with_current_keys(dict(values))
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
             names = ", ".join(f.name for f in fields(cls))
@@ -148,7 +150,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "validation_patients": (0, 1000),
     "epochs": (1, 100_000),
     "patches_per_case": (1, 1000),
-    "tumour_share": (0, 1),
+    "tumor_share": (0, 1),
     "batch_size": (1, 64),
     "accumulation": (1, 1024),
     "dice_smoothing": (0, 1e4),
@@ -186,7 +188,7 @@ def configuration_of(
         raise UsageError(f"There is no preset {preset!r}.", f"Choose from {', '.join(PRESETS)}.")
     values: dict[str, Any] = {"architecture": architecture}
     if architecture == "swin_unetr":
-        values |= {"optimiser": "adamw", "learning_rate": 8e-4}
+        values |= {"optimizer": "adamw", "learning_rate": 8e-4}
     from tokenunet.networks import build_network  # brings PyTorch
     from tokenunet.training.loop.initial import load_initial
 

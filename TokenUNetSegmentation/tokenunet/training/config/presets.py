@@ -9,11 +9,11 @@ PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
     "paper": {},
     "robust": {
         "epochs": 250,
-        "tumour_share": 0.33,
+        "tumor_share": 0.33,
         "augmentation": True,
         "accumulation": 2,
         "dice_smoothing": 50.0,
-        "optimiser": "adamw",
+        "optimizer": "adamw",
         "learning_rate": 8e-4,
         "weight_decay": 1e-2,
         "warm_up_steps": 100,
@@ -25,10 +25,10 @@ PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
         "spacing": 2.0,
         "epochs": 20,
         "patch_size": (64, 64, 64),
-        "tumour_share": 0.5,
+        "tumor_share": 0.5,
         "accumulation": 2,
         "dice_smoothing": 50.0,
-        "optimiser": "adamw",
+        "optimizer": "adamw",
         "learning_rate": 1e-3,
         "weight_decay": 1e-2,
         "warm_up_steps": 20,
@@ -42,11 +42,11 @@ PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
         "synthetic_patients": 100,
         "validation_patients": 12,
         "epochs": 60,
-        "whole_brains": True,  # in patches, instance normalisation would see other statistics than in use
+        "whole_brains": True,  # in patches, instance normalization would see other statistics than in use
         "accumulation": 1,
         "dice_smoothing": 50.0,
-        "absent_smoothing": 500.0,  # four in ten patients have no enhancement, one in eight no tumour
-        "optimiser": "adamw",
+        "absent_smoothing": 500.0,  # four in ten patients have no enhancement, one in eight no tumor
+        "optimizer": "adamw",
         "learning_rate": 8e-4,
         "second_moment": 0.99,
         "weight_decay": 1e-2,

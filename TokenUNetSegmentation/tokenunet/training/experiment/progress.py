@@ -66,7 +66,7 @@ class FoldProgress:
         network: its architecture.
         voxels: of a case, relative to one at 1 mm.
         total_epochs: that it will be trained; 0 while unknown.
-        total_steps: optimiser steps of all epochs; 0 while unknown.
+        total_steps: optimizer steps of all epochs; 0 while unknown.
         epoch: completed ones.
         step: completed ones.
         seconds_per_step: of the last step; 0 while unknown.

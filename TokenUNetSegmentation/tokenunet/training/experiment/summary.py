@@ -1,6 +1,6 @@
 """What an experiment's finished folds say together: ``summary.json`` and ``summary.csv``.
 
-`summarise` reads the folder, `write_summary` writes both files.
+`summarize` reads the folder, `write_summary` writes both files.
 """
 
 import csv
@@ -117,7 +117,7 @@ class Summary:
     cases: tuple[CaseResult, ...]
 
 
-def summarise(experiment: Experiment) -> Summary:
+def summarize(experiment: Experiment) -> Summary:
     """Reads the metrics and logs of every finished fold; others are left out."""
     architectures, cases = {}, []
     for architecture in experiment.plan.architectures:
@@ -149,7 +149,7 @@ def write_summary(experiment: Experiment) -> None:
     Raises:
         OutputError: where they cannot be written.
     """
-    summary = summarise(experiment)
+    summary = summarize(experiment)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["architecture", "fold", "case", "patient", *SCORES, "seconds"])

@@ -156,7 +156,7 @@ class FoldTraining:
         """Makes a step; returns the mean loss, the gradient's norm, and the seconds that it waited for patches."""
         schedule, fabric = self._schedule, self._fabric
         self.state.network.train()
-        for group in self.state.optimiser.param_groups:
+        for group in self.state.optimizer.param_groups:
             group["lr"] = rate
         waited, loss = 0.0, torch.zeros((), device=fabric.device)
         planned = schedule.batches(self._reached.step, fabric.global_rank, fabric.world_size)
@@ -178,13 +178,13 @@ class FoldTraining:
         """Moves the weights, unless the gradient is not finite; returns its norm."""
         clip = self._configuration.clip_norm or math.inf
         norm = self._fabric.clip_gradients(
-            self.state.network, self.state.optimiser, max_norm=clip, error_if_nonfinite=False
+            self.state.network, self.state.optimizer, max_norm=clip, error_if_nonfinite=False
         )
         finite = norm is not None and bool(torch.isfinite(norm))
         scaler = getattr(self._fabric.strategy.precision, "scaler", None)
         if finite or scaler is not None:  # the scaler leaves such steps out by itself, and then scales less
-            self.state.optimiser.step()
-        self.state.optimiser.zero_grad()
+            self.state.optimizer.step()
+        self.state.optimizer.zero_grad()
         if finite:
             self._reached.skipped_in_a_row = 0
             if self.state.average is not None:

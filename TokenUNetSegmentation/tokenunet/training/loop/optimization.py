@@ -1,4 +1,4 @@
-"""How the weights move: optimiser and learning rate."""
+"""How the weights move: optimizer and learning rate."""
 
 import math
 
@@ -16,10 +16,10 @@ def learning_rate(configuration: TrainingConfiguration, step: int, total_steps: 
     return configuration.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def build_optimiser(configuration: TrainingConfiguration, network: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(configuration: TrainingConfiguration, network: nn.Module) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum, or AdamW, as the configuration says."""
     c = configuration
-    if c.optimiser == "sgd":
+    if c.optimizer == "sgd":
         return torch.optim.SGD(
             network.parameters(),
             c.learning_rate,

@@ -1,4 +1,4 @@
-"""What a training must not lose: its network, averaged weights and optimiser, and how far it has come."""
+"""What a training must not lose: its network, averaged weights and optimizer, and how far it has come."""
 
 import json
 import os
@@ -14,13 +14,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tokenunet.core.errors import ExperimentError
+from tokenunet.core.old_keys import with_current_keys
 from tokenunet.io.files import write_bytes
 from tokenunet.networks import build_network, fastest_layout, trainable_parameters
 from tokenunet.training.config.configuration import OPERATIONAL, TrainingConfiguration
 from tokenunet.training.experiment.fold_folder import FoldFolder
 from tokenunet.training.loop.checkpoint import load_newest, save_newest
 from tokenunet.training.loop.initial import load_initial
-from tokenunet.training.loop.optimization import build_optimiser
+from tokenunet.training.loop.optimization import build_optimizer
 
 
 @dataclass
@@ -54,7 +55,7 @@ class TrainingState:
     Args:
         fold: where it is saved.
         configuration: of the training.
-        cases: names of those that are learnt from.
+        cases: names of those that are learned from.
         seed: of the first weights.
         fabric: launched.
 
@@ -76,7 +77,7 @@ class TrainingState:
         self.layout = fastest_layout(network)
         network.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.parameters = trainable_parameters(network)
-        self.network, self.optimiser = fabric.setup(network, build_optimiser(configuration, network))
+        self.network, self.optimizer = fabric.setup(network, build_optimizer(configuration, network))
         self.average: AveragedModel | None = None
         if configuration.average_decay:
             decay = get_ema_multi_avg_fn(configuration.average_decay)
@@ -97,7 +98,7 @@ class TrainingState:
         state = {
             "network": self.network.module.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "precision": self._fabric.strategy.precision.state_dict(),
             "random": torch.get_rng_state(),
             "trains": self._trains,
@@ -116,7 +117,10 @@ class TrainingState:
         state: dict[str, Any] | None = load_newest(self._fold.checkpoints)
         if state is None:
             return False
-        if state["trains"] != self._trains:
+        state["optimizer"] = state.get("optimiser") or state["optimizer"]  # version 0.1 wrote "optimiser"
+        began = dict(state["trains"])
+        began["configuration"] = json.dumps(with_current_keys(json.loads(began["configuration"])))
+        if began != self._trains:
             raise ExperimentError(
                 f"{self._fold.folder} was begun with another configuration or other training cases.",
                 "Put experiment.json and splits.json back as they were, or begin a new experiment.",
@@ -124,7 +128,7 @@ class TrainingState:
         self.network.module.load_state_dict(state["network"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self._fabric.strategy.precision.load_state_dict(state["precision"])
         torch.set_rng_state(state["random"])
         self.reached = Reached(**state["reached"])

@@ -46,21 +46,21 @@ class MaskView:
 
 
 def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
-    """Runs a finished fold's network on its first validation case with a tumour, as its metrics were measured.
+    """Runs a finished fold's network on its first validation case with a tumor, as its metrics were measured.
 
-    Always on the CPU, so that it works wherever the folder was taken. The slice is the one with the most tumour.
+    Always on the CPU, so that it works wherever the folder was taken. The slice is the one with the most tumor.
 
     Args:
         experiment: whose folder it is.
         job: a fold of an architecture with masks.
 
     Raises:
-        TokenUNetError: where a case cannot be read, or none has a tumour.
+        TokenUNetError: where a case cannot be read, or none has a tumor.
         OSError: where the weights are gone.
     """
     configuration = experiment.configuration(job.architecture)
     bundle = fold_bundle(job, configuration)
-    case, truth_image = _first_with_tumour(experiment, job)
+    case, truth_image = _first_with_tumor(experiment, job)
     prepared = prepare(read_study(case), bundle.manifest.space)
     prediction, _execution = predict(prepared, bundle, measuring_options(configuration, "cpu", masks=True))
     assert prediction.masks is not None
@@ -82,13 +82,13 @@ def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
     )
 
 
-def _first_with_tumour(experiment: Experiment, job: FoldFolder) -> tuple[Case, sitk.Image]:
+def _first_with_tumor(experiment: Experiment, job: FoldFolder) -> tuple[Case, sitk.Image]:
     cases = {case.name: case for case in experiment.dataset.cases}
     for name in experiment.splits.folds[job.fold].validation:
         truth = read_truth(cases[name])
         if sitk.GetArrayViewFromImage(truth).any():
             return cases[name], truth
-    raise DatasetError(f"No validation case of fold {job.fold} has a tumour.")
+    raise DatasetError(f"No validation case of fold {job.fold} has a tumor.")
 
 
 def _box(prepared: Prepared) -> tuple[slice, slice]:
@@ -117,7 +117,7 @@ def draw_masks(view: MaskView) -> bytes:
         _show_labels(panels[-1, 0], view.t1, None, "T1")
         _show_labels(panels[-1, 1], view.t1, view.truth, "truth")
         _show_labels(panels[-1, 2], view.t1, view.prediction, "prediction")
-        handles = [Patch(color=style.colour, label=style.title) for style in LABEL_STYLES.values()]
+        handles = [Patch(color=style.color, label=style.title) for style in LABEL_STYLES.values()]
         panels[-1, 3].legend(handles=handles, loc="center left")
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=150)
@@ -128,7 +128,7 @@ def _show_labels(axes: Axes, t1: NDArray[np.float32], labels: NDArray[np.uint8] 
     low, high = np.percentile(t1[t1 != 0], [1, 99.5])
     axes.imshow(np.where(t1 == 0, low, t1), cmap="gray", vmin=low, vmax=high)
     if labels is not None:
-        colours = ListedColormap([LABEL_STYLES[name].colour for name in ("NCR", "ED", "ET")])
+        colors = ListedColormap([LABEL_STYLES[name].color for name in ("NCR", "ED", "ET")])
         index = np.searchsorted([style.label for style in LABEL_STYLES.values()], labels)
-        axes.imshow(np.ma.masked_where(labels == 0, index), cmap=colours, vmin=0, vmax=2, interpolation="nearest")
+        axes.imshow(np.ma.masked_where(labels == 0, index), cmap=colors, vmin=0, vmax=2, interpolation="nearest")
     axes.set_title(title, fontsize=9)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from tokenunet.core.architecture_colors import ARCHITECTURE_COLOURS
+from tokenunet.core.architecture_colors import ARCHITECTURE_COLORS
 from tokenunet.core.regions import REGION_TITLES
 from tokenunet.io.figures import svg
 from tokenunet.training.experiment.experiment import Experiment
@@ -64,8 +64,8 @@ class Box:
     dice: tuple[float, ...]
 
 
-def _colour(architecture: str) -> str:
-    return ARCHITECTURE_COLOURS.get(architecture.removesuffix("_fine"), _COARSE)
+def _color(architecture: str) -> str:
+    return ARCHITECTURE_COLORS.get(architecture.removesuffix("_fine"), _COARSE)
 
 
 def bubbles(summary: Summary) -> list[Bubble]:
@@ -114,7 +114,7 @@ def draw_time_and_memory(points: Sequence[Bubble]) -> bytes:
                 point.gigabytes,
                 point.seconds,
                 s=40 + 50 * point.parameters / 1e6,
-                color=_colour(point.architecture),
+                color=_color(point.architecture),
                 alpha=0.75,
                 edgecolor="white",
             )
@@ -126,7 +126,7 @@ def draw_time_and_memory(points: Sequence[Bubble]) -> bytes:
         )
         handles = [
             Line2D(
-                [], [], ls="", marker="o", ms=8, color=_colour(p.architecture),
+                [], [], ls="", marker="o", ms=8, color=_color(p.architecture),
                 label=f"{p.architecture}, {p.parameters / 1e6:.2f} M parameters",
             )
             for p in points
@@ -163,17 +163,17 @@ def draw_curves(curves: Sequence[FoldCurves]) -> bytes:
 
 
 def _draw_fold(curve: FoldCurves, left: Axes, right: Axes) -> None:
-    colour, style = _colour(curve.architecture), "-" if curve.finished else "--"
+    color, style = _color(curve.architecture), "-" if curve.finished else "--"
     # A single epoch makes no line.
     marker = "." if len(curve.losses) == 1 else ""
-    left.plot(list(curve.losses), list(curve.losses.values()), style, color=colour, lw=1, marker=marker)
-    right.plot(list(curve.dice), list(curve.dice.values()), style, color=colour, lw=1, marker=".")
+    left.plot(list(curve.losses), list(curve.losses.values()), style, color=color, lw=1, marker=marker)
+    right.plot(list(curve.dice), list(curve.dice.values()), style, color=color, lw=1, marker=".")
     if curve.epoch_of_90_percent is not None:
         left.plot(
             curve.epoch_of_90_percent,
             curve.losses[curve.epoch_of_90_percent],
             "o",
-            color=colour,
+            color=color,
             ms=7,
             mec="white",
             zorder=3,
@@ -201,16 +201,16 @@ def draw_boxes(groups: Sequence[Box]) -> bytes:
         for axes in panels[:, 0]:
             axes.set_ylabel("Dice of a case")
         panels[0, 0].set_ylim(top=1.02)
-        handles = [Patch(facecolor=_colour(name), label=name) for name in names]
+        handles = [Patch(facecolor=_color(name), label=name) for name in names]
         figure.legend(handles=handles, loc="outside upper left", ncols=len(names))
 
     return svg(draw, 9, 6)
 
 
 def _draw_box(box: Box, place: float, axes: Axes) -> None:
-    colour = _colour(box.architecture)
+    color = _color(box.architecture)
     if len(box.dice) < _FEWEST_FOR_BOX:
-        axes.plot([place] * len(box.dice), box.dice, "o", color=colour, ms=5, mec="white")
+        axes.plot([place] * len(box.dice), box.dice, "o", color=color, ms=5, mec="white")
         return
     axes.boxplot(
         [box.dice],
@@ -218,9 +218,9 @@ def _draw_box(box: Box, place: float, axes: Axes) -> None:
         widths=0.7,
         patch_artist=True,
         manage_ticks=False,
-        boxprops={"facecolor": colour, "edgecolor": "#333333", "lw": 0.8},
+        boxprops={"facecolor": color, "edgecolor": "#333333", "lw": 0.8},
         medianprops={"color": "black", "lw": 1.5},
         whiskerprops={"color": "#333333", "lw": 0.8},
         capprops={"color": "#333333", "lw": 0.8},
-        flierprops={"marker": "o", "ms": 3, "mfc": "none", "mec": colour},
+        flierprops={"marker": "o", "ms": 3, "mfc": "none", "mec": color},
     )

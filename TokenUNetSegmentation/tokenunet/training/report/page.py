@@ -14,7 +14,7 @@ from tokenunet.networks import ARCHITECTURES
 from tokenunet.runtime.environment import versions
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import FoldFolder
-from tokenunet.training.experiment.summary import FEWEST_DIFFERENCES, SCORES, CaseResult, Summary, summarise
+from tokenunet.training.experiment.summary import FEWEST_DIFFERENCES, SCORES, CaseResult, Summary, summarize
 from tokenunet.training.report.attention_figure import draw_masks, mask_view
 from tokenunet.training.report.figures import boxes, bubbles, draw_boxes, draw_curves, draw_time_and_memory, fold_curves
 
@@ -69,7 +69,7 @@ def write_report(experiment: Experiment) -> None:
 
 def training_report(experiment: Experiment) -> str:
     """HTML of the page. The networks with attention masks each segment one case for it."""
-    summary = summarise(experiment)
+    summary = summarize(experiment)
     curves = fold_curves(experiment)
     figures = {"curves": data_url(draw_curves(curves), "image/svg+xml")} if curves else {}
     if summary.architectures:

@@ -1,4 +1,4 @@
-"""Prepared cases on disk: read, aligned, normalised and cropped once, then mapped into memory."""
+"""Prepared cases on disk: read, aligned, normalized and cropped once, then mapped into memory."""
 
 import json
 import os

@@ -28,6 +28,6 @@ class TrainingCase(Protocol):
 
 
 def brain_view(image: Tensor, architecture: str) -> FieldOfView:
-    """What inference shows a network of a whole brain (C, D, H, W): instance normalisation depends on the margins."""
+    """What inference shows a network of a whole brain (C, D, H, W): instance normalization depends on the margins."""
     brain = (image != 0).any(dim=0).cpu().numpy()
     return FieldOfView.of_brain(brain, ARCHITECTURES[architecture].size_multiple)

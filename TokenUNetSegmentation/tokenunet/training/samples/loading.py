@@ -1,4 +1,4 @@
-"""The cases of an experiment's folds: prepared and in the cache, or made while they are learnt from."""
+"""The cases of an experiment's folds: prepared and in the cache, or made while they are learned from."""
 
 from collections.abc import Sequence
 

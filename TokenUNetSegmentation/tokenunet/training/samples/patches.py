@@ -1,4 +1,4 @@
-"""Which patch is learnt from when, and the patches themselves.
+"""Which patch is learned from when, and the patches themselves.
 
 The whole schedule follows from the seed: a training that is resumed at a step sees what it would have seen.
 """
@@ -44,7 +44,7 @@ class Schedule:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps; the last one of an epoch may have fewer patches than the others."""
+        """Optimizer steps; the last one of an epoch may have fewer patches than the others."""
         return -(-self.cases * self.configuration.patches_per_case // self._patches_per_step)
 
     @property
@@ -115,21 +115,21 @@ class PatchDataset(Dataset):
     def _patch(self, case: TrainingCase, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         size = self._configuration.patch_size
         image, labels = case.image(), case.labels()
-        box = _box(labels, size, self._configuration.tumour_share, random)
+        box = _box(labels, size, self._configuration.tumor_share, random)
         pixels = _cut(image, box, size).astype(np.float32)
         regions = regions_from_labels(_cut(labels[None], box, size)[0]).astype(np.uint8)
         return torch.from_numpy(pixels), torch.from_numpy(regions)
 
 
 def _box(
-    labels: NDArray[np.uint8], size: Sequence[int], tumour_share: float, random: np.random.Generator
+    labels: NDArray[np.uint8], size: Sequence[int], tumor_share: float, random: np.random.Generator
 ) -> list[slice]:
-    """A random box of at most ``size`` voxels inside the volume; it holds tumour as often as asked for."""
+    """A random box of at most ``size`` voxels inside the volume; it holds tumor as often as asked for."""
     focus: NDArray[np.intp] | None = None
-    if random.random() < tumour_share:
-        tumour = np.flatnonzero(labels)
-        if len(tumour):
-            focus = np.array(np.unravel_index(tumour[random.integers(len(tumour))], labels.shape))
+    if random.random() < tumor_share:
+        tumor = np.flatnonzero(labels)
+        if len(tumor):
+            focus = np.array(np.unravel_index(tumor[random.integers(len(tumor))], labels.shape))
     box = []
     for axis, (side, extent) in enumerate(zip(size, labels.shape, strict=True)):
         side = min(side, extent)

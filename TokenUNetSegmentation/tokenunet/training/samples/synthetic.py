@@ -17,7 +17,7 @@ from tokenunet.core.regions import regions_from_labels
 from tokenunet.core.sequences import SEQUENCES
 from tokenunet.data import Case, Dataset, ImageSource
 from tokenunet.data.labels import BRATS_LABELS
-from tokenunet.preprocessing.prepare import normalise
+from tokenunet.preprocessing.prepare import normalize
 from tokenunet.synthesis import SyntheticPatient, patient_name, synthetic_patient, write_patient
 
 FIRST_SEEDS = 9 * 10**7
@@ -58,7 +58,7 @@ class SyntheticCase:
         """
         images = self._patient.images
         brain = np.logical_or.reduce([image != 0 for image in images.values()])
-        image = torch.stack([normalise(images[name], brain, self.name) for name in SEQUENCES]).numpy()
+        image = torch.stack([normalize(images[name], brain, self.name) for name in SEQUENCES]).numpy()
         random = np.random.default_rng(self.seed)
         if random.random() < _MISSING_SHARE:
             image[random.integers(len(SEQUENCES))] = 0
