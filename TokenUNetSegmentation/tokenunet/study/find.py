@@ -124,28 +124,57 @@ def _sound(series: DicomSeries) -> DicomSeries:
     return series
 
 
-def _from_files(folder: Path, files: list[Path], chosen: dict[SequenceName, FoundScan]) -> FoundStudy:
-    others = [file for file in files if file not in [found.place for found in chosen.values()]]
-    claims: dict[SequenceName, list[Path]] = {s: [] for s in SEQUENCES if s not in chosen}
-    for file in others:
+def choose_by_name(
+    folder: Path, files: Sequence[Path], sequences: Sequence[SequenceName] = SEQUENCES
+) -> tuple[dict[SequenceName, Path], list[Path]]:
+    """Choose image files by their names; of several versions of all scans, the plain ones.
+
+    Args:
+        folder: Folder of the patient, for messages.
+        files: Image files in it or below.
+        sequences: Sequences to look for.
+
+    Returns:
+        The file of each sequence that a name speaks of, and the files that are other versions of them.
+
+    Raises:
+        AmbiguousSequenceError: If two files claim the same sequence.
+    """
+    claims: dict[SequenceName, list[Path]] = {s: [] for s in sequences}
+    for file in files:
         sequence = sequence_in_name(_telling_name(folder, file))
         if sequence in claims:
             claims[sequence].append(file)
-    passed_over = _other_versions(claims)
+    other_versions = _other_versions(claims)
+    chosen: dict[SequenceName, Path] = {}
     for sequence, claiming in claims.items():
-        names = [str(file.relative_to(folder)) for file in claiming if file not in passed_over]
-        if len(names) > 1:
+        left = [file for file in claiming if file not in other_versions]
+        if len(left) > 1:
+            names = [str(file.relative_to(folder)) for file in left]
             raise AmbiguousSequenceError(
                 f"{' and '.join(names[:2])} in {folder} both look like {sequence}.",
                 f"Name the right one with --{sequence.lower()}.",
             )
-    others = [file for file in others if file not in passed_over]
+        if left:
+            chosen[sequence] = left[0]
+    return chosen, other_versions
+
+
+def versions_finding(folder: Path, other_versions: Sequence[Path]) -> Finding:
+    """Return the warning that names the files that `choose_by_name` took for other versions."""
+    names = [str(file.relative_to(folder)) for file in other_versions]
+    text = f"Of several versions of each scan, those of the shortest names were taken, and not {', '.join(names)}."
+    return Finding("passed_over", text)
+
+
+def _from_files(folder: Path, files: list[Path], chosen: dict[SequenceName, FoundScan]) -> FoundStudy:
+    others = [file for file in files if file not in [found.place for found in chosen.values()]]
+    _, other_versions = choose_by_name(folder, others, [s for s in SEQUENCES if s not in chosen])
+    others = [file for file in others if file not in other_versions]
     candidates = [replace(_candidate_of(file), name=_telling_name(folder, file)) for file in others]
     found = _recognized(folder, others, candidates, chosen)
-    if passed_over:
-        names = [str(file.relative_to(folder)) for file in passed_over]
-        text = f"Of several versions of each scan, those of the shortest names were taken, and not {', '.join(names)}."
-        found.findings.append(Finding("passed_over", text))
+    if other_versions:
+        found.findings.append(versions_finding(folder, other_versions))
     return found
 
 
