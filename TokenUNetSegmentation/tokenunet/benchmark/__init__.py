@@ -1,4 +1,4 @@
-"""How fast and how frugal the networks are, beside their peers and beside what the machine could do at best."""
+"""Time and memory of the networks, next to baselines and the measured hardware peak."""
 
 from tokenunet.benchmark.rows import Kind, Row
 from tokenunet.benchmark.run import run_benchmark

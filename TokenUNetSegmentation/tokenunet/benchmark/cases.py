@@ -1,4 +1,4 @@
-"""Whole cases to be timed, four files in and a segmentation written: our command, and its peers with random weights."""
+"""Whole cases from four files to a written segmentation: the `tokenunet` command and baselines with random weights."""
 
 import json
 import subprocess
@@ -33,15 +33,15 @@ _OVERLAP = 0.5
 
 
 def write_case(folder: Path) -> dict[SequenceName, Path]:
-    """The files of a synthetic patient, 240 x 240 x 155 voxels of 1 mm."""
+    """Write a synthetic patient of 240 x 240 x 155 voxels of 1 mm, and return its files by sequence."""
     return find_sequences(write_patient(synthetic_patient(_SEED), folder))
 
 
 def run_command(files: Files, output: Path, masks: bool, device: torch.device) -> Measurement:
-    """``tokenunet segment`` with the default model in a new process, as a person runs it.
+    """Measure ``tokenunet segment`` with the default model in a new process, as a user runs it.
 
     Raises:
-        TokenUNetError: where it fails.
+        TokenUNetError: If the command fails.
     """
     inputs = [part for sequence, file in files.items() for part in (f"--{sequence.lower()}", str(file))]
     command = [sys.executable, "-m", "tokenunet", "segment", *inputs, "--output", str(output), "--force"]
@@ -60,7 +60,7 @@ def run_command(files: Files, output: Path, masks: bool, device: torch.device) -
 
 
 def monai_sliding_window(files: Files, output: Path, device: torch.device) -> Callable[[], object]:
-    """SwinUNETR window by window, as MONAI's BraTS tutorial runs it."""
+    """Return a sliding-window run of SwinUNETR, as in MONAI's BraTS tutorial."""
     from monai.inferers import sliding_window_inference
 
     reuse_freed_memory()
@@ -81,7 +81,7 @@ def monai_sliding_window(files: Files, output: Path, device: torch.device) -> Ca
 
 
 def nnunet_predictor(files: Files, output: Path, device: torch.device) -> Callable[[], object]:
-    """nnU-Net's predictor with its defaults: windows that overlap by half, mirrored along all axes."""
+    """Return a run of nnU-Net's predictor with its defaults: half-overlapping windows, mirrored along all axes."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -105,7 +105,7 @@ def nnunet_predictor(files: Files, output: Path, device: torch.device) -> Callab
 
 
 def _nnunet_plans() -> dict[str, Any]:
-    """What nnU-Net's planner writes for images of this kind, as far as the predictor reads it."""
+    """Return the part of nnU-Net's plans for such images that the predictor reads."""
     resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
     return {
         "dataset_name": "benchmark",
@@ -136,7 +136,7 @@ def _nnunet_plans() -> dict[str, Any]:
 
 
 def _read(files: Files) -> tuple[sitk.Image, NDArray[np.float32]]:
-    """The first image, and all as float32 (C, z, y, x)."""
+    """Read the first image, and all images as one float32 array (C, z, y, x)."""
     images = [sitk.ReadImage(file, sitk.sitkFloat32) for file in files.values()]
     return images[0], np.stack([sitk.GetArrayFromImage(image) for image in images])
 

@@ -1,4 +1,4 @@
-"""The machine's own limits, measured: how fast it multiplies, convolves and copies."""
+"""Measured hardware peak: matrix products, convolutions and copies."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @torch.inference_mode()
 def measure_machine(device: torch.device) -> Machine:
-    """Takes some seconds, on an otherwise idle machine."""
+    """Measure the hardware peak of a device, which takes some seconds on an otherwise idle machine."""
     values = torch.zeros(_COPY_VALUES, device=device)
     copy = torch.empty_like(values)
     return Machine(
@@ -46,7 +46,7 @@ def _ceiling(dtype: torch.dtype, device: torch.device) -> Ceiling:
 
 
 def _fastest(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of the fastest of a few runs after a first one: nothing else shall have slowed it."""
+    """Return the seconds of the fastest of a few runs after a warm-up."""
     times = []
     for _ in range(_REPEATS + 1):
         began = time.perf_counter()
@@ -58,7 +58,7 @@ def _fastest(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _processor() -> str:
-    """The model's name where the system tells it."""
+    """Return the model name of the CPU where the system reports it."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

@@ -12,7 +12,7 @@ _OURS, _OTHERS = "#0072b2", "#d55e00"  # Okabe and Ito's
 
 
 def draw_rows(rows: Sequence[Row]) -> bytes:
-    """SVG; both axes logarithmic, the bubbles' area grows with the parameters, lower left is better."""
+    """Draw the rows as an SVG bubble chart: both axes logarithmic, bubble area by parameters, lower left is better."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Forward passes and training steps to be timed, of our networks and of their peers.
+"""Forward passes and training steps of the project's networks and of the baselines.
 
 Ours run as `predict` and the training engine run them, the others in single precision as published, and again under
 autocast. Passes of all keep freed memory, which makes the others up to twice as fast as they are by themselves; their
@@ -32,15 +32,15 @@ PLAIN_CONV_UNET = "nnunet_plain_conv_unet"
 SIXTEEN_TOKENS = "token_unet_transformer_16_tokens"
 NETWORKS = (*ARCHITECTURES, SIXTEEN_TOKENS, PLAIN_CONV_UNET)
 _SMALL_SIDE = 64
-"""Every network takes such a cube, and its operations grow with the voxels."""
+"""Side of a cube that every network accepts, in voxels; operations grow with the number of voxels."""
 
 
 def make_network(name: str) -> nn.Module:
-    """A network with random weights, the same at every call.
+    """Build a network with random weights, the same at every call.
 
     Raises:
-        UsageError: for an unknown name.
-        ModuleNotFoundError: where the package of a peer is not installed.
+        UsageError: If the name is unknown.
+        ModuleNotFoundError: If the package of a baseline is not installed.
     """
     torch.manual_seed(0)
     if name == PLAIN_CONV_UNET:
@@ -53,7 +53,7 @@ def make_network(name: str) -> nn.Module:
 
 
 def _plain_conv_unet() -> nn.Module:
-    """What nnU-Net plans for BraTS: six stages, two convolutions each, 31.2 M parameters."""
+    """Build the network that nnU-Net plans for BraTS: six stages of two convolutions, 31.2 M parameters."""
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
     return PlainConvUNet(
@@ -77,13 +77,13 @@ def _plain_conv_unet() -> nn.Module:
 
 
 def precisions(device: torch.device) -> tuple[Precision, ...]:
-    """Those to measure networks in, the fastest last."""
+    """Return the precisions to measure on a device, the fastest last."""
     fastest = fastest_precision(device)
     return ("fp32",) if fastest == "fp32" else ("fp32", fastest)
 
 
 def window_pass(name: str, size: int, precision: Precision, device: torch.device) -> Callable[[], object]:
-    """A forward pass over a cube, as inference makes it.
+    """Return a forward pass over a cube, as inference runs it.
 
     Args:
         name: of the network.
@@ -105,7 +105,7 @@ def window_pass(name: str, size: int, precision: Precision, device: torch.device
 
 
 def training_step(name: str, size: int, precision: Precision, device: torch.device) -> Callable[[], object]:
-    """Forwards, loss, backwards and the optimizer's step on one cube, with the paper's settings.
+    """Return a training step on one cube, with the paper's settings.
 
     Args:
         name: of the network.
@@ -146,7 +146,7 @@ def _wait_for(device: torch.device) -> None:
 
 
 def facts(name: str, size: int, training: bool) -> tuple[int, int]:
-    """Trainable parameters, and floating-point operations of a pass or a training step over a cube.
+    """Count trainable parameters, and floating-point operations of a pass or training step over a cube.
 
     Counted on a small cube of the readable network and scaled: all of these networks grow with the voxels.
     """
@@ -156,7 +156,7 @@ def facts(name: str, size: int, training: bool) -> tuple[int, int]:
 
 @functools.cache
 def _small_facts(name: str, training: bool) -> tuple[int, int]:
-    """Of a small cube.
+    """Count parameters and operations for a small cube.
 
     Pooling and projecting in one convolution, as `ResidualBlock` does, is counted as the projection of what was pooled.
     """
@@ -173,7 +173,7 @@ def _small_facts(name: str, training: bool) -> tuple[int, int]:
 
 
 def _pooling_flops(network: UNetStar) -> int:
-    """What seven of the eight taps of the strided projections take in a small cube."""
+    """Count the operations of seven of the eight taps of the strided projections in a small cube."""
     flops = 0
     for level, block in enumerate(network.down, start=1):
         assert isinstance(block, ResidualBlock) and isinstance(block.project, nn.Conv3d)

@@ -1,4 +1,4 @@
-"""Every measurement has a process of its own, so that its memory is its own and no other work's leftovers count."""
+"""Measurement of a piece of work in its own process, so that its memory is not mixed with other work's."""
 
 import multiprocessing
 import time
@@ -13,17 +13,17 @@ from tokenunet.core.errors import TokenUNetError
 from tokenunet.runtime.memory import PeakMemory
 
 LONGEST_S = 60.0
-"""Work whose first run takes longer is not run again: the whole shall end today."""
+"""Work whose first run takes longer, in seconds, is not repeated."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a piece of work took.
+    """Time and memory of a piece of work.
 
     Attributes:
-        seconds: of a run after a first one, which warms up; of the first where that takes very long.
-        peak_bytes: the most memory held during the first run beyond what was held before; of a command, all of it.
-        first_progress_s: of a command, until it first said how far it was.
+        seconds: Duration of a run after a warm-up, or of the first if that is longer than `LONGEST_S`.
+        peak_bytes: Peak memory of the first run above the start; for a command, of the whole process.
+        first_progress_s: Seconds from the start of a command to its first progress event.
     """
 
     seconds: float
@@ -32,15 +32,15 @@ class Measurement:
 
 
 def measure(make: Callable[..., Callable[[], object]], arguments: tuple, device: torch.device) -> Measurement:
-    """Makes a piece of work in a new process, and measures it there.
+    """Build and measure a piece of work in a new process.
 
     Args:
-        make: makes the work.
-        arguments: of ``make``.
-        device: whose memory counts.
+        make: Function that returns the work.
+        arguments: Positional arguments of ``make``.
+        device: Device whose memory is measured.
 
     Raises:
-        TokenUNetError: what the work failed of, or that its process died.
+        TokenUNetError: If the work fails or its process dies.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()

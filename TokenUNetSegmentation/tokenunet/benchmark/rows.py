@@ -1,4 +1,4 @@
-"""What a benchmark tells: a row for each thing measured, and the machine it was measured on."""
+"""Rows of a benchmark, and the machine they were measured on."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -9,21 +9,20 @@ Kind = Literal["window", "case", "train"]
 
 @dataclass(frozen=True)
 class Row:
-    """One thing measured.
+    """One measured network or program.
 
     Attributes:
-        name: of the network or program.
+        name: Name of the network or program.
         kind: ``window``, a forward pass; ``train``, a whole training step; ``case``, a patient from files to files.
-        size: side of the cube of voxels; of a case, voxels in all.
-        precision: ``fp32``, or ``bf16`` or ``fp16`` by autocast or in the network's own way.
+        size: Side of the cube in voxels; for a case, the number of voxels.
+        precision: ``fp32``, or ``bf16`` or ``fp16`` by autocast or by the network itself.
         device: ``cpu`` or ``cuda``.
-        times_s: of the counted runs.
-        peak_bytes: the most memory beyond what was held before; of our own command, of the whole process.
-        parameters: trainable ones; 0 where unknown.
-        flops: floating-point operations of a run, a multiplication and an addition being two; 0 where unknown.
-        ceiling_s: what those operations take at the machine's best measured rate; 0 where unknown.
-        first_progress_s: of a case, from the start of the program until it first says how far it is; 0 where it does
-            not say.
+        times_s: Duration of each counted run in seconds.
+        peak_bytes: Peak memory above the start; for the `tokenunet` command, of the whole process.
+        parameters: Number of trainable parameters; 0 if unknown.
+        flops: Floating-point operations of a run, counting a multiply-add as two; 0 if unknown.
+        ceiling_s: Duration of these operations at the hardware peak, in seconds; 0 if unknown.
+        first_progress_s: Seconds from the start of a case to its first progress event; 0 if it reports none.
     """
 
     name: str
@@ -40,38 +39,38 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        """The median."""
+        """Median duration in seconds."""
         return statistics.median(self.times_s)
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The best that the machine does in one precision.
+    """Measured hardware peak in one precision.
 
     Attributes:
-        matrix_flops: a second, of a large matrix product.
-        convolution_flops: a second, of a large convolution.
+        matrix_flops: Operations per second of a large matrix product.
+        convolution_flops: Operations per second of a large convolution.
     """
 
     matrix_flops: float
     convolution_flops: float
 
     def seconds(self, flops: int) -> float:
-        """For that many operations at the higher of the rates."""
+        """Return the seconds that a number of operations takes at the higher rate."""
         return flops / max(self.matrix_flops, self.convolution_flops)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a benchmark ran on.
+    """Machine that a benchmark ran on.
 
     Attributes:
-        processor: its name and number of cores.
-        memory_bytes: of the computer.
-        device: ``cpu``, or the GPU's name.
-        torch: version.
-        copy_bytes: a second, read and written together, of a copy in memory.
-        ceilings: by precision.
+        processor: Name of the CPU and its number of cores.
+        memory_bytes: Main memory in bytes.
+        device: ``cpu``, or the name of the GPU.
+        torch: Version of PyTorch.
+        copy_bytes: Bytes read and written per second by a copy in memory.
+        ceilings: Hardware peak by precision.
     """
 
     processor: str

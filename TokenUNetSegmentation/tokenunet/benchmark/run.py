@@ -1,4 +1,4 @@
-"""Measures everything that was asked for in one run, the subjects in turn, so that a slow minute hits all of them."""
+"""Benchmark runs, interleaving networks so that transient slowdowns affect all of them equally."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from tokenunet.runtime.device import fastest_precision
 
 @dataclass
 class _Subject:
-    """Something to be measured, and what was measured of it."""
+    """Network or case, and its measurements so far."""
 
     row: Row
     measure: Callable[[], Measurement]
@@ -48,20 +48,22 @@ def run_benchmark(
     repeats: int,
     on_event: OnEvent = ignore_events,
 ) -> tuple[Machine, list[Row]]:
-    """Measures every name at every size; of whole cases the size is fixed.
+    """Run the benchmark of every name at every size.
+
+    Whole cases have a fixed size.
 
     Args:
-        kind: what is measured.
-        names: in `tokenunet.benchmark.networks.NETWORKS`, or in `cases.CASES`.
-        sizes: sides of cubes in voxels.
-        device: where.
-        repeats: runs of each, each in a process of its own after a warm-up.
-        on_event: receives progress; may raise to stop.
+        kind: Kind of work to measure.
+        names: Names of networks, or of `cases.CASES`.
+        sizes: Sides of the cubes in voxels.
+        device: Device to run on.
+        repeats: Runs of each, each in its own process after a warm-up.
+        on_event: Callback that receives progress; may raise to stop.
 
     Raises:
-        UsageError: for an unknown name.
-        ModuleNotFoundError: where the package of a peer is not installed.
-        TokenUNetError: where a measured process fails.
+        UsageError: If a name is unknown.
+        ModuleNotFoundError: If the package of a baseline is not installed.
+        TokenUNetError: If a measured process fails.
     """
     progress = Progress(on_event, {Stage.MEASURE: 1.0})
     progress.update(Stage.MEASURE, 0)
@@ -92,7 +94,7 @@ def _network_subjects(
 
 def _case_subjects(names: Sequence[str], device: torch.device, folder: Path) -> Iterator[_Subject]:
     if cases.NNUNET in names:
-        import_module("nnunetv2")  # or it would be found out only after the others were measured
+        import_module("nnunetv2")  # fails before the others are measured
     files = cases.write_case(folder)
     for name in names:
         output = folder / name

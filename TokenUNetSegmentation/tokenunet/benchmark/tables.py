@@ -1,4 +1,4 @@
-"""A benchmark as JSON, CSV and Markdown."""
+"""Benchmark tables as JSON, CSV and Markdown."""
 
 import csv
 import io
@@ -14,13 +14,13 @@ _FEWEST_SIZES = 3
 
 
 def as_json(machine: Machine, rows: Sequence[Row]) -> str:
-    """All that was measured; ``seconds`` is the median of ``times_s``."""
+    """Return all measurements as JSON; ``seconds`` is the median of ``times_s``."""
     values = {"machine": asdict(machine), "rows": [asdict(row) | {"seconds": row.seconds} for row in rows]}
     return json.dumps(values, indent=2) + "\n"
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """A line for each row, with median, fastest and slowest time."""
+    """Return one CSV line per row, with median, fastest and slowest time."""
     lines = [
         {
             **{name: value for name, value in asdict(row).items() if name != "times_s"},
@@ -38,9 +38,9 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def as_markdown(machine: Machine, rows: Sequence[Row]) -> str:
-    """A table with how much longer than the machine's limit each row took, the growth laws, and the machine."""
+    """Return a Markdown table of the rows relative to the hardware peak, the growth exponents and the machine."""
     lines = [
-        "| network | size | precision | seconds (from, to) | memory | parameters | GFLOP | times the ceiling |",
+        "| network | size | precision | seconds (from, to) | memory | parameters | GFLOP | times the hardware peak |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(_line(row) for row in rows),
         "",
@@ -64,7 +64,7 @@ def _line(row: Row) -> str:
 
 
 def _groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """The rows of a network and precision that was measured at enough sizes to tell how it grows."""
+    """Return the rows by network and precision that were measured at enough sizes to fit their growth."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.name, row.precision), []).append(row)
@@ -72,7 +72,7 @@ def _groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def growth(rows: Sequence[Row]) -> tuple[float, float]:
-    """Exponents of time and memory in the number of voxels, fitted to rows of one network; 1 is linear growth."""
+    """Fit the exponents of time and memory in the number of voxels to the rows of one network; 1 is linear growth."""
     voxels = np.log([row.size**3 for row in rows])
     fitted = (np.polyfit(voxels, np.log([getattr(row, name) for row in rows]), 1) for name in ("seconds", "peak_bytes"))
     time, memory = (float(slope) for slope, _ in fitted)

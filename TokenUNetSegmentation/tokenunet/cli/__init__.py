@@ -18,7 +18,11 @@ from tokenunet.runtime.allocator import reuse_freed_memory
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns its exit code."""
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: Command-line arguments; ``sys.argv`` if None.
+    """
     parser = argparse.ArgumentParser(prog="tokenunet", description=tokenunet.__doc__)
     parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

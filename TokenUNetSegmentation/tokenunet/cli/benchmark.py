@@ -1,4 +1,4 @@
-"""``tokenunet benchmark``: time and memory of every network and its peers, beside the machine's own limits."""
+"""``tokenunet benchmark``: time and memory of every network and the baselines, next to the hardware peak."""
 
 import argparse
 from pathlib import Path
@@ -13,18 +13,19 @@ _RESULTS = ("benchmark.json", "benchmark.csv", "benchmark.md", "benchmark.svg")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("benchmark", help="measure time and memory of the networks and their peers")
+    """Add the ``benchmark`` command."""
+    parser = commands.add_parser("benchmark", help="measure time and memory of the networks and the baselines")
     parser.add_argument(
         "--kind",
         choices=("window", "case", "train"),
         default="window",
         help="a forward pass, a patient from files to files, or a training step (default: %(default)s)",
     )
-    parser.add_argument("--size", type=int, nargs="+", default=[128], metavar="N", help="sides of cubes, in voxels")
+    parser.add_argument("--size", type=int, nargs="+", default=[128], metavar="N", help="sides of the cubes in voxels")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="networks or cases to measure (default: all)")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each, in turn (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each, interleaved (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda:N (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to that file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="file that receives all figures")
     parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder for {', '.join(_RESULTS)}")
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier benchmark")
     add_progress_argument(parser)
@@ -32,7 +33,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    from tokenunet.benchmark import cases, run_benchmark, tables  # brings PyTorch
+    """Measure and write the tables and the figure."""
+    from tokenunet.benchmark import cases, run_benchmark, tables  # imports PyTorch
     from tokenunet.benchmark.networks import NETWORKS
     from tokenunet.inference import check_output
     from tokenunet.runtime.device import resolve_device
@@ -41,7 +43,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         raise OutputExistsError(f"{options.json} exists already.", "Choose another name, or use --force.")
     if options.output is not None:
         check_output(options.output, options.force, _RESULTS)
-        with extra("benchmark"):  # before the work, which takes long
+        with extra("benchmark"):  # fails before the long measurement
             from tokenunet.benchmark.figure import draw_rows
 
     known = cases.CASES if options.kind == "case" else NETWORKS
@@ -50,7 +52,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         raise UsageError(f"There is no {', '.join(unknown)} to measure.", f"Choose from {', '.join(known)}.")
     if options.repeats < 1 or any(side < 32 or side % 32 for side in options.size):
         raise UsageError("--repeats must be at least 1, and every --size a multiple of 32.")
-    with extra("benchmark"):  # the peers' packages
+    with extra("benchmark"):  # packages of the baselines
         machine, rows = run_benchmark(
             options.kind, names, options.size, resolve_device(options.device), options.repeats, on_event
         )

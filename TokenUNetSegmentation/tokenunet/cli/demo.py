@@ -1,4 +1,4 @@
-"""``tokenunet demo``: a patient, its segmentation, a Slicer scene, pictures and a page that shows them."""
+"""``tokenunet demo``: segmentation of one patient as HTML page, Slicer scene and pictures."""
 
 import argparse
 import json
@@ -27,6 +27,7 @@ _SCENE_PROGRAM = "slicer_offscreen.demo_scene"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the ``demo`` command."""
     parser = commands.add_parser("demo", help="segment a synthetic patient (or your own) and show it in a page")
     parser.add_argument(
         "--input", type=Path, metavar="DIR", help="folder with four image files; a synthetic patient if left out"
@@ -34,13 +35,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR", default=Path("demo"), help="default: %(default)s")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=4, help="of the synthetic patient (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=4, help="seed of the synthetic patient (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
     add_progress_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    """Segment a patient and write the page, the scene and its pictures."""
     progress = Progress(on_event, {Stage.SYNTHESISE: 0.15, Stage.PREDICT: 0.45, Stage.RENDER: 0.4})
 
     def pass_on(stage: Stage, event: Event) -> None:
@@ -89,10 +91,9 @@ def _make_patient(seed: int, folder: Path) -> Path:
 def _draw(
     inputs: dict[SequenceName, Path], reference: SequenceName, output: Path, on_event: OnEvent
 ) -> tuple[list[Picture], str]:
-    """Pictures of the results, or why there are none.
+    """Return pictures of the result, or the reason why there are none.
 
-    They are drawn in a process of its own, which needs the optional slicer-core package and which VTK ends where
-    OpenGL does not work.
+    A separate process draws them: it needs the optional slicer-core package, and VTK ends it where OpenGL fails.
     """
     files = [argument for sequence, path in inputs.items() for argument in (f"--{sequence.lower()}", str(path))]
     command = [sys.executable, "-m", _SCENE_PROGRAM, str(output), *files, "--reference", reference]
@@ -123,7 +124,7 @@ def _draw(
 
 
 def _dice(labels: Path, patient: Path) -> dict[str, float] | None:
-    """Dice by region against the ``*_seg`` image in the patient's folder, if there is one on the same grid."""
+    """Return Dice by region against the ``*_seg`` image of the patient's folder, if one lies on the same grid."""
     for truth in sorted(patient.glob("*_seg.nii*")):
         prediction, expected = sitk.ReadImage(labels), sitk.ReadImage(truth)
         if Grid.of(prediction).same_as(Grid.of(expected)):

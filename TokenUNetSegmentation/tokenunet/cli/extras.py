@@ -1,4 +1,4 @@
-"""Packages that not everyone has installed."""
+"""Optional packages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,14 @@ from tokenunet.core.errors import UsageError
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Says which packages to install where the block cannot import them."""
+    """Name the extra to install if the block cannot import a package.
+
+    Args:
+        name: Extra of the pip package that holds the missing packages.
+
+    Raises:
+        UsageError: If a package is missing.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

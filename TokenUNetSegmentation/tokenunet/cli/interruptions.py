@@ -1,4 +1,4 @@
-"""Ctrl-C, and a request to terminate."""
+"""Handling of Ctrl-C and of requests to terminate."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -8,7 +8,11 @@ from types import FrameType
 
 @contextmanager
 def interruptions_call(act: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, both call ``act``, which may raise."""
+    """Call a function on SIGINT and SIGTERM while the block runs.
+
+    Args:
+        act: Function to call; may raise.
+    """
 
     def handle(number: int, frame: FrameType | None) -> None:
         act()

@@ -1,4 +1,4 @@
-"""Shows events: as JSON lines for programs, or as a bar and sentences for a person."""
+"""Event display: JSON lines for programs, a progress bar and sentences for people."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ _BAR_WIDTH = 30
 
 
 def add_progress_argument(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--progress``."""
+    """Add the ``--progress`` option."""
     parser.add_argument(
         "--progress",
         choices=("json", "bar", "none"),
@@ -21,7 +21,11 @@ def add_progress_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def event_receiver(style: ProgressStyle | None) -> OnEvent:
-    """What to call with events to show them in that style."""
+    """Return the callback that displays events in a style.
+
+    Args:
+        style: Display style; None shows warnings only.
+    """
     if style == "json":
         return _print_json
     return _Bar(visible=style == "bar")
@@ -32,7 +36,7 @@ def _print_json(event: Event) -> None:
 
 
 class _Bar:
-    """Draws progress in the last line of the terminal, and warnings above it."""
+    """Progress in the last line of the terminal, with warnings above it."""
 
     def __init__(self, visible: bool) -> None:
         self._visible = visible

@@ -1,4 +1,4 @@
-"""``tokenunet synth``: synthetic glioma patients as BraTS-style folders, or on a contact sheet to judge them by."""
+"""``tokenunet synth``: synthetic glioma patients as BraTS-style folders or on a contact sheet."""
 
 import argparse
 import sys
@@ -10,27 +10,31 @@ from tokenunet.core.events import OnEvent, Progress, Stage
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("synth", help="make synthetic patients with known truth")
-    parser.add_argument("--patients", type=int, default=1, metavar="N", help="how many (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="the first patient's seed (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="a folder for each patient goes here")
+    """Add the ``synth`` command."""
+    parser = commands.add_parser("synth", help="make synthetic patients with known ground truth")
+    parser.add_argument(
+        "--patients", type=int, default=1, metavar="N", help="number of patients (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first patient (default: %(default)s)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder that receives one folder per patient")
     parser.add_argument(
         "--sheet",
         type=Path,
         metavar="FILE",
-        help="a PNG with every patient in three planes: T1, T1ce, T2, FLAIR, then T1ce and FLAIR with true outlines of "
-        "whole tumor (green), tumor core (blue) and enhancing tumor (red)",
+        help="PNG of every patient in three planes: T1, T1ce, T2, FLAIR, then T1ce and FLAIR with ground-truth "
+        "outlines of whole tumor (green), tumor core (blue) and enhancing tumor (red)",
     )
     add_progress_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    """Write synthetic patients, a contact sheet, or both."""
     if options.output is None and options.sheet is None:
         raise UsageError(
             "Nothing to write.", "Give --output DIR for patients, --sheet FILE.png for a picture, or both."
         )
-    # These bring MONAI, slow to import.
+    # These import MONAI, which takes seconds.
     import numpy as np
 
     from tokenunet.synthesis import patient_name, synthetic_patient, write_patient
