@@ -51,6 +51,10 @@ DESCRIBED: list[tuple[str, dict[str, Any], str | None, bool | None]] = [
     ("t1_SUB_tra", {}, None, None),
     ("AAHead_Scout_MPR_sag", times(GR, 3.1, 1.4, flip=8), None, None),
     ("t2_tirm_cor_fs", times(IR, 4500, 40, 180), None, None),
+    ("t1_tse_tra post RT", times(SE, 600, 14), "T1", None),
+    ("t1_tse_tra post surgery + Gd", times(SE, 600, 14), "T1", True),
+    ("AX T1 pre-op C+", times(SE, 600, 14), "T1", True),
+    ("t2_space_da-fl_sag", times(IR, 5000, 393, 1800), "FLAIR", None),
     # GE
     ("AX T1 SE +C", times(SE, 500, 9), "T1", True),
     ("AX T1 POST GAD", times(SE, 500, 9), "T1", True),

@@ -22,14 +22,48 @@ _CONTRAST_AGENT_AFTER_T1 = {"c", "post"}
 """Elsewhere they may be a patient's initial, or of a session after surgery."""
 _WITHOUT = {"before", "no", "non", "o", "ohne", "pre", "sans", "sin", "vor", "without", "wo"}
 """Before a word for the agent; ``o`` is what is left of "w/o"."""
+_TREATMENT = re.compile(
+    r"(op|operat\w*|surg\w*|resect\w*|crani\w*|biops\w*|rt|xrt|crt|rad|radi\w*|irrad\w*|chemo\w*|tmz|temozolomide"
+    r"|bev\w*|tx|trx|treat\w*|therap\w*|gamma\w*|gk|srs|sbrt|lesion\w*|fossa|ictal|mortem|natal|covid|baseline"
+    r"|day\w*|week\w*|month\w*|year\w*|[dwmy]\d+)"
+)
+"""What "post" and "pre" speak of when they speak of no contrast agent."""
+_AFTER_C = re.compile(
+    r"|\d\w*|[23]d|nii|gz|nrrd|nhdr|mha|mhd|hdr|img|iso\w*|mpr\w*|mprage|space|vibe|tfe|tse|fse|se|gre|fs|tra\w*|ax\w*"
+    r"|sag\w*|cor\w*|reg\w*|coreg\w*|to|in|on|bias\w*|n4\w*|bfc|brain\w*|bet|ss|strip\w*|skull\w*|res\w*|norm\w*"
+    r"|raw|orig\w*|image|scan|warped|aligned|r[lp]\w*|final|defaced|masked|pp|proc\w*|t1\w*|path|file"
+)
+"""What may follow a "c" that stands for contrast agent; before another word it is a person's initial."""
+_TARGET = {
+    "to",
+    "in",
+    "on",
+    "onto",
+    "into",
+    "2",
+    "reg",
+    "regto",
+    "registered",
+    "coreg",
+    "coregistered",
+    "aligned",
+    "warped",
+}
+"""Words of registrations; what follows them is what was registered to."""
+_BIDS_SPACE = re.compile(r"(?<![a-z0-9])space-[a-z0-9]+")
 
 
 def sequence_named(name: str) -> SequenceName | None:
-    """The sequence that a file or node name speaks of, or None.
+    """Return the sequence that a file or node name speaks of, or None.
 
-    Understands ``BraTS20_001_t1ce.nii.gz``, ``BraTS-GLI-00001-000-t2f`` and looser names like ``T1 post Gd``.
+    Understands ``BraTS20_001_t1ce.nii.gz``, ``BraTS-GLI-00001-000-t2f`` and looser names like ``T1 post Gd``. Of
+    registered scans such as ``T2_to_T1ce`` it is the scan's sequence, not the target's.
+
+    Example:
+        >>> sequence_named("flair_in_t1.nii.gz")
+        'FLAIR'
     """
-    words = _words(name)
+    words = _without_target(_words(_BIDS_SPACE.sub("", name.lower())))
     found = [_BY_ALIAS[word] for word in words if word in _BY_ALIAS]
     if not found:
         return None
@@ -41,17 +75,39 @@ def sequence_named(name: str) -> SequenceName | None:
 
 
 def other_words(name: str) -> frozenset[str]:
-    """What a name says beside its sequence, such as the patient, or ``bias`` for scans whose bias was corrected."""
-    return frozenset(set(_words(name)) - _BY_ALIAS.keys() - _CONTRAST_AGENT - _CONTRAST_AGENT_AFTER_T1)
+    """Return what a name says besides its sequence, such as the patient, or ``bias`` for bias-corrected scans."""
+    words = _without_target(_words(_BIDS_SPACE.sub("space", name.lower())))
+    return frozenset(set(words) - _BY_ALIAS.keys() - _CONTRAST_AGENT - _CONTRAST_AGENT_AFTER_T1)
+
+
+def _without_target(words: list[str]) -> list[str]:
+    """Return the words without the sequence that the scan was registered to, as in ``t2_to_t1ce`` or ``t2_reg_t1``."""
+    first = next((place for place, word in enumerate(words) if word in _BY_ALIAS), len(words))
+    for place in range(first + 1, len(words)):
+        if words[place] in _TARGET:
+            target = next((p for p in range(place + 1, min(place + 4, len(words))) if words[p] in _BY_ALIAS), None)
+            if target is not None and all(word in _TARGET or word == "the" for word in words[place:target]):
+                end = target + 1
+                while end < len(words) and words[end] in _CONTRAST_AGENT | _CONTRAST_AGENT_AFTER_T1:
+                    end += 1
+                return words[: place + 1] + words[end:]
+    return words
 
 
 def _contrast_agent_in(words: list[str]) -> bool:
-    """Whether words with a T1 among them say that agent was given, and not "without contrast"."""
+    """Return whether words with a T1 among them say that agent was given, and not "without contrast"."""
     first_t1 = next(place for place, word in enumerate(words) if _BY_ALIAS.get(word) == "T1")
-    return any(
-        before not in _WITHOUT and (word in _CONTRAST_AGENT or (word in _CONTRAST_AGENT_AFTER_T1 and place > first_t1))
-        for place, (before, word) in enumerate(pairwise(["", *words]))
-    )
+    for place, (before, word) in enumerate(pairwise(["", *words])):
+        if before in _WITHOUT:
+            continue
+        after = words[place + 1] if place + 1 < len(words) else ""
+        if word in _CONTRAST_AGENT:
+            return True
+        if word == "post" and place > first_t1 and not _TREATMENT.fullmatch(after):
+            return True
+        if word == "c" and place > first_t1 and _AFTER_C.fullmatch(after):
+            return True
+    return False
 
 
 def _words(name: str) -> list[str]:

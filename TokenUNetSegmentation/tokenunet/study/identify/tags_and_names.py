@@ -13,7 +13,7 @@ Weighting = Literal["T1", "T2", "FLAIR"]
 _BEFORE = r"(?<![a-z0-9])(?:\dd|e|s|wip|ax|axial|sag|cor|tra|se|tse|fse|gre|ir|fs|gd|ce|pre|post)*"
 _T1 = re.compile(_BEFORE + r"t1(?!\d)|mp-?2?rage|\bbravo\b|spgr|\btfl ?3d|\bvibe\b|\bthrive\b|\btfe\b")
 _T2 = re.compile(_BEFORE + r"t2(?!\d)|\bfrfse\b")
-_FLAIR = re.compile(r"flair|dark[ -]?fluid|fluid[ -]?att|\bfla\b")
+_FLAIR = re.compile(r"flair|dark[ -]?fluid|\bda[ -]fl\b|fluid[ -]?att|\bfla\b")
 
 _NOT_OURS = {
     "diffusion": r"\b(dwi\w*|diff\w*|dti|e?adc|trace\w*|b[ -]?\d{2,4}|b0|ivim|dki|hardi|tensor|colfa)\b",
@@ -44,13 +44,20 @@ _DERIVED_KINDS = {
 _PART_OF_HEAD = re.compile(
     r"\b(orbit\w*|ia[cm]|pituit\w*|sella\w*|hypoph?ys\w*|khbw|trigem\w*|cpa|hippocamp\w*|felsenbein|neck|hals)\b"
 )
+_TREATMENT = (
+    r"(fossa|op|surg|resect|crani|biops|rt\b|xrt|crt|rad(?!iant)|irrad|chemo|tmz|tx\b|treat|therap|gamma|gk\b|srs|ictal"
+    r"|lesion|mortem)"
+)
+"""What follows "pre" and "post" when they speak of no contrast agent."""
 _NO_AGENT = re.compile(
-    r"\b(pr[eé](?!s| ?-?op)|without|w/o|wo|sin|ohne|sans|senza|zonder|nativ\w*|non?|not|un-?enh\w*|before|vor|avant|nc"
+    r"\b(pr[eé](?!s| ?-?"
+    + _TREATMENT
+    + r")|without|w/o|wo|sin|ohne|sans|senza|zonder|nativ\w*|non?|not|un-?enh\w*|before|vor|avant|nc"
     r"|s/ ?c\w*|plain)\b"
 )
 _AGENT = re.compile(
     r"\+ ?(c|gd|gad\w*|km|ce)\b|\bc ?\+|t1w? ?-?c\b|t1w?gd\b|\b(t1)?ce\b|\bgd\b|\bgd-|\bgad\w*|\bkm\b"
-    r"|\bpost(contrast|gd|gad\w*|km)?\b(?! ?-?(fossa|op))|\bp[oó]s\b|\b[ck]ontr(ast\w*)?\b|\benh\w*|\binj\w*"
+    r"|\bpost(contrast|gd|gad\w*|km)?\b(?! ?-?" + _TREATMENT + r")|\bp[oó]s\b|\b[ck]ontr(ast\w*)?\b|\benh\w*|\binj\w*"
     r"|\bmdc\b|\bnach\b|\bapr[eè]s\b|\bdotarem|\bprohance|\bmagnevist|\bmultihance|\bomniscan|\bclariscan"
     r"|\bw/? ?c\b|\bc/ ?c\b"
 )
