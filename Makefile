@@ -2,12 +2,16 @@
 # lacks them, the graphics libraries that off-screen rendering uses.
 
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 # What VTK needs to render without a display, and Qt to draw widgets; the tests check DICOM files with dicom3tools.
 LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core dicom3tools
+# Another process may hold apt's lock for a while.
+APT_OPTIONS := -o DPkg::Lock::Timeout=300
+ifeq ($(shell uname -s),Linux)
 export VTK_DEFAULT_OPENGL_WINDOW := vtkEGLRenderWindow
+endif
 
-.PHONY: demo test lint screenshots clean
+.PHONY: demo test lint coverage docs package extension self-tests libraries screenshots clean
 
 demo: .venv/ready
 	$(BIN)/tokenunet demo --output demo --force
@@ -20,20 +24,53 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The floor is `fail_under` in pyproject.toml.
+coverage: .venv/ready
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+docs: .venv/docs-ready
+	$(BIN)/mkdocs build --strict
+
+# The pip package, in dist/.
+package: .venv/ready
+	$(BIN)/python -m hatchling build -d dist
+
+# The Slicer extension: make extension SLICER_BUILD=/path/to/Slicer-build
+extension:
+	cmake -S . -B build/extension -DSlicer_DIR=$(SLICER_BUILD)
+	cmake --build build/extension --target package
+
+# The modules' own tests in the application: make self-tests SLICER=/path/to/Slicer
+self-tests:
+	for module in TokenUNetSegmentation TokenUNetTraining; do \
+		$(SLICER) --testing --no-splash --no-main-window \
+			--additional-module-paths TokenUNetSegmentation TokenUNetTraining --python-code \
+			"import slicer.testing; slicer.testing.runUnitTest(['$$module'], '$$module')" || exit 1; \
+	done
+
+libraries:
+	apt-get $(APT_OPTIONS) update -q && apt-get $(APT_OPTIONS) install -qy --no-install-recommends $(LIBRARIES)
+
 .venv/ready: pyproject.toml Testing/constraints.txt Makefile
 	@if command -v apt-get >/dev/null && ! dpkg -s $(LIBRARIES) >/dev/null 2>&1; then \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -qy --no-install-recommends $(LIBRARIES); \
-		else echo "Rendering needs: sudo apt-get install $(LIBRARIES)"; fi; \
+		if [ "$$(id -u)" = 0 ]; then $(MAKE) libraries; \
+		else echo "Rendering needs: sudo make libraries"; fi; \
 	fi
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c Testing/constraints.txt -e '.[test]'
 	touch $@
 
-# The pictures of README.md.
+.venv/docs-ready: .venv/ready
+	$(BIN)/pip install -q -c Testing/constraints.txt -e '.[docs]'
+	touch $@
+
+# The pictures of README.md and docs/.
+PICTURES := docs/pictures
 screenshots: demo
-	$(BIN)/python Resources/Screenshots/draw.py demo
+	$(BIN)/python tools/draw_pictures.py demo $(PICTURES)
 	$(BIN)/python Testing/host/draw_panel.py build/panels
-	cp build/panels/panel.png build/panels/training_panel.png Resources/Screenshots
+	for state in empty ready running done; do cp build/panels/$$state.png $(PICTURES)/panel_$$state.png; done
+	cp build/panels/training_panel.png $(PICTURES)
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build dist
