@@ -116,7 +116,7 @@ def test_installed_worker_segments(installed: Path, tmp_path: Path) -> None:
         "--model",
         str(small_bundle(tmp_path / "model")),
     ]
-    script = installed / "TokenUNetSegmentationLib" / "watched_worker.py"
+    script = installed / "TokenUNetSegmentationLib" / "process" / "watched_worker.py"
     run = subprocess.run(
         [sys.executable, str(script), str(os.getpid()), str(tmp_path / "work"), *command, "--masks"],
         capture_output=True,
@@ -132,7 +132,7 @@ def test_installed_training_finds_all_it_needs(installed: Path, tmp_path: Path) 
     """The Training module's script in the package gets as far as to look for patients."""
     (tmp_path / "patients").mkdir()
     command = ["train", "--data", str(tmp_path / "patients"), "--output", str(tmp_path / "out"), "--progress", "json"]
-    script = installed / "TokenUNetTrainingLib" / "detached_training.py"
+    script = installed / "TokenUNetTrainingLib" / "process" / "detached_training.py"
     run = subprocess.run(
         [sys.executable, str(script), str(os.getpid()), str(tmp_path), *command],
         capture_output=True,
