@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-PENDING = ("MODEL_CARD.md", "CONTRIBUTING.md")
+PENDING = ("MODEL_CARD.md",)
 LINK = re.compile(r'\]\(([^)\s]+)\)|src="([^"]+)"')
 
 
