@@ -29,7 +29,7 @@ coverage: .venv/ready
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 docs: .venv/docs-ready
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The pip package, in dist/.
 package: .venv/ready
