@@ -8,6 +8,8 @@ Stand-ins: Qt is PySide6 dressed as PythonQt; the few ctk, qMRML and Slicer Pyth
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -101,6 +103,16 @@ class LoadedModule:
         self.panel.deleteLater()
 
 
+@contextmanager
+def before_startup() -> Iterator[None]:
+    """Empty `sys.executable`, which the application sets only after loading its modules."""
+    executable, sys.executable = sys.executable, ""
+    try:
+        yield
+    finally:
+        sys.executable = executable
+
+
 def load_module(path: Path) -> LoadedModule:
     """Opens a scripted module's file as the application does when a user selects the module."""
     import qt
@@ -113,10 +125,11 @@ def load_module(path: Path) -> LoadedModule:
     assert spec and spec.loader
     python = importlib.util.module_from_spec(spec)
     sys.modules[name] = python
-    spec.loader.exec_module(python)
     parent = SimpleNamespace(path=str(path), name=name)
     setattr(slicer.modules, name.lower(), parent)
-    setattr(slicer.modules, f"{name}Instance", getattr(python, name)(parent))
+    with before_startup():
+        spec.loader.exec_module(python)
+        setattr(slicer.modules, f"{name}Instance", getattr(python, name)(parent))
     panel = slicer.qMRMLWidget()
     panel.setLayout(qt.QVBoxLayout())
     widget = getattr(python, f"{name}Widget")(panel)

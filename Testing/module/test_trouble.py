@@ -128,13 +128,15 @@ def test_worker_ends_when_slicer_is_killed(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     slow = tmp_path / "slow" / "tokenunet"
-    slow.mkdir(parents=True)
+    process = slow.parent / "Lib" / "process"
+    for folder in (slow, process):
+        folder.mkdir(parents=True)
     (slow / "__init__.py").write_text("")
     (slow / "cli.py").write_text(
         "import time\ndef main(arguments):\n    print('up', flush=True)\n    time.sleep(600)\n"
     )
     library = Path(__file__).resolve().parents[2] / "TokenUNetSegmentation" / "TokenUNetSegmentationLib"
-    script = shutil.copy(library / "watched_worker.py", slow)
+    script = shutil.copy(library / "process" / "watched_worker.py", process)
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as slicer_process:
         command = [sys.executable, script, str(slicer_process.pid), str(work), "segment"]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as worker:

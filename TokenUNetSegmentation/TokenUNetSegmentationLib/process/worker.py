@@ -81,7 +81,7 @@ class WorkerProcess:
         arguments: of the ``tokenunet`` command.
         work_folder: for the files with its events and its log; removed by the worker if Slicer dies.
         script: what runs.
-        python: the interpreter; in Slicer `sys.executable` is PythonSlicer.
+        python: Interpreter; None uses `sys.executable`, which Slicer sets to PythonSlicer after loading its modules.
         detached: whether it shall live on when Slicer ends; then only `kill` ends it.
         standby: takes the job, if it still lives; otherwise a process is started.
     """
@@ -91,7 +91,7 @@ class WorkerProcess:
         arguments: Sequence[str],
         work_folder: Path,
         script: Path = _SCRIPT,
-        python: str = sys.executable,
+        python: str | None = None,
         detached: bool = False,
         standby: subprocess.Popen[bytes] | None = None,
     ) -> None:
@@ -103,7 +103,7 @@ class WorkerProcess:
                 self._process = standby
             else:
                 self._process = subprocess.Popen(
-                    [python, str(script), str(os.getpid()), *job],
+                    [python or sys.executable, str(script), str(os.getpid()), *job],
                     stdin=subprocess.DEVNULL,
                     stdout=events,
                     stderr=log,
