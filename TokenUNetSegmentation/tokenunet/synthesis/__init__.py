@@ -3,7 +3,13 @@
 `synthetic_patient` makes one from a seed; `write_patient` writes it as a BraTS-style folder.
 """
 
-from tokenunet.synthesis.patient import PatientParameters, SyntheticPatient, draw_parameters, synthetic_patient
+from tokenunet.synthesis.patient import (
+    PatientParameters,
+    SyntheticPatient,
+    draw_parameters,
+    make_patient,
+    synthetic_patient,
+)
 from tokenunet.synthesis.tumor import Kind
 from tokenunet.synthesis.writing import patient_name, write_patient
 
@@ -12,6 +18,7 @@ __all__ = [
     "PatientParameters",
     "SyntheticPatient",
     "draw_parameters",
+    "make_patient",
     "patient_name",
     "synthetic_patient",
     "write_patient",

@@ -18,34 +18,41 @@ from tokenunet.synthesis.surroundings import Enhancers, draw_enhancers, surround
 
 TISSUE_RANGES: dict[SequenceName, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     # fluid, gray, white minus gray: scanners differ most in the last, from next to no contrast to a lot; FLAIR has
-    # white matter mostly darker than gray, at times a little brighter; T2 may be nearly a proton density
-    "T1": ((0.12, 0.40), (0.48, 0.70), (0.05, 0.34)),
-    "T1ce": ((0.12, 0.42), (0.52, 0.76), (-0.03, 0.28)),
-    "T2": ((0.65, 1.10), (0.34, 0.58), (-0.24, -0.03)),
-    "FLAIR": ((0.04, 0.32), (0.46, 0.68), (-0.18, 0.06)),
+    # white matter mostly darker than gray, at times a little brighter; T2 may be nearly a proton density. Real scans
+    # have less contrast for their brightness than textbooks: WM_T1 is .70 z, and nothing is 4 z below the mean except
+    # what is black. Fluid in T2 is 2.8 times as bright as white matter, up to 4.7 times (CSF_T2, p999_T2)
+    "T1": ((0.20, 0.48), (0.48, 0.66), (0.04, 0.24)),
+    "T1ce": ((0.20, 0.50), (0.50, 0.70), (-0.02, 0.22)),
+    "T2": ((0.80, 2.00), (0.34, 0.56), (-0.19, 0.02)),
+    "FLAIR": ((0.06, 0.38), (0.46, 0.66), (-0.14, 0.06)),
 }
 EDEMA_CHANGE: dict[SequenceName, tuple[float, float]] = {
     # relative to white matter; infiltration may be faint
-    "T1": (-0.28, -0.04),
-    "T1ce": (-0.26, -0.02),
-    "T2": (0.14, 0.52),
-    "FLAIR": (0.16, 0.52),
+    "T1": (-0.22, 0.01),  # ED-WM_T1
+    "T1ce": (-0.22, -0.01),  # ED-WM_T1ce; see `_ISOINTENSE_EDEMA`
+    "T2": (0.10, 0.46),  # ED-WM_T2
+    "FLAIR": (0.13, 0.50),  # ED-WM_FLAIR, 43 % of it below 1.5 z
 }
+_ISOINTENSE_EDEMA = ((-0.02, 0.06), 0.3)
+"""Change in T1ce and share of the patients: 4 of 15 real ones have edema as bright as white matter or brighter."""
 ENHANCING_CHANGE: dict[SequenceName, tuple[float, float]] = {
-    "T1": (-0.34, -0.04),
-    "T1ce": (0.10, 0.90),
-    "T2": (0.08, 0.48),
-    "FLAIR": (0.05, 0.45),
+    # relative to edema; ET-ED of the sequence's name
+    "T1": (-0.06, 0.10),
+    "T1ce": (0.12, 0.90),
+    "T2": (-0.18, 0.18),
+    "FLAIR": (-0.22, 0.12),
 }
 CORE_CHANGE: dict[SequenceName, tuple[float, float]] = {
-    # solid tumor without enhancement
-    "T1": (-0.42, -0.10),
-    "T1ce": (-0.42, -0.05),
-    "T2": (0.18, 0.60),
-    "FLAIR": (0.05, 0.50),
+    # solid tumor without enhancement, relative to edema; NCR-ED of the sequence's name
+    "T1": (-0.10, 0.02),
+    "T1ce": (-0.13, 0.08),
+    "T2": (-0.02, 0.36),
+    "FLAIR": (-0.08, 0.22),
 }
+_DARK_CORE_IN_FLAIR = ((-0.35, -0.05), 0.2)
+"""Change and share of the patients: 3 of 14 real solid cores are darker in FLAIR than the edema (NCR-ED_FLAIR)."""
 _LEAST_CONTRAST = 0.08
-"""Between neighboring parts, in a sequence that people tell them apart by."""
+"""Of edema over gray matter in FLAIR."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class SequenceContrast:
         texture: amplitude of random variations in healthy tissue.
         tumor_texture: the same in the edema.
         core_texture: the same in the core, which is seldom as even as edema.
+        subregion: how much a core's second part differs in mean from the first, -0.12 to 0.12.
         lesions: change by white-matter lesions and periventricular caps.
         ependyma: brightness of the thin lining of the ventricles; 0 to 0.25 in FLAIR.
         limbic: brightness of insula, hippocampus and cingulate above other gray matter; 0 to 0.15 in FLAIR.
@@ -77,6 +85,7 @@ class SequenceContrast:
     texture: float
     tumor_texture: float
     core_texture: float
+    subregion: float
     lesions: float
     ependyma: float
     limbic: float
@@ -95,9 +104,9 @@ class Contrast:
         lesion_threshold: higher means fewer white-matter lesions.
         caps: strength of the periventricular rims.
         core_border_mm, edema_border_mm: softness of the borders.
-        blood: brightness of blood in the core in T1 and T1ce, darkness in T2 and FLAIR; 0 in 88 %.
+        blood: brightness of blood in the core in T1 and T1ce, darkness in T2 and FLAIR; 0 in 80 %.
         cysts: how much of the core is pockets of fluid with a sharp border, 0 to 0.6; 0 in 70 %.
-        weakness: how far enhancement fades in patches and gaps, 0 (nowhere) to 0.6 of it.
+        weakness: how far enhancement fades in patches and gaps, 0 (nowhere) to 0.8 of it.
         seed: of the random fields.
     """
 
@@ -120,30 +129,30 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
         middle, half = sum(bounds) / 2, (bounds[1] - bounds[0]) / 2
         return uniform(generator, middle - half * variety, middle + half * variety)
 
-    # A core may be nearly fluid (a cyst, liquid necrosis) or nearly solid; the four sequences agree on which.
-    liquid = uniform(generator, 0.3, 1.0) if chance(generator, 0.4) else uniform(generator, 0.0, 0.3)
-    # A solid core is nearly always darker in T1 than the edema about it, and more often than not brighter in T2.
-    dark_core = chance(generator, 0.85)
-    bright_core = chance(generator, 0.65) or not dark_core
+    # A core may be nearly fluid (a cyst, liquid necrosis), solid, or hardly unlike the edema; the four sequences agree
+    # on which. Of 14 real ones most are solid: the medians of NCR-ED are -.26, -.38, +.93 and +.59 z.
+    liquid = uniform(generator, 0.25, 1.0) if chance(generator, 0.3) else uniform(generator, 0.0, 0.15)
+    distinctness = uniform(generator, 0.1, 0.5) if chance(generator, 0.25) else uniform(generator, 0.6, 1.0)
+    isointense_edema, dark_in_flair = chance(generator, _ISOINTENSE_EDEMA[1]), chance(generator, _DARK_CORE_IN_FLAIR[1])
     sequences: dict[SequenceName, SequenceContrast] = {}
     for name in SEQUENCES:
         fluid, gray, gap = (within(bounds) for bounds in TISSUE_RANGES[name])
         white = gray + gap
         if name == "FLAIR":
             fluid = min(fluid, white - 0.12)
-        edema = white + within(EDEMA_CHANGE[name])
-        solid_core = white + within(CORE_CHANGE[name])
-        enhancing = white + within(ENHANCING_CHANGE[name])
-        # Protein keeps the fluid of cysts and necrosis from being quite as dark in FLAIR as that of the ventricles.
-        fluid_core = fluid + uniform(generator, 0.0, 0.35) * (edema - fluid)
+        edema_bounds = _ISOINTENSE_EDEMA[0] if name == "T1ce" and isointense_edema else EDEMA_CHANGE[name]
+        edema = white + within(edema_bounds)
         if name == "FLAIR":
             edema = max(edema, gray + _LEAST_CONTRAST)
+        core_bounds = _DARK_CORE_IN_FLAIR[0] if name == "FLAIR" and dark_in_flair else CORE_CHANGE[name]
+        solid_core = edema + distinctness * within(core_bounds)
+        enhancing = edema + within(ENHANCING_CHANGE[name])
+        # Protein keeps the fluid of cysts and necrosis from being as dark in FLAIR as that of the ventricles; none of
+        # 14 real cores is more than about 1 z darker there than the edema.
+        protein = uniform(generator, 0.5, 1.0) if name == "FLAIR" else uniform(generator, 0.0, 0.4)
+        fluid_core = fluid + protein * (edema - fluid)
         if name == "T1ce":
-            enhancing = max(enhancing, edema + 0.2, sequences["T1"].enhancing + 0.12)
-        if name in ("T1", "T1ce") and dark_core:
-            solid_core = min(solid_core, edema - _LEAST_CONTRAST)
-        if name == "T2" and bright_core:
-            solid_core = max(solid_core, edema + _LEAST_CONTRAST)
+            enhancing = max(enhancing, edema + 0.1, sequences["T1"].enhancing + 0.08)
         # Strength of what only fluid-weighted sequences show.
         water = {"T1": 0.0, "T1ce": 0.0, "T2": 0.6, "FLAIR": 1.0}[name]
         unsuppressed = name == "FLAIR" and chance(generator, 0.25)
@@ -157,7 +166,8 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
             detail=uniform(generator, 0.4, 1.2) * {"T1": 1.0, "T1ce": 0.8, "T2": -0.6, "FLAIR": -0.4}[name],
             texture=uniform(generator, 0.005, 0.03) * variety,
             tumor_texture=uniform(generator, 0.01, 0.08) * variety,
-            core_texture=uniform(generator, 0.03, 0.16) * variety,
+            core_texture=uniform(generator, 0.01, 0.10) * variety,
+            subregion=uniform(generator, -0.12, 0.12),
             lesions=uniform(generator, 0.1, 0.4) * {"T1": -0.4, "T1ce": -0.4, "T2": 0.7, "FLAIR": 1.0}[name],
             ependyma=uniform(generator, 0.0, 0.25) * water,
             limbic=uniform(generator, 0.0, 0.15) * water,
@@ -172,9 +182,9 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
         caps=uniform(generator, 0.0, 0.9),
         core_border_mm=uniform(generator, 0.4, 1.0),
         edema_border_mm=uniform(generator, 0.7, 2.5),
-        blood=uniform(generator, 0.15, 0.6) if chance(generator, 0.12) else 0.0,
+        blood=uniform(generator, 0.15, 0.6) if chance(generator, 0.2) else 0.0,
         cysts=uniform(generator, 0.1, 0.6) if chance(generator, 0.3) else 0.0,
-        weakness=uniform(generator, 0.0, 0.6),
+        weakness=uniform(generator, 0.0, 0.8),
         seed=fresh_seed(generator),
     )
 
@@ -212,6 +222,7 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
 
     shared, core_coarse = 0.6 * noise(4) + 0.4 * noise(12), noise(10)
     tumor_shared, core_shared = noise(14), 0.6 * noise(4) + 0.7 * core_coarse
+    parts = ((core_coarse + 0.6 * noise(16)) * 5).sigmoid() * core_part
     cysts = ((core_coarse - 1.6 + 3.0 * contrast.cysts) * 8).sigmoid() * core_part if contrast.cysts else None
     # In large patches and in gaps of a few mm, which people do not cut out of what they outline.
     fading = 1 - contrast.weakness * (0.5 + 0.4 * tumor_shared + 0.5 * shared).clamp(0, 1)
@@ -231,6 +242,7 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
         healthy = with_surroundings(healthy, name, contrast.enhancers, around, anatomy.brain, c.fluid, c.white)
         uptake = (c.enhancing - c.edema) * (fading if name == "T1ce" else 1.0)
         tumor = c.edema * edema_part + c.core * core_part + (c.edema + uptake) * enhancing_part
+        tumor = tumor + c.subregion * parts
         if cysts is not None:
             tumor = tumor + (0.85 * c.fluid + 0.15 * c.edema - c.core) * cysts
         uneven = (0.7 * tumor_shared + 0.4 * own) * c.tumor_texture * edema_part

@@ -79,11 +79,18 @@ def synthetic_patient(
     """
     if spacing not in SPACINGS:
         raise ValueError(f"A synthetic patient has a spacing of 1, 1.6, 2 or 4 mm, not {spacing}.")
-    with torch.inference_mode():
-        return _make(seed, spacing, draw_parameters(seed, variety, kind))
+    return make_patient(seed, spacing, draw_parameters(seed, variety, kind))
 
 
-def _make(seed: int, spacing: float, parameters: PatientParameters) -> SyntheticPatient:
+@torch.inference_mode()
+def make_patient(seed: int, spacing: float, parameters: PatientParameters) -> SyntheticPatient:
+    """Return the patient with those parameters, drawn by `draw_parameters` and possibly changed since.
+
+    Args:
+        seed: Seed that is noted in the patient.
+        spacing: One of `SPACINGS`, in mm.
+        parameters: Everything that was drawn.
+    """
     pose, tumor = parameters.pose, parameters.tumor
     coarse = build_anatomy(pose, Lattice(COARSE_SPACING))
     growth = pose.ventricle_growth * coarse.ventricles

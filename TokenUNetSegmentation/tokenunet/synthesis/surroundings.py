@@ -12,7 +12,7 @@ from tokenunet.synthesis.landmarks import Landmark
 
 VESSEL_LOOK: dict[SequenceName, tuple[float, float]] = {
     # of blood without contrast agent: flowing blood is dark in spin echoes, of any brightness in gradient echoes
-    "T1": (0.25, 0.75),
+    "T1": (0.25, 1.20),
     "T2": (0.05, 0.45),
     "FLAIR": (0.10, 0.50),
 }

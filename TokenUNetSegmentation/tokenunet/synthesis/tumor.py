@@ -132,8 +132,11 @@ def _draw_edema_ml(generator: torch.Generator, kind: Kind, radius_mm: float) -> 
     """Low-grade cores may have next to none, small high-grade ones often a lot; without a core it is the tumor."""
     core_ml = 4.19e-3 * radius_mm**3
     least, relative, more = (uniform(generator, 0.0, 1.0) for _ in range(3))
+    bare = chance(generator, 0.25)
     if kind is Kind.INFILTRATIVE:
         return 10 + 30 * least + 110 * more**2
+    if bare:  # TC/WT is above .78 in 3 of 15 real patients, whose cores reach the surface
+        return 0.3 + (0.03 + 0.25 * relative) * core_ml
     return 1 + 14 * least + 1.5 * core_ml * relative + 100 * more**2.5
 
 
