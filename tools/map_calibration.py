@@ -1,6 +1,6 @@
 """Finds out on synthetic patients which of a model's masks follow tumor, and notes it in the model.
 
-    python -m tools.map_calibration --model Resources/Models/token_unet_transformer
+    python -m tools.map_calibration --model Resources/Models/default
 
 The note, ``training.tumor_following_masks`` of ``model.json``, is what review hints go by where a patient has next to
 no segmented tumor to measure the masks on.

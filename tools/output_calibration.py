@@ -1,6 +1,6 @@
 """Fits a model's output on synthetic patients, so that one half is the threshold that gives the highest Dice.
 
-    python -m tools.output_calibration --model Resources/Models/token_unet_transformer
+    python -m tools.output_calibration --model Resources/Models/default
 
 A network is less sure of thin rims in scans with finer voxels than its own, and would leave them out. What is added to
 the logits of each region becomes part of the weights, and is noted in ``training.logit_offsets`` of ``model.json``.
@@ -20,12 +20,11 @@ from tokenunet.core.errors import ModelError
 from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.evaluation.evidence import SCAN_SPACING
-from tokenunet.evaluation.evidence_tables import NEGLIGIBLE_ML
-from tokenunet.evaluation.segmented import dice_scores, true_regions
+from tokenunet.evaluation.segmented import brats_scores, true_regions
 from tokenunet.evaluation.synthetic_cases import synthetic_study
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.networks.token_unet import UNetStar
-from tokenunet.preprocessing import Result, prepare, restore
+from tokenunet.preprocessing import Prepared, prepare, restore
 from tokenunet.synthesis import synthetic_patient
 from torch import nn
 
@@ -46,18 +45,16 @@ def best_thresholds(bundle: ModelBundle, patients: int) -> dict[RegionName, floa
         prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu"))
         true = true_regions(truth, prepared.reference_grid)
         by_threshold = [
-            _scores(restore(shifted(prediction, logit_offset(threshold)), prepared), true) for threshold in THRESHOLDS
+            brats_scores(_regions(prediction, threshold, prepared), true, prepared.reference_grid)
+            for threshold in THRESHOLDS
         ]
         for region in REGIONS:
             scores[region].append([scores_at[region] for scores_at in by_threshold])
     return {region: THRESHOLDS[int(np.argmax(np.mean(of_patients, axis=0)))] for region, of_patients in scores.items()}
 
 
-def _scores(result: Result, true: NDArray[np.bool_]) -> dict[RegionName, float]:
-    return {
-        region: float(result.volumes_ml[region] <= NEGLIGIBLE_ML) if score is None else score
-        for region, score in dice_scores(result.regions, true).items()
-    }
+def _regions(prediction: Prediction, threshold: float, prepared: Prepared) -> NDArray[np.bool_]:
+    return restore(shifted(prediction, logit_offset(threshold)), prepared).regions
 
 
 def logit_offset(threshold: float) -> float:

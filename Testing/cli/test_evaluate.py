@@ -26,7 +26,8 @@ def test_all_results_are_written_and_not_overwritten(tmp_path: Path, capsys: pyt
     bundle, output = small_bundle(tmp_path / "tiny", COARSE), tmp_path / "out"
     real = write_patient_folder(tmp_path / "real", "P_0")
     command = ["evaluate", "--model", str(bundle), "--output", str(output), "--patients", "1", "--progress", "json"]
-    assert main([*command, "--real", str(real)]) == 0
+    healthy = write_patient_folder(tmp_path / "healthy", "H_0")
+    assert main([*command, "--real", str(real), "--tumor-free", str(healthy)]) == 0
     names = {"evaluation.json", "evaluation.md", "calibration.png", "real_P_0.png"}
     assert {path.name for path in output.iterdir()} == names
     assert all((output / name).read_bytes().startswith(b"\x89PNG") for name in names if name.endswith(".png"))
@@ -39,6 +40,9 @@ def test_all_results_are_written_and_not_overwritten(tmp_path: Path, capsys: pyt
     assert events[-1] == {"event": "result", "output": str(output), "report": report}
     assert report["model"]["sha256"] == load_bundle(bundle).manifest.weights_sha256
     assert [len(report[rows]) for rows in ("tumors", "healthy", "disturbed", "real")] == [1, 1, 8, 1]
+    assert [len(report[rows]) for rows in ("real_appearance", "tumor_free")] == [1, 1]
+    assert report["summary"]["tumor_free"]["largest_ml"] == report["tumor_free"][0]["marked_ml"]
+    assert report["real"][0]["hd95_mm"]["WT"] > 0
     assert report["tumors"][0]["seed"] >= 6 * 10**9
     assert report["real"][0]["volumes_ml"]["WT"] > 0
     text = (output / "evaluation.md").read_text()

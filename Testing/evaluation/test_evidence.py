@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.prediction import Prediction
+from tokenunet.core.regions import NCR
 from tokenunet.core.sequences import SEQUENCES
 from tokenunet.evaluation import evidence
 from tokenunet.evaluation.evidence import (
@@ -21,11 +22,12 @@ from tokenunet.evaluation.evidence import (
 )
 from tokenunet.evaluation.evidence_tables import as_markdown, summary
 from tokenunet.evaluation.holdout import HoldOut, healthy_patients, size_class, tumor_patients
+from tokenunet.evaluation.real_appearance import real_appearance_patients, with_real_appearance
 from tokenunet.evaluation.robustness import conditions, without_channel
-from tokenunet.evaluation.segmented import Predictor, segmented, true_regions
+from tokenunet.evaluation.segmented import Predictor, brats_scores, segmented, true_regions
 from tokenunet.preprocessing import Prepared, prepare
 from tokenunet.study.scans import Study
-from tokenunet.synthesis import Kind
+from tokenunet.synthesis import Kind, synthetic_patient
 from tokenunet.training.samples.synthetic import VALIDATION_SEED
 
 from tools.map_calibration import FIRST_SEED as CALIBRATION_SEED
@@ -168,7 +170,7 @@ def test_everything_is_gathered_and_summed_up() -> None:
         return bright(prepared)
 
     gathered = gather(SPACE, 2, (), counting)
-    assert calls == passes(SPACE, 2, ()) == 2 + 1 + len(CONDITIONS)
+    assert calls == passes(SPACE, 2, ()) == 2 + 1 + 1 + len(CONDITIONS)
     assert {row.condition for row in gathered.disturbed} == set(CONDITIONS)
     figures = summary(gathered, SPACE)
     assert figures["all"]["patients"] == sum(group["patients"] for group in figures["sizes"].values()) == 2
@@ -185,3 +187,25 @@ def test_everything_is_gathered_and_summed_up() -> None:
     text = as_markdown(report)
     assert "| without FLAIR | 1 |" in text
     assert "Real patients" not in text
+
+
+def test_real_appearance_changes_the_tumor_and_not_its_place() -> None:
+    one = real_appearance_patients(1)[0]
+    painted = with_real_appearance(one, 4.0)
+    usual = synthetic_patient(one.seed, 4.0, kind=one.kind)
+    assert np.array_equal(painted.labels, usual.labels)
+    assert (painted.images["FLAIR"] != usual.images["FLAIR"])[usual.labels == NCR].mean() > 0.5
+    contrasts = [
+        with_real_appearance(patient, 4.0).parameters.contrast.sequences for patient in real_appearance_patients(4)
+    ]
+    assert all(c["FLAIR"].core > c["FLAIR"].edema and c["T1"].core < c["T1"].edema for c in contrasts)
+    assert all(c["T1ce"].enhancing > c["T1ce"].edema + 0.1 for c in contrasts)
+
+
+def test_brats_scores_count_absent_regions() -> None:
+    study, truth = patient(INFILTRATIVE)
+    done = segmented(study, truth, SPACE, perfect(truth))
+    assert brats_scores(done.predicted, done.truth, done.grid) == {"WT": 1.0, "TC": 1.0, "ET": 1.0}
+    marked = done.predicted.copy()
+    marked[1] = marked[0]
+    assert brats_scores(marked, done.truth, done.grid) == {"WT": 1.0, "TC": 0.0, "ET": 1.0}

@@ -42,6 +42,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="folders with four sequences and a truth, laid out as for training",
     )
+    parser.add_argument(
+        "--tumor-free",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders with four sequences of brains without a tumor: what is marked there is false",
+    )
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier evaluation")
     add_progress_argument(parser)
     parser.set_defaults(run=run)
@@ -55,18 +63,18 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.bundle.bundle import load_bundle
     from tokenunet.evaluation.evidence import CountedModel, gather, passes
     from tokenunet.evaluation.evidence_tables import as_markdown, summary
-    from tokenunet.evaluation.real import real_cases
+    from tokenunet.evaluation.real import real_cases, tumor_free_cases
     from tokenunet.inference import check_output
     from tokenunet.runtime.environment import versions
 
     check_output(options.output, options.force, _RESULTS)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     bundle = load_bundle(find_model(options.model))
-    manifest, cases = bundle.manifest, real_cases(options.real)
+    manifest, cases, tumor_free = bundle.manifest, real_cases(options.real), tumor_free_cases(options.tumor_free)
     progress = Progress(on_event, {Stage.MEASURE: 1.0})
     progress.update(Stage.MEASURE, 0)
-    model = CountedModel(bundle, progress, passes(manifest.space, options.patients, cases))
-    evidence = gather(manifest.space, options.patients, cases, model)
+    model = CountedModel(bundle, progress, passes(manifest.space, options.patients, cases, tumor_free))
+    evidence = gather(manifest.space, options.patients, cases, model, tumor_free)
     assert model.execution is not None
     figures = summary(evidence, manifest.space)
     report = {
@@ -85,6 +93,8 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         "tumors": [asdict(row) for row in evidence.tumors],
         "healthy": [asdict(row) for row in evidence.healthy],
         "disturbed": [asdict(row) for row in evidence.disturbed],
+        "real_appearance": [asdict(row) for row in evidence.real_appearance],
+        "tumor_free": [asdict(row) for row in evidence.tumor_free],
         "real": [asdict(row) for row in evidence.real],
     }
     text = as_markdown(report)

@@ -16,7 +16,8 @@ from tokenunet.core.regions import RegionName
 from tokenunet.data import Case
 from tokenunet.evaluation.calibration import Reliability
 from tokenunet.evaluation.holdout import HoldOut, healthy_patients, tumor_patients
-from tokenunet.evaluation.real import ContourView, RealRow, measure_real
+from tokenunet.evaluation.real import ContourView, RealRow, TumorFreeRow, measure_real, measure_tumor_free
+from tokenunet.evaluation.real_appearance import real_appearance_patients, with_real_appearance
 from tokenunet.evaluation.robustness import Condition, conditions
 from tokenunet.evaluation.segmented import (
     DiceScores,
@@ -111,6 +112,8 @@ class Evidence:
         healthy: a row a patient.
         disturbed: a row a patient and condition, for the first third of the patients.
         reliability: of the probabilities of all patients with a tumor.
+        real_appearance: Synthetic patients whose tumors have the contrasts of real ones.
+        tumor_free: Real brains without a tumor.
         real: a row a patient.
         views: of the real patients.
     """
@@ -119,22 +122,29 @@ class Evidence:
     healthy: tuple[HealthyRow, ...]
     disturbed: tuple[DisturbedRow, ...]
     reliability: Reliability
+    real_appearance: tuple[TumorRow, ...]
+    tumor_free: tuple[TumorFreeRow, ...]
     real: tuple[RealRow, ...]
     views: tuple[ContourView, ...]
 
 
-def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: Predictor) -> Evidence:
+def gather(
+    space: ModelSpace, patients: int, cases: Sequence[Case], predictor: Predictor, tumor_free: Sequence[Case] = ()
+) -> Evidence:
     """Measures a model; `passes` says how often the predictor runs.
 
     Args:
         space: of the model.
-        patients: synthetic patients with a tumor, at least 1; half as many healthy ones come on top.
+        patients: synthetic patients with a tumor, at least 1; half as many healthy ones come on top, and half as many
+            whose tumors look like real ones.
         cases: real patients; they come first, as their files may be wrong.
         predictor: the model.
+        tumor_free: Real brains without a tumor.
 
     Raises:
         InputError: where a real patient cannot be used.
     """
+    marked = [measure_tumor_free(case, space, predictor) for case in tumor_free]
     real, views = [], []
     for case in cases:
         row, view = measure_real(case, space, predictor)
@@ -158,12 +168,26 @@ def gather(space: ModelSpace, patients: int, cases: Sequence[Case], predictor: P
         healthy_row(patient, segmented(*made(patient), space, predictor))
         for patient in healthy_patients(_healthy(patients))
     ]
-    return Evidence(tuple(tumors), tuple(healthy), tuple(disturbed), reliability, tuple(real), tuple(views))
+    real_appearance = []
+    for patient in real_appearance_patients(_healthy(patients)):
+        study, truth = synthetic_study(with_real_appearance(patient, SCAN_SPACING))
+        real_appearance.append(tumor_row(patient, segmented(study, truth, space, predictor)))
+    return Evidence(
+        tuple(tumors),
+        tuple(healthy),
+        tuple(disturbed),
+        reliability,
+        tuple(real_appearance),
+        tuple(marked),
+        tuple(real),
+        tuple(views),
+    )
 
 
-def passes(space: ModelSpace, patients: int, cases: Sequence[Case]) -> int:
+def passes(space: ModelSpace, patients: int, cases: Sequence[Case], tumor_free: Sequence[Case] = ()) -> int:
     """How often `gather` runs the predictor."""
-    return patients + _healthy(patients) + _disturbed(patients) * len(conditions(space)) + len(cases)
+    real = len(cases) + len(tumor_free)
+    return patients + 2 * _healthy(patients) + _disturbed(patients) * len(conditions(space)) + real
 
 
 def _healthy(patients: int) -> int:

@@ -10,11 +10,8 @@ from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.evaluation.evidence import AS_IT_IS, POSTPROCESSING, Evidence, TumorRow
 from tokenunet.evaluation.holdout import SIZES_ML, size_class
 from tokenunet.evaluation.robustness import conditions
-from tokenunet.evaluation.segmented import DiceScores
+from tokenunet.evaluation.segmented import NEGLIGIBLE_ML, DiceScores
 from tokenunet.synthesis import Kind
-
-NEGLIGIBLE_ML = 0.5
-"""Up to so much in a healthy brain counts as nothing."""
 
 
 def summary(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
@@ -36,6 +33,13 @@ def summary(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
             step: group(tumors, step) | {"healthy": _false_volumes([row.false_ml[step] for row in evidence.healthy])}
             for step in POSTPROCESSING
         },
+        "real_appearance": group(evidence.real_appearance),
+        "real": {
+            "patients": len(evidence.real),
+            "dice": _means([dict(row.brats_dice) for row in evidence.real]),
+            "hd95_mm": _means([dict(row.hd95_mm) for row in evidence.real]),
+        },
+        "tumor_free": _false_volumes([row.marked_ml for row in evidence.tumor_free]),
         "healthy": _false_volumes([row.false_ml[AS_IT_IS] for row in evidence.healthy]),
         "not_enhancing": _false_volumes([row.predicted_ml["ET"] for row in tumors if row.dice[AS_IT_IS]["ET"] is None]),
         "robustness": _robustness(evidence, space),
@@ -104,6 +108,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         "parts, and none of them real. Mean Dice over the patients that have the region; in brackets how many, where "
         "not all do.",
         _dice_table("patients", {"all": figures["all"], **figures["sizes"], **_spaced(figures["kinds"])}),
+        *_real_appearance(figures["real_appearance"]),
         f"What it marked where nothing is; up to {NEGLIGIBLE_ML:g} ml counts as nothing.",
         _table(
             ("marked where nothing is", "patients", "nothing", "median, ml", "largest, ml"),
@@ -117,6 +122,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
                 )
                 for title, one in (
                     ("tumor in healthy brains", figures["healthy"]),
+                    ("tumor in real brains without one", figures["tumor_free"]),
                     ("ET in tumors that do not enhance", figures["not_enhancing"]),
                 )
                 if one["cases"]
@@ -157,20 +163,39 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     if report["real"]:
         parts += [
             "## Real patients",
+            "Dice and the 95th percentile of the distances between the surfaces (HD95, mm). Where a patient lacks a "
+            f"region, its Dice is 1 if at most {NEGLIGIBLE_ML:g} ml are marked, else 0.",
             _table(
-                ("patient", *REGIONS, "whole tumor, ml", "found, ml"),
+                ("patient", *REGIONS, *(f"HD95 {region}" for region in REGIONS), "whole tumor, ml", "found, ml"),
                 [
+                    *(
+                        (
+                            row["name"],
+                            *(_number(row["brats_dice"][region]) for region in REGIONS),
+                            *(f"{row['hd95_mm'][region]:.1f}" for region in REGIONS),
+                            f"{row['volumes_ml']['WT']:.1f}",
+                            f"{row['predicted_ml']['WT']:.1f}",
+                        )
+                        for row in report["real"]
+                    ),
                     (
-                        row["name"],
-                        *(_number(row["dice"][region]) for region in REGIONS),
-                        f"{row['volumes_ml']['WT']:.1f}",
-                        f"{row['predicted_ml']['WT']:.1f}",
-                    )
-                    for row in report["real"]
+                        "mean",
+                        *(_number(figures["real"]["dice"][region]["mean"]) for region in REGIONS),
+                        *(f"{figures['real']['hd95_mm'][region]['mean']:.1f}" for region in REGIONS),
+                        "",
+                        "",
+                    ),
                 ],
             ),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _real_appearance(group: Mapping[str, Any]) -> list[str]:
+    return [
+        "The same for patients whose tumors have the contrasts of real ones; all of them have a core.",
+        _dice_table("patients", {"real appearance": group}),
+    ]
 
 
 def _spaced(groups: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from tokenunet.study.scans import Study
 
 Predictor = Callable[[Prepared], Prediction]
 """A model as it runs."""
+NEGLIGIBLE_ML = 0.5
+"""Up to so much where nothing is counts as nothing."""
 DiceScores = dict[RegionName, float | None]
 """By region; None where the truth has no such region, as Dice says nothing there."""
 
@@ -67,6 +69,18 @@ def dice_scores(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> DiceS
     """Dice of regions (3, ...) of one shape."""
     pairs = zip(REGIONS, predicted, truth, strict=True)
     return {name: round(dice(p, t), 4) if t.any() else None for name, p, t in pairs}
+
+
+def brats_scores(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], grid: Grid) -> dict[RegionName, float]:
+    """Return Dice of regions (3, ...) on the grid, 1 or 0 where there is no such region.
+
+    It is 1 where at most `NEGLIGIBLE_ML` are marked there. BraTS demands that no voxel is; the rest is its rule.
+    """
+    marked = volumes_ml(predicted, grid)
+    return {
+        name: float(marked[name] <= NEGLIGIBLE_ML) if score is None else score
+        for name, score in dice_scores(predicted, truth).items()
+    }
 
 
 def volumes_ml(regions: NDArray[np.bool_], grid: Grid) -> dict[RegionName, float]:
