@@ -97,8 +97,10 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/evaluation/evidence_tables.py
   tokenunet/evaluation/holdout.py
   tokenunet/evaluation/real.py
+  tokenunet/evaluation/real_appearance.py
   tokenunet/evaluation/robustness.py
   tokenunet/evaluation/segmented.py
+  tokenunet/evaluation/surface.py
   tokenunet/evaluation/synthetic_cases.py
   tokenunet/inference/__init__.py
   tokenunet/inference/batch/__init__.py
@@ -159,6 +161,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/scans.py
   tokenunet/synthesis/__init__.py
   tokenunet/synthesis/anatomy.py
+  tokenunet/synthesis/appearance.py
   tokenunet/synthesis/artifacts.py
   tokenunet/synthesis/contrast.py
   tokenunet/synthesis/fields.py
@@ -205,9 +208,12 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/training/samples/__init__.py
   tokenunet/training/samples/augmentation.py
   tokenunet/training/samples/cache.py
+  tokenunet/training/samples/carving.py
   tokenunet/training/samples/cases.py
   tokenunet/training/samples/loading.py
+  tokenunet/training/samples/mixed.py
   tokenunet/training/samples/patches.py
+  tokenunet/training/samples/strong_augmentation.py
   tokenunet/training/samples/synthetic.py
   )
 set(MODULE_PYTHON_RESOURCES

@@ -214,3 +214,8 @@ def test_an_imported_model_is_found_by_name(bundle: Path, tmp_path: Path, monkey
 
 def test_manifest_survives_json() -> None:
     assert ModelManifest.from_json(SMALL_MANIFEST.to_json(), "test") == SMALL_MANIFEST
+
+
+def test_find_model_knows_former_names() -> None:
+    assert find_model("token_unet_transformer") == find_model("default")
+    assert find_model("synthetic_only") != find_model("default")

@@ -81,7 +81,7 @@ def test_package_holds_what_is_listed(installed: Path) -> None:
     everything = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
     shared = {name for name in everything if name.startswith(tuple(f"Resources/{f}/" for f in SHARED_FOLDERS))}
     assert everything - shared == set().union(*map(listed_files, MODULES))
-    assert "Resources/Models/token_unet_transformer/model.json" in shared
+    assert "Resources/Models/default/model.json" in shared
     assert "Resources/Atlas/LICENSE.txt" in shared
     assert "Resources/BrainExtraction/weights.safetensors" in shared
 
@@ -98,7 +98,7 @@ def test_installed_library_finds_what_ships_with_it(installed: Path) -> None:
     module, atlas, *models = run.stdout.splitlines()
     assert Path(module).is_relative_to(installed)
     assert Path(atlas) == installed / "Resources" / "Atlas"
-    assert "token_unet_transformer" in models
+    assert {"default", "synthetic_only"} <= set(models)
 
 
 def test_installed_worker_segments(installed: Path, tmp_path: Path) -> None:

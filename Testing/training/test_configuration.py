@@ -1,9 +1,11 @@
 """The presets, and the paper's protocol field by field."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenunet.bundle.store import find_model
 from tokenunet.core.errors import UsageError
 from tokenunet.networks import ARCHITECTURES
 from tokenunet.training.config.configuration import PRESETS, TrainingConfiguration, configuration_of
@@ -89,3 +91,10 @@ def test_unknown_architectures_and_presets_are_refused() -> None:
         configuration_of("vnet", "paper")
     with pytest.raises(UsageError, match="no preset"):
         configuration_of("unet", "fast")  # type: ignore[arg-type]
+
+
+def test_few_shot_starts_from_the_shipped_weights_and_mixes_patients() -> None:
+    configuration = configuration_of("token_unet_transformer", "few_shot")
+    assert Path(configuration.initial) == find_model("default") / "weights.safetensors"
+    assert configuration.real_share == 0.5 and configuration.synthetic_patients > 0
+    assert configuration_of("unet", "few_shot").initial == ""

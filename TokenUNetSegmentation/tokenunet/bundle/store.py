@@ -9,7 +9,9 @@ from tokenunet.core.errors import ModelError, OutputExistsError
 from tokenunet.io.files import staging_folder
 from tokenunet.io.resources import resource
 
-DEFAULT_MODEL = "token_unet_transformer"
+DEFAULT_MODEL = "default"
+_FORMER_NAMES = {"token_unet_transformer": DEFAULT_MODEL}
+"""Names by which earlier versions knew models that ship."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ def find_model(name_or_path: str) -> Path:
     Raises:
         ModelError: where there is none.
     """
-    for model in stored_models():
-        if model.name == name_or_path:
-            return model.path
+    models = {model.name: model.path for model in reversed(stored_models())}
+    name = name_or_path if name_or_path in models else _FORMER_NAMES.get(name_or_path, "")
+    if name in models:
+        return models[name]
     path = Path(name_or_path)
     if path.exists():
         return path

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from tokenunet.core.errors import TrainingError, UsageError
 from tokenunet.core.old_keys import with_current_keys
-from tokenunet.training.config.presets import PRESET_VALUES, PRESETS, PresetName
+from tokenunet.training.config.presets import INITIAL_MODELS, PRESET_VALUES, PRESETS, SHIPPED_ARCHITECTURE, PresetName
 
 MOST_SYNTHETIC_PATIENTS = 10**7
 
@@ -33,6 +33,8 @@ class TrainingConfiguration:
         initial: file of weights to begin from; relative to the experiment's folder. Random ones where empty.
         spacing: of the voxels that the network sees, in mm.
         synthetic_patients: that are made for every epoch, none of them twice; 0 learns from the experiment's cases.
+        real_share: Share of the places of synthetic patients that show one of the experiment's cases instead, strongly
+            augmented, or its tumor in another one.
         first_patient: number of the first of them; those before are an earlier stage's.
         validation_patients: synthetic ones that an experiment without data measures on.
         epochs: passes over the training cases.
@@ -67,6 +69,7 @@ class TrainingConfiguration:
     initial: str = ""
     spacing: float = 1.0
     synthetic_patients: int = 0
+    real_share: float = 0.0
     first_patient: int = 0
     validation_patients: int = 0
     epochs: int = 60
@@ -146,6 +149,7 @@ class TrainingConfiguration:
 _RANGES: dict[str, tuple[float, float]] = {
     "spacing": (0.5, 4),
     "synthetic_patients": (0, MOST_SYNTHETIC_PATIENTS),
+    "real_share": (0, 1),
     "first_patient": (0, MOST_SYNTHETIC_PATIENTS),
     "validation_patients": (0, 1000),
     "epochs": (1, 100_000),
@@ -178,7 +182,9 @@ def configuration_of(
         architecture: a name in `tokenunet.networks.ARCHITECTURES`.
         preset: ``paper``: the paper's protocol to the letter. ``robust``: longer and augmented, for results that
             carry over to other scanners. ``quick``: a first result in minutes, at 2 mm. ``synthetic``: the coarse stage
-            of a training without data, see `tokenunet.training.config.stages`.
+            of a training without data, see `tokenunet.training.config.stages`. ``few_shot``: continues
+            from the shipped weights on 5 to 50 patients. ``default_model``: how the shipped weights were trained. Both
+            start from random weights where the architecture is not that of the shipped ones.
         overrides: values that replace the preset's; strings are converted.
 
     Raises:
@@ -189,6 +195,11 @@ def configuration_of(
     values: dict[str, Any] = {"architecture": architecture}
     if architecture == "swin_unetr":
         values |= {"optimizer": "adamw", "learning_rate": 8e-4}
+    if preset in INITIAL_MODELS and architecture == SHIPPED_ARCHITECTURE:
+        from tokenunet.bundle.bundle import WEIGHTS_NAME
+        from tokenunet.bundle.store import find_model
+
+        values["initial"] = str(find_model(INITIAL_MODELS[preset]) / WEIGHTS_NAME)
     from tokenunet.networks import build_network  # brings PyTorch
     from tokenunet.training.loop.initial import load_initial
 

@@ -9,6 +9,7 @@ from tokenunet.training.config.configuration import TrainingConfiguration
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.samples.cache import cached_cases
 from tokenunet.training.samples.cases import TrainingCase
+from tokenunet.training.samples.mixed import MixedCases
 from tokenunet.training.samples.synthetic import SyntheticCases, write_validation_patients
 
 
@@ -34,7 +35,11 @@ def training_cases(
     c = configuration
     if not c.synthetic_patients:
         return prepared_cases(cases, c, experiment)
-    return SyntheticCases(experiment.plan.seed, c.first_patient, c.epochs * c.synthetic_patients, c.spacing)
+    synthetic = SyntheticCases(experiment.plan.seed, c.first_patient, c.epochs * c.synthetic_patients, c.spacing)
+    if not c.real_share:
+        return synthetic
+    real = prepared_cases(cases, c, experiment)
+    return MixedCases(real, synthetic, c.real_share, c.spacing, experiment.plan.seed)
 
 
 def prepared_cases(

@@ -1,0 +1,123 @@
+"""A stream of patients that mixes a few real ones, strongly augmented, with synthetic ones.
+
+Real tumors are also carved into other patients (`tokenunet.training.samples.carving`), and patients without a tumor,
+where the data hold some, are shown as they are and serve as hosts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tokenunet.core.regions import labels_from_regions, regions_from_labels
+from tokenunet.training.samples.carving import Labeled, carve
+from tokenunet.training.samples.cases import TrainingCase
+from tokenunet.training.samples.strong_augmentation import deformed, recolored, without_some
+from tokenunet.training.samples.synthetic import SyntheticCases
+
+TUMOR_FREE_SHARE = 0.08
+"""Of the real patients that are shown, where the data hold some without a tumor."""
+CARVED_SHARE = 0.32
+DEFORMED_SHARE = 0.8
+RECOLORED_SYNTHETIC_SHARE = 0.5
+"""Synthetic patients have their own imperfections; half of them get a few more."""
+
+
+@dataclass(frozen=True)
+class MixedCase:
+    """One place in the stream; the interface of `tokenunet.training.samples.cases.TrainingCase`.
+
+    Attributes:
+        name: Name of the place.
+        real: Real patients, shared by all places.
+        synthetic: Synthetic patient of this place.
+        real_share: Probability that a real patient is shown instead.
+        spacing: Voxel size, in mm.
+        seed: Seed of all random draws.
+    """
+
+    name: str
+    real: Sequence[TrainingCase]
+    synthetic: TrainingCase
+    real_share: float
+    spacing: float
+    seed: int
+
+    @cached_property
+    def _sample(self) -> Labeled:
+        random = np.random.default_rng(self.seed)
+        is_real = random.random() < self.real_share
+        image, labels = self._real(random) if is_real else _pixels(self.synthetic)
+        pixels = torch.from_numpy(image.copy())
+        regions = torch.from_numpy(regions_from_labels(labels).astype(np.uint8))
+        if random.random() < 0.5:
+            pixels, regions = pixels.flip(-1), regions.flip(-1)
+        if is_real and random.random() < DEFORMED_SHARE:
+            pixels, regions = deformed(pixels, regions, random)
+        if is_real or random.random() < RECOLORED_SYNTHETIC_SHARE:
+            pixels = recolored(pixels, random, 1.0 if is_real else 0.3)
+        if is_real:  # synthetic patients lack a sequence at times already
+            pixels = without_some(pixels, random)
+        return pixels.numpy(), labels_from_regions(regions.numpy().astype(bool))
+
+    def _real(self, random: np.random.Generator) -> Labeled:
+        tumors = [case for case in self.real if case.labels().any()]
+        free = [case for case in self.real if not case.labels().any()]
+
+        def one_of(cases: Sequence[TrainingCase]) -> Labeled:
+            return _pixels(cases[int(random.integers(len(cases)))])
+
+        drawn = random.random()
+        if not tumors or (free and drawn < TUMOR_FREE_SHARE):
+            return one_of(free)
+        if drawn < TUMOR_FREE_SHARE + CARVED_SHARE:
+            # Few patients are free of tumors, and what is carved into them is most unlike what it came from.
+            return carve(one_of(tumors), one_of([*tumors, *free, *free, *free]), self.spacing, random)
+        return one_of(tumors)
+
+    def image(self) -> NDArray[np.float32]:
+        """Return (C, D, H, W) in the order of `SEQUENCES`: z-scores inside the brain, 0 outside."""
+        return self._sample[0]
+
+    def labels(self) -> NDArray[np.uint8]:
+        """Return exclusive labels, (D, H, W)."""
+        return self._sample[1]
+
+    def regions(self) -> NDArray[np.bool_]:
+        """Return (3, D, H, W) in the order of `REGIONS`."""
+        return regions_from_labels(self.labels())
+
+
+class MixedCases(Sequence[MixedCase]):
+    """All places of a training's stream; each follows from the training's seed and its own number.
+
+    Args:
+        real: Prepared real patients, with a tumor or without.
+        synthetic: Synthetic patients, as many as the stream has places.
+        real_share: Share of the places that show real patients.
+        spacing: Voxel size, in mm.
+        seed: Seed of the training.
+    """
+
+    def __init__(
+        self, real: Sequence[TrainingCase], synthetic: SyntheticCases, real_share: float, spacing: float, seed: int
+    ) -> None:
+        self._real, self._synthetic = list(real), synthetic
+        self._share, self._spacing, self._seed = real_share, spacing, seed
+
+    def __len__(self) -> int:
+        return len(self._synthetic)
+
+    def __getitem__(self, place: int) -> MixedCase:  # type: ignore[override]
+        synthetic = self._synthetic[place]
+        seed = int(np.random.default_rng([self._seed, place]).integers(2**31))
+        return MixedCase(f"mixed_{place:06d}", self._real, synthetic, self._share, self._spacing, seed)
+
+
+def _pixels(case: TrainingCase) -> Labeled:
+    image: NDArray[Any] = case.image()
+    return np.asarray(image, np.float32), np.asarray(case.labels())
