@@ -25,7 +25,8 @@ def test_an_experiment_is_looked_at_without_torch_and_in_a_blink(module: host.Lo
     module.widget.onTimer()
     assert time.perf_counter() - began < 1
     assert module.widget.ui.foldsTable.rowCount == 10
-    code = "import sys, tokenunet.training.experiment.progress, tokenunet.training.config.configuration; print('torch' in sys.modules)"
+    rooms = "tokenunet.training.experiment.progress, tokenunet.training.config.configuration"
+    code = f"import sys, {rooms}; print('torch' in sys.modules)"
     paths = {"PYTHONPATH": str(MODULE.parents[1] / "TokenUNetSegmentation")}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=paths)
     assert result.stdout.strip() == "False"
