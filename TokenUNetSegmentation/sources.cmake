@@ -52,6 +52,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/benchmark/tables.py
   tokenunet/bundle/__init__.py
   tokenunet/bundle/bundle.py
+  tokenunet/bundle/files.py
   tokenunet/bundle/manifest.py
   tokenunet/bundle/store.py
   tokenunet/cli/__init__.py
@@ -70,7 +71,6 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/cli/synth.py
   tokenunet/cli/train.py
   tokenunet/core/__init__.py
-  tokenunet/core/architecture_colors.py
   tokenunet/core/background.py
   tokenunet/core/dice.py
   tokenunet/core/errors.py
@@ -129,7 +129,9 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/io/segmentation_page.py
   tokenunet/networks/__init__.py
   tokenunet/networks/blocks.py
+  tokenunet/networks/builtin.py
   tokenunet/networks/mixers.py
+  tokenunet/networks/registry.py
   tokenunet/networks/token_unet.py
   tokenunet/networks/tokens.py
   tokenunet/preprocessing/__init__.py

@@ -4,10 +4,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import tokenunet.bundle.bundle as bundle_module
 import torch
 from model_fixtures import SMALL_MANIFEST, small_bundle
-from tokenunet.bundle.bundle import MANIFEST_NAME, WEIGHTS_NAME, ModelManifest, load_bundle, save_bundle
+from tokenunet.bundle import files
+from tokenunet.bundle.bundle import MANIFEST_NAME, ModelManifest, load_bundle, save_bundle
+from tokenunet.bundle.files import WEIGHTS_NAME
 from tokenunet.bundle.store import find_model, import_model, stored_models
 from tokenunet.core.errors import ModelError, UnsafeBundleError, UnusableWeightsError
 from tokenunet.networks import build_network
@@ -87,7 +88,7 @@ def test_an_ensemble_of_unlike_networks_is_refused_before_it_runs(tmp_path: Path
 
 
 def test_what_could_not_be_loaded_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(bundle_module._SIZE_LIMITS, WEIGHTS_NAME, 1000)
+    monkeypatch.setitem(files.SIZE_LIMITS, WEIGHTS_NAME, 1000)
     with pytest.raises(ModelError, match="a model may have 1000"):
         small_bundle(tmp_path / "model", members=2)
     with pytest.raises(ModelError, match="no network"):

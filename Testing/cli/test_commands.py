@@ -6,14 +6,14 @@ import pytest
 from model_fixtures import small_bundle
 from tokenunet.cli import main, networks
 from tokenunet.core.errors import ModelError
-from tokenunet.networks import ARCHITECTURES
+from tokenunet.networks import architectures
 
 
 def test_networks_are_listed_with_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["networks", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == list(ARCHITECTURES)
-    assert {"name": "token_unet", "parameters": 2450011} in rows
+    assert [row["name"] for row in rows] == list(architectures())
+    assert {"name": "token_unet", "title": "Token-UNet", "parameters": 2450011} in rows
     assert main(["networks"]) == 0
     assert "2,450,011" in capsys.readouterr().out
 

@@ -1,6 +1,5 @@
 import numpy as np
-from tokenunet.core import dice
-from tokenunet.core.dice import dice_by_region
+from tokenunet.core.dice import dice, dice_by_region
 
 SOME = np.array([[True, True], [False, False]])
 OTHER = np.array([[True, False], [True, False]])

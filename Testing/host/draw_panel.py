@@ -131,7 +131,7 @@ def _draw_training_states(app: Any, work: Path, draw: Callable[[str, Any], None]
     os.chdir(work)  # for short paths in the pictures
     ui.dataPath.setCurrentPath("patients")
     ui.experimentPath.setCurrentPath("glioma-2026")
-    ui.architecture_unet.setChecked(True)
+    module.widget.trainingPanel.boxes["unet"].setChecked(True)
     ui.checkButton.click()
     _live(app, lambda: not module.widget.dataPanel.running)
     draw("training_ready", panel)

@@ -9,7 +9,8 @@ import torch
 from tokenunet.inference import cpu_forward
 from tokenunet.inference.cpu_forward import lean_forward
 from tokenunet.inference.forward import forward_pass
-from tokenunet.networks import TokenUNet, UNetStar, build_network
+from tokenunet.networks import build_network
+from tokenunet.networks.token_unet import TokenUNet, UNetStar
 from tokenunet.runtime.device import Arithmetic
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.crop import FieldOfView
 from tokenunet.inference.predict import region_probabilities
-from tokenunet.networks import ARCHITECTURES, build_network
+from tokenunet.networks import architectures, build_network
 from tokenunet.preprocessing import Prepared
 
 CPU = InferenceOptions(device="cpu", precision="fp32")
@@ -188,7 +188,7 @@ def test_only_one_network_of_an_ensemble_is_in_memory_at_a_time(
     assert most == 1
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", architectures())
 def test_every_architecture_reports_its_progress(tmp_path: Path, prepared: Prepared, name: str) -> None:
     arguments = {"feature_size": 12} if name == "swin_unetr" else {}
     manifest = replace(SMALL_MANIFEST, architecture=name, arguments=arguments, patch_size=(64, 64, 64))

@@ -47,8 +47,8 @@ def fill_in(module: host.LoadedModule, data: Path, experiment: Path, **settings:
     ui = module.widget.ui
     ui.dataPath.setCurrentPath(str(data))
     ui.experimentPath.setCurrentPath(str(experiment))
-    ui.architecture_token_unet_transformer.setChecked(False)
-    ui.architecture_unet_star.setChecked(True)
+    module.widget.trainingPanel.boxes["token_unet_transformer"].setChecked(False)
+    module.widget.trainingPanel.boxes["unet_star"].setChecked(True)
     ui.foldsBox.setValue(2)
     ui.deviceBox.setCurrentIndex(3)
     for name, value in (TINY | settings).items():

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import host
 import pytest
+from module.conftest import app  # noqa: F401  the same host
 from module_training.conftest import MODULE, fill_in, open_module
 from training_fixtures import fabricated_experiment
 
@@ -24,7 +26,7 @@ def test_buttons_say_why_they_cannot_be_pressed(module: host.LoadedModule, tmp_p
     assert "folder for the experiment" in ui.startButton.toolTip
     ui.experimentPath.setCurrentPath(str(tmp_path / "new"))
     assert ui.startButton.enabled
-    ui.architecture_token_unet_transformer.setChecked(False)
+    module.widget.trainingPanel.boxes["token_unet_transformer"].setChecked(False)
     assert "at least one architecture" in ui.startButton.toolTip
     assert "no experiment" in ui.resumeButton.toolTip
     assert "No training is running" in ui.stopNowButton.toolTip
@@ -88,3 +90,28 @@ def test_the_self_test_passes(module: host.LoadedModule) -> None:
     import slicer
 
     slicer.modules.TokenUNetTrainingInstance.runTest(msec=0)
+
+
+def test_training_panel_lists_every_registered_architecture(
+    app: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A network that one file registers gets a check box, and its name reaches the command."""
+    from tokenunet.networks import registry
+
+    (tmp_path / "tiny.py").write_text(
+        "from tokenunet.networks import register_architecture\n"
+        "register_architecture('tiny_net', 'Tiny-Net', '#123456', 4, description='For a test.')(dict)\n"
+    )
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setenv("TOKENUNET_NETWORKS", str(tmp_path))
+    loaded = open_module()
+    try:
+        boxes = loaded.widget.trainingPanel.boxes
+        assert list(boxes) == list(registry.architectures())
+        assert (boxes["tiny_net"].text, boxes["tiny_net"].toolTip) == ("Tiny-Net", "For a test.")
+        boxes["tiny_net"].setChecked(True)
+        assert "tiny_net" in loaded.widget.trainingPanel.request().architectures
+    finally:
+        loaded.close()

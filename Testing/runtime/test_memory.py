@@ -12,7 +12,7 @@ from tokenunet.core.errors import OutOfMemoryError
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.fallback import Attempt, Mode, attempts
 from tokenunet.inference.predict import needed_bytes
-from tokenunet.networks import TokenUNet
+from tokenunet.networks.token_unet import TokenUNet
 from tokenunet.preprocessing import Prepared
 
 predict_module = sys.modules["tokenunet.inference.predict"]  # the package has a function of that name

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tokenunet.bundle.store import find_model
 from tokenunet.core.errors import UsageError
-from tokenunet.networks import ARCHITECTURES
+from tokenunet.networks import architectures
 from tokenunet.training.config.configuration import PRESETS, TrainingConfiguration, configuration_of
 
 PAPER: dict[str, Any] = {
@@ -32,7 +32,7 @@ PAPER: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", architectures())
 def test_paper_preset_is_the_papers_protocol(architecture: str) -> None:
     configuration = configuration_of(architecture, "paper")
     assert {name: getattr(configuration, name) for name in PAPER} == PAPER
@@ -43,7 +43,7 @@ def test_paper_preset_is_the_papers_protocol(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", architectures())
 def test_presets_survive_being_written_and_read(preset: Any, architecture: str) -> None:
     configuration = configuration_of(architecture, preset)
     assert TrainingConfiguration.from_json(json.loads(json.dumps(configuration.to_json()))) == configuration

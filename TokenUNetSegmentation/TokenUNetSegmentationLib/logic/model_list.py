@@ -1,13 +1,10 @@
 """The models to choose from, read without PyTorch, which may not be installed yet."""
 
-import json
 import math
-import os
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from tokenunet.io.resources import resource
+from tokenunet.bundle.store import stored_models
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 
 
 @dataclass(frozen=True)
@@ -15,31 +12,23 @@ class ListedModel:
     """What the panel knows of a model.
 
     Attributes:
-        title: for people.
-        voxel_mm3: volume of the voxels that its network sees.
-        members: networks of an ensemble; 1 for any other model.
+        title: Name for people.
+        voxel_mm3: Volume of the voxels that its network receives, in mm³.
+        members: Number of networks; more than 1 for an ensemble.
+        channels: Sequences that it needs, in the network's order.
     """
 
     title: str
     voxel_mm3: float = 1.0
     members: int = 1
+    channels: tuple[SequenceName, ...] = SEQUENCES
 
 
 def available_models() -> dict[str, ListedModel]:
-    """Models by name, the shipped ones first.
-
-    The folders are those of `tokenunet.bundle.store`; what the worker finds wrong with a model it says itself.
-    """
-    folders = [Path(os.environ.get("TOKENUNET_MODELS") or Path.home() / ".tokenunet" / "models")]
-    with suppress(FileNotFoundError):
-        folders.insert(0, resource("Models"))
+    """Return the models by name, the shipped ones first."""
     models: dict[str, ListedModel] = {}
-    for folder in folders:
-        for manifest in sorted(folder.glob("*/model.json")):
-            try:
-                noted = json.loads(manifest.read_text(encoding="utf-8"))
-                model = ListedModel(str(noted["name"]), math.prod(noted["spacing"]), int(noted.get("members", 1)))
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-            models.setdefault(manifest.parent.name, model)
+    for model in stored_models():
+        space = model.manifest.space
+        listed = ListedModel(model.manifest.name, math.prod(space.spacing), model.manifest.members, space.channels)
+        models.setdefault(model.name, listed)
     return models

@@ -14,25 +14,23 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tokenunet.core.errors import UsageError
 from tokenunet.inference.forward import forward_pass
-from tokenunet.networks import (
-    ARCHITECTURES,
-    ResidualBlock,
-    UNetStar,
-    build_network,
-    fastest_layout,
-    trainable_parameters,
-)
+from tokenunet.networks import architecture_of, architectures, build_network
+from tokenunet.networks.blocks import ResidualBlock, trainable_parameters
 from tokenunet.runtime.allocator import reuse_freed_memory
-from tokenunet.runtime.device import Arithmetic, Precision, fastest_precision
+from tokenunet.runtime.device import Arithmetic, Precision, fastest_layout, fastest_precision
 from tokenunet.training.config.configuration import configuration_of
 from tokenunet.training.loop.loss import RegionLoss
 from tokenunet.training.loop.optimization import build_optimizer
 
 PLAIN_CONV_UNET = "nnunet_plain_conv_unet"
 SIXTEEN_TOKENS = "token_unet_transformer_16_tokens"
-NETWORKS = (*ARCHITECTURES, SIXTEEN_TOKENS, PLAIN_CONV_UNET)
 _SMALL_SIDE = 64
 """Side of a cube that every network accepts, in voxels; operations grow with the number of voxels."""
+
+
+def network_names() -> tuple[str, ...]:
+    """Return the names of all networks that can be measured."""
+    return (*architectures(), SIXTEEN_TOKENS, PLAIN_CONV_UNET)
 
 
 def make_network(name: str) -> nn.Module:
@@ -47,8 +45,8 @@ def make_network(name: str) -> nn.Module:
         return _plain_conv_unet()
     if name == SIXTEEN_TOKENS:
         return build_network("token_unet_transformer", tokens=16)
-    if name not in ARCHITECTURES:
-        raise UsageError(f"There is no network {name!r} to measure.", f"Choose from {', '.join(NETWORKS)}.")
+    if name not in architectures():
+        raise UsageError(f"There is no network {name!r} to measure.", f"Choose from {', '.join(network_names())}.")
     return build_network(name)
 
 
@@ -114,12 +112,13 @@ def training_step(name: str, size: int, precision: Precision, device: torch.devi
         device: where.
     """
     network = make_network(name).train()
-    if isinstance(network, UNetStar):
+    known = architecture_of(network)
+    if known is not None and known.cpu_optimized:
         reuse_freed_memory()
     layout = fastest_layout(network)
     network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
     x = _cube(size).to(device, memory_format=layout)
-    configuration = configuration_of(name if name in ARCHITECTURES else "unet", "paper")
+    configuration = configuration_of(name if name in architectures() else "unet", "paper")
     optimizer = build_optimizer(configuration, network)
     regions = (torch.rand(1, 3, size, size, size, device=device) > 0.9).to(torch.uint8)
     loss = RegionLoss(configuration.dice_smoothing, configuration.absent_smoothing)
@@ -167,15 +166,14 @@ def _small_facts(name: str, training: bool) -> tuple[int, int]:
         if training:
             output.sum().backward()
     flops = counter.get_total_flops()
-    if isinstance(network, UNetStar):
-        flops -= _pooling_flops(network)
-    return trainable_parameters(network), flops
+    return trainable_parameters(network), flops - _pooling_flops(network)
 
 
-def _pooling_flops(network: UNetStar) -> int:
+def _pooling_flops(network: nn.Module) -> int:
     """Count the operations of seven of the eight taps of the strided projections in a small cube."""
     flops = 0
-    for level, block in enumerate(network.down, start=1):
-        assert isinstance(block, ResidualBlock) and isinstance(block.project, nn.Conv3d)
+    blocks = [m for m in network.modules() if isinstance(m, ResidualBlock) and m.resolution == "down"]
+    for level, block in enumerate(blocks, start=1):
+        assert isinstance(block.project, nn.Conv3d)
         flops += 2 * 7 * block.project.weight.numel() * (_SMALL_SIDE >> level) ** 3
     return flops

@@ -10,36 +10,29 @@ checked in memory.
 """
 
 import hashlib
-import stat
-import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from tokenunet.bundle.files import SIZE_LIMITS, WEIGHTS_NAME, read_bundle_files
 from tokenunet.bundle.manifest import MANIFEST_NAME, Channel, ModelManifest
-from tokenunet.core.errors import ModelError, UnsafeBundleError, UnusableWeightsError
+from tokenunet.core.errors import ArchitectureError, ModelError, UnusableWeightsError
 from tokenunet.io.files import staging_folder
 from tokenunet.networks import build_network
 
 __all__ = [
     "MANIFEST_NAME",
-    "WEIGHTS_NAME",
     "Channel",
     "ModelBundle",
     "ModelManifest",
     "load_bundle",
-    "read_bundle_files",
     "save_bundle",
 ]
-
-WEIGHTS_NAME = "weights.safetensors"
-_SIZE_LIMITS = {MANIFEST_NAME: 2**20, WEIGHTS_NAME: 2**30}
 
 
 @dataclass(frozen=True)
@@ -72,8 +65,8 @@ class ModelBundle:
             raise IndexError(f"{self.source} has no member {member}: it holds {m.members}")
         try:
             network = build_network(m.architecture, len(m.channels), m.outputs, **m.arguments)
-        except ValueError as error:
-            raise ModelError(f"{self.source} cannot be built: {error}") from error
+        except ArchitectureError as error:
+            raise ModelError(f"{self.source} cannot be built: {error}", error.hint) from error
         try:
             network.load_state_dict(_member_weights(self.weights, member) if m.members > 1 else self.weights)
         except RuntimeError as error:
@@ -111,9 +104,9 @@ def save_bundle(
     if len(members) > 1:
         weights = {f"{k}.{name}": tensor for k, member in enumerate(members) for name, tensor in member.items()}
     data = safetensors.torch.save(weights)
-    if len(data) > _SIZE_LIMITS[WEIGHTS_NAME]:
+    if len(data) > SIZE_LIMITS[WEIGHTS_NAME]:
         raise ModelError(
-            f"The weights for {folder} take {len(data)} bytes; a model may have {_SIZE_LIMITS[WEIGHTS_NAME]}.",
+            f"The weights for {folder} take {len(data)} bytes; a model may have {SIZE_LIMITS[WEIGHTS_NAME]}.",
             "Store them in half precision, or fewer of the networks.",
         )
     with staging_folder(folder) as staging:
@@ -161,55 +154,3 @@ def _check_members(weights: dict[str, torch.Tensor], members: int, path: Path) -
             f"The weights of {path} are not those of {members} networks of one architecture.",
             "Export the model again.",
         )
-
-
-def read_bundle_files(path: Path) -> dict[str, bytes]:
-    """The bytes of ``model.json`` and ``weights.safetensors`` of a bundle folder or .zip, not yet interpreted.
-
-    Raises:
-        ModelError: where one is missing or unreadable.
-        UnsafeBundleError: as for `load_bundle`.
-    """
-    if path.is_dir():
-        return _read_folder(path)
-    if zipfile.is_zipfile(path):
-        return _read_zip(path)
-    raise ModelError(f"{path} is neither a model folder nor a .zip file.", "Run: tokenunet models list")
-
-
-def _read_folder(folder: Path) -> dict[str, bytes]:
-    files = {}
-    for name, limit in _SIZE_LIMITS.items():
-        file = folder / name
-        if not file.is_file():
-            raise ModelError(f"{folder} is not a model: it has no {name}.", "Run: tokenunet models list")
-        if file.stat().st_size > limit:
-            raise UnsafeBundleError(f"{file} is larger than a model's may be ({limit} bytes).")
-        files[name] = file.read_bytes()
-    return files
-
-
-def _read_zip(path: Path) -> dict[str, bytes]:
-    """The two files of a zipped bundle, which lie at its top or in one folder."""
-    files: dict[str, bytes] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                location = PurePosixPath(entry.filename.replace("\\", "/"))
-                if location.is_absolute() or ".." in location.parts or ":" in entry.filename:
-                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, a path that leaves the archive.")
-                if stat.S_ISLNK(entry.external_attr >> 16):
-                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, a link.")
-                if entry.is_dir() or location.name not in _SIZE_LIMITS or len(location.parts) > 2:
-                    continue
-                if entry.file_size > _SIZE_LIMITS[location.name]:
-                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, larger than a model's may be.")
-                if location.name in files:
-                    raise UnsafeBundleError(f"{path} holds {location.name} twice.")
-                files[location.name] = archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        raise ModelError(f"{path} cannot be read: {error}", "Get the model again from where it came from.") from error
-    for name in _SIZE_LIMITS:
-        if name not in files:
-            raise ModelError(f"{path} is not a model: it has no {name}.")
-    return files

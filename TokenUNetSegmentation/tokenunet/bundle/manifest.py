@@ -9,7 +9,7 @@ from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName
-from tokenunet.networks import ARCHITECTURES
+from tokenunet.networks.registry import architectures
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "model.json"
@@ -34,7 +34,7 @@ class ModelManifest:
 
     Attributes:
         name: the model's name, as shown to users.
-        architecture: a name in `tokenunet.networks.ARCHITECTURES`.
+        architecture: Name of a registered architecture.
         arguments: the architecture's own arguments.
         channels: the input channels in the network's order.
         regions: names of the regions in the order of the network's outputs. With ``softmax`` the outputs are the
@@ -124,7 +124,8 @@ class ModelManifest:
 
     def _check(self) -> None:
         """Raises ValueError or TypeError for values that the program could not work with."""
-        if self.architecture not in ARCHITECTURES:
+        known = architectures()
+        if self.architecture not in known:
             raise ValueError(f"unknown architecture {self.architecture!r}")
         if sorted(c.name for c in self.channels) != sorted(SEQUENCES):
             raise ValueError(f"channels must be {', '.join(SEQUENCES)} in any order")
@@ -141,7 +142,7 @@ class ModelManifest:
             raise ValueError(f"orientation {self.orientation!r} is not three letters such as LPS")
         if len(self.patch_size) != 3 or not all(isinstance(s, int) and 32 <= s <= 512 for s in self.patch_size):
             raise ValueError(f"patch size {self.patch_size} is not three whole numbers from 32 to 512")
-        if any(s % ARCHITECTURES[self.architecture].size_multiple for s in self.patch_size):
+        if any(s % known[self.architecture].size_multiple for s in self.patch_size):
             raise ValueError(f"patch size {self.patch_size} does not fit {self.architecture}")
         if not isinstance(self.arguments, dict) or not isinstance(self.training, dict):
             raise TypeError("arguments and training must be JSON objects")

@@ -1,10 +1,13 @@
 """Where models are found: those that ship with the program, and those a user imported."""
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenunet.bundle.bundle import MANIFEST_NAME, ModelManifest, load_bundle, read_bundle_files
+from tokenunet.bundle.files import read_bundle_files
+from tokenunet.bundle.manifest import MANIFEST_NAME, ModelManifest
 from tokenunet.core.errors import ModelError, OutputExistsError
 from tokenunet.io.files import staging_folder
 from tokenunet.io.resources import resource
@@ -31,7 +34,7 @@ def user_models_folder() -> Path:
 def stored_models() -> list[StoredModel]:
     """The models that can be chosen by name, shipped ones first; unreadable ones are left out."""
     models = []
-    for folder in (resource("Models"), user_models_folder()):
+    for folder in _model_folders():
         for manifest_file in sorted(folder.glob(f"*/{MANIFEST_NAME}")):
             path = manifest_file.parent
             try:
@@ -40,6 +43,12 @@ def stored_models() -> list[StoredModel]:
                 continue
             models.append(StoredModel(path.name, path, manifest))
     return models
+
+
+def _model_folders() -> Iterator[Path]:
+    with suppress(FileNotFoundError):  # an installation without the shipped models
+        yield resource("Models")
+    yield user_models_folder()
 
 
 def find_model(name_or_path: str) -> Path:
@@ -67,6 +76,8 @@ def import_model(path: Path) -> Path:
         OutputExistsError: where a model of that name exists.
         OutputError: where the user's folder cannot be written.
     """
+    from tokenunet.bundle.bundle import load_bundle  # imports PyTorch, which listing models does without
+
     load_bundle(path).build()
     name = path.stem if path.is_file() else path.resolve().name
     target = user_models_folder() / name

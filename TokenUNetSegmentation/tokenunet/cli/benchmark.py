@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Measure and write the tables and the figure."""
     from tokenunet.benchmark import cases, run_benchmark, tables  # imports PyTorch
-    from tokenunet.benchmark.networks import NETWORKS
+    from tokenunet.benchmark.networks import network_names
     from tokenunet.inference import check_output
     from tokenunet.runtime.device import resolve_device
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         with extra("benchmark"):  # fails before the long measurement
             from tokenunet.benchmark.figure import draw_rows
 
-    known = cases.CASES if options.kind == "case" else NETWORKS
+    known = cases.CASES if options.kind == "case" else network_names()
     names = options.only or known
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"There is no {', '.join(unknown)} to measure.", f"Choose from {', '.join(known)}.")

@@ -4,7 +4,7 @@ import argparse
 import json
 
 from tokenunet.core.events import OnEvent
-from tokenunet.networks import ARCHITECTURES, build_network, trainable_parameters
+from tokenunet.networks import architectures, build_network
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -14,10 +14,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    rows = [{"name": name, "parameters": trainable_parameters(build_network(name))} for name in ARCHITECTURES]
+    from tokenunet.networks.blocks import trainable_parameters
+
+    rows = [
+        {"name": name, "title": found.title, "parameters": trainable_parameters(build_network(name))}
+        for name, found in architectures().items()
+    ]
     if options.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{'name':<24} parameters")
+    print(f"{'name':<24} {'title':<14} parameters")
     for row in rows:
-        print(f"{row['name']:<24} {row['parameters']:>10,}")
+        print(f"{row['name']:<24} {row['title']:<14} {row['parameters']:>10,}")

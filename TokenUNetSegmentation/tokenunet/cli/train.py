@@ -8,7 +8,7 @@ from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.core.errors import Cancelled, UsageError
 from tokenunet.core.events import OnEvent, ResultEvent
-from tokenunet.networks import ARCHITECTURES
+from tokenunet.networks.registry import architectures
 from tokenunet.runtime.device import resolve_device
 from tokenunet.training.config.presets import PRESETS
 from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
@@ -27,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--architectures",
         type=lambda text: tuple(text.split(",")),
         metavar="A,B",
-        help=f"of {', '.join(ARCHITECTURES)} (default: {DEFAULT_ARCHITECTURE})",
+        help=f"of {', '.join(architectures())} (default: {DEFAULT_ARCHITECTURE})",
     )
     parser.add_argument("--folds", type=int, help="of the cross-validation (default: 5)")
     parser.add_argument(

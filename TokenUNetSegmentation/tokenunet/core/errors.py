@@ -99,6 +99,12 @@ class ModelError(TokenUNetError):
     code, exit_code = "bad_model", 4
 
 
+class ArchitectureError(ModelError):
+    """An architecture is unknown, is registered twice, or does not take its arguments."""
+
+    code = "architecture"
+
+
 class UnsafeBundleError(ModelError):
     """A bundle's archive holds something that no bundle needs: links, paths that leave it, huge entries."""
 

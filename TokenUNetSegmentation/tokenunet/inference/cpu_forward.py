@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from tokenunet.networks import ResidualBlock, TokenMasks, TokenUNet, UNetStar, VoxelMLP
+from tokenunet.networks.blocks import ResidualBlock, VoxelMLP
+from tokenunet.networks.token_unet import TokenUNet, UNetStar
+from tokenunet.networks.tokens import TokenMasks
 
 _SLAB_BYTES = 2**24
 

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from tokenunet.inference.cpu_forward import lean_forward
-from tokenunet.networks import ResidualBlock, TokenMasks, TokenUNet, UNetStar
+from tokenunet.networks import architecture_of
+from tokenunet.networks.blocks import ResidualBlock
+from tokenunet.networks.tokens import TokenMasks
 
 OnFraction = Callable[[float], None]
 """Receives how much of the work is done, 0 to 1; may raise to stop it."""
@@ -85,10 +87,11 @@ def window_pass(
 def forward_pass(network: nn.Module, x: Tensor, with_masks: bool) -> tuple[Tensor, ...]:
     """Logits, then the two sets of masks if asked for, all in single precision."""
     masks = None
-    if isinstance(network, UNetStar) and x.device.type == "cpu":
-        logits, masks = lean_forward(network, x)
-    elif isinstance(network, TokenUNet):
-        logits, masks = network.forward_with_masks(x)
+    known = architecture_of(network)
+    if known is not None and known.cpu_optimized and x.device.type == "cpu":
+        logits, masks = lean_forward(network, x)  # type: ignore[arg-type]
+    elif known is not None and known.has_attention_maps:
+        logits, masks = network.forward_with_masks(x)  # type: ignore[operator]
     else:
         logits = network(x)
     if not with_masks:

@@ -17,7 +17,9 @@ from tokenunet.core.regions import REGIONS
 from tokenunet.inference.crop import FieldOfView
 from tokenunet.inference.fallback import Attempt, Mode, attempts
 from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
-from tokenunet.networks import ARCHITECTURES, TokenMasks, trainable_parameters
+from tokenunet.networks import architecture
+from tokenunet.networks.blocks import trainable_parameters
+from tokenunet.networks.tokens import TokenMasks
 from tokenunet.preprocessing import Prepared
 from tokenunet.runtime.device import Arithmetic, Precision, fastest_precision, is_out_of_memory, resolve_device
 from tokenunet.runtime.memory import free_bytes, predicted_peak_bytes
@@ -87,7 +89,7 @@ def predict(
     """
     if not 0 <= options.overlap < 1:
         raise UsageError(f"The overlap of windows must be from 0 to below 1, not {options.overlap}.")
-    if options.masks and not ARCHITECTURES[bundle.manifest.architecture].has_masks:
+    if options.masks and not architecture(bundle.manifest.architecture).has_attention_maps:
         raise ModelError(f"{bundle.manifest.name} has no attention masks.", "Leave out --masks or choose a Token-UNet.")
     fallbacks: list[str] = []
     ladder = attempts(resolve_device(options.device), options.mode)
@@ -219,7 +221,7 @@ def _field_of_view(prepared: Prepared, manifest: ModelManifest, attempt: Attempt
 
 
 def _size_multiple(manifest: ModelManifest) -> int:
-    return ARCHITECTURES[manifest.architecture].size_multiple
+    return architecture(manifest.architecture).size_multiple
 
 
 def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:

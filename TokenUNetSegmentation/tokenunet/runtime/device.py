@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tokenunet.core.errors import DeviceError
-from tokenunet.networks import UNetStar, fastest_layout
+from tokenunet.networks import architecture_of
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -75,7 +75,8 @@ class Arithmetic:
     @classmethod
     def fastest(cls, network: nn.Module, device: torch.device, precision: Precision) -> "Arithmetic":
         """For inference with that network."""
-        casts_weights = device.type == "cpu" and isinstance(network, UNetStar)
+        known = architecture_of(network)
+        casts_weights = device.type == "cpu" and known is not None and known.cpu_optimized
         return cls(device, precision, casts_weights, fastest_layout(network))
 
     @property
@@ -95,6 +96,16 @@ class Arithmetic:
         """A context in which the network's heavy operations run in the precision."""
         dtype = torch.bfloat16 if self.precision == "fp32" else _DTYPES[self.precision]
         return torch.autocast(self.device.type, dtype, enabled=self.precision != "fp32" and not self.casts_weights)
+
+
+def fastest_layout(network: nn.Module) -> torch.memory_format:
+    """Return the memory layout of weights and features in which the network is fastest.
+
+    With channels last, convolutions run fastest; networks that do not declare it have operations that would copy such
+    features to the other layout and back.
+    """
+    known = architecture_of(network)
+    return torch.channels_last_3d if known is not None and known.channels_last else torch.contiguous_format
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -2,15 +2,6 @@
 
 from enum import Enum
 
-TITLES = {
-    "token_unet_transformer": "Token-UNet-T",
-    "token_unet": "Token-UNet",
-    "unet_star": "UNet**",
-    "unet": "U-Net",
-    "swin_unetr": "SwinUNETR",
-}
-"""Of the architectures, as short as a table needs them; T is the one with a transformer."""
-ARCHITECTURES = tuple(TITLES)
 SETTINGS = ("epochs", "learning_rate", "patch_size", "accumulation", "workers")
 """Of `tokenunet.training.config.configuration.TrainingConfiguration`: those that people change."""
 

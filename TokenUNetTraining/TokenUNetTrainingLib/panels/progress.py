@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
+from tokenunet.networks.registry import title_of
 from TokenUNetSegmentationLib.panels.tables import fill_table
 
-from TokenUNetTrainingLib.logic.options import TITLES
 from TokenUNetTrainingLib.logic.run import ExperimentWatch
 from TokenUNetTrainingLib.panels.training import duration
 from TokenUNetTrainingLib.scene.curves import CurveKind, Curves
@@ -56,7 +56,7 @@ def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
     left = (fold.total_steps - fold.step) * fold.seconds_per_step
     dice = fold.last_dice
     return [
-        f"{TITLES.get(fold.folder.architecture, fold.folder.architecture)}, {fold.folder.fold}",
+        f"{title_of(fold.folder.architecture)}, {fold.folder.fold}",
         f"{fold.epoch}/{fold.total_epochs}" if fold.total_epochs else "",
         "" if dice is None else f"{100 * dice:.1f}",
         duration(left) if state == "training" and fold.seconds_per_step else state,

@@ -10,11 +10,11 @@ import slicer
 from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.regions import REGIONS
+from tokenunet.networks.registry import title_of
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 
-from TokenUNetTrainingLib.logic.options import TITLES
 from TokenUNetTrainingLib.logic.run import ExperimentWatch
 from TokenUNetTrainingLib.scene.validation_case import show_case
 
@@ -149,4 +149,4 @@ def result_row(name: str, summary: dict[str, Any]) -> list[str]:
     for region in REGIONS:
         mean, std = summary["dice"][region]["mean"], summary["dice"][region]["std"]
         cells.append(f"{100 * mean:.1f}" + ("" if std is None else f"\n± {100 * std:.1f}"))
-    return [TITLES.get(name, name), *cells]
+    return [title_of(name), *cells]

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import ctk
+import qt
 import slicer
 from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
+from tokenunet.networks.registry import architectures
 from tokenunet.training.config.configuration import preset_values
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.process.dependencies import describe
 
-from TokenUNetTrainingLib.logic.options import ARCHITECTURES, SETTINGS
+from TokenUNetTrainingLib.logic.options import SETTINGS
 from TokenUNetTrainingLib.logic.run import (
     ExperimentWatch,
     TrainingRequest,
@@ -58,7 +60,8 @@ class TrainingPanel:
         self._loading = False
         self.start_run: Callable[[list[str]], TrainingRun] = TrainingRun
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
-        self._boxes = {name: getattr(ui, f"architecture_{name}") for name in ARCHITECTURES}
+        self.boxes = _architecture_boxes(ui.architecturesForm)
+        """Check box of each registered architecture, by name."""
         self._edits = {name: getattr(ui, f"setting_{name}") for name in SETTINGS}
         ui.foldsBox.setRange(2, 20)
         ui.dataPath.filters = ui.experimentPath.filters = ctk.ctkPathLineEdit.Dirs
@@ -66,7 +69,7 @@ class TrainingPanel:
         ui.experimentPath.currentPathChanged.connect(lambda *_: self._store())
         ui.dataPath.validInputChanged.connect(lambda *_: self._store())  # all that is heard of a path that is cleared
         ui.experimentPath.validInputChanged.connect(lambda *_: self._store())
-        for box in self._boxes.values():
+        for box in self.boxes.values():
             box.toggled.connect(lambda *_: self._store())
         for edit in self._edits.values():
             edit.textChanged.connect(lambda *_: self._store())
@@ -86,7 +89,7 @@ class TrainingPanel:
             data=Path(parameters.data) if parameters.data else None,
             experiment=Path(parameters.experiment) if parameters.experiment else None,
             preset=parameters.preset.value,
-            architectures=tuple(name for name in ARCHITECTURES if name in parameters.architectures.split(",")),
+            architectures=tuple(name for name in self.boxes if name in parameters.architectures.split(",")),
             folds=parameters.folds,
             device=parameters.device.value,
             settings=dict(line.split("=", 1) for line in parameters.settings.splitlines()),
@@ -102,7 +105,7 @@ class TrainingPanel:
         try:
             self._ui.dataPath.setCurrentPath(str(request.data or ""))
             self._ui.experimentPath.setCurrentPath(str(request.experiment or ""))
-            for name, box in self._boxes.items():
+            for name, box in self.boxes.items():
                 box.setChecked(name in request.architectures)
             for name, edit in self._edits.items():
                 edit.setText(request.settings.get(name, ""))
@@ -116,7 +119,7 @@ class TrainingPanel:
             return
         parameters.data = self._ui.dataPath.currentPath
         parameters.experiment = self._ui.experimentPath.currentPath
-        parameters.architectures = ",".join(name for name, box in self._boxes.items() if box.checked)
+        parameters.architectures = ",".join(name for name, box in self.boxes.items() if box.checked)
         changed = {name: edit.text.strip() for name, edit in self._edits.items()}
         parameters.settings = "\n".join(f"{name}={value}" for name, value in changed.items() if value)
         slicer.app.settings().setValue(_LAST_EXPERIMENT, parameters.experiment)
@@ -213,6 +216,18 @@ class TrainingPanel:
     def _on_installation(self, message: str) -> None:
         self._message = message
         self._on_changed()
+
+
+def _architecture_boxes(form: Any) -> dict[str, Any]:
+    """Create a check box for each registered architecture."""
+    boxes = {}
+    for name, found in architectures().items():
+        box = qt.QCheckBox(found.title)
+        box.setObjectName(f"architecture_{name}")
+        box.setToolTip(_(found.description))
+        form.layout().addWidget(box)
+        boxes[name] = box
+    return boxes
 
 
 def duration(seconds: float) -> str:

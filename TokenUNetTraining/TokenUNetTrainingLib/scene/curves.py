@@ -10,10 +10,8 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
-from tokenunet.core.architecture_colors import ARCHITECTURE_COLORS
 from tokenunet.core.regions import REGIONS
-
-from TokenUNetTrainingLib.logic.options import TITLES
+from tokenunet.networks.registry import color_of, title_of
 
 if TYPE_CHECKING:
     from tokenunet.training.experiment.progress import FoldProgress
@@ -66,7 +64,7 @@ def chart_lines(folds: Sequence["FoldProgress"], kind: CurveKind) -> Iterator[Li
         dice = {epoch: scores["mean"] for epoch, scores in fold.dice.items()}
         if values := fold.losses if kind is CurveKind.LOSS else dice:
             name = _("{architecture}, fold {fold}").format(
-                architecture=TITLES.get(fold.folder.architecture, fold.folder.architecture), fold=fold.folder.fold
+                architecture=title_of(fold.folder.architecture), fold=fold.folder.fold
             )
             yield Line(name, fold.folder.architecture, np.array(sorted(values.items()), float))
 
@@ -83,7 +81,7 @@ def _boxes(folds: Sequence["FoldProgress"]) -> Iterator[Line]:
                 box_outline(number + offset, [case["dice"][region] for case in cases])
                 for number, region in enumerate(REGIONS, 1)
             ]
-            yield Line(TITLES.get(architecture, architecture), architecture, np.concatenate(boxes))
+            yield Line(title_of(architecture), architecture, np.concatenate(boxes))
 
 
 def box_outline(x: float, values: Sequence[float]) -> NDArray[np.float64]:
@@ -152,7 +150,7 @@ class Curves:
         series.SetMarkerStyle(
             slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle if few else slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone
         )
-        color = ARCHITECTURE_COLORS.get(line.architecture, _OTHER_COLOR)
+        color = color_of(line.architecture, _OTHER_COLOR)
         series.SetColor(*(value / 255 for value in bytes.fromhex(color[1:])))
         self._chart.AddAndObservePlotSeriesNodeID(series.GetID())  # type: ignore[union-attr]
         self._tables[line.name] = table

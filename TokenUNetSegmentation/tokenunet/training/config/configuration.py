@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from tokenunet.core.errors import TrainingError, UsageError
+from tokenunet.core.errors import ArchitectureError, TrainingError, UsageError
 from tokenunet.core.old_keys import with_current_keys
+from tokenunet.networks.registry import architectures, build_network
 from tokenunet.training.config.presets import INITIAL_MODELS, PRESET_VALUES, PRESETS, SHIPPED_ARCHITECTURE, PresetName
 
 MOST_SYNTHETIC_PATIENTS = 10**7
@@ -28,9 +29,11 @@ class TrainingConfiguration:
     learning from 1000 patches).
 
     Attributes:
-        architecture: a name in `tokenunet.networks.ARCHITECTURES`.
+        architecture: a name in `tokenunet.networks.architectures`.
         arguments: the architecture's own arguments.
         initial: file of weights to begin from; relative to the experiment's folder. Random ones where empty.
+        pretrained_transformer: Safetensors file of a Vision Transformer whose first blocks initialize the token mixer;
+            relative to the experiment's folder. Empty keeps random weights.
         spacing: of the voxels that the network sees, in mm.
         synthetic_patients: that are made for every epoch, none of them twice; 0 learns from the experiment's cases.
         real_share: Share of the places of synthetic patients that show one of the experiment's cases instead, strongly
@@ -67,6 +70,7 @@ class TrainingConfiguration:
     architecture: str
     arguments: dict[str, Any] = field(default_factory=dict)
     initial: str = ""
+    pretrained_transformer: str = ""
     spacing: float = 1.0
     synthetic_patients: int = 0
     real_share: float = 0.0
@@ -120,13 +124,10 @@ class TrainingConfiguration:
         return configuration
 
     def _check(self) -> None:
-        from tokenunet.networks import ARCHITECTURES  # brings PyTorch
-
-        if self.architecture not in ARCHITECTURES:
-            raise UsageError(
-                f"There is no architecture {self.architecture!r}.", f"Choose from {', '.join(ARCHITECTURES)}."
-            )
-        multiple = ARCHITECTURES[self.architecture].size_multiple
+        known = architectures()
+        if self.architecture not in known:
+            raise UsageError(f"There is no architecture {self.architecture!r}.", f"Choose from {', '.join(known)}.")
+        multiple = known[self.architecture].size_multiple
         if any(side < multiple or side % multiple for side in self.patch_size):
             raise UsageError(f"The sides of {self.architecture}'s patches must be multiples of {multiple} voxels.")
         for name, (low, high) in _RANGES.items():
@@ -179,7 +180,7 @@ def configuration_of(
     """One architecture's configuration.
 
     Args:
-        architecture: a name in `tokenunet.networks.ARCHITECTURES`.
+        architecture: a name in `tokenunet.networks.architectures`.
         preset: ``paper``: the paper's protocol to the letter. ``robust``: longer and augmented, for results that
             carry over to other scanners. ``quick``: a first result in minutes, at 2 mm. ``synthetic``: the coarse stage
             of a training without data, see `tokenunet.training.config.stages`. ``few_shot``: continues
@@ -192,27 +193,28 @@ def configuration_of(
     """
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}.", f"Choose from {', '.join(PRESETS)}.")
-    values: dict[str, Any] = {"architecture": architecture}
-    if architecture == "swin_unetr":
-        values |= {"optimizer": "adamw", "learning_rate": 8e-4}
+    known = architectures()
+    defaults = known[architecture].training_defaults if architecture in known else {}
+    values: dict[str, Any] = {"architecture": architecture, **defaults}
     if preset in INITIAL_MODELS and architecture == SHIPPED_ARCHITECTURE:
-        from tokenunet.bundle.bundle import WEIGHTS_NAME
+        from tokenunet.bundle.files import WEIGHTS_NAME
         from tokenunet.bundle.store import find_model
 
         values["initial"] = str(find_model(INITIAL_MODELS[preset]) / WEIGHTS_NAME)
-    from tokenunet.networks import build_network  # brings PyTorch
-    from tokenunet.training.loop.initial import load_initial
+    from tokenunet.training.loop.initial import load_initial, load_pretrained_transformer
 
     configuration = TrainingConfiguration.from_json(values | PRESET_VALUES[preset] | dict(overrides or {}))
     try:
         network = build_network(architecture, **configuration.arguments)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ArchitectureError, RuntimeError) as error:
         raise UsageError(f"{architecture} cannot be built with {configuration.arguments}: {error}") from error
-    if Path(configuration.initial).is_absolute():
-        try:
-            load_initial(network, Path(configuration.initial))
-        except TrainingError as error:
-            raise UsageError(str(error), error.hint) from error
+    loaders = {configuration.initial: load_initial, configuration.pretrained_transformer: load_pretrained_transformer}
+    for file, load in loaders.items():
+        if Path(file).is_absolute():
+            try:
+                load(network, Path(file))
+            except TrainingError as error:
+                raise UsageError(str(error), error.hint) from error
     return configuration
 
 

@@ -24,7 +24,7 @@ def configurations_of(
     """The configurations of an experiment's networks by their names, in the order in which they are trained.
 
     Args:
-        architectures: names in `tokenunet.networks.ARCHITECTURES`, which are the networks' names, too; those of the
+        architectures: names in `tokenunet.networks.architectures`, which are the networks' names, too; those of the
             preset ``synthetic`` end in ``_coarse`` and ``_fine``.
         preset: as for `configuration_of`.
         overrides: values that replace the preset's; with ``synthetic``, ``fine.epochs`` is of that stage only, and a

@@ -52,7 +52,7 @@ class ExperimentPlan:
 
     Attributes:
         preset: every architecture's configuration to begin with.
-        architectures: names in `tokenunet.networks.ARCHITECTURES`; once an experiment is made with the preset
+        architectures: names in `tokenunet.networks.architectures`; once an experiment is made with the preset
             ``synthetic``, the names of its stages.
         folds: of the cross-validation.
         trained_folds: numbers, from 0, of those that are trained.

@@ -1,4 +1,4 @@
-"""The weights that a training begins from."""
+"""Weights that a training starts from."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import nn
 
-from tokenunet.core.errors import TrainingError
+from tokenunet.core.errors import TrainingError, UnusableWeightsError
+from tokenunet.networks.mixers import TransformerBlock, load_transformer_blocks
 
 
 def load_initial(network: nn.Module, path: Path) -> None:
@@ -21,3 +22,25 @@ def load_initial(network: nn.Module, path: Path) -> None:
         raise TrainingError(
             f"{path} holds no weights of this network.", "Check the path, the architecture and its arguments."
         ) from error
+
+
+def load_pretrained_transformer(network: nn.Module, path: Path) -> None:
+    """Load the first blocks of a pre-trained Vision Transformer into the network's token mixer.
+
+    Args:
+        network: Token-UNet with a transformer mixer.
+        path: Safetensors file with timm's parameter names.
+
+    Raises:
+        TrainingError: If the network has no transformer mixer, or the file does not fit it.
+    """
+    mixer = getattr(network, "mixer", None)
+    if not isinstance(mixer, nn.Sequential) or not all(isinstance(block, TransformerBlock) for block in mixer):
+        raise TrainingError(
+            f"{path} cannot be loaded: the network has no transformer between its tokens.",
+            "Choose token_unet_transformer, or leave pretrained_transformer empty.",
+        )
+    try:
+        load_transformer_blocks(mixer, path)
+    except UnusableWeightsError as error:
+        raise TrainingError(str(error), error.hint) from error

@@ -14,13 +14,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tokenunet.core.errors import ExperimentError
-from tokenunet.core.old_keys import with_current_keys
 from tokenunet.io.files import write_bytes
-from tokenunet.networks import build_network, fastest_layout, trainable_parameters
+from tokenunet.networks import build_network
+from tokenunet.networks.blocks import trainable_parameters
+from tokenunet.runtime.device import fastest_layout
 from tokenunet.training.config.configuration import OPERATIONAL, TrainingConfiguration
 from tokenunet.training.experiment.fold_folder import FoldFolder
 from tokenunet.training.loop.checkpoint import load_newest, save_newest
-from tokenunet.training.loop.initial import load_initial
+from tokenunet.training.loop.initial import load_initial, load_pretrained_transformer
 from tokenunet.training.loop.optimization import build_optimizer
 
 
@@ -67,11 +68,12 @@ class TrainingState:
         self, fold: FoldFolder, configuration: TrainingConfiguration, cases: Sequence[str], seed: int, fabric: Fabric
     ) -> None:
         self._fold, self._fabric = fold, fabric
-        settings = {name: v for name, v in configuration.to_json().items() if name not in OPERATIONAL}
-        self._trains = {"configuration": json.dumps(settings), "cases": cases}
+        self._trains = {"configuration": _decisive_settings(configuration), "cases": cases}
         """What must not change between the parts of an interrupted training."""
         torch.manual_seed(seed)
         network = build_network(configuration.architecture, **configuration.arguments)
+        if configuration.pretrained_transformer and not fold.begun:
+            load_pretrained_transformer(network, fold.experiment / configuration.pretrained_transformer)
         if configuration.initial and not fold.begun:
             load_initial(network, fold.experiment / configuration.initial)
         self.layout = fastest_layout(network)
@@ -119,7 +121,7 @@ class TrainingState:
             return False
         state["optimizer"] = state.get("optimiser") or state["optimizer"]  # version 0.1 wrote "optimiser"
         began = dict(state["trains"])
-        began["configuration"] = json.dumps(with_current_keys(json.loads(began["configuration"])))
+        began["configuration"] = _decisive_settings(TrainingConfiguration.from_json(json.loads(began["configuration"])))
         if began != self._trains:
             raise ExperimentError(
                 f"{self._fold.folder} was begun with another configuration or other training cases.",
@@ -141,3 +143,8 @@ class TrainingState:
         if self._fabric.is_global_zero:
             weights = {name: tensor.cpu().contiguous() for name, tensor in self.trained_network.state_dict().items()}
             write_bytes(path, safetensors.torch.save(weights))
+
+
+def _decisive_settings(configuration: TrainingConfiguration) -> str:
+    """Return the settings that decide about the result as JSON; settings added since a checkpoint have defaults."""
+    return json.dumps({name: v for name, v in configuration.to_json().items() if name not in OPERATIONAL})

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from tokenunet.core.architecture_colors import ARCHITECTURE_COLORS
 from tokenunet.core.regions import REGION_TITLES
 from tokenunet.io.figures import svg
+from tokenunet.networks.registry import color_of
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.summary import SCORES, Summary, epoch_losses, epoch_of_reduction
 
@@ -65,7 +65,7 @@ class Box:
 
 
 def _color(architecture: str) -> str:
-    return ARCHITECTURE_COLORS.get(architecture.removesuffix("_fine"), _COARSE)
+    return color_of(architecture.removesuffix("_fine"), _COARSE)
 
 
 def bubbles(summary: Summary) -> list[Bubble]:

@@ -10,7 +10,7 @@ from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.regions import REGION_TITLES
 from tokenunet.io.files import write_text
 from tokenunet.io.page import data_url, render_page
-from tokenunet.networks import ARCHITECTURES
+from tokenunet.networks import architecture
 from tokenunet.runtime.environment import versions
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import FoldFolder
@@ -195,7 +195,7 @@ def _mask_figures(experiment: Experiment, summary: Summary) -> list[MaskFigure]:
     """Of the first finished fold of every architecture that has masks."""
     first: dict[str, FoldFolder] = {}
     for job in experiment.jobs():
-        if job.finished and ARCHITECTURES[experiment.configuration(job.architecture).architecture].has_masks:
+        if job.finished and architecture(experiment.configuration(job.architecture).architecture).has_attention_maps:
             first.setdefault(job.architecture, job)
     return [_mask_figure(experiment, job, summary) for job in first.values()]
 

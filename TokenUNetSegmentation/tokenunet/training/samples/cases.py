@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tokenunet.inference.crop import FieldOfView
-from tokenunet.networks import ARCHITECTURES
+from tokenunet.networks import architecture
 
 
 class TrainingCase(Protocol):
@@ -27,7 +27,7 @@ class TrainingCase(Protocol):
         """(3, D, H, W) in the order of `REGIONS`."""
 
 
-def brain_view(image: Tensor, architecture: str) -> FieldOfView:
+def brain_view(image: Tensor, name: str) -> FieldOfView:
     """What inference shows a network of a whole brain (C, D, H, W): instance normalization depends on the margins."""
     brain = (image != 0).any(dim=0).cpu().numpy()
-    return FieldOfView.of_brain(brain, ARCHITECTURES[architecture].size_multiple)
+    return FieldOfView.of_brain(brain, architecture(name).size_multiple)

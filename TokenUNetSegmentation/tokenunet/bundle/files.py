@@ -1,0 +1,65 @@
+"""The two files of a model bundle, read and size-checked in memory; needs no PyTorch."""
+
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from tokenunet.bundle.manifest import MANIFEST_NAME
+from tokenunet.core.errors import ModelError, UnsafeBundleError
+
+WEIGHTS_NAME = "weights.safetensors"
+SIZE_LIMITS = {MANIFEST_NAME: 2**20, WEIGHTS_NAME: 2**30}
+"""Largest size of each file in bytes."""
+
+
+def read_bundle_files(path: Path) -> dict[str, bytes]:
+    """The bytes of ``model.json`` and ``weights.safetensors`` of a bundle folder or .zip, not yet interpreted.
+
+    Raises:
+        ModelError: where one is missing or unreadable.
+        UnsafeBundleError: as for `load_bundle`.
+    """
+    if path.is_dir():
+        return _read_folder(path)
+    if zipfile.is_zipfile(path):
+        return _read_zip(path)
+    raise ModelError(f"{path} is neither a model folder nor a .zip file.", "Run: tokenunet models list")
+
+
+def _read_folder(folder: Path) -> dict[str, bytes]:
+    files = {}
+    for name, limit in SIZE_LIMITS.items():
+        file = folder / name
+        if not file.is_file():
+            raise ModelError(f"{folder} is not a model: it has no {name}.", "Run: tokenunet models list")
+        if file.stat().st_size > limit:
+            raise UnsafeBundleError(f"{file} is larger than a model's may be ({limit} bytes).")
+        files[name] = file.read_bytes()
+    return files
+
+
+def _read_zip(path: Path) -> dict[str, bytes]:
+    """The two files of a zipped bundle, which lie at its top or in one folder."""
+    files: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                location = PurePosixPath(entry.filename.replace("\\", "/"))
+                if location.is_absolute() or ".." in location.parts or ":" in entry.filename:
+                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, a path that leaves the archive.")
+                if stat.S_ISLNK(entry.external_attr >> 16):
+                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, a link.")
+                if entry.is_dir() or location.name not in SIZE_LIMITS or len(location.parts) > 2:
+                    continue
+                if entry.file_size > SIZE_LIMITS[location.name]:
+                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, larger than a model's may be.")
+                if location.name in files:
+                    raise UnsafeBundleError(f"{path} holds {location.name} twice.")
+                files[location.name] = archive.read(entry)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        raise ModelError(f"{path} cannot be read: {error}", "Get the model again from where it came from.") from error
+    for name in SIZE_LIMITS:
+        if name not in files:
+            raise ModelError(f"{path} is not a model: it has no {name}.")
+    return files
