@@ -141,6 +141,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/preprocessing/restore.py
   tokenunet/preprocessing/sequence_check.py
   tokenunet/preprocessing/skull_stripping.py
+  tokenunet/preprocessing/stripped_brain.py
   tokenunet/review/__init__.py
   tokenunet/review/following.py
   tokenunet/review/hints.py

@@ -1,4 +1,4 @@
-"""Brings the scans of one session onto the reference, where they do not lie there yet."""
+"""Registration of the scans of one session to the reference, where they are not aligned yet."""
 
 from collections.abc import Callable
 
@@ -9,42 +9,74 @@ from tokenunet.core.background import foreground
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SequenceName
-from tokenunet.preprocessing.register import LEAST_QUALITY, Alignment, Reference
+from tokenunet.preprocessing.register import LEAST_QUALITY, Alignment, Reference, fits_better_elsewhere
 from tokenunet.preprocessing.skull_stripping import extract_brain, is_stripped
 from tokenunet.study.scans import Study
+
+_LEAST_SHIFT_MM, _LEAST_ROTATION_DEGREES = 2.0, 2.0
+"""Smaller moves of scans that share a grid are within the accuracy of registration."""
 
 
 def align_study(
     study: Study, on_fraction: Callable[[float], None] = lambda fraction: None
 ) -> tuple[dict[SequenceName, Alignment], tuple[Finding, ...]]:
-    """Rigid alignments of all scans but the reference, and what to be wary of.
+    """Register all scans to the reference that are not on it yet.
 
-    Skull-stripped scans that share one grid were aligned by whoever made them, and are left alone.
+    Skull-stripped scans that share one grid were aligned by whoever made them; only those that fit better elsewhere
+    are registered.
 
     Args:
-        study: as read.
-        on_fraction: is told the progress, 0 to 1; may raise to stop.
+        study: Scans as read.
+        on_fraction: Receives the progress, 0 to 1; may raise to stop.
+
+    Returns:
+        Rigid alignment of each scan that was registered, and what the user should know.
     """
     image = study.scans[study.reference].image
     stripped = is_stripped(image)
     others = {s: scan for s, scan in study.scans.items() if s != study.reference}
     grid = Grid.of(image)
-    if stripped and all(Grid.of(scan.image).same_as(grid) for scan in others.values()):
-        return {}, ()
+    aligned_before = stripped and all(Grid.of(scan.image).same_as(grid) for scan in others.values())
+    if aligned_before:
+        others = {s: scan for s, scan in others.items() if fits_better_elsewhere(image, scan.image)}
+        if not others:
+            return {}, ()
     reference = Reference(image, _shown(image) if stripped else extract_brain([image]))
     alignments, findings = {}, []
     for done, (sequence, scan) in enumerate(others.items(), start=1):
         alignment = reference.align(scan.image)
-        alignments[sequence] = alignment
-        if alignment.quality < LEAST_QUALITY:
+        on_fraction(done / len(others))
+        sure = alignment.quality >= LEAST_QUALITY
+        if aligned_before:
+            if sure and alignment.shift_mm < _LEAST_SHIFT_MM and alignment.rotation_degrees < _LEAST_ROTATION_DEGREES:
+                continue
+            findings.append(_not_on_reference(scan.source, sequence, study, alignment, sure))
+            if not sure:
+                continue
+        elif not sure:
             message = (
                 f"{scan.source} ({sequence}) could not be aligned to {study.reference} with confidence: moved by "
                 f"{alignment.shift_mm:.0f} mm and {alignment.rotation_degrees:.0f}°. The result may be wrong there; "
                 "look at the pictures in quality.html."
             )
             findings.append(Finding("poor_alignment", message))
-        on_fraction(done / len(others))
+        alignments[sequence] = alignment
     return alignments, tuple(findings)
+
+
+def _not_on_reference(source: str, sequence: SequenceName, study: Study, alignment: Alignment, sure: bool) -> Finding:
+    """Warn of a scan on the reference's grid that shows the brain in another place."""
+    done = (
+        f"it was moved by {alignment.shift_mm:.0f} mm and {alignment.rotation_degrees:.0f}°; look at the pictures in "
+        "quality.html."
+        if sure
+        else "no better place was found with confidence. The result may be wrong; register the scans first."
+    )
+    text = (
+        f"{source} ({sequence}) shares the grid of {study.scans[study.reference].source} ({study.reference}) but does "
+        f"not show the brain in the same place: {done}"
+    )
+    return Finding("not_aligned", text)
 
 
 def _shown(image: sitk.Image) -> sitk.Image:

@@ -23,6 +23,7 @@ from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.preprocessing.skull_stripping import check_brain, check_field_of_view, extract_brain, is_stripped
+from tokenunet.preprocessing.stripped_brain import agreed_brain
 from tokenunet.study.scans import Study
 
 _SPACING_TOLERANCE = 1e-3
@@ -79,8 +80,12 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     grid, scans = _on_common_grid(study, space, alignments, stripped)
     findings: tuple[Finding, ...]
     if stripped:
-        brain = np.logical_or.reduce([foreground(scans[s].values) for s in stripped])
-        findings = _some_stripped(stripped)
+        shown = {s: foreground(scans[s].values) for s in stripped}
+        agreed = agreed_brain(shown, {s: study.scans[s].source for s in stripped}, grid)
+        brain = agreed.brain
+        for sequence, seen in agreed.seen.items():
+            scans[sequence] = replace(scans[sequence], seen=scans[sequence].seen & seen)
+        findings = _some_stripped(stripped) + agreed.findings
     else:
         extracted = extract_brain([grid.image(scan.values) for scan in scans.values() if scan.seen.any()])
         brain = sitk.GetArrayFromImage(extracted).astype(bool)
@@ -93,6 +98,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     findings += tuple(_partly_seen(study, brain, scans))
     findings += tuple(_not_placed(study))
     findings += outliers
+    findings += tuple(finding for scan in study.scans.values() for finding in scan.findings)
     reference_grid = Grid.of(study.scans[study.reference].image)
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(

@@ -37,6 +37,9 @@ either, by 1.2 mm wrong; of 66 that ended in the right one all had.
 _DEPTH_MM = 4.0
 """Under the brain's surface, where its outline, which any head shares, no longer tells."""
 _NUDGE_MM = 8.0
+_PROBE_MM = 4.0
+_BETTER = 1.1
+"""Times the mutual information of where a scan is."""
 
 LEAST_QUALITY = 0.5
 """Below it, a registration is not to be trusted without a look at it."""
@@ -65,6 +68,29 @@ class Alignment:
         """About whichever axis."""
         cosine = (np.trace(np.reshape(self.transform.GetMatrix(), (3, 3))) - 1) / 2
         return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
+
+
+def fits_better_elsewhere(fixed: sitk.Image, moving: sitk.Image) -> bool:
+    """Return whether a scan fits the reference clearly better after a small move than where its header puts it.
+
+    Args:
+        fixed: Reference.
+        moving: Scan on the same grid.
+    """
+    images = [
+        sitk.BinShrink(sitk.Cast(image, sitk.sitkFloat32), [max(1, round(_MIDDLE_MM / s)) for s in image.GetSpacing()])
+        for image in (fixed, moving)
+    ]
+    stage = _Stage(images[0], images[1], None, _SAMPLES[1])
+    transform = sitk.Euler3DTransform(_center_of_mass(images[0]).tolist(), 0, 0, 0, (0, 0, 0))
+    here = stage.rate(transform)
+    for index, sign in product(range(6), (-1, 1)):
+        parameters = np.zeros(6)
+        parameters[index] = sign * _PROBE_MM / (_BRAIN_RADIUS_MM if index < 3 else 1.0)
+        transform.SetParameters(parameters.tolist())
+        if stage.rate(transform) < _BETTER * here:
+            return True
+    return False
 
 
 class Reference:

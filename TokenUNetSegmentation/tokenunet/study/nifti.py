@@ -3,17 +3,21 @@
 import gzip
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.core.errors import UnreadableImageError, UnusableImageError
+from tokenunet.core.findings import Finding
 
 _FLOAT_TYPES = {"16": "f4", "64": "f8"}
 """NumPy's names of NIfTI's floating-point ``datatype`` codes."""
+
+_SAME_PLACEMENT_MM = 0.5
 
 _GZIP = b"\x1f\x8b"
 _MOST_SHEAR_DEGREES = 0.5
@@ -27,7 +31,7 @@ def read_sheared(path: Path) -> sitk.Image:
         UnusableImageError: where they are far from it.
         RuntimeError: of SimpleITK.
     """
-    with mock.patch.dict(os.environ, {"ITK_NIFTI_SFORM_PERMISSIVE": "ON"}):
+    with _permissive():
         image = sitk.ReadImage(path)
     rows = [[float(number) for number in image.GetMetaData(f"srow_{axis}").split()[:3]] for axis in "xyz"]
     axes = np.array(rows) / np.linalg.norm(rows, axis=0)
@@ -39,6 +43,88 @@ def read_sheared(path: Path) -> sitk.Image:
             "It is the result of an affine registration: resample it onto a grid with right angles first.",
         )
     return image
+
+
+@contextmanager
+def _permissive() -> Iterator[None]:
+    """Let ITK read axes that are not at right angles."""
+    name = "ITK_NIFTI_SFORM_PERMISSIVE"
+    before = os.environ.get(name)
+    os.environ[name] = "ON"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def placement_finding(image: sitk.Image, source: str) -> Finding | None:
+    """Warn if the two placements in a NIfTI header, qform and sform, disagree.
+
+    Args:
+        image: Image as SimpleITK read it, with the header as metadata; of any format.
+        source: Where it came from, for the message.
+    """
+    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    if not all(float(header.get(code, 0)) > 0 for code in ("qform_code", "sform_code")):
+        return None
+    try:
+        sform = _sform(header)
+        qform = _qform(header, sform)
+    except (KeyError, ValueError):
+        return None
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in image.GetSize()[:3]])).reshape(3, -1)
+    apart = np.linalg.norm((qform - sform) @ np.vstack([corners, np.ones(corners.shape[1])]), axis=0).max()
+    if not apart > _SAME_PLACEMENT_MM:
+        return None
+    x, y, z = image.GetOrigin()[:3]
+    origin = np.array([-x, -y, z])
+    distances = {name: np.linalg.norm(m[:, 3] - origin) for name, m in (("qform", qform), ("sform", sform))}
+    axes = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2)[:3, :3] * image.GetSpacing()[:3]
+    for name, matrix in (("qform", qform), ("sform", sform)):
+        distances[name] += np.abs(np.diag([-1, -1, 1]) @ axes - matrix[:, :3]).sum()
+    taken, other = sorted(distances, key=lambda name: distances[name])
+
+    def described(name: str) -> str:
+        matrix = {"qform": qform, "sform": sform}[name]
+        return f"{name} (code {header[f'{name}_code']}), first voxel at {np.round(matrix[:, 3], 1).tolist()} mm"
+
+    return Finding(
+        "placements_disagree",
+        f"{source} says twice where it is located, up to {apart:.3g} mm apart: {described('qform')}, and "
+        f"{described('sform')}, in RAS. The {taken} was taken; if the result does not fit the scan in another program, "
+        f"that one takes the {other}: make them equal first.",
+    )
+
+
+def _sform(header: dict[str, str]) -> NDArray[np.float64]:
+    """Return the header's sform, (3, 4), from voxel indices to RAS mm."""
+    return np.array([[float(number) for number in header[f"srow_{axis}"].split()] for axis in "xyz"]).reshape(3, 4)
+
+
+def _qform(header: dict[str, str], like: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the header's qform, (3, 4), from voxel indices to RAS mm.
+
+    Args:
+        header: Metadata of SimpleITK, which leaves out the sign of the third axis.
+        like: Matrix whose handedness it gets.
+    """
+    b, c, d = (float(header[f"quatern_{axis}"]) for axis in "bcd")
+    a = np.sqrt(max(0.0, 1 - b * b - c * c - d * d))
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    spacing = np.array([float(header[f"pixdim[{axis}]"]) for axis in (1, 2, 3)])
+    axes = rotation * spacing
+    if np.linalg.det(like[:, :3]) < 0:
+        axes[:, 2] *= -1
+    return np.column_stack([axes, [float(header[f"qoffset_{axis}"]) for axis in "xyz"]])
 
 
 def check_nifti_data(path: Path, image: sitk.Image) -> None:

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from tokenunet.core.background import background_value, find_padding
 from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError, UnreadableImageError, UnusableImageError
+from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
 from tokenunet.io.files import sha256_of
-from tokenunet.study.nifti import check_nifti_data, read_sheared
+from tokenunet.study.nifti import check_nifti_data, placement_finding, read_sheared
 
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_PAIR_ENDINGS = {".img": ".hdr", ".img.gz": ".hdr.gz"}
+"""Of Analyze and NIfTI pairs: the voxels' file by its header's."""
 READING = threading.Lock()
 """SimpleITK's readers crash now and then where two threads read at the same time."""
 _SMALLEST_SIDE = 8
@@ -23,6 +27,8 @@ _SMALLEST_SIDE = 8
 _SPACING_MM = (0.1, 20.0)
 _SAME_CORRELATION = 0.9999
 """Of two copies of one scan, one of them rescaled; no two sequences go together so."""
+_FEWEST_COMPARED = 500
+"""Voxels that two scans must both show to be compared without their background."""
 _NOT_SCANS = {
     *("seg", "segm", "segmentation", "segmentations", "label", "labels", "pred", "prediction", "truth", "roi"),
     *("mask", "brainmask", "tumormask", "tumourmask", "glistrboost", "parcellation"),
@@ -39,12 +45,14 @@ class Scan:
         source: where it came from: a file's path or a node's name.
         sha256: of the file.
         placed: whether its file says how it lies in space.
+        findings: what the user should know about it.
     """
 
     image: sitk.Image
     source: str
     sha256: str
     placed: bool = True
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,22 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
 
 
 def is_image_file(path: Path) -> bool:
+    """Return whether a file is named as a scan: in a known format, not hidden, and not drawn on a scan."""
     name = path.name.lower()
     hidden = name.startswith(".")  # macOS leaves "._t1.nii.gz" beside the file on foreign disks
     words = set(re.split(r"[^a-z0-9]+", name))
-    return name.endswith(IMAGE_ENDINGS) and path.is_file() and not hidden and not words & _NOT_SCANS
+    known = name.endswith(IMAGE_ENDINGS) or header_of_pair(path) is not None
+    return known and not hidden and not words & _NOT_SCANS and path.is_file()
+
+
+def header_of_pair(path: Path) -> Path | None:
+    """Return the header that belongs to a file of voxels (``t1.img``); None if there is none."""
+    for ending, header_ending in _PAIR_ENDINGS.items():
+        if path.name.lower().endswith(ending):
+            stem = path.name[: -len(ending)]
+            names = (stem + header_ending, stem + header_ending.upper())
+            return next((header for name in names if (header := path.with_name(name)).is_file()), None)
+    return None
 
 
 def read_study(paths: dict[SequenceName, Path], reference: SequenceName = "T1ce") -> Study:
@@ -132,12 +152,17 @@ def study_of(scans: dict[SequenceName, Scan], reference: SequenceName | None = "
 
 
 def _same_content(one: sitk.Image, other: sitk.Image) -> bool:
-    """Whether their values are the same, but for scale and offset."""
+    """Return whether the values of what both show are the same, but for scale and offset."""
     if one.GetSize() != other.GetSize():
         return False
-    values = [sitk.GetArrayViewFromImage(image)[::3, ::3, ::3].ravel() for image in (one, other)]
-    if np.array_equal(*values):
+    arrays = [sitk.GetArrayViewFromImage(image)[::3, ::3, ::3] for image in (one, other)]
+    if np.array_equal(*arrays):
         return True
+    # Backgrounds go together whatever the scans show.
+    shown = np.logical_and.reduce([(array != array.min()) & (array != background_value(array)) for array in arrays])
+    if shown.sum() < _FEWEST_COMPARED:
+        shown[:] = True
+    values = [np.clip(array[shown], *np.percentile(array[shown], [0.5, 99.5])) for array in arrays]
     return all(v.std() > 0 for v in values) and float(np.corrcoef(*values)[0, 1]) > _SAME_CORRELATION
 
 
@@ -163,7 +188,7 @@ def read_image(path: Path) -> sitk.Image:
         raise UnreadableImageError(
             f"{path} cannot be read as an image.", "It may be damaged or in another format; copy or export it again."
         ) from error
-    if path.name.lower().endswith((".nii", ".nii.gz")):
+    if path.name.lower().endswith((".nii", ".nii.gz", *_PAIR_ENDINGS)):
         check_nifti_data(path, image)
     return image
 
@@ -182,16 +207,29 @@ def check_name(path: Path) -> None:
 
 
 def _read(path: Path) -> sitk.Image:
+    warned = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters of them is checked here, and said by name
     try:
         return sitk.ReadImage(path)
     except RuntimeError as error:
         if "orthonormal" in str(error):
             return read_sheared(path)
         raise
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(warned)
 
 
 def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
-    """Checks an image and makes a scan of it; see `read_study` for the errors."""
+    """Check an image and make a scan of it; padding becomes as dark as the air next to it.
+
+    Args:
+        image: Image of any kind.
+        source: Where it came from, for messages.
+        sha256: Of its file.
+
+    Raises:
+        UnusableImageError: If it is not a 3-D scan with finite, varying values.
+    """
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
     kind = image.GetPixelIDTypeAsString()
@@ -202,9 +240,20 @@ def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
             "Choose a single 3-D scan.",
         )
     codes = [image.GetMetaData(code) for code in ("qform_code", "sform_code") if image.HasMetaDataKey(code)]
+    findings = [finding for finding in (placement_finding(image, source),) if finding is not None]
     image = sitk.Cast(image, sitk.sitkFloat32)
     _check_values(image, source)
-    return Scan(image, source, sha256, placed=codes != ["0", "0"])
+    array = sitk.GetArrayViewFromImage(image)
+    padding = find_padding(array)
+    if padding is not None:
+        padded, air = padding
+        text = (
+            f"{source} is padded with values around {float(np.median(array[padded])):g} ({padded.mean():.0%} of its "
+            "voxels); they were taken for air."
+        )
+        findings.append(Finding("padding", text))
+        image = Grid.of(image).image(np.where(padded, np.float32(air), array))
+    return Scan(image, source, sha256, placed=codes != ["0", "0"], findings=tuple(findings))
 
 
 def _check_values(image: sitk.Image, source: str) -> None:

@@ -164,7 +164,7 @@ def agent_in(text: str) -> bool | None:
 
 
 def _from_file_name(name: str) -> Evidence:
-    text = _plain(re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd)$", "", name, flags=re.IGNORECASE))
+    text = _plain(re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd|img|img\.gz|hdr)$", "", name, flags=re.IGNORECASE))
     sequence = sequence_named(name)
     kind = next((k for k, pattern in _NOT_OURS.items() if re.search(pattern, text)), "")
     if kind and (sequence is None or kind == "a T2* or susceptibility scan"):

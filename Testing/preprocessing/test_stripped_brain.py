@@ -1,0 +1,66 @@
+"""Skull-stripped scans of one grid: masks of their own, padding, and scans that do not show the same place."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scan_fixtures import GRID, SPACING, brain, study
+from test_prepare import with_image
+from tokenunet.core.background import find_padding
+from tokenunet.core.model_space import ModelSpace
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.preprocessing import align_study, prepare
+from tokenunet.study.scans import as_scan, study_of
+
+SPACE = ModelSpace(SEQUENCES, SPACING, "LPS")
+
+
+@pytest.mark.parametrize("background", [0, -1024, 77])
+@pytest.mark.parametrize("small", ["T1", "FLAIR"])
+def test_prepare_takes_the_brain_that_all_scans_show(background: float, small: SequenceName) -> None:
+    scans = study()
+    inner = sitk.GetArrayFromImage(sitk.BinaryErode(sitk.GetImageFromArray(brain().astype(np.uint8)), [1] * 3)) > 0
+    for sequence in SEQUENCES:
+        array = sitk.GetArrayFromImage(scans.scans[sequence].image)
+        mask = inner if sequence == small else brain()
+        scans = with_image(scans, sequence, GRID.image(np.where(mask, array, np.float32(background))))
+    prepared = prepare(scans, SPACE)
+    assert np.mean(prepared.brain != inner) < 1e-4
+    (finding,) = prepared.findings
+    assert finding.code == "own_brain_mask"
+    assert finding.message.startswith(f"{small.lower()}.nii.gz ({small})")
+
+
+@pytest.mark.parametrize("padding", [-32768, -1024, 32767])
+def test_as_scan_takes_padding_for_air(padding: float) -> None:
+    y, x = np.indices(GRID.size[1::-1])
+    outside = (x - 23) ** 2 + (y - 27) ** 2 > 22**2
+    scans = {}
+    for sequence, scan in study().scans.items():
+        array = sitk.GetArrayFromImage(scan.image)
+        array[:, outside] = padding
+        scans[sequence] = as_scan(GRID.image(array), f"{sequence}.mha", "")
+        assert [f.code for f in scans[sequence].findings] == ["padding"]
+        assert f"{sequence}.mha" in scans[sequence].findings[0].message
+        filled = sitk.GetArrayViewFromImage(scans[sequence].image)
+        assert (filled[:, outside] == 0).all()
+    assert set(study_of(scans).scans) == set(SEQUENCES)
+
+
+@pytest.mark.parametrize("background", [-1024, -32768, 4095])
+def test_a_background_that_reaches_the_brain_is_no_padding(background: float) -> None:
+    for scan in study().scans.values():
+        array = sitk.GetArrayFromImage(scan.image)
+        assert find_padding(np.where(brain(), array, np.float32(background))) is None
+        assert find_padding(array) is None
+
+
+@pytest.mark.parametrize(("sequence", "shift_mm"), [("T2", 9.0), ("T1", -12.0)])
+def test_align_notices_a_stripped_scan_in_another_place(sequence: SequenceName, shift_mm: float) -> None:
+    scans = study()
+    image = scans.scans[sequence].image
+    moved = sitk.Resample(image, image, sitk.TranslationTransform(3, (shift_mm, 0, 0)))
+    alignments, findings = align_study(with_image(scans, sequence, moved))
+    assert {f.code for f in findings} == {"not_aligned"}
+    assert f"{sequence.lower()}.nii.gz ({sequence})" in findings[0].message
+    assert set(alignments) <= {sequence}
+    assert align_study(scans) == ({}, ())
