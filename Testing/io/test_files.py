@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tokenunet.core.errors import OutputError
-from tokenunet.io.files import staging_folder
+from tokenunet.core.errors import OutputBusyError, OutputError
+from tokenunet.io.files import locked_folder, staging_folder
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -84,3 +84,23 @@ def test_a_file_in_the_folders_place_is_one_clear_sentence(tmp_path: Path) -> No
     sentence = r"Results cannot be written to .*file/results: Not a directory\."
     with pytest.raises(OutputError, match=sentence), staging_folder(tmp_path / "file" / "results"):
         pass
+
+
+def test_locked_folder_refuses_a_second_run(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    script = (
+        "import sys; from pathlib import Path; from tokenunet.io.files import locked_folder\n"
+        "with locked_folder(Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "locked\n"
+    with pytest.raises(OutputBusyError, match=f"{folder} is being written"), locked_folder(folder):
+        pass
+    other.kill()
+    other.communicate()
+    with locked_folder(folder):
+        (folder / "result").touch()
+    assert [path.name for path in folder.iterdir()] == ["result"]

@@ -147,6 +147,12 @@ class OutputError(TokenUNetError):
     code, exit_code = "cannot_write", 6
 
 
+class OutputBusyError(OutputError):
+    """Another run is writing into the output folder."""
+
+    code = "output_busy"
+
+
 class OutputExistsError(OutputError):
     """The output folder already holds results."""
 

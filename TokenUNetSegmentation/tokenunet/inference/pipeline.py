@@ -25,7 +25,7 @@ from tokenunet.inference.output import (
     write_result,
 )
 from tokenunet.inference.predict import InferenceOptions, predict
-from tokenunet.io.files import staging_folder
+from tokenunet.io.files import locked_folder, staging_folder
 from tokenunet.preprocessing import align_study, check_sequences, prepare, restore
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.runtime.environment import versions
@@ -87,6 +87,11 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
         DeviceError: where the device is missing, or memory does not suffice.
         OutputError: where results exist already, or cannot be written.
     """
+    with locked_folder(request.output):
+        return _segment(request, on_event)
+
+
+def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
     run = _Run(on_event)
     check_output(request.output, request.force)
     with run.stage(Stage.LOAD):

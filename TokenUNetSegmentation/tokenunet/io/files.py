@@ -10,12 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+from filelock import FileLock, Timeout
 
-from tokenunet.core.errors import OutputError
+from tokenunet.core.errors import OutputBusyError, OutputError
 
 SAFE_NAME = re.compile(r"\w[\w .+-]*")
 """What may name a file or folder that is written: one part of a path, not hidden."""
 STAGING_PREFIX = ".unfinished-"
+_LOCK = ".tokenunet.lock"
 
 
 def sha256_of(path: Path) -> str:
@@ -106,6 +108,41 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
             shutil.rmtree(staging, ignore_errors=True)
         if created and target.is_dir() and not any(target.iterdir()):
             target.rmdir()
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other runs from writing into a folder; the system ends the lock with the process.
+
+    Args:
+        folder: Folder for results, created if needed and removed if it stays empty.
+
+    Raises:
+        OutputBusyError: If another run is writing there.
+        OutputError: If the folder cannot be written.
+    """
+    created = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise OutputBusyError(
+            f"{folder} is being written by another run.", "Choose another folder, or wait until that run has ended."
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"Results cannot be written to {folder}: {reason}.", "Choose another folder or make room on the disk."
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / _LOCK).unlink()
+        lock.release()
+        if created and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _remove_abandoned(target: Path) -> None:

@@ -33,6 +33,19 @@ _NOT_OURS = {
     "flow": r"\b(csf flow|cine|phase[ -]?contrast)\b",
     "an image of another part of the body": r"spine|\b(lumbar|cervical|thoracic|[lhb]ws)\b",
 }
+_DIXON_TYPES = {
+    "FAT": "a fat image (Dixon)",
+    "F": "a fat image (Dixon)",
+    "FF": "a fat fraction (Dixon)",
+    "FAT_FRACTION": "a fat fraction (Dixon)",
+    "OPP_PHASE": "an opposed-phase image (Dixon)",
+    "OUT_PHASE": "an opposed-phase image (Dixon)",
+    "OUT_OF_PHASE": "an opposed-phase image (Dixon)",
+    "OP": "an opposed-phase image (Dixon)",
+}
+"""Image types of Siemens, GE and Philips."""
+_DIXON_FAT = re.compile(r"^fat (?!sat|sup)|\b(dixon|ideal|lava ?flex|vibe ?flex)\b.*\b(f|fat)$|\bfat (only|image)\b")
+_DIXON_OPPOSED = re.compile(r"\b(opp|opposed|out of phase|out ?phase|opp ?phase)\b")
 _PROTON_DENSITY = re.compile(r"\b(pd\w*|proton)\b")
 _PROTON_DENSITY_TIMES = "proton density"
 """Those of an MPRAGE that does not say its inversion time are alike."""
@@ -167,6 +180,8 @@ def _from_file_name(name: str) -> Evidence:
     text = _plain(re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd|img|img\.gz|hdr)$", "", name, flags=re.IGNORECASE))
     sequence = sequence_named(name)
     kind = next((k for k, pattern in _NOT_OURS.items() if re.search(pattern, text)), "")
+    if dixon := _dixon_in(text):
+        return _not_ours(dixon)
     if kind and (sequence is None or kind == "a T2* or susceptibility scan"):
         return _not_ours(kind)
     if sequence == "T2" and weighting_in(text) == "FLAIR":  # as in t2_tirm_tra_dark-fluid
@@ -193,6 +208,9 @@ def _other_kind(tags: DicomTags, description: str) -> str:
     kinds = {part.upper() for part in tags.image_type} & _DERIVED_KINDS
     if kinds:
         return f"its image type is {sorted(kinds)[0]}"
+    dixon = next((_DIXON_TYPES[part.upper()] for part in tags.image_type if part.upper() in _DIXON_TYPES), "")
+    if dixon or (dixon := _dixon_in(description)):
+        return dixon
     sequence_name = tags.sequence_name.lower()
     if tags.b_value is not None or re.match(r"\*?ep_b\d", sequence_name):
         return "diffusion"
@@ -210,6 +228,13 @@ def _other_kind(tags: DicomTags, description: str) -> str:
     if _PROTON_DENSITY.search(description) and not (_T2.search(description) and both_echoes):
         return "proton density"
     return ""
+
+
+def _dixon_in(text: str) -> str:
+    """Return which image of a Dixon series, other than water and in phase, a description speaks of; else nothing."""
+    if _DIXON_FAT.search(text):
+        return "a fat image (Dixon)"
+    return "an opposed-phase image (Dixon)" if _DIXON_OPPOSED.search(text) else ""
 
 
 def _by_times(tags: DicomTags) -> tuple[Weighting | None, str]:
