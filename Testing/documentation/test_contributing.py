@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import host
-import pytest
 
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -30,7 +29,6 @@ def names_of(heading: str) -> dict[str, Any]:
 
 
 def test_network_is_listed(tmp_path: Path) -> None:
-    pytest.importorskip("tokenunet.networks.registry")
     (tmp_path / "pocket_unet.py").write_text(example("Add a network"))
     run = subprocess.run(
         [sys.executable, "-m", "tokenunet", "networks"],
