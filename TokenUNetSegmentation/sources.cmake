@@ -41,6 +41,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/volumes.py
   tokenunet/__init__.py
   tokenunet/__main__.py
+  tokenunet/api.py
   tokenunet/benchmark/__init__.py
   tokenunet/benchmark/cases.py
   tokenunet/benchmark/ceiling.py
@@ -229,4 +230,5 @@ set(MODULE_PYTHON_RESOURCES
   tokenunet/io/templates/segmentation.html
   tokenunet/io/templates/style.css
   tokenunet/io/templates/training.html
+  tokenunet/py.typed
   )

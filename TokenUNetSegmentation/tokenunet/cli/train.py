@@ -14,6 +14,8 @@ from tokenunet.training.config.presets import PRESETS
 from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
 
 DEFAULT_ARCHITECTURE = "token_unet_transformer"
+_FILES = ("initial", "pretrained_transformer")
+"""Settings that are paths."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -120,7 +122,7 @@ def _settings(settings: list[str]) -> dict[str, str]:
         if not separator:
             raise UsageError(f"--set {setting} has no value.", "Write --set NAME=VALUE, for instance --set epochs=3.")
         # Any other path in a configuration is the experiment's own.
-        overrides[name] = str(Path(value).absolute()) if name.rpartition(".")[2] == "initial" else value
+        overrides[name] = str(Path(value).absolute()) if name.rpartition(".")[2] in _FILES else value
     return overrides
 
 

@@ -1,0 +1,189 @@
+"""Functions for Python users; `tokenunet` offers them lazily."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.bundle.bundle import ModelBundle, load_bundle
+from tokenunet.bundle.store import DEFAULT_MODEL, find_model
+from tokenunet.core.errors import UsageError
+from tokenunet.core.events import OnEvent, ignore_events
+from tokenunet.core.grid import Grid
+from tokenunet.core.regions import ET_LABEL, regions_from_labels
+from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.inference import InferenceOptions, SegmentationRequest
+from tokenunet.inference.output import DISAGREEMENT, LABELS, MASKS
+from tokenunet.inference.pipeline import segment as segment_to_folder
+from tokenunet.networks.registry import architecture
+from tokenunet.training.config.presets import PresetName
+
+Pathlike = str | Path
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """Segmentation of one patient as arrays with their grids.
+
+    Attributes:
+        labels: Exclusive labels (z, y, x) on `grid`: 0, NCR = 1, ED = 2, ET = 4.
+        regions: Nested regions (3, z, y, x) on `grid` in the order WT, TC, ET.
+        grid: Grid of the reference scan.
+        volumes_ml: Volumes of WT, TC, ET, NCR and ED in ml.
+        attention_maps: Maps (d, h, w) on `attention_grid` by name, such as `token_learner_1`.
+        attention_grid: Grid of the attention maps; None without any.
+        uncertainty: Ensemble uncertainty (z, y, x) on `grid`; None for a single network.
+        report: Run report, as in `run.json`.
+    """
+
+    labels: NDArray[np.uint8]
+    regions: NDArray[np.bool_]
+    grid: Grid
+    volumes_ml: dict[str, float]
+    attention_maps: dict[str, NDArray[np.float32]]
+    attention_grid: Grid | None
+    uncertainty: NDArray[np.float32] | None
+    report: dict[str, Any]
+
+
+def segment(
+    t1: Pathlike | None = None,
+    t1ce: Pathlike | None = None,
+    t2: Pathlike | None = None,
+    flair: Pathlike | None = None,
+    *,
+    study: Pathlike | None = None,
+    output: Pathlike | None = None,
+    model: Pathlike = DEFAULT_MODEL,
+    device: str = "auto",
+    overlays: bool = True,
+    reference: SequenceName | None = None,
+    on_event: OnEvent = ignore_events,
+) -> SegmentationResult:
+    """Segment one patient.
+
+    Args:
+        t1: T1 image: a file, or a file or the folder of a DICOM series. Overrides what `study` holds.
+        t1ce: T1ce image, as for `t1`.
+        t2: T2 image, as for `t1`.
+        flair: FLAIR image, as for `t1`.
+        study: Folder of one patient, in which the sequences that are not given are found.
+        output: Folder for the results; None writes no files.
+        model: Name or path of a model bundle.
+        device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+        overlays: Whether to compute the attention maps, if the model has any.
+        reference: Sequence on whose grid the result is returned; None chooses T1ce, or T1 if that is much finer.
+        on_event: Callback that receives progress and warnings; may raise `Cancelled` to stop.
+
+    Returns:
+        Labels, regions, volumes, attention maps and the run report.
+
+    Raises:
+        UsageError: If sequences are missing and no study is given.
+        TokenUNetError: If the scans, the model or the device cannot be used, or results cannot be written.
+
+    Example:
+        >>> result = tokenunet.segment(study="patient", device="cpu")  # doctest: +SKIP
+        >>> result.volumes_ml["WT"]  # doctest: +SKIP
+        48.2
+    """
+    given = dict(zip(SEQUENCES, (t1, t1ce, t2, flair), strict=True))
+    inputs = {sequence: Path(path) for sequence, path in given.items() if path is not None}
+    missing = [sequence for sequence in SEQUENCES if sequence not in inputs]
+    if missing and study is None:
+        raise UsageError(f"No file was given for {', '.join(missing)}.", "Give all sequences, or a study folder.")
+    bundle = find_model(str(model))
+    has_maps = architecture(load_bundle(bundle).manifest.architecture).has_attention_maps
+    with tempfile.TemporaryDirectory(prefix="tokenunet-") as temporary:
+        folder = Path(temporary) / "result" if output is None else Path(output)
+        request = SegmentationRequest(
+            inputs=inputs,
+            output=folder,
+            model=bundle,
+            folder=None if study is None else Path(study),
+            reference=reference,
+            options=InferenceOptions(device, masks=overlays and has_maps),
+            et_label=ET_LABEL,
+        )
+        return _read_result(folder, segment_to_folder(request, on_event))
+
+
+def load_model(name_or_path: Pathlike = DEFAULT_MODEL) -> ModelBundle:
+    """Load a model bundle with its weights and verify its checksum.
+
+    Args:
+        name_or_path: Name from `list_models`, or path of a bundle folder or .zip file.
+
+    Raises:
+        ModelError: If there is no such model, or it is damaged.
+
+    Example:
+        >>> import tokenunet
+        >>> tokenunet.load_model().manifest.architecture
+        'token_unet_transformer'
+    """
+    return load_bundle(find_model(str(name_or_path)))
+
+
+def train(
+    data: Pathlike,
+    output: Pathlike,
+    *,
+    architectures: Sequence[str] = ("token_unet_transformer",),
+    preset: PresetName = "paper",
+    folds: int = 5,
+    seed: int = 0,
+    device: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    on_event: OnEvent = ignore_events,
+) -> Path:
+    """Train architectures on labeled patients by cross-validation, and write the experiment's report.
+
+    Args:
+        data: Folder or CSV file of the patients.
+        output: Folder of the new experiment.
+        architectures: Names of registered architectures.
+        preset: Preset whose settings are used.
+        folds: Number of folds of the cross-validation.
+        seed: Seed of splits, weights and patches.
+        device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+        settings: Settings that replace the preset's.
+        on_event: Callback that receives progress and warnings; may raise `Cancelled` to stop.
+
+    Returns:
+        Path of `report.html`.
+
+    Raises:
+        UsageError: If a setting or an architecture is unknown.
+        TokenUNetError: If the patients cannot be used, or the training fails.
+    """
+    from tokenunet.training import jobs
+    from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
+
+    plan = ExperimentPlan(preset, tuple(architectures), folds, tuple(range(folds)), seed, dict(settings or {}))
+    jobs.begin(Path(output), Path(data), plan, on_event)
+    experiment = Experiment(Path(output))
+    jobs.train(experiment, device, on_event)
+    return experiment.report
+
+
+def _read_result(folder: Path, report: dict[str, Any]) -> SegmentationResult:
+    image = sitk.ReadImage(folder / LABELS)
+    labels = sitk.GetArrayFromImage(image).astype(np.uint8)
+    maps = {path.name.removesuffix(".nii.gz"): sitk.ReadImage(path) for path in (folder / MASKS).glob("token_*.nii.gz")}
+    uncertainty = folder / DISAGREEMENT
+    return SegmentationResult(
+        labels,
+        regions_from_labels(labels),
+        Grid.of(image),
+        report["volumes_ml"],
+        {name: sitk.GetArrayFromImage(map_image) for name, map_image in maps.items()},
+        Grid.of(next(iter(maps.values()))) if maps else None,
+        sitk.GetArrayFromImage(sitk.ReadImage(uncertainty)) if uncertainty.exists() else None,
+        report,
+    )
