@@ -12,6 +12,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/run.py
   TokenUNetSegmentationLib/logic/sample_data.py
   TokenUNetSegmentationLib/logic/self_test_patient.py
+  TokenUNetSegmentationLib/logic/stages.py
   TokenUNetSegmentationLib/panels/__init__.py
   TokenUNetSegmentationLib/panels/attention_maps.py
   TokenUNetSegmentationLib/panels/inputs.py

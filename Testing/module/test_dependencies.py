@@ -109,6 +109,7 @@ def test_torch_comes_through_its_extension_and_slicers_packages_stay(bare_module
         assert f"{package}=={importlib.metadata.version(package)}" in pip.constraints
     assert not bare_module.widget.ui.missingFrame.visible
     assert bare_module.widget.runPanel.installation.missing == []
+    assert bare_module.widget.ui.messageLabel.text == "Installed: torch, monai."
 
 
 def test_newer_slicer_installs_through_its_packaging(
@@ -227,3 +228,25 @@ def test_requirements_name_what_the_library_needs() -> None:
     module = read_requirements(root / "TokenUNetSegmentation" / "Resources" / "requirements.txt")
     in_slicer = {"numpy", "SimpleITK"}
     assert {str(r) for r in module} == {p for p in package if Requirement(p).name not in in_slicer}
+
+
+def test_diagnostics_name_the_vtk_that_pip_does_not_know(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import vtk
+    from TokenUNetSegmentationLib.logic import diagnostics
+
+    monkeypatch.setattr(diagnostics, "installed_version", lambda package: None)
+    assert f"vtk {vtk.vtkVersion.GetVTKVersion()}" in diagnostics.diagnostics(None, "", [])
+
+
+def test_time_left_is_that_of_the_whole_run(app: Any) -> None:
+    from TokenUNetSegmentationLib.logic.run import seconds_left
+
+    assert seconds_left(0.2, 0.14, 31.0) > 20, "quick first stages say little of the slow one"
+    assert seconds_left(27.0, 0.9, 31.0) == pytest.approx(3.0, abs=0.2)
+    assert seconds_left(10.0, 0.5, None) == 10.0
+
+
+def test_crash_names_the_stage_as_the_bar_does(app: Any, tmp_path: Path) -> None:
+    from TokenUNetSegmentationLib.logic.run import crash_sentence
+
+    assert "stage “Preparing the scans”" in crash_sentence(-9, "", "prepare", tmp_path)[0]

@@ -14,7 +14,7 @@ import pytest
 from module.driving import node_ids, segment, wait_until
 from module.file_systems import mounted
 
-STAGES = ("Reading", "Preparing", "Segmenting", "Bringing", "Writing")
+STAGES = ("Reading", "Preparing", "Segmenting", "Resampling", "Writing")
 
 
 @pytest.mark.parametrize("stage", STAGES)

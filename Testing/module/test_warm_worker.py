@@ -105,7 +105,7 @@ def test_cancelled_run_leaves_everything_as_it_was(ready: host.LoadedModule, app
     nodes = node_ids()
     ui = ready.widget.ui
     ui.segmentButton.click()
-    wait_until(lambda: "Handing" not in ui.progressBar.format)
+    wait_until(lambda: "Exporting" not in ui.progressBar.format)
     ui.cancelButton.click()
     wait_until(lambda: not ready.widget.runPanel.running)
     assert "Cancelled" in ui.messageLabel.text

@@ -86,6 +86,45 @@ def test_what_is_missing_is_asked_for_before_a_training(
     assert not module.widget.dataPanel.running
 
 
+def test_form_shows_the_experiment_after_a_restart(module: host.LoadedModule, tmp_path: Path) -> None:
+    experiment = fabricated_experiment(tmp_path / "experiment", ("unet", "token_unet"), 3, 1)
+    module.widget.ui.experimentPath.setCurrentPath(str(experiment.folder))
+    import slicer
+
+    slicer.mrmlScene.Clear(False)  # only the settings remember the experiment
+    again = open_module()
+    ui, request = again.widget.ui, again.widget.trainingPanel.request()
+    assert ui.experimentPath.currentPath == str(experiment.folder)
+    assert ui.dataPath.currentPath == "absent"
+    boxes = again.widget.trainingPanel.boxes
+    assert (boxes["unet"].checked, boxes["token_unet_transformer"].checked) == (True, False)
+    assert (set(request.architectures), request.folds, request.preset) == ({"unet", "token_unet"}, 3, "quick")
+    assert ui.foldsBox.value == 3
+    assert ui.setting_epochs.text == "8"
+    again.close()
+
+
+def test_failed_start_leaves_no_folder(
+    tmp_path: Path,
+    module: host.LoadedModule,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import tempfile
+
+    from TokenUNetSegmentationLib.process.worker import run_command
+    from TokenUNetTrainingLib.logic.run import TrainingRun
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise OSError("no interpreter")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(OSError):
+        TrainingRun([], fail)
+    with pytest.raises(OSError):
+        next(run_command([], fail, ""))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_self_test_passes(module: host.LoadedModule) -> None:
     import slicer
 

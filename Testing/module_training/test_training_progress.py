@@ -94,3 +94,44 @@ def test_the_window_stays_alive_while_sixty_thousand_lines_are_read(module: host
     longest = min(longest_block_of_reading(module, experiment) for _ in range(3))
     print(f"longest block {1000 * longest:.0f} ms")
     assert longest <= 0.1
+
+
+def test_time_left_counts_validations_and_further_folds(tmp_path: Path) -> None:
+    from tokenunet.training.experiment.progress import ExperimentProgress
+
+    experiment = fabricated_experiment(tmp_path / "experiment", ("unet",), 2, 0, overrides={"validate_every": 2})
+    job = experiment.jobs()[0]
+    job.log.unlink()
+    lines: list[dict[str, Any]] = [
+        {"event": "started", "total_epochs": 8, "steps_per_epoch": 2, "time": 0},
+        {"event": "step", "step": 4, "seconds": 0.5, "peak_memory_bytes": 1, "time": 10},
+        {"event": "epoch", "epoch": 2, "loss": 1, "time": 10},
+        {"event": "validation", "epoch": 2, "dice": {"mean": 0.5}, "time": 16},
+    ]
+    job.log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    progress = ExperimentProgress(experiment)
+    progress.update()
+    this_fold = 12 * 0.5 + (3 + 1) * 6  # the last 6 s measure the fold's cases
+    next_fold = 16 * 0.5 + (4 + 1) * 6
+    assert progress.seconds_left == pytest.approx(this_fold + next_fold)
+
+
+def test_curves_never_show_a_series_without_its_columns(module: host.LoadedModule, tmp_path: Path) -> None:
+    """A plot view complains of such a series as soon as it is in the scene."""
+    import slicer
+    import vtk
+
+    bare: list[str] = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def added(scene: Any, event: str, node: Any) -> None:
+        if node.IsA("vtkMRMLPlotSeriesNode") and not (node.GetXColumnName() and node.GetTableNode()):
+            bare.append(node.GetName())
+
+    tag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, added)
+    experiment = fabricated_experiment(tmp_path / "experiment", ("unet",), 2, 1)
+    module.widget.ui.experimentPath.setCurrentPath(str(experiment.folder))
+    module.widget.ui.curvesBox.setCurrentIndex(1)
+    slicer.mrmlScene.RemoveObserver(tag)
+    assert len(slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")) == 2
+    assert bare == []

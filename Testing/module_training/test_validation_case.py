@@ -76,3 +76,17 @@ def test_a_prediction_that_is_gone_is_said_in_a_sentence(
     ui.caseButton.click()
     assert "cannot be read" in said[0]
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+
+
+def test_a_case_hides_the_one_before(module: host.LoadedModule, patients: Path, tmp_path: Path) -> None:
+    import slicer
+
+    experiment = predicted_experiment(tmp_path / "experiment", patients)
+    ui = module.widget.ui
+    ui.experimentPath.setCurrentPath(str(experiment.folder))
+    for row in (0, 1):
+        ui.casesTable.selectRow(row)
+        ui.caseButton.click()
+    first, second = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert not first.GetDisplayNode().GetVisibility()
+    assert second.GetDisplayNode().GetVisibility()

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 import slicer
 import tokenunet
+import vtk
 from packaging.requirements import Requirement
 
 from TokenUNetSegmentationLib.logic.run import SegmentationRun
+from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.process.dependencies import installed_version
 
-_PACKAGES = ("numpy", "SimpleITK", "vtk")
+_PACKAGES = ("numpy", "SimpleITK")
 
 
 def diagnostics(run: SegmentationRun | None, message: str, requirements: Sequence[Requirement]) -> str:
@@ -20,7 +22,8 @@ def diagnostics(run: SegmentationRun | None, message: str, requirements: Sequenc
         f"Token-UNet {tokenunet.__version__}",
         f"{slicer.app.applicationName} {slicer.app.applicationVersion} (revision {slicer.app.revision})",
         f"{platform.platform()}, Python {platform.python_version()}",
-        ", ".join(f"{package} {installed_version(package) or 'not installed'}" for package in packages),
+        ", ".join(f"{package} {installed_version(package) or 'not installed'}" for package in packages)
+        + f", vtk {vtk.vtkVersion.GetVTKVersion()}",  # pip does not know of Slicer's own
     ]
     if run is None:
         return "\n".join([*lines, "No run yet."])
@@ -33,5 +36,9 @@ def diagnostics(run: SegmentationRun | None, message: str, requirements: Sequenc
         image = volume.GetImageData()
         size = image.GetDimensions() if image else None
         lines.append(f"{sequence}: {size} voxels of {tuple(round(s, 3) for s in volume.GetSpacing())} mm")
-    lines += [f"last stage: {run.progress.stage}, {run.progress.fraction:.0%}", f"message: {message}", *run.warnings]
+    lines += [
+        f"last stage: {stage_title(run.progress.stage)}, {run.progress.fraction:.0%}",
+        f"message: {message}",
+        *run.warnings,
+    ]
     return "\n".join([*lines, "", "Log:", run.log])

@@ -8,6 +8,7 @@ was, and nothing stays on disk or in memory.
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from tokenunet.core.errors import Cancelled, InputError, OutputError, TokenUNetE
 from tokenunet.core.events import ErrorEvent, ProgressEvent, ResultEvent, WarningEvent
 from tokenunet.core.sequences import SequenceName
 
+from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
 from TokenUNetSegmentationLib.scene.load_result import build_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -71,6 +73,7 @@ class SegmentationRun:
         warnings: what the user should know though the run goes on.
         result: what the run has put into the scene, once done.
         log: what the worker has written for people.
+        expected_seconds: Duration of the whole run as estimated before it, from earlier ones; None if unknown.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class SegmentationRun:
         self.log = ""
         self._temporary_folder = temporary_folder
         self._start_worker = start_worker
+        self.expected_seconds: float | None = None
         self._cancelled = False
 
     def cancel(self) -> None:
@@ -99,6 +103,7 @@ class SegmentationRun:
             Cancelled: after `cancel`.
             TokenUNetError: whatever the run fails of.
         """
+        self._began = time.monotonic()
         remove_abandoned_work_folders(self._temporary_folder)
         folder = _make_work_folder(self._temporary_folder)
         try:
@@ -130,7 +135,7 @@ class SegmentationRun:
                 self._check_cancelled()
                 for event in events:
                     if isinstance(event, ProgressEvent):
-                        self.progress = _scaled(event)
+                        self.progress = self._of_whole_run(event)
                     elif isinstance(event, WarningEvent):
                         self.warnings.append(event.message)
                     elif isinstance(event, ErrorEvent):
@@ -145,6 +150,11 @@ class SegmentationRun:
             raise _error_from(failure)
         if not succeeded:
             raise WorkerCrashError(*crash_sentence(worker.exit_code, self.log, self.progress.stage, folder))
+
+    def _of_whole_run(self, event: ProgressEvent) -> ProgressEvent:
+        fraction = _SHARE_OF_EXPORT + (1 - _SHARE_OF_EXPORT - _SHARE_OF_LOADING) * event.fraction
+        left = seconds_left(time.monotonic() - self._began, fraction, self.expected_seconds)
+        return ProgressEvent(event.stage, fraction, left)
 
     def _load(self, output: Path) -> Iterator[None]:
         self.progress = ProgressEvent("show", 1 - _SHARE_OF_LOADING, None)
@@ -185,11 +195,12 @@ def crash_sentence(exit_code: int | None, log: str, stage: str, folder: Path) ->
     by_launcher = exit_code == 1 and "Traceback" not in log  # PythonSlicer says 1 for a child that was killed
     if exit_code in (-9, 137) or by_launcher:
         return (
-            f"The segmentation process was killed by the system (stage “{stage}”), most often for lack of memory.",
+            f"The segmentation process was killed by the system (stage “{stage_title(stage)}”), "
+            "most often for lack of memory.",
             "Close other programs, or choose “window by window”.",
         )
     return (
-        f"The segmentation process ended unexpectedly (stage “{stage}”, exit code {exit_code}).",
+        f"The segmentation process ended unexpectedly (stage “{stage_title(stage)}”, exit code {exit_code}).",
         "The log has its last words; “Copy diagnostics” copies them for a report.",
     )
 
@@ -200,9 +211,24 @@ def _error_from(event: ErrorEvent) -> TokenUNetError:
     return error
 
 
-def _scaled(event: ProgressEvent) -> ProgressEvent:
-    share = 1 - _SHARE_OF_EXPORT - _SHARE_OF_LOADING
-    return ProgressEvent(event.stage, _SHARE_OF_EXPORT + share * event.fraction, event.eta_s)
+def seconds_left(elapsed: float, fraction: float, expected: float | None) -> float | None:
+    """Estimate the time to the end of the whole run.
+
+    Stages differ in speed, so that the speed so far says the less the earlier it is: the expected duration counts
+    with the part that is left, the speed so far with the part that is done.
+
+    Args:
+        elapsed: Seconds since the run began.
+        fraction: Completed part of the run, from 0 to 1.
+        expected: Seconds that the whole run was expected to take; None if unknown.
+
+    Returns:
+        Seconds left, or None while nothing is known.
+    """
+    if fraction <= 0:
+        return expected
+    by_speed = elapsed * (1 - fraction) / fraction
+    return by_speed if expected is None else fraction * by_speed + (1 - fraction) * expected * (1 - fraction)
 
 
 def remove_abandoned_work_folders(temporary_folder: Path) -> None:

@@ -20,7 +20,7 @@ class InstallationPanel:
     Args:
         ui: has `missingFrame`, `missingLabel`, `installButton` and `installFromFolderButton`.
         requirements: what must be installed.
-        on_changed: called with a message for the panel, which may be empty, before and after each attempt.
+        on_changed: called with a message for the panel before and after each installation.
 
     Attributes:
         missing: what is not installed.
@@ -50,7 +50,7 @@ class InstallationPanel:
             return True
         if self.installing or not dependencies.user_agrees(self.missing):
             return False
-        message = ""
+        missing, message = self.missing, ""
         self.installing = True
         self._on_changed(_("Installing; this takes minutes..."))
         try:
@@ -61,6 +61,8 @@ class InstallationPanel:
         finally:
             self.installing = False
         self.missing = dependencies.missing_requirements(self._requirements)
+        if not self.missing:
+            message = _("Installed: {what}.").format(what=", ".join(requirement.name for requirement in missing))
         self._on_changed(message)
         return not self.missing
 

@@ -44,6 +44,9 @@ class ReviewPanel:
         self._showing = False
         ui.reviewTable.setColumnCount(5)
         ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Peak"), _("Masks"), _("State")])
+        ui.reviewTable.horizontalHeaderItem(2).setToolTip(
+            _("Highest attention in this place, in percent of the median attention in the tumor.")
+        )
         ui.reviewButton.clicked.connect(lambda *_: self._look())
         ui.reviewTable.itemSelectionChanged.connect(self._on_selection)
         ui.reviewJumpButton.clicked.connect(lambda *_: self._jump())

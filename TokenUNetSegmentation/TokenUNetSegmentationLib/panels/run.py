@@ -18,23 +18,13 @@ from TokenUNetSegmentationLib.logic.estimate import estimate, free_gigabytes, re
 from TokenUNetSegmentationLib.logic.inputs import Answer
 from TokenUNetSegmentationLib.logic.model_list import ListedModel, available_models
 from TokenUNetSegmentationLib.logic.run import RunRequest, SegmentationRun
+from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.panels.inputs import InputsPanel
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.process import dependencies
 from TokenUNetSegmentationLib.process.warm_worker import Standby
 from TokenUNetSegmentationLib.scene.results import PatientResult
-
-_STAGES = {
-    "export": "Handing over the scans",
-    "load": "Reading the scans",
-    "align": "Aligning the scans",
-    "prepare": "Preparing the scans",
-    "predict": "Segmenting",
-    "restore": "Bringing the result back to the scan",
-    "write": "Writing the result",
-    "show": "Showing the result",
-}
 
 
 def can_segment(
@@ -191,6 +181,9 @@ class RunPanel:
             parameters.withMasks,
         )
         self._run = self.start_run(request, Path(slicer.app.temporaryPath))
+        self._run.expected_seconds, _gigabytes = estimate(
+            request.inputs[request.reference], self._model(), parameters.device, parameters.mode
+        )
         self._message = ""
         self._steps.start(self._run_and_show(self._run))
         self._show_progress()
@@ -220,7 +213,7 @@ class RunPanel:
         progress = self._run.progress
         left = "" if progress.eta_s is None else _(", about {eta:.0f} s left").format(eta=progress.eta_s)
         self._ui.progressBar.setValue(round(100 * progress.fraction))
-        self._ui.progressBar.setFormat(f"{_STAGES.get(progress.stage, progress.stage)} %p%{left}")
+        self._ui.progressBar.setFormat(f"{stage_title(progress.stage)} %p%{left}")
         if self._ui.logButton.checked and self._ui.logView.plainText != self._run.log:
             self._ui.logView.setPlainText(self._run.log)
 

@@ -165,16 +165,18 @@ def run_command(
         WorkerError: where it failed.
     """
     folder = Path(tempfile.mkdtemp(prefix="tokenunet-command-"))
-    worker = start_worker([*arguments, "--progress", "json"], folder)
     try:
-        for events in worker.events_until_end():
-            yield events
-            if failures := [event for event in events if isinstance(event, ErrorEvent)]:
-                raise WorkerError(failures[0].message, failures[0].hint)
-        if worker.exit_code:
-            raise WorkerError(ended_unexpectedly, worker.log()[-300:])
+        worker = start_worker([*arguments, "--progress", "json"], folder)
+        try:
+            for events in worker.events_until_end():
+                yield events
+                if failures := [event for event in events if isinstance(event, ErrorEvent)]:
+                    raise WorkerError(failures[0].message, failures[0].hint)
+            if worker.exit_code:
+                raise WorkerError(ended_unexpectedly, worker.log()[-300:])
+        finally:
+            worker.close()
     finally:
-        worker.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -122,7 +122,11 @@ class TrainingRun:
         start_process: Callable[..., WorkerProcess] = WorkerProcess,
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix=_WORK_FOLDER_PREFIX))
-        self._process = start_process(arguments, self._folder, script=_SCRIPT, detached=True)
+        try:
+            self._process = start_process(arguments, self._folder, script=_SCRIPT, detached=True)
+        except OSError:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
         self.progress: ProgressEvent | None = None
         self.failure: ErrorEvent | None = None
         self.warnings: list[str] = []
@@ -154,11 +158,12 @@ class TrainingRun:
         self._ended = True
         if self._process.exit_code and self.failure is None:
             last = self._process.log().strip().splitlines()[-1:]
-            hint = _("It wrote {folder}.").format(folder=self._folder)
-            self.failure = ErrorEvent("crashed", _("The training process ended unexpectedly."), " ".join([*last, hint]))
-            self._process.close()
-        else:
-            self._process.close()
+            started = self.progress is not None  # else there is no more to read than the last line
+            hint = [_("Its log is in {folder}.").format(folder=self._folder)] if started else []
+            message = _("The training process ended unexpectedly.")
+            self.failure = ErrorEvent("crashed", message, " ".join([*last, *hint]))
+        self._process.close()
+        if self.failure is None or self.failure.code != "crashed" or self.progress is None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 

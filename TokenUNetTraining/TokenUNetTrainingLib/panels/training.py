@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ctk
 import qt
@@ -13,11 +13,12 @@ from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.networks.registry import architectures
 from tokenunet.training.config.configuration import preset_values
+from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.process.dependencies import describe
 
-from TokenUNetTrainingLib.logic.options import SETTINGS
+from TokenUNetTrainingLib.logic.options import SETTINGS, Preset
 from TokenUNetTrainingLib.logic.run import (
     ExperimentWatch,
     TrainingRequest,
@@ -27,8 +28,10 @@ from TokenUNetTrainingLib.logic.run import (
     can_stop,
 )
 
+if TYPE_CHECKING:  # it needs packages that are installed at the first click
+    from tokenunet.training.experiment.experiment import Experiment
+
 _LAST_EXPERIMENT = "TokenUNetTraining/experiment"
-_STAGES = {"check": "Checking the patients", "prepare": "Preparing the patients", "train": "Training"}
 
 
 class TrainingPanel:
@@ -111,7 +114,36 @@ class TrainingPanel:
                 edit.setText(request.settings.get(name, ""))
         finally:
             self._loading = False
-        self._watch.look_at(request.experiment)
+        self._look_at(request.experiment)
+
+    def _look_at(self, experiment: Path | None) -> None:
+        """Watch an experiment; if the folder holds one, the form shows what it trains."""
+        news = experiment != self._watch.folder
+        self._watch.look_at(experiment)
+        self._watch.update()
+        if news and self._watch.progress is not None:
+            self._fill_in(self._watch.progress.experiment)
+
+    def _fill_in(self, experiment: "Experiment") -> None:
+        """Show what an experiment trains."""
+        parameters, plan = self._parameters(), experiment.plan
+        folder = experiment.description["dataset"]["folder"]
+        overrides = {name: _text(value) for name, value in plan.overrides.items()}
+        self._loading = True
+        try:
+            if not experiment.synthetic:
+                parameters.data = folder
+                parameters.preset = Preset(plan.preset)
+                parameters.folds = plan.folds
+                self._ui.dataPath.setCurrentPath(folder)
+            parameters.architectures = ",".join(plan.architectures)
+            parameters.settings = "\n".join(f"{name}={value}" for name, value in overrides.items())
+            for name, box in self.boxes.items():
+                box.setChecked(name in plan.architectures)
+            for name, edit in self._edits.items():
+                edit.setText(overrides.get(name, ""))
+        finally:
+            self._loading = False
 
     def _store(self) -> None:
         parameters = self._parameters()
@@ -126,8 +158,7 @@ class TrainingPanel:
         experiment = self.request().experiment
         if experiment != self._watch.folder:
             self._message = ""
-        self._watch.look_at(experiment)
-        self._watch.update()
+        self._look_at(experiment)
         self._on_changed()
 
     def update(self) -> bool:
@@ -184,7 +215,7 @@ class TrainingPanel:
             fraction, seconds = progress.fraction, progress.seconds_left
         left = "" if seconds is None else _(", about {time} left").format(time=duration(seconds))
         self._ui.progressBar.setValue(round(100 * fraction))
-        self._ui.progressBar.setFormat(f"{_STAGES.get(stage, stage)} %p%{left}")
+        self._ui.progressBar.setFormat(f"{_stage_title(stage)} %p%{left}")
 
     def _show_defaults(self, request: TrainingRequest) -> None:
         """The preset's numbers, where the user gave none."""
@@ -228,6 +259,15 @@ def _architecture_boxes(form: Any) -> dict[str, Any]:
         form.layout().addWidget(box)
         boxes[name] = box
     return boxes
+
+
+def _stage_title(stage: str) -> str:
+    return _("Preparing the patients") if stage == "prepare" else stage_title(stage)
+
+
+def _text(value: Any) -> str:
+    """Return a setting's value as it is typed."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def duration(seconds: float) -> str:

@@ -138,11 +138,11 @@ class Curves:
 
     def _add_series(self, line: Line) -> None:
         table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", line.name)
-        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", line.name)
+        series = slicer.vtkMRMLPlotSeriesNode()  # complete before a plot view sees it in the scene
+        series.SetName(line.name)
         for node in (table, series):
             node.SetSaveWithScene(False)
         slicer.util.updateTableFromArray(table, line.points, _COLUMNS)
-        series.SetAndObserveTableNodeID(table.GetID())
         series.SetXColumnName(_COLUMNS[0])
         series.SetYColumnName(_COLUMNS[1])
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
@@ -152,6 +152,8 @@ class Curves:
         )
         color = color_of(line.architecture, _OTHER_COLOR)
         series.SetColor(*(value / 255 for value in bytes.fromhex(color[1:])))
+        series.SetAndObserveTableNodeID(table.GetID())
+        slicer.mrmlScene.AddNode(series)
         self._chart.AddAndObservePlotSeriesNodeID(series.GetID())  # type: ignore[union-attr]
         self._tables[line.name] = table
         self._series.append(series)

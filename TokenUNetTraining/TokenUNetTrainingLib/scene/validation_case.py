@@ -60,6 +60,9 @@ def show_case(experiment: Any, architecture: str, fold: int, name: str) -> slice
         scan = _load_scan(case["images"][_SEQUENCE], name, Path(folder))
         path = Path(folder) / f"{name}.seg.nrrd"
         write_segmentation(regions_from_labels(predicted), prediction, path)
+        for other in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):  # an earlier patient's
+            if other.GetDisplayNode() is not None:
+                other.GetDisplayNode().SetVisibility(False)
         segmentation = slicer.util.loadSegmentation(str(path))
         detach_from_file(segmentation)
         segmentation.SetName(f"{name}: {architecture}")

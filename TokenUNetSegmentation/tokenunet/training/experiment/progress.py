@@ -74,6 +74,8 @@ class FoldProgress:
         losses: mean loss by epoch, from 1.
         dice: validation Dice by epoch, with the keys of `REGIONS` and ``mean``.
         failure: why it failed; empty where it did not.
+        validation_seconds: of the last validation; 0 while unknown.
+        validate_every: Epochs between two validations.
     """
 
     folder: FoldFolder
@@ -88,6 +90,9 @@ class FoldProgress:
     losses: dict[int, float] = field(default_factory=dict)
     dice: dict[int, dict[str, float]] = field(default_factory=dict)
     failure: str = ""
+    validation_seconds: float = 0.0
+    validate_every: int = 1
+    _last_step_time: float | None = None
 
     def take(self, line: dict[str, Any]) -> None:
         """Adds what a line of the fold's log says. A resumed training says some things twice, with the same words."""
@@ -97,6 +102,7 @@ class FoldProgress:
                 self.total_steps = line["total_epochs"] * line["steps_per_epoch"]
             case "step":
                 self.step = line["step"]
+                self._last_step_time = line.get("time")
                 self.seconds_per_step = line["seconds"]
                 self.peak_memory_bytes = line["peak_memory_bytes"]
             case "epoch":
@@ -104,6 +110,12 @@ class FoldProgress:
                 self.losses[line["epoch"]] = line["loss"]
             case "validation":
                 self.dice[line["epoch"]] = line["dice"]
+                if self._last_step_time is not None and "time" in line:
+                    self.validation_seconds = max(0.0, line["time"] - self._last_step_time)
+
+    def validations(self, epochs: int) -> int:
+        """Return how many of that many epochs are validated; the last epoch and the final measurement count too."""
+        return -(-epochs // self.validate_every) + 1
 
     @property
     def last_dice(self) -> float | None:
@@ -202,6 +214,8 @@ class ExperimentProgress:
                 return None
             steps = (fold.total_steps or known.total_steps) - fold.step
             left += steps * known.seconds_per_step * fold.voxels / known.voxels
+            validations = fold.validations(known.total_epochs - fold.epoch)
+            left += validations * known.validation_seconds * fold.voxels / known.voxels
         return left
 
 
@@ -210,4 +224,10 @@ def _waiting_fold(experiment: Experiment, job: FoldFolder) -> FoldProgress:
     settings = experiment.description["configurations"][job.architecture]
     patients = settings["epochs"] * settings.get("synthetic_patients", 0)
     steps = patients // (settings["batch_size"] * settings["accumulation"])
-    return FoldProgress(job, settings["architecture"], settings["spacing"] ** -3, total_steps=steps)
+    return FoldProgress(
+        job,
+        settings["architecture"],
+        settings["spacing"] ** -3,
+        total_steps=steps,
+        validate_every=settings["validate_every"],
+    )
