@@ -10,6 +10,7 @@ from tokenunet.core.events import OnEvent
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
     parser = commands.add_parser("models", help="list, show, verify or import model bundles")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     actions.add_parser("list", help="the models that can be chosen by name").set_defaults(run=_list)

@@ -8,12 +8,14 @@ from tokenunet.networks import architectures, build_network
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
     parser = commands.add_parser("networks", help="list the architectures with their trainable parameters")
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    """Print the architectures."""
     from tokenunet.networks.blocks import trainable_parameters
 
     rows = [

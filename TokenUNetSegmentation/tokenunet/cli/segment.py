@@ -16,6 +16,7 @@ from tokenunet.inference import InferenceOptions, SegmentationRequest, segment
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
     parser = commands.add_parser("segment", help="segment one patient, or many")
     for sequence in SEQUENCES:
         parser.add_argument(f"--{sequence.lower()}", type=Path, metavar="FILE", help=f"the {sequence} image")
@@ -51,6 +52,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    """Segment one patient, or many."""
     if options.dicom_seg:
         with extra("dicom"):
             pass
