@@ -84,7 +84,7 @@ class TokenUNetSegmentationParameterNode:
     withMasks - whether to load the attention masks too
     segmentation - the result that is looked at
     maskKind - which of the two kinds of masks is looked at
-    maskNumber - which of the eight masks lies over the slices; 0 is none
+    maskNumber - which of the masks lies over the slices; 0 is none
     maskOpacity - of the mask over the slices
     maskThreshold - percent of a mask's display range below which it is transparent
     """
@@ -134,6 +134,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
         slicer.app.connect("aboutToQuit()", self.onQuit)
@@ -155,7 +156,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def enter(self) -> None:
         self.initializeParameterNode()
         self.runPanel.enter()
-        self.resultPanel.update_volumes()
+        self.resultPanel.finish_edit()
         self.masksPanel.forget()
         self.onNodesSettled()
 
@@ -167,6 +168,12 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         if self.parent.isEntered:
             self.initializeParameterNode()
             self.runPanel.stand_by()
+
+    def onSceneEndImport(self, caller, event) -> None:
+        """Make the parameter node anew: a wrapper remembers references to nodes that were read after it as None."""
+        if self._parameterNode:
+            self.setParameterNode(None)
+            self.initializeParameterNode()
 
     def onNodesChanged(self, caller, event) -> None:
         """Waits until the volumes that are being loaded are complete."""
@@ -274,14 +281,14 @@ class TokenUNetSegmentationTest(ScriptedLoadableModuleTest):
             slicer.app.processEvents()
         self.assertEqual(widget.ui.volumesTable.rowCount, 5)
         self.assertEqual(widget.ui.segmentsTable.segmentationNode(), result.segmentation)
-        widget.ui.mask3.click()
-        self.assertTrue(widget.ui.mask3.checked)
+        widget.masksPanel.button(3).click()
+        self.assertTrue(widget.masksPanel.button(3).checked)
         layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
         mask = result.masks(MaskKind.TOKEN_LEARNER)[3]
         self.assertTrue(all(layer.GetForegroundVolumeID() == mask.GetID() for layer in layers))
         if slicer.app.layoutManager() is not None:
-            widget.ui.allEightButton.click()
+            widget.ui.gridButton.click()
             eighth = slicer.app.layoutManager().sliceWidget("TokenUNetMask8").mrmlSliceCompositeNode()
             self.assertEqual(eighth.GetForegroundVolumeID(), result.masks(MaskKind.TOKEN_LEARNER)[8].GetID())
-            widget.ui.allEightButton.click()
+            widget.ui.gridButton.click()
         self.delayDisplay("Test passed")

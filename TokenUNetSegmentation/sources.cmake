@@ -31,6 +31,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/alignment.py
   TokenUNetSegmentationLib/scene/attention_maps.py
   TokenUNetSegmentationLib/scene/displays.py
+  TokenUNetSegmentationLib/scene/editing.py
   TokenUNetSegmentationLib/scene/export.py
   TokenUNetSegmentationLib/scene/load_result.py
   TokenUNetSegmentationLib/scene/map_colors.py

@@ -2,6 +2,7 @@
 
 # ruff: noqa: N815  names are those of Slicer and Qt
 
+import functools
 import platform
 import tempfile
 from collections.abc import Callable
@@ -16,6 +17,11 @@ from slicer_offscreen import OffscreenHost, SliceView
 CONVENTIONAL_LAYOUT = 2  # vtkMRMLLayoutNode.SlicerLayoutConventionalView
 
 
+def _lay_out(view: SliceView) -> None:
+    """Give a new view its size, as the application does in the event loop: that resets the slice offset."""
+    view.node.SetSliceOffset(0.0)
+
+
 class LayoutManager:
     """The real MRML layout logic makes the slice nodes; off-screen views stand where the windows would be."""
 
@@ -24,6 +30,7 @@ class LayoutManager:
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLScene(host.scene)
         self._views: dict[str, SliceView] = {}
+        self.three_d_resets = 0
         self.setLayout(CONVENTIONAL_LAYOUT)
 
     def layoutLogic(self) -> Any:
@@ -41,6 +48,7 @@ class LayoutManager:
             if node.IsA("vtkMRMLSliceNode") and node.GetLayoutName() not in self._views:
                 view = SliceView(self._host, node.GetLayoutName(), node.GetOrientation(), (300, 300))
                 self._views[node.GetLayoutName()] = view
+                QtCore.QTimer.singleShot(0, functools.partial(_lay_out, view))
 
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self._views)
@@ -55,6 +63,9 @@ class LayoutManager:
 
     def mrmlSliceLogics(self) -> Any:
         return self._host.app_logic.GetSliceLogics()
+
+    def resetThreeDViews(self) -> None:
+        self.three_d_resets += 1
 
     def resetSliceViews(self) -> None:
         for view in self._views.values():

@@ -96,7 +96,7 @@ def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], No
     _live(app, lambda: not run_panel.running)
     ui.inputsSection.collapsed = True
     ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = False
-    ui.mask3.click()
+    module.widget.masksPanel.button(3).click()
     _live(app, lambda: ui.overlapTable.rowCount == 8)
     ui.reviewButton.click()
     _live(app, lambda: ui.reviewButton.enabled)

@@ -45,7 +45,12 @@ class _Parameter:
             return self
         node = wrapper.parameterNode
         if self.is_node:
-            return node.GetNodeReference(self.name)
+            if self.name in wrapper.absent:  # as the application's wrapper, which keeps None until it writes
+                return None
+            found = node.GetNodeReference(self.name)
+            if found is None:
+                wrapper.absent.add(self.name)
+            return found
         if not node.HasParameter(self.name):
             return self.default
         text = node.GetParameter(self.name)
@@ -58,6 +63,7 @@ class _Parameter:
         if self.is_node:
             if value is not None and not isinstance(value, self.type):
                 raise TypeError(f"{self.name} must be a {self.type.__name__}")
+            wrapper.absent.discard(self.name)
             node.SetNodeReferenceID(self.name, value.GetID() if value else None)
             return
         if self.limits:
@@ -138,6 +144,7 @@ def parameterNodeWrapper(wrapped: type) -> type:
     def init(self: Any, node: Any) -> None:
         self.parameterNode = node
         self._connections = {}
+        self.absent: set[str] = set()
         for name, parameter in cls.allParameters.items():
             if not parameter.is_node and not node.HasParameter(name):
                 setattr(self, name, parameter.default)

@@ -69,11 +69,11 @@ def test_key_and_button_toggle_mask_3_over_the_slices(
     segment(module)
     ui = module.widget.ui
     without = app.layout_manager.pixels("Red")
-    ui.mask3.click()
+    module.widget.masksPanel.button(3).click()
     assert foreground("Red").GetName() == "TokenLearner 3"
     shown = app.layout_manager.pixels("Red")
     assert changed(without, shown) > 0.02
-    assert [getattr(ui, f"mask{n}").checked for n in range(1, 9)] == [n == 3 for n in range(1, 9)]
+    assert [module.widget.masksPanel.button(n).checked for n in range(1, 9)] == [n == 3 for n in range(1, 9)]
     ui.maskOpacitySlider.value = 0.1
     fainter = app.layout_manager.pixels("Red")
     assert 0 < difference(without, fainter) < difference(without, shown)
@@ -107,7 +107,7 @@ def test_all_eight_views_show_one_mask_each_and_return(
     ui = module.widget.ui
     manager = app.layout_manager
     before = manager.layout
-    ui.allEightButton.click()
+    ui.gridButton.click()
     names = [f"TokenUNetMask{n}" for n in range(1, 9)]
     assert [foreground(name).GetName() for name in names] == [f"TokenLearner {n}" for n in range(1, 9)]
     pictures = [manager.pixels(name) for name in names]
@@ -116,7 +116,7 @@ def test_all_eight_views_show_one_mask_each_and_return(
     assert len({round(manager.sliceWidget(name).mrmlSliceNode().GetSliceOffset(), 3) for name in names}) == 1
     ui.maskKindBox.setCurrentIndex(1)
     assert foreground(names[4]).GetName() == "TokenFuser 5"
-    ui.allEightButton.click()
+    ui.gridButton.click()
     assert manager.layout == before
 
 
@@ -127,7 +127,7 @@ def test_colors_change_in_the_views(
 
     segment(module)
     ui = module.widget.ui
-    ui.mask1.click()
+    module.widget.masksPanel.button(1).click()
     before = app.layout_manager.pixels("Red")
     rainbow = slicer.mrmlScene.GetNodeByID("vtkMRMLColorTableNodeRainbow")
     ui.maskColorBox.setCurrentNode(rainbow)
@@ -147,7 +147,7 @@ def test_overlap_table_is_headed_as_a_description(
     values = [[float(ui.overlapTable.item(r, c).text()) for c in range(3)] for r in range(8)]
     assert all(0 <= v <= 1 for row in values for v in row)
     assert max(max(row) for row in values) > 0.2
-    assert not ui.mask1.icon.isNull()
+    assert not module.widget.masksPanel.button(1).icon.isNull()
 
 
 def test_closed_panel_no_longer_follows_the_scene(module: host.LoadedModule, app: Any) -> None:

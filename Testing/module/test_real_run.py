@@ -55,18 +55,18 @@ def test_synthetic_patient_from_click_to_masks_and_a_cancelled_second_run(ready:
 
     without = pixels("Red")
     ui.maskThresholdSlider.value = 0
-    ui.mask3.click()
+    ready.widget.masksPanel.button(3).click()
     assert foreground("Red").GetName() == "TokenLearner 3"
     shown = pixels("Red")
     assert changed(without, shown) > 0.05
     ui.maskOpacitySlider.value = 0.2
     assert 0 < changed(without, pixels("Red")) <= changed(without, shown)
 
-    ui.allEightButton.click()
+    ui.gridButton.click()
     views = [f"TokenUNetMask{number}" for number in range(1, 9)]
     assert [foreground(view).GetName() for view in views] == [f"TokenLearner {n}" for n in range(1, 9)]
     assert all(np.ptp(pixels(view)) > 50 for view in views)
-    ui.allEightButton.click()
+    ui.gridButton.click()
 
     nodes, picture = node_ids(), pixels("Red")
     ui.segmentButton.click()

@@ -100,7 +100,9 @@ def test_edit_opens_the_segment_editor_on_this_result(
     import slicer
 
     asked: dict[str, Any] = {}
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
     editor = SimpleNamespace(
+        mrmlSegmentEditorNode=lambda: node,
         setSegmentationNode=lambda node: asked.update(segmentation=node),
         setSourceVolumeNode=lambda node: asked.update(source=node),
     )
@@ -111,6 +113,17 @@ def test_edit_opens_the_segment_editor_on_this_result(
     )
     module.widget.ui.editButton.click()
     assert asked == {"module": "SegmentEditor", "segmentation": result.segmentation, "source": result.reference}
+    assert node.GetOverwriteMode() == node.OverwriteNone
+
+    enhancing = result.region("ET").astype(np.uint8)
+    enhancing[0, :2, :2] = 1  # outside of the whole tumor
+    slicer.util.updateSegmentBinaryLabelmapFromArray(enhancing, result.segmentation, "ET", result.reference)
+    module.widget.enter()
+    assert node.GetOverwriteMode() == node.OverwriteAllSegments
+    whole, core, now = result.regions()
+    assert now[0, :2, :2].all()
+    assert core[now].all()
+    assert whole[core].all()
 
 
 def test_saved_segmentation_has_the_three_regions(

@@ -36,7 +36,9 @@ class SyntheticPatient:
     report: dict[str, object]
 
 
-def write_patient(folder: Path, seed: int = 0, tumor: bool = True, ensemble: bool = False) -> SyntheticPatient:
+def write_patient(
+    folder: Path, seed: int = 0, tumor: bool = True, ensemble: bool = False, tokens: int = NUMBER_OF_MASKS
+) -> SyntheticPatient:
     """Writes scans (2 mm, on oblique axes) and the output folder of one patient, segmented by one network or by five.
 
     The five differ within a shell around the tumor, where ``disagreement.nii.gz`` is 0.25.
@@ -70,7 +72,7 @@ def write_patient(folder: Path, seed: int = 0, tumor: bool = True, ensemble: boo
     coarse_scan = sitk.Shrink(scan, [_DOWNSAMPLING] * 3)
     coarse = (slice(_DOWNSAMPLING // 2, None, _DOWNSAMPLING),) * 3
     masks: dict[str, NDArray[np.float32]] = {}
-    for number in range(1, NUMBER_OF_MASKS + 1):
+    for number in range(1, tokens + 1):
         bump = np.exp(-((distance[coarse] - 0.05 * number) ** 2) / 0.05)
         masks[f"token_learner_{number}"] = (bump / bump.mean()).astype(np.float32)
         masks[f"token_fuser_{number}"] = (bump - 0.5 * np.cos(number * x[coarse])).astype(np.float32)
@@ -85,7 +87,7 @@ def write_patient(folder: Path, seed: int = 0, tumor: bool = True, ensemble: boo
         "reference": "T1ce",
         "warnings": [{"code": "example", "message": "Ödem «µ» µl"}],
         "volumes_ml": ml_of,
-        "masks": {"token_learner": NUMBER_OF_MASKS, "token_fuser": NUMBER_OF_MASKS},
+        "masks": {"token_learner": tokens, "token_fuser": tokens},
     }
     if ensemble:
         shell = ((distance > 0.35) & (distance < 0.45)).astype(np.float32)

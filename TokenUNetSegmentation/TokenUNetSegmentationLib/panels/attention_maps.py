@@ -17,10 +17,12 @@ from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, set_threshol
 from TokenUNetSegmentationLib.scene.displays import show_mask
 from TokenUNetSegmentationLib.scene.map_colors import recolor
 from TokenUNetSegmentationLib.scene.map_overlap import overlap_steps
-from TokenUNetSegmentationLib.scene.map_views import leave_all_masks, show_all_masks, show_in_3d, write_thumbnail
+from TokenUNetSegmentationLib.scene.map_views import is_grid, leave_grid, show_grid, show_in_3d, write_thumbnail
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
-_NUMBERS = range(1, 9)
+_KEYS = range(1, 10)
+_COLUMNS = 4
+_ICON_SIZE = 48
 
 
 class MasksPanel:
@@ -30,7 +32,7 @@ class MasksPanel:
         ui: the widgets of the .ui file.
         parameters: gives the module's parameter node, or None while there is no scene.
         result: gives the selected result, or None.
-        shortcut_parent: the widget within which the keys 1 to 8 work.
+        shortcut_parent: the widget within which the keys 1 to 9 work.
     """
 
     def __init__(
@@ -47,18 +49,31 @@ class MasksPanel:
         self._described: tuple[str, MaskKind] | None = None
         self._describing = BackgroundSteps(lambda: None, self._end_description)
         self._shown: tuple[object, ...] = ()
-        for number in _NUMBERS:
-            self._button(number).clicked.connect(lambda *_, number=number: self.toggle(number))
+        self._buttons: dict[int, Any] = {}
+        for number in _KEYS:
             shortcut = qt.QShortcut(qt.QKeySequence(str(number)), shortcut_parent)
             shortcut.activated.connect(lambda *_, number=number: self.toggle(number))
         ui.overlapTable.setColumnCount(len(REGIONS))
         ui.overlapTable.setHorizontalHeaderLabels(list(REGIONS))
-        ui.allEightButton.toggled.connect(lambda *_: self._show_all_eight())
+        ui.gridButton.toggled.connect(lambda *_: self._toggle_grid())
         ui.volumeRenderingButton.toggled.connect(lambda *_: self._show_in_3d())
         ui.maskColorBox.currentNodeChanged.connect(lambda *_: self._set_colors())
 
-    def _button(self, number: int) -> Any:
-        return getattr(self._ui, f"mask{number}")
+    def button(self, number: int) -> Any:
+        """Return the thumbnail of a map, created when it is first needed."""
+        if number not in self._buttons:
+            button = qt.QToolButton()
+            button.setText(str(number))
+            button.setCheckable(True)
+            button.setToolButtonStyle(qt.Qt.ToolButtonTextUnderIcon)
+            button.setIconSize(qt.QSize(_ICON_SIZE, _ICON_SIZE))
+            button.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
+            key = _(" (key {number})").format(number=number) if number in _KEYS else ""
+            button.setToolTip(_("Show map {number} over the slices{key}.").format(number=number, key=key))
+            button.clicked.connect(lambda *_arguments: self.toggle(number))
+            self._ui.mapsWidget.layout().addWidget(button, (number - 1) // _COLUMNS, (number - 1) % _COLUMNS)
+            self._buttons[number] = button
+        return self._buttons[number]
 
     def _masks(self) -> dict[int, slicer.vtkMRMLScalarVolumeNode]:
         result = self._result()
@@ -75,14 +90,14 @@ class MasksPanel:
         masks = self._masks()
         parameters = self._parameters()
         chosen = masks.get(parameters.maskNumber)
-        for number in _NUMBERS:
-            self._button(number).setEnabled(number in masks)
-            self._button(number).setChecked(chosen is not None and number == parameters.maskNumber)
+        for number in {*masks, *self._buttons}:
+            self.button(number).setVisible(number in masks)
+            self.button(number).setChecked(chosen is not None and number == parameters.maskNumber)
         for widget in (
             self._ui.maskOpacitySlider,
             self._ui.maskThresholdSlider,
             self._ui.maskColorBox,
-            self._ui.allEightButton,
+            self._ui.gridButton,
         ):
             widget.setEnabled(bool(masks))
         self._ui.volumeRenderingButton.setEnabled(chosen is not None)
@@ -103,8 +118,8 @@ class MasksPanel:
             return
         for mask in masks.values():
             set_threshold(mask, parameters.maskThreshold / 100)
-        if self._ui.allEightButton.checked:
-            self._fill_all_eight()
+        if self._ui.gridButton.checked:
+            self._fill_grid()
         elif chosen is not None or self._shown:
             show_mask(chosen, parameters.maskOpacity)
         self._shown = wanted
@@ -118,8 +133,8 @@ class MasksPanel:
         self._described = description
         self._describing.abandon()
         fill_table(self._ui.overlapTable, [])
-        for number in _NUMBERS:
-            self._button(number).setIcon(qt.QIcon())
+        for button in self._buttons.values():
+            button.setIcon(qt.QIcon())
         if result is not None:
             self._describing.start(self._description_steps(result, self._parameters().maskKind))
 
@@ -128,7 +143,7 @@ class MasksPanel:
             for number, mask in result.masks(kind).items():
                 path = Path(folder) / f"{number}.png"
                 write_thumbnail(mask, path)
-                self._button(number).setIcon(qt.QIcon(qt.QPixmap(str(path))))
+                self.button(number).setIcon(qt.QIcon(qt.QPixmap(str(path))))
         yield
         table: dict[int, dict[RegionName, float]] = {}
         for table_so_far in overlap_steps(result, kind):
@@ -147,8 +162,9 @@ class MasksPanel:
         self._described = None
 
     def abandon(self) -> None:
-        """Stops what goes on in the background."""
+        """Stop the background work and leave the grid, whose maps may be about to go."""
         self._describing.abandon()
+        self._ui.gridButton.setChecked(False)
 
     def _set_colors(self) -> None:
         result = self._result()
@@ -157,19 +173,20 @@ class MasksPanel:
             self._described = None
             self._describe()
 
-    def _show_all_eight(self) -> None:
-        if self._ui.allEightButton.checked:
-            self._fill_all_eight()
+    def _toggle_grid(self) -> None:
+        if self._ui.gridButton.checked:
+            self._fill_grid()
         elif self._layout_before is not None:
-            leave_all_masks(self._layout_before)
+            leave_grid(self._layout_before)
             self._layout_before = None
 
-    def _fill_all_eight(self) -> None:
+    def _fill_grid(self) -> None:
         result = self._result()
-        if result is None or result.reference is None:
+        masks = self._masks()
+        if result is None or result.reference is None or not masks:
             return
-        before = show_all_masks(result, self._masks(), self._parameters().maskOpacity)
-        if self._layout_before is None:
+        before = show_grid(result, masks, self._parameters().maskOpacity)
+        if self._layout_before is None and not is_grid(before):
             self._layout_before = before
 
     def _show_in_3d(self) -> None:

@@ -14,7 +14,8 @@ from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
-from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_surfaces
+from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_surfaces, shows_surfaces
+from TokenUNetSegmentationLib.scene.editing import Edit
 from TokenUNetSegmentationLib.scene.export import (
     can_export_dicom,
     command_line,
@@ -39,6 +40,8 @@ class ResultPanel:
         self._ui = ui
         self._result = result
         self._showing = False
+        self._edit_visit: Edit | None = None
+        self._said_of = ""
         self._measuring = BackgroundSteps(lambda: None, self._end_measuring)
         ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
         ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
@@ -93,13 +96,16 @@ class ResultPanel:
             self._enable(result)
             self._ui.exclusiveBox.setChecked(result is not None and _shows_exclusive(result))
             self._ui.segmentsTable.setSegmentationNode(None if result is None else self._segmentation(result))
-            self._say("")
+            shown = "" if result is None else result.segmentation.GetID()
+            if shown != self._said_of:
+                self._say("")
+            self._said_of = shown
             if result is not None:
                 display = self._display(result)
                 self._ui.opacitySlider.value = display.GetOpacity()
                 self._ui.fillBox.setChecked(display.GetVisibility2DFill())
                 self._ui.outlineBox.setChecked(display.GetVisibility2DOutline())
-                self._ui.show3DBox.setChecked(_shows_surfaces(result.segmentation))
+                self._ui.show3DBox.setChecked(shows_surfaces(result))
             self._ui.alignedBox.setChecked(result is not None and shows_aligned(result))
             self._show_volumes(result)
         finally:
@@ -161,8 +167,9 @@ class ResultPanel:
             self._say(sentence(error))
 
     def abandon(self) -> None:
-        """Stops what goes on in the background."""
+        """Stop the background work."""
         self._measuring.abandon()
+        self._edit_visit = None
 
     def _show_exclusive(self, result: PatientResult) -> None:
         show_exclusive_labels(result, self._ui.exclusiveBox.checked)
@@ -170,6 +177,8 @@ class ResultPanel:
 
     def _show_surfaces(self, result: PatientResult) -> None:
         show_surfaces(result, self._ui.show3DBox.checked)
+        if self._ui.show3DBox.checked and slicer.app.layoutManager() is not None:
+            slicer.app.layoutManager().resetThreeDViews()
 
     def _jump(self, result: PatientResult) -> None:
         if not jump_to_tumor(result):
@@ -180,6 +189,14 @@ class ResultPanel:
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(result.segmentation)
         editor.setSourceVolumeNode(result.reference)
+        self._edit_visit = Edit(result, editor.mrmlSegmentEditorNode())
+
+    def finish_edit(self) -> None:
+        """Nest the regions again after a visit to the Segment Editor, and measure them."""
+        if self._edit_visit is not None:
+            self._edit_visit.finish()
+            self._edit_visit = None
+        self.update_volumes()
 
     def _export_segmentation(self, result: PatientResult) -> None:
         self._export(result, export_segmentation, _("Save segmentation"), ".seg.nrrd", "Segmentation (*.seg.nrrd)")
@@ -209,9 +226,3 @@ class ResultPanel:
 def _shows_exclusive(result: PatientResult) -> bool:
     labels = result.exclusive_labels
     return labels is not None and bool(labels.GetDisplayNode().GetVisibility())
-
-
-def _shows_surfaces(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
-    representation = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
-    has_surfaces = segmentation.GetSegmentation().ContainsRepresentation(representation)
-    return has_surfaces and bool(segmentation.GetDisplayNode().GetVisibility3D())

@@ -137,8 +137,8 @@ class RunPanel:
             box.setEnabled(not self.running)
         self.installation.show()
         known = bool(self._models) and not problems
-        self._ui.estimateLabel.setText(self._estimate() if known else "")
-        self._ui.estimateLabel.setVisible(known)
+        self._ui.estimateLabel.setText(self._estimate() if known else answer.reason)
+        self._ui.estimateLabel.setVisible(known or not answer.possible)
         self._ui.progressBar.setVisible(self.running)
         self._ui.messageLabel.setVisible(bool(self._message))
         self._ui.messageLabel.setText(self._message)
@@ -206,6 +206,7 @@ class RunPanel:
     def abandon(self) -> None:
         """Ends the run at once and without a word: Slicer closes, or the scene does."""
         self._steps.abandon()
+        self._message = ""
         self.standby.end()
 
     def _show_progress(self) -> None:

@@ -9,7 +9,7 @@ import vtk
 from numpy.typing import NDArray
 from tokenunet.core.regions import RegionName
 
-from TokenUNetSegmentationLib.scene.results import PatientResult
+from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
 
 MASK_OPACITY = 0.6
 OPACITY_2D_FILL = 0.2
@@ -17,7 +17,12 @@ OPACITY_3D: dict[RegionName, float] = {"WT": 0.25, "TC": 0.45, "ET": 1.0}
 
 
 def show_result(result: PatientResult) -> None:
-    """Shows the reference with the tumor's outlines in all slice views, at the tumor."""
+    """Show the reference with the tumor's outlines in all slice views, at the tumor, and hide its earlier results."""
+    for other in all_results():
+        if other != result and other.reference is result.reference:
+            for node in (other.segmentation, other.exclusive_labels):
+                if node is not None:
+                    node.GetDisplayNode().SetVisibility(False)
     display = result.segmentation.GetDisplayNode()
     display.SetVisibility(True)
     display.SetOpacity2DFill(OPACITY_2D_FILL)
@@ -95,11 +100,22 @@ def jump_to_tumor(result: PatientResult) -> bool:
 
 
 def show_surfaces(result: PatientResult, visible: bool = True) -> None:
-    """Shows the regions' closed surfaces in the 3D views, the outer ones translucent."""
-    display = result.segmentation.GetDisplayNode()
+    """Show the closed surfaces of regions and exclusive labels in the 3D views, the outer regions translucent."""
+    for node in (result.segmentation, result.exclusive_labels):
+        if node is None:
+            continue
+        display = node.GetDisplayNode()
+        if visible:
+            node.CreateClosedSurfaceRepresentation()
+            display.SetPreferredDisplayRepresentationName3D("Closed surface")
+        display.SetVisibility3D(visible)
     if visible:
-        result.segmentation.CreateClosedSurfaceRepresentation()
-        display.SetPreferredDisplayRepresentationName3D("Closed surface")
         for region, opacity in OPACITY_3D.items():
-            display.SetSegmentOpacity3D(region, opacity)
-    display.SetVisibility3D(visible)
+            result.segmentation.GetDisplayNode().SetSegmentOpacity3D(region, opacity)
+
+
+def shows_surfaces(result: PatientResult) -> bool:
+    """Return whether the result's surfaces are displayed in the 3D views."""
+    representation = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    has_surfaces = result.segmentation.GetSegmentation().ContainsRepresentation(representation)
+    return has_surfaces and bool(result.segmentation.GetDisplayNode().GetVisibility3D())

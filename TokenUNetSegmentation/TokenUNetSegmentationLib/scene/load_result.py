@@ -1,5 +1,6 @@
 """From the output folder of ``tokenunet segment`` to nodes in the scene."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.alignment import load_transform
 from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, create_color_table, load_mask, mask_files
+from TokenUNetSegmentationLib.scene.displays import show_surfaces, shows_surfaces
 from TokenUNetSegmentationLib.scene.results import (
     COLOR_ROLES,
     DISAGREEMENT_ROLE,
@@ -27,6 +29,7 @@ from TokenUNetSegmentationLib.scene.results import (
     TRANSFORM_ROLES,
     VOLUME_TABLE_ROLE,
     PatientResult,
+    all_results,
     create_result_folder,
     remove_node,
     remove_result,
@@ -68,13 +71,15 @@ def build_steps(
     Gives the result, more of it after each step. Closing the iterator before its end takes out what it has put in.
     """
     volume = inputs[reference]
-    result = PatientResult(_load_segmentation(output / "segmentation.seg.nrrd", f"{volume.GetName()} tumor", volume))
+    number = _next_number(volume)
+    name = f"{volume.GetName()} tumor{number}"
+    result = PatientResult(_load_segmentation(output / "segmentation.seg.nrrd", name, volume))
     try:
         result.segmentation.SetAttribute(RESULT_ATTRIBUTE, "1")
         result.segmentation.SetNodeReferenceID(REFERENCE_ROLE, volume.GetID())
         for sequence, node in inputs.items():
             result.segmentation.SetNodeReferenceID(INPUT_ROLES[sequence], node.GetID())
-        folder = create_result_folder(_parent_item(volume), f"{volume.GetName()} Token-UNet")
+        folder = create_result_folder(_parent_item(volume), f"{volume.GetName()} Token-UNet{number}")
         _put_into(folder, result.segmentation)
         yield result
         for kind in MaskKind:
@@ -156,6 +161,8 @@ def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRM
         if labels is not None:
             remove_node(labels)
         labels = _add_exclusive_labels(result)
+        labels.GetDisplayNode().SetOpacity2DFill(result.segmentation.GetDisplayNode().GetOpacity2DFill())
+        show_surfaces(result, shows_surfaces(result))
     if labels is not None:
         labels.GetDisplayNode().SetVisibility(visible)
     result.segmentation.GetDisplayNode().SetVisibility(not visible)
@@ -248,6 +255,13 @@ def _add_report(result: PatientResult, path: Path, folder: int) -> None:
     node.SetText(text)
     result.segmentation.SetNodeReferenceID(REPORT_ROLE, node.GetID())
     _put_into(folder, node)
+
+
+def _next_number(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Return what distinguishes a further result of the same volume by name; empty for the first."""
+    names = {result.segmentation.GetName() for result in all_results() if result.reference is volume}
+    numbers = itertools.chain([""], (f" {number}" for number in itertools.count(2)))
+    return next(number for number in numbers if f"{volume.GetName()} tumor{number}" not in names)
 
 
 def _add_node(class_name: str, name: str = "") -> slicer.vtkMRMLNode:

@@ -1,5 +1,6 @@
-"""Eight linked slice views, one mask each; a mask in 3D; small pictures of the masks."""
+"""Grid of linked slice views, one attention map each; volume rendering; thumbnails."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +11,61 @@ from vtk.util.numpy_support import numpy_to_vtk
 from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_masks_side_by_side
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
-ALL_EIGHT_LAYOUT = 8317
-"""Number of the layout; user layouts must not collide with Slicer's own or with those of other extensions."""
-VIEW_NAMES = tuple(f"TokenUNetMask{number}" for number in range(1, 9))
-_COLUMNS = 4
+_FIRST_GRID_LAYOUT = 83170
+"""Number of the empty grid's layout; no other layout of Slicer or an extension may have the ones that follow."""
+_VIEW_NAME = "TokenUNetMask"
 _THUMBNAIL_SIZE = 64
 
 
-def layout_description() -> str:
-    """XML of the layout: two rows of four axial slice views, named after their masks."""
+def view_name(number: int) -> str:
+    """Return the layout name of the slice view of one map."""
+    return f"{_VIEW_NAME}{number}"
 
-    def view(name: str) -> str:
+
+def layout_description(count: int) -> str:
+    """Return the XML of a grid of axial slice views.
+
+    Args:
+        count: Number of views; the grid has at least as many columns as rows.
+    """
+
+    def view(number: int) -> str:
         return (
-            f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">'
+            f'<item><view class="vtkMRMLSliceNode" singletontag="{view_name(number)}">'
             '<property name="orientation" action="default">Axial</property>'
-            f'<property name="viewlabel" action="default">{name.removeprefix("TokenUNetMask")}</property>'
+            f'<property name="viewlabel" action="default">{number}</property>'
             '<property name="viewcolor" action="default">#6B8FB5</property>'
             "</view></item>"
         )
 
-    rows = (VIEW_NAMES[start : start + _COLUMNS] for start in range(0, len(VIEW_NAMES), _COLUMNS))
+    columns = math.ceil(count / math.isqrt(count))
+    rows = (range(first, min(first + columns, count + 1)) for first in range(1, count + 1, columns))
     items = "".join(f'<item><layout type="horizontal">{"".join(map(view, row))}</layout></item>' for row in rows)
     return f'<layout type="vertical">{items}</layout>'
 
 
-def show_all_masks(result: PatientResult, masks: dict[int, slicer.vtkMRMLScalarVolumeNode], opacity: float) -> int:
-    """Switches to the layout of all masks and fills it; returns the layout that was there before."""
+def show_grid(result: PatientResult, masks: dict[int, slicer.vtkMRMLScalarVolumeNode], opacity: float) -> int:
+    """Switch to a grid with one slice view per map.
+
+    Args:
+        result: Patient whose reference is the background.
+        masks: Maps by their numbers, at least one.
+        opacity: Opacity of the maps, from 0 to 1.
+
+    Returns:
+        Number of the layout that was displayed before.
+    """
     manager = slicer.app.layoutManager()
     before = manager.layout
+    count = max(masks)
+    layout = _FIRST_GRID_LAYOUT + count
     layout_node = manager.layoutLogic().GetLayoutNode()
-    if not layout_node.IsLayoutDescription(ALL_EIGHT_LAYOUT):
-        layout_node.AddLayoutDescription(ALL_EIGHT_LAYOUT, layout_description())
-    manager.setLayout(ALL_EIGHT_LAYOUT)
-    views = [VIEW_NAMES[number - 1] for number in masks]
+    if not layout_node.IsLayoutDescription(layout):
+        layout_node.AddLayoutDescription(layout, layout_description(count))
+    manager.setLayout(layout)
+    views = [view_name(number) for number in masks]
     show_masks_side_by_side(result, masks.values(), views, opacity)
+    slicer.app.processEvents()  # new views get their size in the event loop, which resets their offsets
     for name in views:
         logic = manager.sliceWidget(name).sliceLogic()
         logic.GetSliceCompositeNode().SetLinkedControl(True)
@@ -52,10 +74,15 @@ def show_all_masks(result: PatientResult, masks: dict[int, slicer.vtkMRMLScalarV
     return before
 
 
-def leave_all_masks(before: int) -> None:
-    """Returns to the layout that was there before."""
+def is_grid(layout: int) -> bool:
+    """Return whether a layout is a grid of maps."""
+    return layout > _FIRST_GRID_LAYOUT
+
+
+def leave_grid(before: int) -> None:
+    """Return from the grid to the layout that was displayed before it."""
     manager = slicer.app.layoutManager()
-    if manager.layout == ALL_EIGHT_LAYOUT:
+    if is_grid(manager.layout):
         manager.setLayout(before)
 
 

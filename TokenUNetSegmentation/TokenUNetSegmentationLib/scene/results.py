@@ -196,7 +196,7 @@ def remove_node(node: slicer.vtkMRMLNode) -> None:
     if node.IsA("vtkMRMLStorableNode"):
         belongings += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
     for belonging in belongings:
-        if belonging is not None:
+        if belonging is not None and belonging.GetScene() is not None:  # a node may take its display node with it
             slicer.mrmlScene.RemoveNode(belonging)
 
 
