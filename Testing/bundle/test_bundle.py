@@ -131,6 +131,8 @@ def test_weights_of_another_architecture_are_refused(bundle: Path) -> None:
         ({"schema_version": 2}, "schema version 2"),
         ({"architecture": "os.system"}, "unknown architecture"),
         ({"channels": [{"name": "T1", "aliases": []}]}, "channels"),
+        ({"channels": [{"name": "T1", "aliases": []}] * 2}, "channels named twice: T1"),
+        ({"channels": [{"name": "PD", "aliases": []}]}, "unknown channels: PD"),
         ({"regions": ["WT", "TC"]}, "regions"),
         ({"regions": 3}, "not usable"),
         ({"activation": "relu"}, "activation"),

@@ -127,8 +127,13 @@ class ModelManifest:
         known = architectures()
         if self.architecture not in known:
             raise ValueError(f"unknown architecture {self.architecture!r}")
-        if sorted(c.name for c in self.channels) != sorted(SEQUENCES):
-            raise ValueError(f"channels must be {', '.join(SEQUENCES)} in any order")
+        names = [c.name for c in self.channels]
+        if unknown := [name for name in names if name not in SEQUENCES]:
+            raise ValueError(f"unknown channels: {', '.join(map(str, unknown))}")
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"channels named twice: {', '.join(doubled)}")
+        if missing := [name for name in SEQUENCES if name not in names]:
+            raise ValueError(f"channels without {', '.join(missing)} are not supported yet")
         if sorted(self.regions) != sorted(REGIONS):
             raise ValueError(f"regions must be {', '.join(REGIONS)} in any order")
         if self.activation not in ("sigmoid", "softmax"):
