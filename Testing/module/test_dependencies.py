@@ -250,3 +250,10 @@ def test_crash_names_the_stage_as_the_bar_does(app: Any, tmp_path: Path) -> None
     from TokenUNetSegmentationLib.logic.run import crash_sentence
 
     assert "stage “Preparing the scans”" in crash_sentence(-9, "", "prepare", tmp_path)[0]
+
+
+def test_torch_is_capped_on_windows(app: Any) -> None:
+    from TokenUNetSegmentationLib.process.dependencies import torch_versions
+
+    assert torch_versions(TORCH, "win32") == ">=2.4,<2.13"
+    assert torch_versions(TORCH, "linux") == ">=2.4"

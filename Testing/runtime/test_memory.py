@@ -113,3 +113,10 @@ def test_the_ladder_of_a_gpu_ends_on_the_cpu() -> None:
         "whole brain at once on cpu",
         "windows, 1 at a time, on cpu",
     ]
+
+
+def test_is_out_of_memory_recognizes_monais_words() -> None:
+    from tokenunet.runtime.device import is_out_of_memory
+
+    assert is_out_of_memory(RuntimeError("Seems to be OOM. Please try using smaller sw_batch_size."))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

@@ -6,6 +6,7 @@ Slicer itself needs, such as numpy, SimpleITK and vtk, and an installed PyTorch,
 
 import importlib
 import importlib.metadata
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 
+_WINDOWS_TORCH = "<2.13"
 _BUILT_IN = ("numpy", "SimpleITK", "vtk")
 _NEVER_REPLACED = (*_BUILT_IN, "torch")
 _KEPT = (*_NEVER_REPLACED, "scipy", "packaging", "requests", "pydicom")
@@ -140,8 +142,22 @@ def _install_torch(requirement: Requirement) -> None:
             f"Install “PyTorch” in the Extensions Manager, restart Slicer, and try again. {_OFFLINE_HINT}",
         ) from error
     PyTorchUtils.PyTorchUtilsLogic().installTorch(
-        askConfirmation=False, torchVersionRequirement=str(requirement.specifier)
+        askConfirmation=False, torchVersionRequirement=torch_versions(requirement, sys.platform)
     )
+
+
+def torch_versions(requirement: Requirement, platform: str) -> str:
+    """Return the versions of PyTorch to install.
+
+    Args:
+        requirement: What the module needs.
+        platform: Name of the operating system, as in `sys.platform`.
+
+    Returns:
+        Version specifier; on Windows below 2.13, whose files have paths too long for Slicer's folder.
+    """
+    specifier = str(requirement.specifier)
+    return f"{specifier},{_WINDOWS_TORCH}" if platform == "win32" else specifier
 
 
 def _pip_install(arguments: list[str]) -> None:

@@ -112,7 +112,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether PyTorch or Python ran out of the device's or the computer's memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # On the CPU and on Apple's GPU PyTorch raises a plain RuntimeError.
+    # On the CPU and on Apple's GPU PyTorch raises a plain RuntimeError, and so does MONAI in place of PyTorch's.
     return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in ("can't allocate memory", "not enough memory", "out of memory")
+        words in str(error)
+        for words in ("can't allocate memory", "not enough memory", "out of memory", "Seems to be OOM")
     )
