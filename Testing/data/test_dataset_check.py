@@ -117,7 +117,7 @@ def swapped(folder: Path) -> None:
     ("damage", "code", "severity", "words"),
     [
         (without_flair, "missing_sequence", "error", "no FLAIR"),
-        (without_truth, "missing_truth", "error", "no truth"),
+        (without_truth, "missing_truth", "error", "no ground truth"),
         (cut_off, "unreadable_image", "error", "P_1_t2.nii"),
         (truth_cut_off, "unreadable_image", "error", "P_1_seg.nii"),
         (empty_scan, "unusable_image", "error", "P_1_t2.nii is empty"),
@@ -154,6 +154,7 @@ def test_nothing_is_found_in_sound_data(tmp_path: Path) -> None:
     report = check(write_dataset(tmp_path))
     report.raise_errors()
     assert report.findings == ()
+    assert report.grouping == {"P_0": ("P_0",), "P_1": ("P_1",), "P_2": ("P_2",)}
     assert (report.layout, report.patients, report.cases) == ("BraTS 2018-2021", 3, ("P_0", "P_1", "P_2"))
     facts = report.facts[0]
     assert (facts.size, facts.spacing) == (GRID.size, GRID.spacing)
@@ -212,11 +213,12 @@ def test_the_resection_cavity_of_brats_2024_is_not_taken_for_tumor(tmp_path: Pat
     assert "resection cavity" in finding.message
 
 
-def test_truths_of_two_schemes_are_told(tmp_path: Path) -> None:
+def test_check_refuses_truths_of_two_schemes_until_labels_says_which(tmp_path: Path) -> None:
     for patient, et in enumerate((3, 4)):
         write_patient_folder(tmp_path, f"P_{patient}", patient, et=et)
     (finding,) = check(tmp_path).findings
-    assert (finding.code, finding.severity) == ("mixed_labels", "warning")
+    assert (finding.code, finding.severity) == ("mixed_labels", "error")
+    assert check_dataset(read_dataset(tmp_path, "brats")).findings == ()
 
 
 def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path: Path) -> None:
@@ -266,7 +268,7 @@ def test_the_command_prints_a_report_and_exits_by_it(tmp_path: Path, capsys: pyt
     without_flair(tmp_path / "P_1")
     assert main(["dataset", "check", str(tmp_path)]) == 3
     text = capsys.readouterr().out
-    assert "error missing_truth, 3 times:\n  P_0: There is no truth" in text
+    assert "error missing_truth, 3 times:\n  P_0: There is no ground truth" in text
     assert "4 errors, 0 warnings. It cannot be trained on." in text
     assert main(["dataset", "check", str(tmp_path), "--json"]) == 3
     report = json.loads(capsys.readouterr().out)

@@ -22,7 +22,7 @@ from dataset_fixtures import (
 )
 from tokenunet.core.errors import DatasetError
 from tokenunet.core.sequences import SEQUENCES
-from tokenunet.data import Dataset, dataset_from_json, dataset_to_json, read_dataset, read_study, read_truth
+from tokenunet.data import Dataset, dataset_from_json, dataset_to_json, read_dataset, read_scans, read_truth
 from tokenunet.data.labels import labels_of
 
 
@@ -97,7 +97,7 @@ def test_scans_and_truth_are_the_same_in_every_layout(
     assert {case.name: case.patient for case in dataset.cases} == patients
     assert not dataset.findings
     for case, seed in zip(dataset.cases, seeds(dataset), strict=True):
-        study = read_study(case)
+        study = read_scans(case)
         for sequence in SEQUENCES:
             expected = sitk.GetArrayFromImage(scans(seed)[sequence])
             np.testing.assert_array_equal(sitk.GetArrayFromImage(study.scans[sequence].image), expected)
@@ -200,7 +200,9 @@ def test_a_path_that_is_not_there_and_a_file_that_is_no_table_are_refused(tmp_pa
         ({"whole tumor": [1, 2]}, "no label for TC"),
         ({"whole tumor": 1, "tumor core": 2, "enhancing tumor": 3}, "not nested"),
         ({"edema": 1, "necrosis": 1, "enhancing": 3}, "two meanings"),
-        ({"edema": 1, "resection cavity": 4}, '"resection cavity" in dataset.json is not understood'),
+        ({"NETC": 1, "SNFH": 2, "ET": 3, "resection cavity": 4}, {0: 0, 1: 1, 2: 2, 3: 4, 4: 0}),
+        ({"ET": 1, "NET": 2, "cystic component": 3, "ED": 4}, {0: 0, 1: 4, 2: 1, 3: 1, 4: 2}),
+        ({"edema": 1, "bone flap": 4}, '"bone flap" in dataset.json is not understood'),
     ],
 )
 def test_labels_are_understood_by_name_or_refused(names: dict[str, object], values: dict[int, int] | str) -> None:

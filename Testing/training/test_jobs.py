@@ -18,6 +18,7 @@ from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
 from tokenunet.core.errors import ExperimentError
 from tokenunet.core.regions import regions_from_labels
+from tokenunet.training import jobs
 from tokenunet.training.experiment.experiment import Experiment
 from training_fixtures import write_small_patients
 from waiting import wait_until
@@ -246,3 +247,32 @@ def test_an_experiment_whose_names_lead_elsewhere_is_refused(tmp_path: Path, nam
     (tmp_path / "experiment.json").write_text(json.dumps({"format": 1, "architectures": [name]}))
     with pytest.raises(ExperimentError, match="which is no name"):
         Experiment(tmp_path)
+
+
+def test_resume_finds_moved_data_by_content(unfinished: Experiment, patients: Path, tmp_path: Path) -> None:
+    before = unfinished.dataset
+    moved = tmp_path / "moved"
+    shutil.copytree(patients, moved / "deeper")
+    first = sorted((moved / "deeper").iterdir())[0]
+    first.rename(first.with_name("another name"))
+    values = {**unfinished.dataset_values}
+    text = json.dumps(values).replace(str(patients), str(tmp_path / "gone"))
+    (unfinished.folder / "dataset.json").write_text(text)
+    with pytest.raises(ExperimentError, match="gone") as caught:
+        jobs.resume(unfinished.folder, {}, lambda event: None)
+    assert "--data" in caught.value.hint
+    jobs.resume(unfinished.folder, {}, lambda event: None, moved)
+    after = Experiment(unfinished.folder).dataset
+    assert [(c.name, c.patient) for c in after.cases] == [(c.name, c.patient) for c in before.cases]
+    assert all(s.path.is_relative_to(moved) for c in after.cases for s in c.images.values())
+    jobs.resume(unfinished.folder, {}, lambda event: None)  # the new place is remembered
+
+
+def test_resume_refuses_moved_data_that_changed(unfinished: Experiment, patients: Path, tmp_path: Path) -> None:
+    before = (unfinished.folder / "dataset.json").read_text()
+    shutil.copytree(patients, tmp_path / "moved")
+    path = next(path for path in sorted((tmp_path / "moved").rglob("*")) if "t2" in path.name)
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ExperimentError, match=path.name):
+        jobs.resume(unfinished.folder, {}, lambda event: None, tmp_path / "moved")
+    assert (unfinished.folder / "dataset.json").read_text() == before

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
-from tokenunet.data import read_study
+from tokenunet.data import read_scans
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.networks import build_network
 from tokenunet.preprocessing import prepare
@@ -173,7 +173,7 @@ def test_the_last_weights_become_a_model_that_says_how_it_was_made(finished: Exp
     last = weights(job.last_weights)
     for name, tensor in bundle.build().state_dict().items():
         torch.testing.assert_close(tensor, last[name], rtol=1e-3, atol=1e-4)
-    prepared = prepare(read_study(finished.dataset.cases[0]), bundle.manifest.space)
+    prepared = prepare(read_scans(finished.dataset.cases[0]), bundle.manifest.space)
     prediction, execution = predict(prepared, bundle, InferenceOptions(device="cpu"))
     assert execution.mode == "single_pass"
     assert prediction.probabilities.shape == (3, *prepared.brain.shape)

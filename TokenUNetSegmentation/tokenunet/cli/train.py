@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from tokenunet.cli.dataset import add_labels_argument
 from tokenunet.cli.extras import extra
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import add_progress_argument
@@ -20,7 +21,10 @@ _FILES = ("initial", "pretrained_transformer")
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("train", help="train one or more architectures on labeled or synthetic patients")
-    parser.add_argument("--data", type=Path, metavar="DIR_OR_CSV", help="the patients; see: tokenunet dataset check")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR_OR_CSV", help="the patients; with --resume, where they are now"
+    )
+    add_labels_argument(parser)
     parser.add_argument("--output", type=Path, metavar="EXPERIMENT", required=True, help="folder of the experiment")
     parser.add_argument(
         "--preset", choices=PRESETS, help="the configuration to begin with (default: paper); synthetic takes no --data"
@@ -57,7 +61,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     if processes.is_global_zero:
         if options.resume:
             _refuse_with_resume(options)
-            jobs.resume(options.output, _settings(options.set), on_event)
+            jobs.resume(options.output, _settings(options.set), on_event, options.data)
         elif options.preset == "synthetic":
             _refuse_with_synthetic(options)
             jobs.begin_synthetic(options.output, _plan(options))
@@ -67,7 +71,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
                 "Use --data DIR, --preset synthetic, or --resume to go on with an experiment.",
             )
         else:
-            jobs.begin(options.output, options.data, _plan(options), on_event)
+            jobs.begin(options.output, options.data, _plan(options), on_event, options.labels or "")
     processes.barrier()
     experiment = Experiment(options.output)
     if options.cluster is not None and experiment.synthetic:
@@ -100,7 +104,7 @@ def _plan(options: argparse.Namespace) -> ExperimentPlan:
 
 
 def _refuse_with_synthetic(options: argparse.Namespace) -> None:
-    for name in ("data", "folds", "only_folds", "cluster"):
+    for name in ("data", "labels", "folds", "only_folds", "cluster"):
         if getattr(options, name) is not None:
             raise UsageError(
                 f"--{name.replace('_', '-')} cannot be given with --preset synthetic.",
@@ -109,7 +113,7 @@ def _refuse_with_synthetic(options: argparse.Namespace) -> None:
 
 
 def _refuse_with_resume(options: argparse.Namespace) -> None:
-    for name in ("data", "preset", "architectures", "folds", "only_folds", "seed"):
+    for name in ("labels", "preset", "architectures", "folds", "only_folds", "seed"):
         if getattr(options, name) is not None:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} cannot be given with --resume.", "The experiment's folder says what it trains.")

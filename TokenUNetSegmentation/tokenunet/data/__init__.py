@@ -3,11 +3,11 @@
 from tokenunet.data.cases import (
     Case,
     Dataset,
-    Finding,
+    DatasetFinding,
     ImageSource,
     dataset_from_json,
     dataset_to_json,
-    read_study,
+    read_scans,
     read_truth,
 )
 from tokenunet.data.checks import check_dataset
@@ -19,9 +19,9 @@ __all__ = [
     "Case",
     "CaseFacts",
     "Dataset",
+    "DatasetFinding",
     "DatasetReport",
     "FileHashes",
-    "Finding",
     "ImageSource",
     "check_dataset",
     "dataset_from_json",
@@ -29,6 +29,6 @@ __all__ = [
     "fingerprint",
     "hash_files",
     "read_dataset",
-    "read_study",
+    "read_scans",
     "read_truth",
 ]

@@ -9,12 +9,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from tokenunet.core.errors import DatasetError, UnexpectedLabelsError
+from tokenunet.core.label_schemes import BRATS_LABELS, LABEL_SCHEMES, LabelValues
 from tokenunet.core.sequences import SEQUENCES, SequenceName
-from tokenunet.data.labels import BRATS_LABELS, LabelValues
 from tokenunet.io.files import sha256_of
 from tokenunet.study.scans import Scan, Study, as_scan, read_image, study_of
 
 Severity = Literal["error", "warning"]
+_MOST_ROUNDING = 0.01
+"""Distance of a label's stored value from a whole number; interpolated labels are further off."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Finding:
+class DatasetFinding:
     """Something that is wrong or strange in a dataset.
 
     Attributes:
@@ -75,12 +77,14 @@ class Dataset:
         layout: what kind of folder it is, such as ``BraTS 2023``.
         cases: sorted by name.
         findings: what could not be understood when looking for cases.
+        label_scheme: Name of the labels' scheme if somebody or a ``dataset.json`` says it; empty if it is guessed.
     """
 
     folder: Path
     layout: str
     cases: tuple[Case, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DatasetFinding, ...] = ()
+    label_scheme: str = ""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -88,11 +92,11 @@ class Dataset:
         return tuple(sorted({case.patient for case in self.cases}))
 
 
-def read_study(case: Case) -> Study:
+def read_scans(case: Case) -> Study:
     """Reads and checks the four scans; each file is read once.
 
     Raises:
-        InputError: as for `tokenunet.preprocessing.read_study`.
+        InputError: If a scan cannot be read or used; see `tokenunet.study.scans.read_scan`.
     """
     images: dict[Path, tuple[sitk.Image, str]] = {}
     scans: dict[SequenceName, Scan] = {}
@@ -132,28 +136,39 @@ def read_truth_and_values(case: Case) -> tuple[sitk.Image, frozenset[int]]:
         image = image[..., 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise DatasetError(f"{case.truth} is not a 3-D image with one value per voxel.", "Export labels, not layers.")
+    labels = np.zeros(image.GetSize()[::-1], np.uint8)
     array = sitk.GetArrayViewFromImage(image)
-    found = np.unique(array).tolist()
-    strange = [value for value in found if value not in case.label_values]
-    if strange:
-        shown = ", ".join(f"{value:g}" for value in strange[:5]) + (" and more" if len(strange) > 5 else "")
-        hint = " (from BraTS 2024 on, 4 is the resection cavity)" if strange == [4] else ""
-        raise UnexpectedLabelsError(
-            f"{case.truth} holds the unexpected label {'value' if len(strange) == 1 else 'values'} {shown}{hint}.",
-            f"Known are {', '.join(map(str, case.label_values))}.",
-        )
-    if case.label_values == BRATS_LABELS and {3, 4} <= set(found):
-        raise UnexpectedLabelsError(
-            f"{case.truth} holds both 3 and 4, of which only one can be enhancing tumor.",
-            "From BraTS 2024 on, 4 is the resection cavity; give it another label or 0.",
-        )
-    labels = np.zeros(array.shape, np.uint8)
-    for value in found:
-        if case.label_values[value]:
-            labels[array == value] = case.label_values[value]
+    found = {float(value): _whole(value) for value in np.unique(array)}
+    _check_values(case, set(found.values()))
+    for value, whole in found.items():
+        if case.label_values[int(whole)]:
+            labels[array == value] = case.label_values[int(whole)]
     truth = sitk.GetImageFromArray(labels)
     truth.CopyInformation(image)
-    return truth, frozenset(int(value) for value in found)
+    return truth, frozenset(int(whole) for whole in found.values())
+
+
+def _whole(value: float) -> float:
+    """Return the whole number that a value is meant to be; files with a scale hold 3.996 for 4."""
+    return float(round(value)) if np.isfinite(value) and abs(value - round(value)) < _MOST_ROUNDING else float(value)
+
+
+def _check_values(case: Case, found: set[float]) -> None:
+    strange = sorted(value for value in found if value not in case.label_values)
+    if strange:
+        shown = ", ".join(f"{value:g}" for value in strange[:5]) + (" and more" if len(strange) > 5 else "")
+        cavity = " (from BraTS 2024 on, 4 is the resection cavity)" if strange == [4] else ""
+        fitting = [name for name, values in LABEL_SCHEMES.items() if name != "brats" and found <= set(values)]
+        say = f" If they are of another scheme, say --labels {' or --labels '.join(fitting)}." if fitting else ""
+        raise UnexpectedLabelsError(
+            f"{case.truth} holds the unexpected label {'value' if len(strange) == 1 else 'values'} {shown}{cavity}.",
+            f"Known are {', '.join(map(str, case.label_values))}.{say}",
+        )
+    if case.label_values == BRATS_LABELS and {3, 4} <= found:
+        raise UnexpectedLabelsError(
+            f"{case.truth} holds both 3 and 4, of which only one can be enhancing tumor.",
+            "From BraTS 2024 on, 4 is the resection cavity: if so, say --labels brats2024.",
+        )
 
 
 def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
@@ -161,6 +176,7 @@ def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
     return {
         "folder": str(dataset.folder.absolute()),
         "layout": dataset.layout,
+        "label_scheme": dataset.label_scheme,
         "cases": [
             {
                 "name": case.name,
@@ -189,4 +205,4 @@ def dataset_from_json(values: Mapping[str, Any]) -> Dataset:
         )
         for case in values["cases"]
     )
-    return Dataset(Path(values["folder"]), values["layout"], cases)
+    return Dataset(Path(values["folder"]), values["layout"], cases, label_scheme=values.get("label_scheme", ""))

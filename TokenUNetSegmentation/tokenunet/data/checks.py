@@ -14,13 +14,16 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.regions import REGIONS, regions_from_labels
 from tokenunet.core.sequences import SEQUENCES, SequenceName
-from tokenunet.data.cases import Case, Dataset, Finding, Severity, read_study, read_truth_and_values
+from tokenunet.data.cases import Case, Dataset, DatasetFinding, Severity, read_scans, read_truth_and_values
 from tokenunet.data.fingerprint import fingerprint
+from tokenunet.data.label_doubts import doubts_about_labels
 from tokenunet.data.report import CaseFacts, DatasetReport, by
 from tokenunet.io.files import sha256_of
 from tokenunet.preprocessing import check_sequences, prepare
-from tokenunet.study.scans import Study
+from tokenunet.study.scans import IMAGE_ENDINGS, Study
 
+_MOST_NAMES = 8
+"""Shown of the files that were taken for nothing."""
 _CHECKED_AT_ONCE = 4
 """A case takes about half a GB while it is being checked."""
 
@@ -30,7 +33,7 @@ class _Examined:
     """What was seen of one case."""
 
     case: Case
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[DatasetFinding] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 by sequence and ``truth``."""
     voxels: dict[SequenceName, str] = field(default_factory=dict)
@@ -39,7 +42,7 @@ class _Examined:
     facts: CaseFacts | None = None
 
     def add(self, code: str, severity: Severity, message: str) -> None:
-        self.findings.append(Finding(code, severity, self.case.name, message))
+        self.findings.append(DatasetFinding(code, severity, self.case.name, message))
 
     def add_error(self, error: InputError) -> None:
         self.add(error.code, "error", f"{error} {error.hint}".rstrip())
@@ -65,11 +68,14 @@ def check_dataset(dataset: Dataset, on_event: OnEvent = ignore_events) -> Datase
             raise
     in_order = [examined[case.name] for case in dataset.cases]
     findings = [*dataset.findings, *(finding for one in in_order for finding in one.findings), *_together(in_order)]
+    findings += doubts_about_labels(dataset, {one.case.name: one.values for one in in_order})
     return DatasetReport(
         folder=dataset.folder,
         layout=dataset.layout,
         cases=tuple(case.name for case in dataset.cases),
         patients=len(dataset.patients),
+        grouping={p: tuple(c.name for c in dataset.cases if c.patient == p) for p in dataset.patients},
+        label_values=dict(dataset.cases[0].label_values) if dataset.cases else {},
         facts=tuple(one.facts for one in in_order if one.facts),
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
         fingerprint=fingerprint(dataset, {one.case.name: one.files for one in in_order}),
@@ -81,16 +87,16 @@ def _examine(case: Case) -> _Examined:
     grids: list[Grid] = []
     missing = [sequence for sequence in SEQUENCES if sequence not in case.images]
     if missing:
-        one.add("missing_sequence", "error", f"There is no {' and no '.join(missing)}.")
+        one.add("missing_sequence", "error", f"There is no {' and no '.join(missing)}.{_not_taken(case)}")
     else:
         try:
-            study = read_study(case)
+            study = read_scans(case)
             grids = [Grid.of(study.scans[sequence].image) for sequence in SEQUENCES]
             _examine_scans(one, study)
         except InputError as error:
             one.add_error(error)
     if case.truth is None:
-        one.add("missing_truth", "error", "There is no truth: no segmentation by an expert.")
+        one.add("missing_truth", "error", f"There is no ground truth.{_not_taken(case)}")
         return one
     try:
         truth, one.values = read_truth_and_values(case)
@@ -99,6 +105,18 @@ def _examine(case: Case) -> _Examined:
     except InputError as error:
         one.add_error(error)
     return one
+
+
+def _not_taken(case: Case) -> str:
+    """Return a sentence that names the files of a case's folder that were taken for nothing."""
+    folders = {source.path.parent for source in case.images.values() if source.channel is None}
+    used = {source.path for source in case.images.values()} | {case.truth}
+    files = sorted(path for folder in folders for path in folder.iterdir() if path not in used)
+    names = [path.name for path in files if path.name.lower().endswith(IMAGE_ENDINGS) and path.name[0] != "."]
+    if not names or len(folders) > 1:
+        return ""
+    shown = ", ".join(names[:_MOST_NAMES]) + (" and more" if len(names) > _MOST_NAMES else "")
+    return f" Not taken for it: {shown}. Name the scans as t1, t1ce, t2, flair and the ground truth as seg."
 
 
 def _examine_scans(one: _Examined, study: Study) -> None:
@@ -147,36 +165,25 @@ def _examine_truth(one: _Examined, truth: sitk.Image, grids: list[Grid]) -> None
         )
 
 
-def _together(examined: list[_Examined]) -> list[Finding]:
-    """What only shows when all cases are seen."""
-    cases = [one.case for one in examined]
+def _together(examined: list[_Examined]) -> list[DatasetFinding]:
+    """Return what only shows when all cases are seen."""
     findings = _duplicates(examined)
-    by_patient: dict[str, list[str]] = defaultdict(list)
-    for case in cases:
-        by_patient[case.patient].append(case.name)
-    for patient, names in by_patient.items():
+    patients: dict[str, list[str]] = defaultdict(list)
+    for one in examined:
+        patients[one.case.patient].append(one.case.name)
+    for patient, names in patients.items():
         if len(names) > 1:
             message = f"Patient {patient} has {len(names)} cases ({', '.join(names)}), which will stay in one fold."
-            findings.append(Finding("time_points", "warning", names[0], message))
-    if len(by_patient) < 2:
+            findings.append(DatasetFinding("time_points", "warning", names[0], message))
+    if len(patients) < 2:
         message = "There are fewer than 2 patients, so none can train while another validates."
-        findings.append(Finding("too_few_patients", "error", "", message))
-    old, new = ([one.case.name for one in examined if _free_et(one) and et in one.values] for et in (4, 3))
-    if old and new:
-        message = (
-            f"{len(old)} truths mark enhancing tumor with 4 (as {old[0]}), {len(new)} with 3 (as {new[0]}). If these "
-            "are data of BraTS 2024 or later, 4 is the resection cavity and must not be trained on as tumor."
-        )
-        findings.append(Finding("mixed_labels", "warning", "", message))
+        if len(examined) > 1:
+            message += " If the cases are of several, say so in a CSV with a column patient."
+        findings.append(DatasetFinding("too_few_patients", "error", "", message))
     return findings
 
 
-def _free_et(one: _Examined) -> bool:
-    """Whether both 3 and 4 are taken as enhancing tumor."""
-    return {3, 4} <= set(one.case.label_values)
-
-
-def _duplicates(examined: list[_Examined]) -> list[Finding]:
+def _duplicates(examined: list[_Examined]) -> list[DatasetFinding]:
     first: dict[str, Case] = {}
     same: dict[tuple[str, str], list[SequenceName]] = defaultdict(list)
     by_name = {one.case.name: one.case for one in examined}
@@ -192,5 +199,5 @@ def _duplicates(examined: list[_Examined]) -> list[Finding]:
             f"Its {', '.join(sequences)} {'is' if len(sequences) == 1 else 'are'} the same as in {original_name}. "
         )
         message += "They will stay in one fold." if of_one_patient else "Take one of the two out."
-        findings.append(Finding("duplicate", "warning" if of_one_patient else "error", copy, message))
+        findings.append(DatasetFinding("duplicate", "warning" if of_one_patient else "error", copy, message))
     return findings

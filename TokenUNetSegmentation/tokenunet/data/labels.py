@@ -1,29 +1,24 @@
-"""What the values of truth files mean: BraTS's, or those that a ``dataset.json`` names."""
+"""What the labels of a ``dataset.json`` mean, by their names."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tokenunet.core.errors import DatasetError
+from tokenunet.core.label_schemes import LabelValues
 from tokenunet.core.regions import ED, ET_LABEL, NCR
 
-LabelValues = Mapping[int, int]
-"""Exclusive label (0, NCR, ED or ET = 4) by the value in the file."""
-
-BRATS_LABELS: LabelValues = {0: 0, 1: NCR, 2: ED, 3: ET_LABEL, 4: ET_LABEL}
-"""Before 2023, enhancing tumor was 4, since then 3; some copies of old data have been renumbered."""
-BRATS_2023_LABELS: LabelValues = {0: 0, 1: NCR, 2: ED, 3: ET_LABEL}
-"""Here 4 is refused: from 2024 on it is the resection cavity."""
-
 _MEANINGS = {
-    "background": r"background|bg",
+    "background": r"background|bg|(?:resection )?cavity|rc",
     "WT": r"whole|wt",
     "ED": r"o?edema\w*|ed|snfh|surround\w*|hyperintens\w*|invas\w*|invaded|infiltrat\w*|peritumou?ral",
-    "NCR": r"necro\w*|ncr|net|netc|non\W*enhanc\w*",
+    "NCR": r"necro\w*|cyst\w*|ncr|net|netc|non\W*enhanc\w*",
     "ET": r"enhanc\w*|et|gd",
     "TC": r"core|tc",
 }
-"""What the words of a label's name say. The first that matches counts: "non-enhancing tumor core" is no core."""
+"""What the words of a label's name say; a resection cavity is no tumor.
+
+The first that matches counts: "non-enhancing tumor core" is no core."""
 
 
 def labels_of(names: Mapping[str, Any]) -> LabelValues:
@@ -41,7 +36,7 @@ def labels_of(names: Mapping[str, Any]) -> LabelValues:
         if name.lower() == "ignore":
             continue
         values.setdefault(_meaning(name), set()).update(numbers)
-    background = values.pop("background", {0})
+    background = values.pop("background", set()) | {0}
     if "WT" in values or "TC" in values:
         whole, core, enhancing = (_needed(values, region) for region in ("WT", "TC", "ET"))
         if not enhancing < core < whole:

@@ -19,31 +19,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tokenunet.core.errors import AmbiguousSequenceError, DatasetError, MissingSequenceError
+from tokenunet.core.errors import AmbiguousSequenceError, DatasetError
+from tokenunet.core.label_schemes import BRATS_2023_LABELS, BRATS_LABELS, LABEL_SCHEMES, described
 from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
-from tokenunet.data.cases import Case, Dataset, Finding, ImageSource
-from tokenunet.data.labels import BRATS_2023_LABELS, BRATS_LABELS, labels_of
+from tokenunet.data.cases import Case, Dataset, DatasetFinding, ImageSource
+from tokenunet.data.ground_truth import find_ground_truth
+from tokenunet.data.labels import labels_of
+from tokenunet.data.patients import names_and_patients, patients_of_names, same_spelling
 from tokenunet.io.files import SAFE_NAME
-from tokenunet.study.scans import IMAGE_ENDINGS, find_sequences
+from tokenunet.study.find import choose_by_name, versions_finding
+from tokenunet.study.scans import IMAGE_ENDINGS, is_image_file
 
 _DEEPEST = 3
 """Folders below the dataset's in which patients are looked for."""
-_TRUTH_WORDS = {"seg", "segm", "segmentation", "truth", "label", "labels"}
-_TIME_POINTS = (
-    re.compile(r"(?P<patient>BraTS-[a-z]+-\d+)-\d+", re.IGNORECASE),  # since 2023
-    re.compile(r"(?P<patient>BraTS1[789]_\w+_\w+)_\d", re.IGNORECASE),
-)
 
 
-def read_dataset(folder: Path) -> Dataset:
-    """Finds the cases of a folder in any of the layouts, or of a CSV; no image is read yet.
+def read_dataset(folder: Path, label_scheme: str = "") -> Dataset:
+    """Find the cases of a folder in any of the layouts, or of a CSV, without reading an image.
 
     Args:
-        folder: a folder, or the path of a CSV.
+        folder: Folder of the patients, or path of a CSV.
+        label_scheme: What the labels mean, a name in `LABEL_SCHEMES`; if empty, a ``dataset.json`` or the names of
+            the files tell.
 
     Raises:
-        DatasetError: where there is no case, or the layout's own files are wrong.
+        DatasetError: If there is no case, or the layout's own files are wrong.
     """
+    if label_scheme and label_scheme not in LABEL_SCHEMES:
+        raise DatasetError(
+            f"There is no label scheme {label_scheme!r}.", f"Choose from {', '.join(map(described, LABEL_SCHEMES))}."
+        )
     folder = folder.resolve()
     try:
         if folder.is_file():
@@ -63,15 +68,16 @@ def read_dataset(folder: Path) -> Dataset:
             "and truth.",
         )
     _check_names(dataset)
-    return replace(dataset, cases=tuple(sorted(dataset.cases, key=lambda case: case.name)))
-
-
-def patient_of(case: str) -> str:
-    """The patient of a case by its name; the name itself where it speaks of no time point."""
-    for pattern in _TIME_POINTS:
-        if match := pattern.fullmatch(case):
-            return match["patient"]
-    return case
+    patients = same_spelling([case.patient for case in dataset.cases])
+    cases = [
+        replace(case, patient=patient, label_values=LABEL_SCHEMES.get(label_scheme, case.label_values))
+        for case, patient in zip(dataset.cases, patients, strict=True)
+    ]
+    return replace(
+        dataset,
+        cases=tuple(sorted(cases, key=lambda case: case.name)),
+        label_scheme=label_scheme or dataset.label_scheme,
+    )
 
 
 def _check_names(dataset: Dataset) -> None:
@@ -90,24 +96,27 @@ def _check_names(dataset: Dataset) -> None:
 def _read_patient_folders(root: Path) -> Dataset:
     cases, findings, kinds = [], [], set()
     folders = list(_folders_with_scans(root, _DEEPEST))
-    names = Counter(folder.name for folder in folders)
-    for folder in folders:
-        name, patient = folder.name, patient_of(folder.name)
-        prefix = f"{folder.parent.name}_{folder.name}"
-        by_time = folder != root and any(p.name.startswith(prefix) for p in folder.iterdir())
-        if by_time:
-            name, patient = prefix, folder.parent.name
-        elif names[name] > 1:
-            name = "_".join(folder.relative_to(root).parts)
-        since_2023 = any(re.search(r"-(t1c|t1n|t2f|t2w)\.", p.name) for p in folder.iterdir())
+    named = names_and_patients([folder.relative_to(root).parts for folder in folders], root.name)
+    for folder, (name, patient) in zip(folders, named, strict=True):
+        files = sorted(path for path in folder.iterdir() if _is_image(path))
+        by_time = folder != root and any(p.name.startswith(f"{folder.parent.name}_{folder.name}") for p in files)
+        since_2023 = any(re.search(r"-(t1c|t1n|t2f|t2w)\.", p.name) for p in files)
         kinds.add("FeTS" if by_time or name.startswith("FeTS") else "BraTS 2023" if since_2023 else "BraTS 2018-2021")
         try:
-            images = _sequences_in(folder)
-            truth = _truth_in(folder)
+            truth, other_truths = find_ground_truth(folder, files)
+            drawn = {truth, *other_truths}
+            scans, versions = choose_by_name(folder, [p for p in files if is_image_file(p) and p not in drawn])
         except AmbiguousSequenceError as error:
             message = f"{error} Leave only one of them in the folder."
-            findings.append(Finding(error.code, "error", name, message))
+            findings.append(DatasetFinding(error.code, "error", name, message))
             continue
+        if versions:
+            passed_over = versions_finding(folder, versions)
+            findings.append(DatasetFinding(passed_over.code, "warning", name, passed_over.message))
+        if truth and other_truths:
+            message = f"{truth.name} is the ground truth, and not {', '.join(p.name for p in other_truths)}."
+            findings.append(DatasetFinding("passed_over", "warning", name, message))
+        images: dict[SequenceName, ImageSource] = {sequence: ImageSource(path) for sequence, path in scans.items()}
         cases.append(Case(name, patient, images, truth, BRATS_2023_LABELS if since_2023 else BRATS_LABELS))
     return Dataset(root, " and ".join(sorted(kinds)), tuple(cases), tuple(findings))
 
@@ -127,29 +136,6 @@ def _is_image(path: Path) -> bool:
     return path.name.lower().endswith(IMAGE_ENDINGS) and not path.name.startswith(".") and path.is_file()
 
 
-def _sequences_in(folder: Path) -> dict[SequenceName, ImageSource]:
-    """Those that are there."""
-    found: dict[SequenceName, ImageSource] = {}
-    for sequence in SEQUENCES:
-        others = tuple(s for s in SEQUENCES if s != sequence)
-        try:
-            found[sequence] = ImageSource(find_sequences(folder, without=others)[sequence])
-        except MissingSequenceError:
-            continue
-    return found
-
-
-def _truth_in(folder: Path) -> Path | None:
-    candidates = sorted(
-        p for p in folder.iterdir() if _is_image(p) and _TRUTH_WORDS & set(re.split(r"[^a-z0-9]+", p.name.lower()))
-    )
-    if len(candidates) > 1:
-        raise AmbiguousSequenceError(
-            f"{candidates[0].name} and {candidates[1].name} in {folder} both look like the truth."
-        )
-    return candidates[0] if candidates else None
-
-
 def _read_described(folder: Path) -> Dataset:
     """MSD and both versions of nnU-Net, which describe themselves in ``dataset.json``."""
     description = _read_description(folder / "dataset.json")
@@ -167,7 +153,7 @@ def _read_described(folder: Path) -> Dataset:
         match = numbered.fullmatch(path.name) if separate else None
         of_case.setdefault(match[1] if match else path.name.removesuffix(ending), []).append(path)
     cases = []
-    for name, paths in of_case.items():
+    for (name, paths), patient in zip(of_case.items(), patients_of_names(list(of_case)), strict=True):
         images: dict[SequenceName, ImageSource] = {}
         for sequence, channel in channels.items():
             path = folder / "imagesTr" / f"{name}_{channel:04d}{ending}"
@@ -176,8 +162,8 @@ def _read_described(folder: Path) -> Dataset:
             elif path in paths:
                 images[sequence] = ImageSource(path)
         truth = folder / "labelsTr" / f"{name}{ending}"
-        cases.append(Case(name, patient_of(name), images, truth if truth.is_file() else None, values))
-    return Dataset(folder, "nnU-Net" if separate else "MSD", tuple(cases))
+        cases.append(Case(name, patient, images, truth if truth.is_file() else None, values))
+    return Dataset(folder, "nnU-Net" if separate else "MSD", tuple(cases), label_scheme="dataset.json")
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -232,8 +218,9 @@ def _read_csv(path: Path) -> Dataset:
             continue
         files = {column: _beside(path, values[column]) for column in (*SEQUENCES, "truth") if values[column]}
         images = {sequence: ImageSource(files[sequence]) for sequence in SEQUENCES if sequence in files}
-        patient = values.get("patient") or patient_of(values["case"])
-        cases.append(Case(values["case"], patient, images, files.get("truth"), BRATS_LABELS))
+        cases.append(Case(values["case"], values.get("patient", ""), images, files.get("truth"), BRATS_LABELS))
+    by_name = patients_of_names([case.name for case in cases])
+    cases = [replace(case, patient=case.patient or patient) for case, patient in zip(cases, by_name, strict=True)]
     return Dataset(path, "CSV", tuple(cases))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tokenunet.core.errors import DatasetError
 from tokenunet.core.grid import Triple
 from tokenunet.core.regions import REGIONS, RegionName
-from tokenunet.data.cases import Finding, Severity
+from tokenunet.data.cases import DatasetFinding, Severity
 from tokenunet.data.fingerprint import FileHashes
 
 _SHOWN_PER_CODE = 3
@@ -47,6 +47,8 @@ class DatasetReport:
         layout: of the dataset.
         cases: names of all that were found.
         patients: how many there are.
+        grouping: Names of the cases of each patient; those of one patient stay in one fold.
+        label_values: Exclusive label by value in the ground truths, as it is read in the first case.
         facts: of the cases that could be read.
         findings: errors first.
         fingerprint: SHA-256 over names, patients, label schemes and files' contents of all cases, wherever they lie.
@@ -56,12 +58,14 @@ class DatasetReport:
     layout: str
     cases: tuple[str, ...]
     patients: int
+    grouping: dict[str, tuple[str, ...]]
+    label_values: dict[int, int]
     facts: tuple[CaseFacts, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[DatasetFinding, ...]
     fingerprint: str
 
     @property
-    def errors(self) -> tuple[Finding, ...]:
+    def errors(self) -> tuple[DatasetFinding, ...]:
         """The findings with which nothing can be trained."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
@@ -95,6 +99,10 @@ class DatasetReport:
         lines = [
             f"{self.folder}: {self.layout}, {_number(self.patients, 'patient')}, {_number(len(self.cases), 'case')}"
         ]
+        several = {patient: names for patient, names in self.grouping.items() if len(names) > 1}
+        if several:
+            lines += ["", "Patients with several cases, which stay in one fold:"]
+            lines += [f"  {patient}: {', '.join(names)}" for patient, names in several.items()]
         grids = Counter((facts.size, tuple(round(s, 3) for s in facts.spacing)) for facts in self.facts)
         if grids:
             lines += ["", f"{'cases':>5}  {'size of T1ce':<16} spacing in mm"]
@@ -104,7 +112,7 @@ class DatasetReport:
             for region in REGIONS:
                 volumes = [facts.volumes_ml[region] for facts in self.facts]
                 lines.append(f"{region:<6} {np.median(volumes):>9.1f} {min(volumes):>9.1f} {max(volumes):>9.1f}")
-        by_code: dict[tuple[Severity, str], list[Finding]] = defaultdict(list)
+        by_code: dict[tuple[Severity, str], list[DatasetFinding]] = defaultdict(list)
         for finding in self.findings:
             by_code[finding.severity, finding.code].append(finding)
         for (severity, code), findings in by_code.items():

@@ -12,7 +12,7 @@ from tokenunet.core.errors import DatasetError, UsageError
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.core.sequences import SequenceName
-from tokenunet.data import Case, read_dataset, read_study, read_truth
+from tokenunet.data import Case, read_dataset, read_scans, read_truth
 from tokenunet.evaluation.segmented import (
     DiceScores,
     Predictor,
@@ -125,7 +125,7 @@ def measure_real(case: Case, space: ModelSpace, predictor: Predictor) -> tuple[R
         InputError: where the scans or the truth cannot be used.
     """
     truth = read_truth(case)
-    done = segmented(read_study(case), truth, space, predictor)
+    done = segmented(read_scans(case), truth, space, predictor)
     row = RealRow(
         case.name,
         volumes_ml(done.truth, done.grid),
@@ -150,7 +150,7 @@ def measure_tumor_free(case: Case, space: ModelSpace, predictor: Predictor) -> T
     Raises:
         InputError: If the scans cannot be used.
     """
-    prepared = prepare(read_study(case), space)
+    prepared = prepare(read_scans(case), space)
     return TumorFreeRow(case.name, restore(predictor(prepared), prepared).volumes_ml["WT"])
 
 

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import torch
 
-from tokenunet.core.errors import Cancelled, ExperimentError, OutOfMemoryError, TokenUNetError, TrainingError
+from tokenunet.core.errors import (
+    Cancelled,
+    ExperimentError,
+    OutOfMemoryError,
+    TokenUNetError,
+    TrainingError,
+    UnreadableImageError,
+    UsageError,
+)
 from tokenunet.core.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
-from tokenunet.data import check_dataset, fingerprint, hash_files, read_dataset
+from tokenunet.data import Dataset, FileHashes, check_dataset, fingerprint, hash_files, read_dataset
 from tokenunet.io.files import staging_folder
 from tokenunet.runtime.device import fastest_precision, resolve_device
 from tokenunet.runtime.environment import versions
@@ -25,6 +33,7 @@ from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
 from tokenunet.training.experiment.fold_bundle import fold_bundle
 from tokenunet.training.experiment.fold_folder import FoldFolder, append_log
 from tokenunet.training.experiment.fold_metrics import measure_fold
+from tokenunet.training.experiment.moved_data import find_moved
 from tokenunet.training.experiment.summary import write_summary
 from tokenunet.training.loop.engine import FoldTraining
 from tokenunet.training.loop.fabric import core_left_for_patients, end_processes, make_fabric
@@ -37,21 +46,22 @@ _SHARE_OF_CHECK = 0.02
 SHARES = {Stage.CHECK: _SHARE_OF_CHECK, Stage.PREPARE: 0.05, Stage.TRAIN: 0.93}
 
 
-def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent) -> Experiment:
-    """Makes an experiment of checked data.
+def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent, label_scheme: str = "") -> Experiment:
+    """Check the data and create an experiment on them.
 
     Args:
-        folder: of the experiment; absent or empty.
-        data: folder or CSV, as for `read_dataset`.
-        plan: what to train.
-        on_event: receives progress.
+        folder: Folder of the experiment; absent or empty.
+        data: Folder or CSV with the patients.
+        plan: What to train.
+        on_event: Receives progress.
+        label_scheme: Meaning of the labels, as for `read_dataset`.
 
     Raises:
-        DatasetError: where there is anything in the data that training would stumble over.
-        TokenUNetError: as for `create_experiment`.
+        DatasetError: If training would fail on anything in the data, or their labels are in doubt.
+        TokenUNetError: As for `create_experiment`.
     """
     _refuse_unusable(folder)
-    dataset = read_dataset(data)
+    dataset = read_dataset(data, label_scheme)
     report = check_dataset(dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
     report.raise_errors()
     return create_experiment(folder, dataset, report.hashes, plan)
@@ -77,39 +87,64 @@ def _refuse_unusable(folder: Path) -> None:
         pass  # whether it can be written shows before the patients are read
 
 
-def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent) -> Experiment:
-    """Opens an experiment to go on with it.
+def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent, moved_data: Path | None = None) -> Experiment:
+    """Open an experiment to continue it.
 
     Args:
-        folder: of the experiment.
-        settings: new values of `OPERATIONAL` settings.
-        on_event: receives progress.
+        folder: Folder of the experiment.
+        settings: New values of `OPERATIONAL` settings.
+        on_event: Receives progress.
+        moved_data: Folder or CSV where the data are now, if they were moved.
 
     Raises:
-        ExperimentError: where its data or splits are no longer what they were.
-        UsageError: where a setting would change the result.
+        ExperimentError: If its data or splits are no longer what they were.
+        UsageError: If a setting would change the result, or data are given that a synthetic experiment does not have.
     """
     experiment = Experiment(folder)
+    if experiment.synthetic and moved_data is not None:
+        raise UsageError(f"{folder} is trained on synthetic patients, which need no --data.", "Leave out --data.")
     experiment.change(settings)
     if experiment.synthetic:  # its folder may have been moved, and its patients can be made again
         dataset = validation_dataset(experiment.patients.absolute(), len(experiment.dataset.cases))
         write_dataset(folder, dataset, {})
         return experiment
-    now = hash_files(experiment.dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
-    for case, before in experiment.hashes.items():
-        if changed := [name for name, sha256 in before.items() if now.get(case, {}).get(name) != sha256]:
+    on_check = part_of_run(on_event, 0, _SHARE_OF_CHECK)
+    dataset, before = experiment.dataset, experiment.hashes
+    if moved_data is not None:
+        dataset = find_moved(dataset, before, moved_data, on_check)
+        _check_splits(experiment, dataset, before)
+        with experiment.training_process():  # no other process may be reading the old places
+            experiment.move_data(dataset)
+        return experiment
+    now = _hash_again(experiment, dataset, on_check)
+    for case, hashes in before.items():
+        if changed := [name for name, sha256 in hashes.items() if now.get(case, {}).get(name) != sha256]:
             raise ExperimentError(
                 f"{case}'s {changed[0]} is no longer the file that {folder} was begun with.",
                 "Bring the old data back, or begin a new experiment.",
             )
-    names = sorted(case.name for case in experiment.dataset.cases)
-    validated = sorted(name for fold in experiment.splits.folds for name in fold.validation)
-    if experiment.splits.fingerprint != fingerprint(experiment.dataset, now) or validated != names:
+    _check_splits(experiment, dataset, now)
+    return experiment
+
+
+def _hash_again(experiment: Experiment, dataset: Dataset, on_event: OnEvent) -> FileHashes:
+    try:
+        return hash_files(dataset, on_event)
+    except UnreadableImageError as error:
         raise ExperimentError(
-            f"{folder / 'splits.json'} does not belong to this experiment's data.",
+            f"{error} {experiment.folder} was begun with it.",
+            "If the data were moved, give their new place with --data, together with --resume.",
+        ) from error
+
+
+def _check_splits(experiment: Experiment, dataset: Dataset, hashes: FileHashes) -> None:
+    names = sorted(case.name for case in dataset.cases)
+    validated = sorted(name for fold in experiment.splits.folds for name in fold.validation)
+    if experiment.splits.fingerprint != fingerprint(dataset, hashes) or validated != names:
+        raise ExperimentError(
+            f"{experiment.folder / 'splits.json'} does not belong to this experiment's data.",
             "Bring the old file back, or begin a new experiment.",
         )
-    return experiment
 
 
 def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:

@@ -179,6 +179,15 @@ class Experiment:
                 self.description["configurations"][name] = changed.to_json()
             write_text(self.folder / "experiment.json", json.dumps(self.description, indent=1) + "\n")
 
+    def move_data(self, dataset: "Dataset") -> None:
+        """Record where the files of the dataset are now; their content is the same."""
+        from tokenunet.data import dataset_to_json
+
+        values = {**dataset_to_json(dataset), "hashes": self.hashes}
+        write_text(self.folder / "dataset.json", json.dumps(values, indent=1) + "\n")
+        self.description["dataset"]["folder"] = str(dataset.folder)
+        write_text(self.folder / "experiment.json", json.dumps(self.description, indent=1) + "\n")
+
     def request_stop(self, when: StopWhen) -> None:
         """Asks the process that trains here to stop, after the epoch or as soon as its state is saved."""
         write_text(self.folder / "stop", when)

@@ -12,7 +12,7 @@ import torch
 from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.dice import dice_by_region
 from tokenunet.core.regions import REGIONS
-from tokenunet.data.cases import Case, read_study, read_truth
+from tokenunet.data.cases import Case, read_scans, read_truth
 from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.fallback import Mode
 from tokenunet.io.files import staging_folder, write_text
@@ -60,7 +60,7 @@ def measure_fold(
     peak = 0
     for case in cases:
         on_case()
-        prepared = prepare(read_study(case), bundle.manifest.space)
+        prepared = prepare(read_scans(case), bundle.manifest.space)
         began = time.perf_counter()
         with PeakMemory(torch.device(device)) as memory:
             prediction, _execution = predict(prepared, bundle, options)

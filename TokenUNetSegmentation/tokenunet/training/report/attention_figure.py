@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenunet.core.errors import DatasetError
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.core.terminology import LABEL_STYLES
-from tokenunet.data import Case, read_study, read_truth
+from tokenunet.data import Case, read_scans, read_truth
 from tokenunet.inference import predict
 from tokenunet.io.figures import plot_style
 from tokenunet.preprocessing import Prepared, prepare
@@ -61,7 +61,7 @@ def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
     configuration = experiment.configuration(job.architecture)
     bundle = fold_bundle(job, configuration)
     case, truth_image = _first_with_tumor(experiment, job)
-    prepared = prepare(read_study(case), bundle.manifest.space)
+    prepared = prepare(read_scans(case), bundle.manifest.space)
     prediction, _execution = predict(prepared, bundle, measuring_options(configuration, "cpu", masks=True))
     assert prediction.masks is not None
     truth = sitk.GetArrayFromImage(prepared.grid.resample(truth_image, sitk.sitkNearestNeighbor))

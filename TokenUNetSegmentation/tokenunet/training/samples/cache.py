@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.core.sequences import SEQUENCES
-from tokenunet.data.cases import Case, read_study, read_truth
+from tokenunet.data.cases import Case, read_scans, read_truth
 from tokenunet.inference.crop import FieldOfView
 from tokenunet.io.files import staging_folder
 from tokenunet.preprocessing import prepare
@@ -86,7 +86,7 @@ def cached_cases(
 
 
 def _prepare_case(case: Case, spacing: float, folder: Path) -> None:
-    prepared = prepare(read_study(case), ModelSpace(SEQUENCES, (spacing,) * 3, "LPS"))
+    prepared = prepare(read_scans(case), ModelSpace(SEQUENCES, (spacing,) * 3, "LPS"))
     truth = sitk.DICOMOrient(read_truth(case), "LPS")
     labels = sitk.GetArrayFromImage(prepared.grid.resample(truth, sitk.sitkNearestNeighbor))
     view = FieldOfView.of_brain(prepared.brain, _SIZE_MULTIPLE)

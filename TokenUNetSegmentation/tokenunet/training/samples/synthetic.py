@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tokenunet.core.label_schemes import BRATS_LABELS
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.core.sequences import SEQUENCES
 from tokenunet.data import Case, Dataset, ImageSource
-from tokenunet.data.labels import BRATS_LABELS
 from tokenunet.preprocessing.prepare import normalize
 from tokenunet.synthesis import SyntheticPatient, patient_name, synthetic_patient, write_patient
 

@@ -1,0 +1,82 @@
+"""Whether the labels of a dataset, seen together, can be of the scheme that they are taken for."""
+
+import re
+from collections.abc import Mapping
+
+from tokenunet.core.label_schemes import BRATS_LABELS, LABEL_SCHEMES, described
+from tokenunet.core.regions import ET_LABEL
+from tokenunet.data.cases import Dataset, DatasetFinding, Severity
+
+_PEDIATRIC = re.compile(r"brats[-_]?peds?\b|brats[-_]?ped(?:iatric)?[-_]", re.IGNORECASE)
+
+
+def doubts_about_labels(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[DatasetFinding]:
+    """Return what speaks against the scheme of the labels: errors if it was guessed, warnings if somebody said it.
+
+    Args:
+        dataset: Dataset that was read.
+        values: Values that the ground truth of each case holds, by the case's name; empty if it could not be read.
+    """
+    of_tumors = {name: found - {0} for name, found in values.items() if found - {0}}
+    said = bool(dataset.label_scheme)
+    pediatric = [] if said else _pediatric(dataset, of_tumors)
+    if not of_tumors:
+        return pediatric
+    found = [] if said else [*pediatric, *_two_for_enhancing(dataset, of_tumors)]
+    severity: Severity = "warning" if said else "error"
+    meanings = {case.name: case.label_values for case in dataset.cases}
+    all_values = frozenset[int]().union(*of_tumors.values())
+    shown = " and ".join(map(str, sorted(all_values)))
+    if len(all_values) == 1:
+        message = f"All ground truths hold the single label {shown}, without edema, core and enhancing tumor apart."
+        hint = _hint("Token-UNet needs all three: use other ground truths, or, if it is one of the three,")
+        found.append(DatasetFinding("single_label", severity, "", message + ("" if said else hint)))
+    elif not any(meanings[name].get(v) == ET_LABEL for name, own in of_tumors.items() for v in own):
+        message = f"No ground truth marks enhancing tumor: they hold {shown} only."
+        found.append(DatasetFinding("no_enhancing_tumor", severity, "", message + ("" if said else _hint("If so,"))))
+    else:
+        found += _single_in_some(of_tumors, severity)
+    return found
+
+
+def _hint(beginning: str) -> str:
+    return f" {beginning} say which scheme it is with --labels: {', '.join(map(described, LABEL_SCHEMES))}."
+
+
+def _pediatric(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[DatasetFinding]:
+    of_folder = _PEDIATRIC.search(dataset.folder.name) is not None
+    names = [case.name for case in dataset.cases if of_folder or _PEDIATRIC.search(case.name)]
+    if not names:
+        return []
+    newer = [name for name in names if 4 in values.get(name, ())]
+    tells = f" {newer[0]} holds 4, which only the scheme since 2024 has." if newer else ""
+    message = (
+        f"{names[0]}{' and others are' if len(names) > 1 else ' is'} of BraTS-PED, whose labels changed in 2024: say "
+        "--labels brats-ped (1 enhancing, 2 non-enhancing, 3 cystic, 4 edema), or --labels brats2023 if of 2023."
+    )
+    return [DatasetFinding("label_scheme", "error", "", message + tells)]
+
+
+def _two_for_enhancing(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[DatasetFinding]:
+    free = {case.name for case in dataset.cases if case.label_values == BRATS_LABELS} & set(values)
+    old, new = ([name for name in sorted(free) if value in values[name]] for value in (4, 3))
+    if not old or not new:
+        return []
+    message = (
+        f"{len(old)} ground truths hold 4 (as {old[0]}), {len(new)} hold 3 (as {new[0]}). Since BraTS 2024, 4 is the "
+        "resection cavity: if so here, say --labels brats2024; if both mark enhancing tumor, say --labels brats."
+    )
+    return [DatasetFinding("mixed_labels", "error", "", message)]
+
+
+def _single_in_some(values: Mapping[str, frozenset[int]], severity: Severity) -> list[DatasetFinding]:
+    """Return a doubt if some ground truths only tell tumor from the rest, though others tell its parts."""
+    single = [name for name, own in values.items() if own == {1}]
+    if not single:
+        return []
+    message = (
+        f"{len(single)} of {len(values)} ground truths hold the single label 1 (as {single[0]}), which counts as "
+        "tumor core without edema. Take them out if it means the whole tumor."
+    )
+    most = 2 * len(single) >= len(values)
+    return [DatasetFinding("single_label", "error" if most and severity == "error" else "warning", "", message)]
