@@ -80,6 +80,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/core/events.py
   tokenunet/core/findings.py
   tokenunet/core/grid.py
+  tokenunet/core/label_schemes.py
   tokenunet/core/model_space.py
   tokenunet/core/old_keys.py
   tokenunet/core/prediction.py
@@ -90,8 +91,11 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/data/cases.py
   tokenunet/data/checks.py
   tokenunet/data/fingerprint.py
+  tokenunet/data/ground_truth.py
+  tokenunet/data/label_doubts.py
   tokenunet/data/labels.py
   tokenunet/data/layouts.py
+  tokenunet/data/patients.py
   tokenunet/data/report.py
   tokenunet/evaluation/__init__.py
   tokenunet/evaluation/calibration.py
@@ -193,6 +197,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/training/experiment/fold_bundle.py
   tokenunet/training/experiment/fold_folder.py
   tokenunet/training/experiment/fold_metrics.py
+  tokenunet/training/experiment/moved_data.py
   tokenunet/training/experiment/progress.py
   tokenunet/training/experiment/splits.py
   tokenunet/training/experiment/summary.py
