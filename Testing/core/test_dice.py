@@ -1,10 +1,5 @@
 import numpy as np
-<<<<<<< Updated upstream
 from tokenunet.core.dice import dice, dice_by_region
-=======
-from tokenunet.core.dice import dice
-from tokenunet.core.dice import dice_by_region
->>>>>>> Stashed changes
 
 SOME = np.array([[True, True], [False, False]])
 OTHER = np.array([[True, False], [True, False]])
