@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-from filelock import FileLock, Timeout
-
 from tokenunet.core.errors import OutputBusyError, OutputError
 
 SAFE_NAME = re.compile(r"\w[\w .+-]*")
@@ -121,6 +118,8 @@ def locked_folder(folder: Path) -> Iterator[None]:
         OutputBusyError: If another run is writing there.
         OutputError: If the folder cannot be written.
     """
+    from filelock import FileLock, Timeout  # Slicer installs it at the first run only
+
     created = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +145,8 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 def _remove_abandoned(target: Path) -> None:
+    import psutil  # Slicer installs it at the first run only
+
     for path in target.glob(f"{STAGING_PREFIX}*"):
         owner = path.name.removeprefix(STAGING_PREFIX).partition("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
