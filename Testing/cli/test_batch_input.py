@@ -71,6 +71,8 @@ def test_a_table_may_name_folders_or_files(tmp_path: Path, model: Path) -> None:
         ("patient,input\n../A,a\n", "cannot name a patient"),
         ("patient,input\nA,../../a\n", "leaves the CSV's folder"),
         ("patient,input\nA,a\na,b\n", "2 patients named a"),
+        ("patient,T1,T1ce,T2,FLAIR,t1n\nA,a,b,c,d,e\n", "several columns for T1: T1, t1n"),
+        ("patient,T1_a,T1_b,T1ce,T2,FLAIR\nA,a,b,c,d,e\n", "several columns for T1: T1_a, T1_b"),
         ("patient,input\n", "names no patients"),
         ("", "has the columns"),
     ],
@@ -89,3 +91,11 @@ def test_results_may_lie_in_a_folder_beside_the_patients(tmp_path: Path, model: 
         "P1",
         "P2",
     ]
+
+
+def test_a_plain_column_goes_before_one_with_more_words(tmp_path: Path, model: Path) -> None:
+    place = tmp_path / "list.csv"
+    place.write_text("patient,FLAIR_raw,T1,T1ce,T2,FLAIR,T1_raw,age\nA,wrong,1,c,2,f,wrong,50\n")
+    (job,) = find_patients(place, SegmentationRequest({}, tmp_path / "out", model))
+    names = {sequence: path.name for sequence, path in job.request.inputs.items()}
+    assert names == {"T1": "1", "T1ce": "c", "T2": "2", "FLAIR": "f"}

@@ -5,6 +5,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -68,18 +69,31 @@ def find_series(folder: Path) -> list[DicomSeries]:
         UnreadableImageError: where an MR image is damaged.
         MixedPatientsError: where they belong to several patients.
     """
-    headers = [header for file in _files_below(folder) if (header := read_header(file)) is not None]
-    patients = sorted({header.tags.patient_id for header in headers} - {""})
-    if len(patients) > 1:
-        raise MixedPatientsError(
-            f"{folder} holds images of {len(patients)} patients: {', '.join(patients)}.",
-            "Choose a folder with the study of one patient.",
-        )
+    headers = [header for file in files_below(folder) if (header := read_header(file)) is not None]
+    check_one_person(header.tags for header in headers)
     by_uid: dict[str, list[DicomHeader]] = defaultdict(list)
     for header in headers:
         by_uid[header.series_uid].append(header)
     series = [volume for members in by_uid.values() for volume in _volumes(members)]
     return sorted(series, key=lambda volume: (volume.tags.series_number or 0, volume.uid, volume.part))
+
+
+def check_one_person(images: Iterable[DicomTags]) -> None:
+    """Check that images may be of one person; what is blank tells nothing.
+
+    Raises:
+        MixedPatientsError: If two of them differ in the patient's id or birth date, or, without an id, in the name.
+    """
+    people = {(tags.patient_id, tags.birth_date, tags.patient_name) for tags in images}
+    for one, other in combinations(sorted(people), 2):
+        differing = [bool(a and b and a.lower() != b.lower()) for a, b in zip(one, other, strict=True)]
+        same_id = bool(one[0]) and one[0] == other[0]
+        if differing[0] or differing[1] or (differing[2] and not same_id):
+            named = [person[0] if differing[0] else " ".join(filter(None, person)) for person in (one, other)]
+            raise MixedPatientsError(
+                f"The images are of 2 patients: {named[0]}, {named[1]}.",
+                "Choose a folder with the study of one patient.",
+            )
 
 
 def read_series(series: DicomSeries) -> Scan:
@@ -98,8 +112,15 @@ def read_series(series: DicomSeries) -> Scan:
     return as_scan(image, source, digest.hexdigest())
 
 
-def _files_below(folder: Path) -> Iterable[Path]:
-    for root, folders, names in os.walk(folder):
+def files_below(folder: Path) -> Iterable[Path]:
+    """Yield the files of a folder and of all folders below, links followed, hidden and broken ones left out."""
+    visited: set[Path] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        place = Path(root).resolve()
+        if place in visited:  # a circle of links
+            folders.clear()
+            continue
+        visited.add(place)
         folders.sort()
         for name in sorted(names):
             file = Path(root, name)

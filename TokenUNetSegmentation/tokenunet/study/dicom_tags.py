@@ -36,8 +36,11 @@ class DicomTags:
     sop_class: str = ""
     burned_in: bool = False
     patient_id: str = ""
+    patient_name: str = ""
+    birth_date: str = ""
     study_uid: str = ""
     study_date: str = ""
+    study_time: str = ""
     series_number: int | None = None
     acquired: str = ""
 
@@ -86,8 +89,11 @@ def dicom_tags(text: Callable[[str], str]) -> DicomTags:
         sop_class=text("0008|0016"),
         burned_in=text("0028|0301") == "YES",
         patient_id=text("0010|0020"),
+        patient_name=text("0010|0010"),
+        birth_date=text("0010|0030"),
         study_uid=text("0020|000d"),
         study_date=text("0008|0020"),
+        study_time=text("0008|0030"),
         series_number=int(number("0020|0011") or 0) or None,
         acquired=day + clock if day and clock else text("0008|002a"),
     )

@@ -1,8 +1,7 @@
 """The four scans of a patient in a folder, as DICOM series or as image files."""
 
-import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError, UnusableImageError
 from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
-from tokenunet.study.dicom import DicomSeries, find_series, read_series
+from tokenunet.study.dicom import DicomSeries, check_one_person, files_below, find_series, read_series
 from tokenunet.study.dicom_header import read_header
 from tokenunet.study.identify.choose import Candidate, Choice, recognize_sequences
 from tokenunet.study.identify.tags_and_names import sequence_in_name
@@ -92,10 +91,7 @@ def find_study(folder: Path | None, given: Mapping[SequenceName, Path] | None = 
 
 def _image_files(folder: Path) -> list[Path]:
     own = sorted(path for path in folder.iterdir() if is_image_file(path))
-    if own:
-        return own
-    below = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
-    return sorted(path for path in below if is_image_file(path))
+    return own or sorted(path for path in files_below(folder) if is_image_file(path))
 
 
 def _place_of(path: Path, folder: Path | None) -> Path | DicomSeries:
@@ -203,13 +199,13 @@ def _telling_name(folder: Path, file: Path) -> str:
 def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceName, FoundScan]) -> FoundStudy:
     set_aside = {s.name: s.set_aside for s in series if s.set_aside}
     given_files = {f for found in chosen.values() if isinstance(found.place, DicomSeries) for f in found.place.files}
-    studies: dict[str, list[DicomSeries]] = defaultdict(list)
-    for volume in series:
-        if not volume.set_aside and not given_files.intersection(volume.files):
-            studies[volume.tags.study_date or volume.tags.study_uid].append(volume)
+    usable = [volume for volume in series if not volume.set_aside and not given_files.intersection(volume.files)]
+    studies, days = _by(usable, _study_of), _by(usable, _day_of)
+    # A visit may be filed as several studies, so that those of one day are put together where none holds all four.
+    tried = [(name, studies[name]) for name in sorted(studies, reverse=True)]
+    tried += [(day, days[day]) for day in sorted(days, reverse=True) if len(_by(days[day], _study_of)) > 1]
     errors: list[MissingSequenceError] = []
-    for day in sorted(studies, reverse=True):
-        volumes = studies[day]
+    for name, volumes in tried:
         candidates = [_candidate_of(volume) for volume in volumes]
         try:
             found = _recognized(folder, volumes, candidates, chosen)
@@ -218,13 +214,49 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
             continue
         findings = found.findings
         if len(studies) > 1:
-            days = ", ".join(sorted(studies))
-            findings.append(Finding("several_studies", f"{folder} holds studies of {days}; that of {day} was taken."))
+            names = ", ".join(sorted(_told_name(volumes[0], studies) for volumes in studies.values()))
+            taken = _by(list(found.series.values()), _study_of)
+            if len(taken) > 1:
+                parts = [f"{_told_name(v[0], taken)} ({', '.join(x.name for x in v)})" for v in taken.values()]
+                text = f"The scans are of several studies: {' and '.join(parts)}. Check that they are of one session."
+                findings.append(Finding("mixed_studies", text))
+            else:
+                name = _told_name(volumes[0], studies)
+                findings.append(
+                    Finding("several_studies", f"{folder} holds studies of {names}; that of {name} was taken.")
+                )
         return FoundStudy(found.scans, findings, set_aside)
     if errors:
-        raise errors[0]
+        excluded = "; ".join(f"{name}: {reason}" for name, reason in set_aside.items())
+        raise MissingSequenceError(f"{errors[0]}" + (f" Excluded: {excluded}" if excluded else ""), errors[0].hint)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in set_aside.items())
     raise MissingSequenceError(f"No DICOM series in {folder} can be one of the four scans. {reasons}")
+
+
+def _by(series: Sequence[DicomSeries], key: Callable[[DicomSeries], str]) -> dict[str, list[DicomSeries]]:
+    groups: dict[str, list[DicomSeries]] = defaultdict(list)
+    for volume in series:
+        groups[key(volume)].append(volume)
+    return groups
+
+
+def _day_of(series: DicomSeries) -> str:
+    return series.tags.study_date or series.tags.study_uid
+
+
+def _study_of(series: DicomSeries) -> str:
+    """Return what sets the series' study apart, in the order of time."""
+    tags = series.tags
+    return " ".join((tags.study_date, tags.study_time, tags.study_uid))
+
+
+def _told_name(series: DicomSeries, studies: Mapping[str, object]) -> str:
+    """Return a study's date, with what else is needed to tell it from the others."""
+    tags = series.tags
+    same_day = sum(name.split(" ")[0] == tags.study_date for name in studies) > 1
+    if tags.study_date and not same_day:
+        return tags.study_date
+    return " ".join(part for part in (tags.study_date, tags.study_time[:6], tags.study_uid) if part)
 
 
 def _candidate_of(place: Path | DicomSeries) -> Candidate:
@@ -262,4 +294,6 @@ def _series_of(scans: Mapping[SequenceName, FoundScan]) -> dict[SequenceName, Di
 
 
 def _series_findings(scans: Mapping[SequenceName, FoundScan]) -> list[Finding]:
-    return [finding for series in _series_of(scans).values() for finding in series.findings]
+    found = _series_of(scans).values()
+    check_one_person(series.tags for series in found)
+    return [finding for series in found for finding in series.findings]

@@ -7,14 +7,17 @@ found in the folder. Relative paths start from the CSV's folder.
 
 import csv
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tokenunet.core.errors import InputError
-from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
+from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName, sequence_named
 from tokenunet.inference.batch.job import PatientJob
 from tokenunet.inference.pipeline import SegmentationRequest
 from tokenunet.io.files import SAFE_NAME
+
+_ALIASES: Mapping[str, tuple[str, ...]] = {str(sequence): names for sequence, names in ALIASES.items()}
 
 
 def find_patients(place: Path, request: SegmentationRequest) -> list[PatientJob]:
@@ -57,7 +60,7 @@ def _in_csv(place: Path, request: SegmentationRequest) -> list[PatientJob]:
     try:
         lines = place.read_text(encoding="utf-8-sig").splitlines() or [""]
         reader = csv.DictReader(lines, delimiter=";" if lines[0].count(";") > lines[0].count(",") else ",")
-        columns = {_column_named(name): name for name in reader.fieldnames or ()}
+        columns = _columns(place, reader.fieldnames or ())
         rows = [{column: (row[name] or "").strip() for column, name in columns.items()} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{place} is no CSV in UTF-8.", "Save it as CSV UTF-8.") from error
@@ -85,6 +88,27 @@ def _job(
     patient: str, request: SegmentationRequest, files: dict[SequenceName, Path], folder: Path | None
 ) -> PatientJob:
     return PatientJob(patient, replace(request, inputs=files, folder=folder, output=request.output / patient))
+
+
+def _columns(place: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the table's name of each known column; ``T1`` goes before ``T1_raw``.
+
+    Raises:
+        InputError: If two columns fit one sequence.
+    """
+    fitting: dict[str, list[str]] = {}
+    for name in names:
+        fitting.setdefault(_column_named(name), []).append(name)
+    columns = {}
+    for column, same in fitting.items():
+        plain = [name for name in same if name.strip().lower() in (column.lower(), *_ALIASES.get(column, ()))]
+        same = plain if len(plain) == 1 else same
+        if len(same) > 1 and column in (*SEQUENCES, "patient", "input"):
+            raise InputError(
+                f"{place} has several columns for {column}: {', '.join(same)}.", "Leave only one of them in the table."
+            )
+        columns[column] = same[0]
+    return columns
 
 
 def _column_named(name: str) -> str:
