@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -36,8 +36,8 @@ class DicomTags:
     sop_class: str = ""
     burned_in: bool = False
     patient_id: str = ""
-    patient_name: str = ""
-    birth_date: str = ""
+    patient_name: str = field(default="", repr=False)
+    birth_date: str = field(default="", repr=False)
     study_uid: str = ""
     study_date: str = ""
     study_time: str = ""

@@ -204,12 +204,12 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
     # A visit may be filed as several studies, so that those of one day are put together where none holds all four.
     tried = [(name, studies[name]) for name in sorted(studies, reverse=True)]
     tried += [(day, days[day]) for day in sorted(days, reverse=True) if len(_by(days[day], _study_of)) > 1]
-    errors: list[MissingSequenceError] = []
+    errors: list[MissingSequenceError | UnusableImageError] = []
     for name, volumes in tried:
         candidates = [_candidate_of(volume) for volume in volumes]
         try:
             found = _recognized(folder, volumes, candidates, chosen)
-        except MissingSequenceError as error:
+        except (MissingSequenceError, UnusableImageError) as error:
             errors.append(error)
             continue
         findings = found.findings
@@ -227,6 +227,8 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
                 )
         return FoundStudy(found.scans, findings, set_aside)
     if errors:
+        if isinstance(errors[0], UnusableImageError):
+            raise errors[0]
         excluded = "; ".join(f"{name}: {reason}" for name, reason in set_aside.items())
         raise MissingSequenceError(f"{errors[0]}" + (f" Excluded: {excluded}" if excluded else ""), errors[0].hint)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in set_aside.items())
