@@ -96,7 +96,7 @@ def test_window_stays_alive_during_a_real_run(ready: host.LoadedModule) -> None:
     assert min(longest) <= LONGEST_BLOCK_S
 
 
-@pytest.mark.parametrize("stage", ["Handing", "Reading", "Preparing", "Segmenting", "Bringing", "Writing"])
+@pytest.mark.parametrize("stage", ["Exporting", "Reading", "Preparing", "Segmenting", "Resampling", "Writing"])
 def test_real_worker_killed_at_any_stage_leaves_everything_as_it_was(
     ready: host.LoadedModule, app: Any, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +110,7 @@ def test_real_worker_killed_at_any_stage_leaves_everything_as_it_was(
     def kill_at_stage(worker: WorkerProcess) -> list[Any]:
         events = new_events(worker)
         ready.widget.runPanel._show_progress()
-        named = stage == "Handing" or any(stage in _title(event) for event in events)
+        named = stage == "Exporting" or any(stage in _title(event) for event in events)
         if named and worker.exit_code is None:
             psutil.Process(worker.process_id).send_signal(signal.SIGKILL)
         return [] if named else events
@@ -126,9 +126,9 @@ def test_real_worker_killed_at_any_stage_leaves_everything_as_it_was(
 
 
 def _title(event: Any) -> str:
-    from TokenUNetSegmentationLib.panels.run import _STAGES
+    from TokenUNetSegmentationLib.logic.stages import stage_title
 
-    return _STAGES.get(getattr(event, "stage", ""), "")
+    return stage_title(getattr(event, "stage", ""))
 
 
 def test_real_run_with_a_read_only_home_works_and_keeps_the_earlier_result(

@@ -16,7 +16,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -208,10 +209,16 @@ def build_network(name: str, in_channels: int = 4, out_channels: int = 3, **argu
 
 def _plugins() -> Iterator[tuple[Path, Callable[[], object]]]:
     """Yield where each plugin is from, and what imports it."""
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+    for entry_point in _entry_points():
         yield Path(entry_point.value), entry_point.load
     for file in sorted(plugin_folder().glob("*.py")):
         yield file, lambda file=file: _import_file(file)  # type: ignore[misc]
+
+
+@cache
+def _entry_points() -> EntryPoints:
+    """Return the plugins of installed packages; looking for them reads the metadata of every package."""
+    return entry_points(group=ENTRY_POINT_GROUP)
 
 
 def _import_file(file: Path) -> None:
