@@ -26,7 +26,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the pages name."""
     folder = tmp_path_factory.mktemp("files")
     write_dataset(folder / "patients", patients=2)
-    write_patient_folder(folder / "patients", "synthetic_00004", seed=4)
+    write_patient_folder(folder / "patients", "synthetic_00005", seed=5)
     for name in ("patient", "study"):
         shutil.copytree(folder / "patients" / "P_0", folder / name)
     (folder / "scans").mkdir()

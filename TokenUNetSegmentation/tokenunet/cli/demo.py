@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR", default=Path("demo"), help="default: %(default)s")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=4, help="seed of the synthetic patient (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=5, help="seed of the synthetic patient (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
     add_progress_argument(parser)
     parser.set_defaults(run=run)
