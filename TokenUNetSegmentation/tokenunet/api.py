@@ -11,6 +11,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.bundle.bundle import ModelBundle, load_bundle
+from tokenunet.bundle.files import read_bundle_files
+from tokenunet.bundle.manifest import MANIFEST_NAME, ModelManifest
 from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, ignore_events
@@ -98,7 +100,8 @@ def segment(
     if missing and study is None:
         raise UsageError(f"No file was given for {', '.join(missing)}.", "Give all sequences, or a study folder.")
     bundle = find_model(str(model))
-    has_maps = architecture(load_bundle(bundle).manifest.architecture).has_attention_maps
+    manifest = ModelManifest.from_json(read_bundle_files(bundle)[MANIFEST_NAME], str(bundle))
+    has_maps = architecture(manifest.architecture).has_attention_maps
     with tempfile.TemporaryDirectory(prefix="tokenunet-") as temporary:
         folder = Path(temporary) / "result" if output is None else Path(output)
         request = SegmentationRequest(

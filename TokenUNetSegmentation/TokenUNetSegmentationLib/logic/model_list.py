@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 from tokenunet.bundle.store import stored_models
-from tokenunet.core.sequences import SEQUENCES, SequenceName
 
 
 @dataclass(frozen=True)
@@ -15,20 +14,17 @@ class ListedModel:
         title: Name for people.
         voxel_mm3: Volume of the voxels that its network receives, in mm³.
         members: Number of networks; more than 1 for an ensemble.
-        channels: Sequences that it needs, in the network's order.
     """
 
     title: str
     voxel_mm3: float = 1.0
     members: int = 1
-    channels: tuple[SequenceName, ...] = SEQUENCES
 
 
 def available_models() -> dict[str, ListedModel]:
     """Return the models by name, the shipped ones first."""
     models: dict[str, ListedModel] = {}
     for model in stored_models():
-        space = model.manifest.space
-        listed = ListedModel(model.manifest.name, math.prod(space.spacing), model.manifest.members, space.channels)
-        models.setdefault(model.name, listed)
+        manifest = model.manifest
+        models.setdefault(model.name, ListedModel(manifest.name, math.prod(manifest.spacing), manifest.members))
     return models

@@ -108,7 +108,7 @@ def names_and_patients(folders: Sequence[tuple[str, ...]], root: str) -> list[tu
 
 
 def same_spelling(patients: Sequence[str]) -> list[str]:
-    """Return the patients with those that differ only in case spelt alike."""
+    """Return the patients with those that differ only in case spelled alike."""
     first: dict[str, str] = {}
     return [first.setdefault(patient.casefold(), patient) for patient in patients]
 

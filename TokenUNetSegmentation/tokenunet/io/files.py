@@ -96,10 +96,7 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             (staging / path).replace(target / path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"Results cannot be written to {target}: {reason}.", "Choose another folder or make room on the disk."
-        ) from error
+        raise _cannot_write(target, error) from error
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
@@ -130,10 +127,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
             f"{folder} is being written by another run.", "Choose another folder, or wait until that run has ended."
         ) from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"Results cannot be written to {folder}: {reason}.", "Choose another folder or make room on the disk."
-        ) from error
+        raise _cannot_write(folder, error) from error
     try:
         yield
     finally:
@@ -142,6 +136,13 @@ def locked_folder(folder: Path) -> Iterator[None]:
         lock.release()
         if created and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _cannot_write(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"Results cannot be written to {folder}: {error.strerror or error}.",
+        "Choose another folder or make room on the disk.",
+    )
 
 
 def _remove_abandoned(target: Path) -> None:

@@ -1,6 +1,5 @@
 """Data of an experiment that were moved: found again by their content."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +9,7 @@ from tokenunet.core.errors import ExperimentError
 from tokenunet.core.events import OnEvent, Progress, Stage
 from tokenunet.data import Case, Dataset, FileHashes, read_dataset
 from tokenunet.io.files import sha256_of
+from tokenunet.study.dicom import files_below
 
 
 def find_moved(dataset: Dataset, hashes: FileHashes, place: Path, on_event: OnEvent) -> Dataset:
@@ -91,5 +91,4 @@ def _files_of(place: Path) -> Iterator[Path]:
             if case.truth is not None:
                 yield case.truth
         return
-    for folder, _, names in os.walk(place):
-        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+    yield from files_below(place)

@@ -33,7 +33,8 @@ class MixedCase:
 
     Attributes:
         name: Name of the place.
-        real: Real patients, shared by all places.
+        tumors: Real patients with a tumor, shared by all places.
+        free: Real patients without one, shared by all places.
         synthetic: Synthetic patient of this place.
         real_share: Probability that a real patient is shown instead.
         spacing: Voxel size, in mm.
@@ -41,7 +42,8 @@ class MixedCase:
     """
 
     name: str
-    real: Sequence[TrainingCase]
+    tumors: Sequence[TrainingCase]
+    free: Sequence[TrainingCase]
     synthetic: TrainingCase
     real_share: float
     spacing: float
@@ -65,19 +67,17 @@ class MixedCase:
         return pixels.numpy(), labels_from_regions(regions.numpy().astype(bool))
 
     def _real(self, random: np.random.Generator) -> Labeled:
-        tumors = [case for case in self.real if case.labels().any()]
-        free = [case for case in self.real if not case.labels().any()]
-
         def one_of(cases: Sequence[TrainingCase]) -> Labeled:
             return _pixels(cases[int(random.integers(len(cases)))])
 
         drawn = random.random()
-        if not tumors or (free and drawn < TUMOR_FREE_SHARE):
-            return one_of(free)
+        if not self.tumors or (self.free and drawn < TUMOR_FREE_SHARE):
+            return one_of(self.free)
         if drawn < TUMOR_FREE_SHARE + CARVED_SHARE:
             # Few patients are free of tumors, and what is carved into them is most unlike what it came from.
-            return carve(one_of(tumors), one_of([*tumors, *free, *free, *free]), self.spacing, random)
-        return one_of(tumors)
+            hosts = [*self.tumors, *self.free, *self.free, *self.free]
+            return carve(one_of(self.tumors), one_of(hosts), self.spacing, random)
+        return one_of(self.tumors)
 
     def image(self) -> NDArray[np.float32]:
         """Return (C, D, H, W) in the order of `SEQUENCES`: z-scores inside the brain, 0 outside."""
@@ -106,7 +106,9 @@ class MixedCases(Sequence[MixedCase]):
     def __init__(
         self, real: Sequence[TrainingCase], synthetic: SyntheticCases, real_share: float, spacing: float, seed: int
     ) -> None:
-        self._real, self._synthetic = list(real), synthetic
+        self._tumors = [case for case in real if case.labels().any()]
+        self._free = [case for case in real if not case.labels().any()]
+        self._synthetic = synthetic
         self._share, self._spacing, self._seed = real_share, spacing, seed
 
     def __len__(self) -> int:
@@ -115,7 +117,7 @@ class MixedCases(Sequence[MixedCase]):
     def __getitem__(self, place: int) -> MixedCase:  # type: ignore[override]
         synthetic = self._synthetic[place]
         seed = int(np.random.default_rng([self._seed, place]).integers(2**31))
-        return MixedCase(f"mixed_{place:06d}", self._real, synthetic, self._share, self._spacing, seed)
+        return MixedCase(f"mixed_{place:06d}", self._tumors, self._free, synthetic, self._share, self._spacing, seed)
 
 
 def _pixels(case: TrainingCase) -> Labeled:
