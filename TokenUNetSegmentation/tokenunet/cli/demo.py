@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Segment a patient and write the page, the scene and its pictures."""
-    progress = Progress(on_event, {Stage.SYNTHESISE: 0.15, Stage.PREDICT: 0.45, Stage.RENDER: 0.4})
+    progress = Progress(on_event, {Stage.SYNTHESIZE: 0.15, Stage.PREDICT: 0.45, Stage.RENDER: 0.4})
 
     def pass_on(stage: Stage, event: Event) -> None:
         if isinstance(event, ProgressEvent):
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
 
     check_output(options.output, options.force)
     folder = options.input or _make_patient(options.seed, options.output / _PATIENT)
-    progress.update(Stage.SYNTHESISE, 1)
+    progress.update(Stage.SYNTHESIZE, 1)
     inputs = find_sequences(folder)
     request = SegmentationRequest(
         inputs=inputs,

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 class Stage(StrEnum):
     """What a task can be doing; from LOAD to WRITE it is segmenting a patient."""
 
-    SYNTHESISE = "synthesise"
+    SYNTHESIZE = "synthesize"
     CHECK = "check"
     LOAD = "load"
     ALIGN = "align"
