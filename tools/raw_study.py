@@ -18,7 +18,7 @@ from tokenunet.core.dice import dice, dice_by_region
 from tokenunet.core.grid import Grid
 from tokenunet.data import read_truth
 from tokenunet.evaluation.real import real_cases
-from tokenunet.inference import LABELS, SegmentationRequest, segment
+from tokenunet.inference import LABELS_FILE, SegmentationRequest, segment
 from tokenunet.inference.output import BRAIN
 from tokenunet.preprocessing.register import Reference
 from tokenunet.study.find import find_study
@@ -51,7 +51,7 @@ def compare(raw: Path, processed: Path, output: Path, model: Path) -> dict[str, 
         return sitk.GetArrayFromImage(grid.resample(image, sitk.sitkNearestNeighbor, way))
 
     brain = sitk.GetArrayFromImage(brain_image) > 0
-    labels = {name: sitk.ReadImage(output / name / LABELS) for name in ("raw", "processed")}
+    labels = {name: sitk.ReadImage(output / name / LABELS_FILE) for name in ("raw", "processed")}
     return {
         "registration_quality": round(quality, 3),
         "brain_dice": round(dice(brain, native(stripped_brain) > 0), 4),

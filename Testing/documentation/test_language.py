@@ -25,7 +25,6 @@ NOT_YET: tuple[str, ...] = (
             "benchmark",
             "bundle",
             "cli",
-            "core",
             "data",
             "evaluation",
             "inference",
@@ -39,6 +38,7 @@ NOT_YET: tuple[str, ...] = (
             "training",
         )
     ),
+    "TokenUNetSegmentation/tokenunet/core/prediction.py",
     "TokenUNetSegmentation/TokenUNetSegmentation.py",
     "TokenUNetSegmentation/TokenUNetSegmentationLib/",
     "TokenUNetSegmentation/Resources/",

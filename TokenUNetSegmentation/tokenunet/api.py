@@ -20,7 +20,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.regions import ET_LABEL, regions_from_labels
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.inference import InferenceOptions, SegmentationRequest
-from tokenunet.inference.output import DISAGREEMENT, LABELS, MASKS
+from tokenunet.inference.output import DISAGREEMENT, LABELS_FILE, MASKS
 from tokenunet.inference.pipeline import segment as segment_to_folder
 from tokenunet.networks.registry import architecture
 from tokenunet.training.config.presets import PresetName
@@ -176,7 +176,7 @@ def train(
 
 
 def _read_result(folder: Path, report: dict[str, Any]) -> SegmentationResult:
-    image = sitk.ReadImage(folder / LABELS)
+    image = sitk.ReadImage(folder / LABELS_FILE)
     labels = sitk.GetArrayFromImage(image).astype(np.uint8)
     maps = {path.name.removesuffix(".nii.gz"): sitk.ReadImage(path) for path in (folder / MASKS).glob("token_*.nii.gz")}
     uncertainty = folder / DISAGREEMENT

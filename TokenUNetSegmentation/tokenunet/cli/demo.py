@@ -16,7 +16,7 @@ from tokenunet.core.dice import dice_by_region
 from tokenunet.core.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SequenceName
-from tokenunet.inference import LABELS, InferenceOptions, SegmentationRequest, check_output, segment
+from tokenunet.inference import LABELS_FILE, InferenceOptions, SegmentationRequest, check_output, segment
 from tokenunet.io.files import staging_folder
 from tokenunet.io.segmentation_page import Picture, segmentation_report
 from tokenunet.study.scans import find_sequences
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         report,
         pictures,
         patient=folder.name.replace("_", " "),
-        dice=_dice(options.output / LABELS, folder),
+        dice=_dice(options.output / LABELS_FILE, folder),
         no_pictures_because=problem,
     )
     with staging_folder(options.output) as staging:

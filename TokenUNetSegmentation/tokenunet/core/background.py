@@ -1,26 +1,27 @@
-"""What surrounds the brain in a skull-stripped scan, and the padding around any scan."""
+"""Background of skull-stripped scans and padding around scans."""
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 _RIPPLE = 1e-3
-"""Of a scan's brightest values: what resampling with splines or sinc functions leaves around a brain."""
+"""Largest background value, as a fraction of the brightest: splines and sinc functions ring around a brain."""
 _LEAST_PADDING = 0.01
-"""Share of the scan, and of its outermost voxels, that padding fills."""
+"""Smallest share of the scan, and of its outermost voxels, that counts as padding."""
 _PADDING_DISTANCE = 1.0
-"""Between padding and the usual values, in ranges of the usual values."""
+"""Smallest distance of padding from the 5th to 95th percentile, as a multiple of that range."""
 _DARK = 0.1
-"""Part of the range of the usual values that air around a head stays in."""
+"""Upper end of the values of air, as a fraction of the range from the 1st to the 99th percentile."""
 _LEAST_AIR = 0.2
-"""Share of what is not padded; the darkest part of a brain is smaller."""
+"""Smallest share of air among voxels without padding; the darkest part of a brain is smaller."""
 _SAMPLING = 7
+"""Stride of the voxels from which percentiles are taken."""
 
 
 def background_value(array: NDArray[np.floating]) -> float:
-    """Return the value that a skull-stripped scan has outside the brain: the median of its six faces.
+    """Return the value outside the brain of a skull-stripped scan: the median of its six faces.
 
-    Mostly 0; scans that someone has normalized or shifted before have another.
+    It is mostly 0; scans that were normalized or shifted before have another.
 
     Args:
         array: Scan, (D, H, W).
@@ -29,9 +30,7 @@ def background_value(array: NDArray[np.floating]) -> float:
 
 
 def foreground(array: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return where a skull-stripped scan is not background.
-
-    Background may ripple by a thousandth of the scan's values.
+    """Return where a skull-stripped scan differs from its background by more than resampling artifacts.
 
     Args:
         array: Scan, (D, H, W).
@@ -42,15 +41,15 @@ def foreground(array: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def find_padding(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float] | None:
-    """Find the voxels that a reformat or a scanner filled with an extreme value, such as -32768.
+    """Find the voxels that a scanner or a reformat filled with an extreme value, such as -32768.
 
-    A background that reaches the brain itself, as in a scan that was stripped with -1024, is no padding.
+    A background that reaches the brain itself, as in a scan that was stripped with -1024, is not padding.
 
     Args:
         array: Scan, (D, H, W).
 
     Returns:
-        The padded voxels and the value of the air next to them; None if there are none.
+        Padded voxels (D, H, W) and the value of the air next to them; None if there are none.
     """
     for extreme, sign in ((array.min(), 1), (array.max(), -1)):
         padded = array == extreme
@@ -70,7 +69,7 @@ def find_padding(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float]
 
 
 def _air_next_to(array: NDArray[np.floating], padded: NDArray[np.bool_]) -> float | None:
-    """Return the usual value where padding or the field of view ends; None if that is tissue rather than air."""
+    """Return the median value next to padding; None if that is tissue rather than air."""
     grown = sitk.BinaryDilate(sitk.GetImageFromArray(padded.astype(np.uint8)), [1, 1, 1])
     edge = sitk.GetArrayFromImage(grown).astype(bool) & ~padded
     at_edge, values = array[edge], array[~padded][::_SAMPLING]

@@ -1,16 +1,20 @@
-"""What can go wrong, each with one sentence for the user, a hint, a stable code and an exit code.
+"""Errors with one sentence for the user, a hint, a stable code and an exit code.
 
 Exit codes: 2 usage, 3 bad input, 4 bad model, 5 device or memory, 6 cannot write, 130 cancelled.
 """
 
 
 class TokenUNetError(Exception):
-    """Base of all errors a user can do something about.
+    """Base class of all errors that a user can do something about.
+
+    Args:
+        message: One sentence with the file or setting and what is wrong with it.
+        hint: One sentence on what to do about it; may be empty.
 
     Attributes:
-        code: stable name for programs.
-        exit_code: what the command line exits with.
-        hint: what to do about it; may be empty.
+        code: Stable identifier for programs.
+        exit_code: Exit code of the command line.
+        hint: One sentence on what to do about it; may be empty.
     """
 
     code = "error"
@@ -22,49 +26,49 @@ class TokenUNetError(Exception):
 
 
 class UsageError(TokenUNetError):
-    """The command was called with arguments that do not go together."""
+    """Arguments are missing, unknown or contradictory."""
 
     code, exit_code = "usage", 2
 
 
 class InputError(TokenUNetError):
-    """An input image, or the set of four, cannot be segmented."""
+    """An input image, or the set of input images, cannot be segmented."""
 
     code, exit_code = "bad_input", 3
 
 
 class MissingSequenceError(InputError):
-    """One of the four sequences was not given or not found."""
+    """A sequence was not given or not found."""
 
     code = "missing_sequence"
 
 
 class AmbiguousSequenceError(InputError):
-    """Two files claim to be the same sequence, or one file was given for two."""
+    """Two files are the same sequence, or one file was given for two sequences."""
 
     code = "ambiguous_sequence"
 
 
 class MixedPatientsError(InputError):
-    """A folder holds DICOM images of several patients."""
+    """A folder contains DICOM images of several patients."""
 
     code = "mixed_patients"
 
 
 class UnreadableImageError(InputError):
-    """A file is absent, truncated, or in no known image format."""
+    """A file is missing, truncated, or in no known image format."""
 
     code = "unreadable_image"
 
 
 class UnusableImageError(InputError):
-    """An image was read but is not a 3-D scan with something in it."""
+    """An image is not a 3-D scan, or is empty."""
 
     code = "unusable_image"
 
 
 class GridMismatchError(InputError):
-    """The scans do not show the same part of space."""
+    """Scans do not cover the same part of space."""
 
     code = "grid_mismatch"
 
@@ -76,19 +80,19 @@ class DatasetError(InputError):
 
 
 class UnexpectedLabelsError(DatasetError):
-    """A truth holds values that its labels' scheme does not know."""
+    """A ground truth contains values that are not part of its label scheme."""
 
     code = "label_values"
 
 
 class ExperimentError(InputError):
-    """A folder holds no experiment, another one, or one that is being trained already."""
+    """A folder contains no experiment, another experiment, or one that is already being trained."""
 
     code = "bad_experiment"
 
 
 class IncompleteBatchError(InputError):
-    """Patients of a batch could not be segmented; the others were."""
+    """Some patients of a batch could not be segmented."""
 
     code = "incomplete_batch"
 
@@ -100,13 +104,13 @@ class ModelError(TokenUNetError):
 
 
 class ArchitectureError(ModelError):
-    """An architecture is unknown, is registered twice, or does not take its arguments."""
+    """An architecture is unknown, registered twice, or does not accept its arguments."""
 
     code = "architecture"
 
 
 class UnsafeBundleError(ModelError):
-    """A bundle's archive holds something that no bundle needs: links, paths that leave it, huge entries."""
+    """A bundle's archive contains links, paths that leave it, or oversized entries."""
 
     code = "unsafe_bundle"
 
@@ -118,25 +122,25 @@ class UnusableWeightsError(ModelError):
 
 
 class DeviceError(TokenUNetError):
-    """The asked-for device is not there."""
+    """The requested device does not exist."""
 
     code, exit_code = "device", 5
 
 
 class OutOfMemoryError(DeviceError):
-    """Neither the device nor the CPU has the memory, even with the smallest windows."""
+    """Neither the device nor the CPU has enough memory, even for the smallest windows."""
 
     code = "out_of_memory"
 
 
 class ProcessDiedError(DeviceError):
-    """A process that segmented a patient crashed or was killed."""
+    """A worker process crashed or was killed."""
 
     code = "process_died"
 
 
 class TrainingError(TokenUNetError):
-    """A training cannot go on; its folder holds all that is needed to resume it."""
+    """A training cannot continue; its folder contains everything needed to resume it."""
 
     code = "training"
 
@@ -154,7 +158,7 @@ class OutputBusyError(OutputError):
 
 
 class OutputExistsError(OutputError):
-    """The output folder already holds results."""
+    """The output folder already contains results."""
 
     code = "output_exists"
 

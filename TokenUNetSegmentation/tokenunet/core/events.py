@@ -1,4 +1,7 @@
-"""What a running task says about itself: typed events, as callbacks in a process and JSON lines between processes."""
+"""Progress, warnings, results and errors of a running task.
+
+They are passed to callbacks within a process, and written as JSON lines between processes.
+"""
 
 import json
 import time
@@ -9,7 +12,7 @@ from typing import Any, ClassVar
 
 
 class Stage(StrEnum):
-    """What a task can be doing; from LOAD to WRITE it is segmenting a patient."""
+    """Stage of a task; LOAD to WRITE are those of segmenting a patient."""
 
     SYNTHESIZE = "synthesize"
     CHECK = "check"
@@ -26,23 +29,27 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """Base of all events; ``event`` names its kind in JSON."""
+    """Base class of all events.
+
+    Attributes:
+        event: Name of the event type in JSON.
+    """
 
     event: ClassVar[str]
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return the event as one line of JSON."""
         return json.dumps({"event": self.event} | asdict(self))
 
 
 @dataclass(frozen=True)
 class ProgressEvent(Event):
-    """How far the whole run is.
+    """Progress of the whole run.
 
     Attributes:
-        stage: what is being done.
-        fraction: of the whole run, 0 to 1, never falling.
-        eta_s: estimated seconds to the end; None while nothing is known.
+        stage: Current stage, one of `Stage` or a stage of the training.
+        fraction: Completed fraction of the whole run, from 0 to 1, never decreasing.
+        eta_s: Estimated seconds to the end; None until it can be estimated.
     """
 
     event = "progress"
@@ -53,7 +60,12 @@ class ProgressEvent(Event):
 
 @dataclass(frozen=True)
 class WarningEvent(Event):
-    """Something the user should know, though the run goes on."""
+    """Warning for the user; the run continues.
+
+    Attributes:
+        code: Stable identifier for programs.
+        message: One or two sentences for people.
+    """
 
     event = "warning"
     code: str
@@ -62,7 +74,12 @@ class WarningEvent(Event):
 
 @dataclass(frozen=True)
 class ResultEvent(Event):
-    """The run is done: where its output lies, and the run report."""
+    """End of a successful run.
+
+    Attributes:
+        output: Path of the output folder.
+        report: Run report, as in ``run.json``.
+    """
 
     event = "result"
     output: str
@@ -71,7 +88,13 @@ class ResultEvent(Event):
 
 @dataclass(frozen=True)
 class ErrorEvent(Event):
-    """The run failed; the attributes are those of `tokenunet.core.errors.TokenUNetError`."""
+    """End of a failed run.
+
+    Attributes:
+        code: Stable identifier, as in `tokenunet.core.errors.TokenUNetError`.
+        message: One sentence on what is wrong.
+        hint: One sentence on what to do about it; may be empty.
+    """
 
     event = "error"
     code: str
@@ -80,15 +103,21 @@ class ErrorEvent(Event):
 
 
 OnEvent = Callable[[Event], None]
-"""Receives events. It may raise `tokenunet.core.errors.Cancelled` to stop the run at that point."""
+"""Callback that receives events; may raise `tokenunet.core.errors.Cancelled` to stop the run."""
 
 
 def ignore_events(event: Event) -> None:
-    """The receiver for those who do not ask."""
+    """Ignore an event: the default callback."""
 
 
 def part_of_run(on_event: OnEvent, start: float, share: float) -> OnEvent:
-    """A receiver for a task that is a part of a larger run, which begins at ``start`` and takes ``share`` of it."""
+    """Return a callback for a task that is a part of a larger run.
+
+    Args:
+        on_event: Callback of the larger run.
+        start: Fraction of the larger run at which the task begins.
+        share: Fraction of the larger run that the task takes.
+    """
 
     def receive(event: Event) -> None:
         if isinstance(event, ProgressEvent):
@@ -99,11 +128,11 @@ def part_of_run(on_event: OnEvent, start: float, share: float) -> OnEvent:
 
 
 class Progress:
-    """Turns "this stage is so far" into fractions of the whole run with an estimate of the time left.
+    """Converter of the progress of single stages into that of the whole run, with an estimate of the time left.
 
     Args:
-        on_event: receives a `ProgressEvent` at every call of `update`.
-        shares: share of the whole run's time that each stage is expected to take, in order.
+        on_event: Callback that receives a `ProgressEvent` at every call of `update`.
+        shares: Expected relative duration of each stage, in the order of the stages.
     """
 
     def __init__(self, on_event: OnEvent, shares: dict[Stage, float]) -> None:
@@ -120,10 +149,15 @@ class Progress:
         self._began = time.monotonic()
 
     def update(self, stage: Stage, fraction: float) -> None:
-        """Reports that ``fraction`` (0 to 1) of ``stage`` is done."""
+        """Report the completed fraction of a stage.
+
+        Args:
+            stage: One of the stages in ``shares``.
+            fraction: Completed fraction of the stage, from 0 to 1.
+        """
         self._fraction = max(self._fraction, self._start[stage] + self._share[stage] * fraction)
         if self._first is None:
-            self._first = self._fraction  # of a resumed task, done at another time
+            self._first = self._fraction  # a resumed task did this part in an earlier run
         elapsed, done = time.monotonic() - self._began, self._fraction - self._first
         eta_s = elapsed * (1 - self._fraction) / done if done > 0.02 * (1 - self._first) else None
         self._on_event(ProgressEvent(stage, round(self._fraction, 4), None if eta_s is None else round(eta_s, 1)))

@@ -1,4 +1,4 @@
-"""What the user should know about the input, though the run goes on."""
+"""Warnings about the input that do not stop a run."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ class Finding:
     """A warning about the input.
 
     Attributes:
-        code: stable name for programs.
-        message: one or two sentences for people.
+        code: Stable identifier for programs.
+        message: One or two sentences for people.
     """
 
     code: str

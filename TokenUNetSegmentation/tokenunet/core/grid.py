@@ -1,4 +1,4 @@
-"""Where the voxels of an image lie in space."""
+"""Voxel grid of an image: size, spacing and placement in space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Triple = tuple[float, float, float]
 
-# Headers written by different programs differ in the last digits of their single-precision numbers.
 _TOLERANCE_VOXELS = 0.05
+"""Headers written by different programs differ in the last digits of their single-precision numbers."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Grid:
     """Size and placement of a 3-D image, in SimpleITK's conventions.
 
     Attributes:
-        size: voxels along x, y and z.
-        spacing: of voxels along x, y and z, in mm.
-        origin: center of the first voxel, in LPS mm.
-        direction: 3 x 3 cosines of the axes, row by row.
+        size: Number of voxels along x, y and z.
+        spacing: Voxel size along x, y and z in mm.
+        origin: Center of the first voxel in LPS mm.
+        direction: Cosines of the axes, 3 x 3, row by row.
     """
 
     size: tuple[int, int, int]
@@ -31,12 +31,12 @@ class Grid:
 
     @classmethod
     def of(cls, image: sitk.Image) -> "Grid":
-        """The grid of a 3-D image."""
+        """Return the grid of a 3-D image."""
         return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
     @property
     def index_to_lps(self) -> NDArray[np.float64]:
-        """4 x 4 matrix from voxel indices (x, y, z) to LPS mm."""
+        """Matrix (4, 4) from voxel indices (x, y, z) to LPS mm."""
         matrix = np.eye(4)
         matrix[:3, :3] = np.reshape(self.direction, (3, 3)) * self.spacing
         matrix[:3, 3] = self.origin
@@ -49,11 +49,11 @@ class Grid:
 
     @property
     def orientation(self) -> str:
-        """Three letters toward which x, y and z mostly grow, such as ``LPS``."""
+        """Anatomical directions toward which x, y and z grow, such as ``LPS``."""
         return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(self.direction)
 
     def same_as(self, other: "Grid") -> bool:
-        """Whether both have the same voxels: the same size, and corners within a twentieth of a voxel."""
+        """Return whether both grids have the same size, and corners within a twentieth of a voxel."""
         if self.size != other.size:
             return False
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1)
@@ -61,27 +61,31 @@ class Grid:
         return bool(distance <= _TOLERANCE_VOXELS * min(self.spacing))
 
     def with_spacing(self, spacing: Triple) -> "Grid":
-        """The same field of view in voxels of another size."""
+        """Return a grid with another voxel size that covers the same box.
+
+        Args:
+            spacing: Voxel size along x, y and z in mm.
+        """
         sides = zip(self.size, self.spacing, spacing, strict=True)
         x, y, z = (max(round(n * old / new), 1) for n, old, new in sides)
-        # The outer faces stay where they are, so the first voxel's center moves.
+        # The outer faces stay in place, so the first voxel's center moves.
         start = [(new / old - 1) / 2 for old, new in zip(self.spacing, spacing, strict=True)]
         return replace(self, size=(x, y, z), spacing=spacing, origin=self._at(start))
 
     def coarsened(self, factor: int, start: Sequence[int], size: tuple[int, int, int]) -> "Grid":
-        """The grid of what pooling by ``factor`` leaves of a box of this grid.
+        """Return the grid of a box of this grid after pooling.
 
         Args:
-            factor: voxels of this grid along each side of a coarse voxel.
-            start: first voxel of the box along x, y and z.
-            size: coarse voxels along x, y and z.
+            factor: Number of voxels of this grid along each side of a coarse voxel.
+            start: First voxel of the box along x, y and z.
+            size: Number of coarse voxels along x, y and z.
         """
         center = [s + (factor - 1) / 2 for s in start]
         x, y, z = self.spacing
         return replace(self, size=size, spacing=(factor * x, factor * y, factor * z), origin=self._at(center))
 
     def image(self, array: NDArray) -> sitk.Image:
-        """An image with this grid from an array (z, y, x)."""
+        """Return an array (z, y, x) as an image with this grid."""
         image = sitk.GetImageFromArray(array)
         image.SetSpacing(self.spacing)
         image.SetOrigin(self.origin)
@@ -91,12 +95,15 @@ class Grid:
     def resample(
         self, image: sitk.Image, interpolator: int = sitk.sitkLinear, transform: sitk.Transform | None = None
     ) -> sitk.Image:
-        """The image on this grid, 0 where it does not reach.
+        """Resample an image to this grid.
 
         Args:
-            image: to bring here.
-            interpolator: of SimpleITK.
-            transform: from this grid's space to the image's; the same space when None.
+            image: Image to resample.
+            interpolator: Interpolator of SimpleITK.
+            transform: Transform from this grid's space to the image's; None is the identity.
+
+        Returns:
+            Image on this grid, 0 outside the original image.
         """
         transform = transform or sitk.Transform()
         return sitk.Resample(image, self.size, transform, interpolator, self.origin, self.spacing, self.direction, 0.0)
@@ -107,11 +114,16 @@ class Grid:
 
 
 def thinned(image: sitk.Image, spacing: float) -> sitk.Image:
-    """The image with voxels finer than ``spacing`` (mm) averaged up to it, as resampling looks at eight voxels only."""
+    """Average voxels that are finer than a spacing, since linear resampling considers eight voxels only.
+
+    Args:
+        image: Image of any spacing.
+        spacing: Target spacing in mm.
+    """
     return sitk.BinShrink(image, [max(1, int(spacing / s)) for s in image.GetSpacing()])
 
 
 def _points(grid: Grid, indices: NDArray) -> NDArray[np.float64]:
-    """LPS coordinates (3, n) of voxel indices (3, n)."""
+    """Return the LPS coordinates (3, n) of voxel indices (3, n)."""
     matrix = grid.index_to_lps
     return matrix[:3, :3] @ indices + matrix[:3, 3:]

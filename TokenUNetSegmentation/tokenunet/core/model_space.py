@@ -8,12 +8,12 @@ from tokenunet.core.sequences import SequenceName
 
 @dataclass(frozen=True)
 class ModelSpace:
-    """What a model's input looks like.
+    """Channels, voxel size and orientation of a model's input.
 
     Attributes:
-        channels: sequences in the order of the tensor's channels.
-        spacing: voxel size along x, y and z, in mm.
-        orientation: three letters toward which x, y and z grow.
+        channels: Sequences in the order of the tensor's channels.
+        spacing: Voxel size along x, y and z in mm.
+        orientation: Anatomical directions toward which x, y and z grow, such as ``LPS``.
     """
 
     channels: tuple[SequenceName, ...]

@@ -1,4 +1,4 @@
-"""Keys of files that version 0.1 wrote in British spelling."""
+"""Conversion of keys of files that version 0.1 wrote in British spelling."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ _CURRENT = {
 
 
 def with_current_keys(value: Any) -> Any:
-    """Return a JSON value with the keys of version 0.1 replaced by today's, at every depth.
+    """Replace the keys of version 0.1 by the current ones, at every depth.
 
     Args:
-        value: Parsed JSON, or a checkpoint's nested dictionary.
+        value: Parsed JSON, or the nested dictionary of a checkpoint.
 
     Example:
         >>> with_current_keys({"training": {"optimiser": "sgd"}})

@@ -1,4 +1,4 @@
-"""The four MR sequences and how people name them."""
+"""MR sequences and their names in files and scenes."""
 
 import re
 from itertools import pairwise
@@ -19,21 +19,21 @@ ALIASES: dict[SequenceName, tuple[str, ...]] = {
 _BY_ALIAS = {alias: sequence for sequence, aliases in ALIASES.items() for alias in aliases}
 _CONTRAST_AGENT = {"ce", "contrast", "gad", "gado", "gadolinium", "gd", "km", "kontrast", "postcontrast"}
 _CONTRAST_AGENT_AFTER_T1 = {"c", "post"}
-"""Elsewhere they may be a patient's initial, or of a session after surgery."""
+"""Before "T1", these may be a patient's initial, or refer to a session after surgery."""
 _WITHOUT = {"before", "no", "non", "o", "ohne", "pre", "sans", "sin", "vor", "without", "wo"}
-"""Before a word for the agent; ``o`` is what is left of "w/o"."""
+"""Words that negate a following word for the agent; ``o`` is the rest of "w/o"."""
 _TREATMENT = re.compile(
     r"(op|operat\w*|surg\w*|resect\w*|crani\w*|biops\w*|rt|xrt|crt|rad|radi\w*|irrad\w*|chemo\w*|tmz|temozolomide"
     r"|bev\w*|tx|trx|treat\w*|therap\w*|gamma\w*|gk|srs|sbrt|lesion\w*|fossa|ictal|mortem|natal|covid|baseline"
     r"|day\w*|week\w*|month\w*|year\w*|[dwmy]\d+)"
 )
-"""What "post" and "pre" speak of when they speak of no contrast agent."""
+"""Words after which "post" and "pre" refer to a treatment or time rather than to contrast agent."""
 _AFTER_C = re.compile(
     r"|\d\w*|[23]d|nii|gz|nrrd|nhdr|mha|mhd|hdr|img|iso\w*|mpr\w*|mprage|space|vibe|tfe|tse|fse|se|gre|fs|tra\w*|ax\w*"
     r"|sag\w*|cor\w*|reg\w*|coreg\w*|to|in|on|bias\w*|n4\w*|bfc|brain\w*|bet|ss|strip\w*|skull\w*|res\w*|norm\w*"
     r"|raw|orig\w*|image|scan|warped|aligned|r[lp]\w*|final|defaced|masked|pp|proc\w*|t1\w*|path|file"
 )
-"""What may follow a "c" that stands for contrast agent; before another word it is a person's initial."""
+"""Words that may follow a "c" for contrast agent; before any other word it is a person's initial."""
 _TARGET = {
     "to",
     "in",
@@ -49,15 +49,15 @@ _TARGET = {
     "aligned",
     "warped",
 }
-"""Words of registrations; what follows them is what was registered to."""
+"""Words of registered scans; the sequence that follows is the registration target."""
 _BIDS_SPACE = re.compile(r"(?<![a-z0-9])space-[a-z0-9]+")
 
 
 def sequence_named(name: str) -> SequenceName | None:
-    """Return the sequence that a file or node name speaks of, or None.
+    """Return the sequence that a file or node name refers to, or None.
 
-    Understands ``BraTS20_001_t1ce.nii.gz``, ``BraTS-GLI-00001-000-t2f`` and looser names like ``T1 post Gd``. Of
-    registered scans such as ``T2_to_T1ce`` it is the scan's sequence, not the target's.
+    Understands ``BraTS20_001_t1ce.nii.gz``, ``BraTS-GLI-00001-000-t2f`` and looser names like ``T1 post Gd``. For
+    registered scans such as ``T2_to_T1ce``, it is the sequence of the scan, not of the target.
 
     Example:
         >>> sequence_named("flair_in_t1.nii.gz")
@@ -75,13 +75,13 @@ def sequence_named(name: str) -> SequenceName | None:
 
 
 def other_words(name: str) -> frozenset[str]:
-    """Return what a name says besides its sequence, such as the patient, or ``bias`` for bias-corrected scans."""
+    """Return the words of a name besides its sequence, such as the patient, or ``bias`` for bias-corrected scans."""
     words = _without_target(_words(_BIDS_SPACE.sub("space", name.lower())))
     return frozenset(set(words) - _BY_ALIAS.keys() - _CONTRAST_AGENT - _CONTRAST_AGENT_AFTER_T1)
 
 
 def _without_target(words: list[str]) -> list[str]:
-    """Return the words without the sequence that the scan was registered to, as in ``t2_to_t1ce`` or ``t2_reg_t1``."""
+    """Remove the sequence that the scan was registered to, as in ``t2_to_t1ce`` or ``t2_reg_t1``."""
     first = next((place for place, word in enumerate(words) if word in _BY_ALIAS), len(words))
     for place in range(first + 1, len(words)):
         if words[place] in _TARGET:
@@ -95,7 +95,7 @@ def _without_target(words: list[str]) -> list[str]:
 
 
 def _contrast_agent_in(words: list[str]) -> bool:
-    """Return whether words with a T1 among them say that agent was given, and not "without contrast"."""
+    """Return whether the words of a T1 scan indicate contrast agent, and not "without contrast"."""
     first_t1 = next(place for place, word in enumerate(words) if _BY_ALIAS.get(word) == "T1")
     for place, (before, word) in enumerate(pairwise(["", *words])):
         if before in _WITHOUT:

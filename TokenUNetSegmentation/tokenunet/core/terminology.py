@@ -1,23 +1,28 @@
-"""How each segment is shown and coded: one definition for files, scenes and reports.
+"""Titles, colors and DICOM codes of the segments, for files, scenes and reports alike.
 
-The codes are DICOM's for lesions of the brain (PS3.16, context groups CID 7159, 7168 and 7169), which give necrosis
-and non-enhancing tumor one concept and have a concept for enhancing lesions in the NCI Thesaurus alone.
-The colors are those of Okabe and Ito, told apart by people with any color vision; an exclusive label has the color
-that the nested regions show at the same place.
+The codes are DICOM's for lesions of the brain (PS3.16, context groups CID 7159, 7168 and 7169), which have a single
+concept for necrosis and non-enhancing tumor, and a concept for enhancing lesions in the NCI Thesaurus only.
+The colors are Okabe and Ito's, distinguishable with any color vision; an exclusive label has the color that the nested
+regions have at the same place.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from tokenunet.core.regions import ED, ET_LABEL, NCR, REGION_TITLES, REGIONS, RegionName
 
 LabelName = Literal["NCR", "ED", "ET"]
-LABELS: tuple[LabelName, ...] = get_args(LabelName)
 
 
 @dataclass(frozen=True)
 class Code:
-    """A concept of a coding scheme, as DICOM writes it."""
+    """Coded concept, as in DICOM.
+
+    Attributes:
+        scheme: Coding scheme designator, such as ``SCT``.
+        value: Code value within the scheme.
+        meaning: Code meaning for people.
+    """
 
     scheme: str
     value: str
@@ -35,13 +40,13 @@ _ANATOMY_CONTEXT = "Anatomic codes - DICOM master list"
 
 @dataclass(frozen=True)
 class SegmentStyle:
-    """What a segment is called, looks like and means.
+    """Title, color and meaning of a segment.
 
     Attributes:
-        title: its name for people.
-        color: red, green, blue from 0 to 1.
-        code: type of the finding, within `CATEGORY` and `ANATOMY`.
-        label: its voxels' value in an exclusive labelmap; 0 for a nested region, which has none.
+        title: Name for people.
+        color: Red, green and blue from 0 to 1.
+        code: Type of the finding, within `CATEGORY` and `ANATOMY`.
+        label: Value in an exclusive labelmap; 0 for a nested region, which has none.
     """
 
     title: str
@@ -51,7 +56,7 @@ class SegmentStyle:
 
     @property
     def terminology_entry(self) -> str:
-        """The code as Slicer serializes it in a segment's terminology entry."""
+        """Terminology entry of the segment, as Slicer serializes it."""
         no_code = "^^"
         return "~".join(
             (_CATEGORY_CONTEXT, str(CATEGORY), str(self.code), no_code, _ANATOMY_CONTEXT, str(ANATOMY), no_code)

@@ -31,7 +31,7 @@ from tokenunet.preprocessing import Prepared, Result
 from tokenunet.study.scans import Study
 
 RUN_REPORT = "run.json"
-LABELS = "labels.nii.gz"
+LABELS_FILE = "labels.nii.gz"
 SEGMENTATION = "segmentation.seg.nrrd"
 DISAGREEMENT = "disagreement.nii.gz"
 MASKS = "masks"
@@ -40,7 +40,7 @@ TRANSFORMS = "transforms"
 QUALITY = "quality.html"
 DICOM_SEG = "segmentation.dcm"
 RESULT_PATTERNS = (
-    LABELS,
+    LABELS_FILE,
     *(f"labels_{sequence}.nii.gz" for sequence in SEQUENCES),
     SEGMENTATION,
     DICOM_SEG,
@@ -84,7 +84,7 @@ def write_result(result: Result, folder: Path) -> None:
     """
     try:
         labels_image = result.grid.image(result.labels)
-        _write_image(labels_image, folder / LABELS)
+        _write_image(labels_image, folder / LABELS_FILE)
         for sequence, (labels, grid) in result.other_labels.items():
             _write_image(grid.image(labels), folder / f"labels_{sequence}.nii.gz")
         write_segmentation(result.regions, labels_image, folder / SEGMENTATION)
