@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tokenunet.bundle.bundle import ModelBundle, load_bundle, save_bundle
 from tokenunet.evaluation.synthetic_cases import segmented_case
-from tokenunet.review import Basis, MaskLevels, find_review_hints
+from tokenunet.review import Basis, MapLevels, find_review_hints
 
 FIRST_SEED = 2 * 10**9
 """Far from the seeds of training, validation and measurement."""
@@ -22,7 +22,7 @@ _LEAST_SHARE = 0.8
 """Of the patients in whom a mask must follow tumor to be noted."""
 
 
-def calibrated(bundle: ModelBundle, patients: int) -> tuple[MaskLevels, ...]:
+def calibrated(bundle: ModelBundle, patients: int) -> tuple[MapLevels, ...]:
     """The masks that follow the true tumor of synthetic patients, with their median levels.
 
     Raises:
@@ -31,33 +31,33 @@ def calibrated(bundle: ModelBundle, patients: int) -> tuple[MaskLevels, ...]:
     measured = []
     for seed in range(FIRST_SEED, FIRST_SEED + patients):
         case = segmented_case(seed, bundle)
-        assert case.prediction.masks is not None
-        hints = find_review_hints(case.whole_tumor, case.prepared.brain, case.prepared.grid, case.prediction.masks)
+        assert case.prediction.attention is not None
+        hints = find_review_hints(case.whole_tumor, case.prepared.brain, case.prepared.grid, case.prediction.attention)
         if hints.basis is Basis.PATIENT:
             measured.append(hints.following)
     return consensus(measured)
 
 
-def consensus(measured: Iterable[tuple[MaskLevels, ...]]) -> tuple[MaskLevels, ...]:
+def consensus(measured: Iterable[tuple[MapLevels, ...]]) -> tuple[MapLevels, ...]:
     """The masks that follow tumor in most patients, each with the medians over those patients.
 
     Args:
         measured: of each patient, the masks that follow tumor there.
     """
-    by_mask: dict[tuple[str, int], list[MaskLevels]] = {}
+    by_mask: dict[tuple[str, int], list[MapLevels]] = {}
     patients = 0
     for levels in measured:
         patients += 1
         for one in levels:
             by_mask.setdefault((one.kind, one.number), []).append(one)
     return tuple(
-        MaskLevels(kind, number, *(_median(many, name) for name in ("outside", "inside", "separation")))
+        MapLevels(kind, number, *(_median(many, name) for name in ("outside", "inside", "separation")))
         for (kind, number), many in sorted(by_mask.items())
         if len(many) >= _LEAST_SHARE * patients
     )
 
 
-def _median(many: list[MaskLevels], name: str) -> float:
+def _median(many: list[MapLevels], name: str) -> float:
     return round(float(np.median([getattr(one, name) for one in many])), 4)
 
 

@@ -28,7 +28,7 @@ from tokenunet.bundle.bundle import load_bundle
 from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.evaluation.synthetic_cases import SyntheticCase, segmented_case
 from tokenunet.io.resources import resource
-from tokenunet.review import MaskLevels, ReviewHints, find_review_hints, levels_from_notes
+from tokenunet.review import MapLevels, ReviewHints, find_review_hints, levels_from_notes
 from tokenunet.synthesis import draw_parameters
 
 FIRST_SEED = 4 * 10**9
@@ -75,7 +75,7 @@ def patients_to_measure(number: int) -> list[int]:
     return [*range(FIRST_SEED, FIRST_SEED + plain), *several]
 
 
-def trials(seed: int, case: SyntheticCase, known: tuple[MaskLevels, ...]) -> Iterator[Trial]:
+def trials(seed: int, case: SyntheticCase, known: tuple[MapLevels, ...]) -> Iterator[Trial]:
     """Tries one patient with the decoder as it is, and with each lesion missed in each way.
 
     Args:
@@ -89,8 +89,8 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MaskLevels, ...]) -> Ite
     nowhere = np.zeros_like(case.whole_tumor)
 
     def trial(weakening: Weakening, lesion: NDArray[np.bool_], segmented: NDArray[np.bool_]) -> Trial:
-        assert case.prediction.masks is not None
-        hints = find_review_hints(segmented, case.prepared.brain, grid, case.prediction.masks, known)
+        assert case.prediction.attention is not None
+        hints = find_review_hints(segmented, case.prepared.brain, grid, case.prediction.attention, known)
         in_lesion, in_tumor = (_overlaps(hints, where, case) for where in (lesion, case.whole_tumor))
         return Trial(
             seed=seed,

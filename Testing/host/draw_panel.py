@@ -64,7 +64,7 @@ def _segmented_patient(work: Path) -> tuple[dict[str, Path], Path]:
     from tokenunet.synthesis import synthetic_patient, write_patient
 
     patient = write_patient(synthetic_patient(5, spacing=2.0), work / "patients")
-    if tokenunet(["segment", "--input", str(patient), "--output", str(work / "output"), "--masks"]):
+    if tokenunet(["segment", "--input", str(patient), "--output", str(work / "output"), "--attention-maps"]):
         raise RuntimeError("The patient for the pictures could not be segmented.")
     return dict(find_sequences(patient)), work / "output"
 

@@ -37,7 +37,7 @@ def test_equals_the_readable_network(name: str, slab_bytes: int, monkeypatch: py
         torch.testing.assert_close(logits, network(x), atol=1e-4, rtol=1e-4)
         if isinstance(network, TokenUNet):
             assert masks is not None
-            for mask, expected in zip(masks, network.forward_with_masks(x)[1], strict=True):
+            for mask, expected in zip(masks, network.forward_with_maps(x)[1], strict=True):
                 torch.testing.assert_close(mask, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -63,7 +63,7 @@ network = build_network({name!r}).eval()
 arithmetic = Arithmetic.fastest(network, cpu, "fp32")
 network = arithmetic.place(network)
 x = arithmetic.place_input(torch.zeros(1, 4, {side}, {side}, {side}))
-forward = lambda x: forward_pass(network, x, with_masks=False)
+forward = lambda x: forward_pass(network, x, with_maps=False)
 predicted = predicted_peak_bytes(forward, small_input(x, 8), {side} ** 3)
 before = psutil.Process().memory_info().rss
 with torch.inference_mode(), PeakMemory(cpu) as peak:
@@ -84,5 +84,5 @@ def test_other_networks_run_as_they_are() -> None:
     network = build_network("unet").eval()
     x = torch.randn(1, 4, 64, 64, 64)
     with torch.inference_mode():
-        (logits,) = forward_pass(network, x, with_masks=False)
+        (logits,) = forward_pass(network, x, with_maps=False)
         np.testing.assert_array_equal(logits, network(x))

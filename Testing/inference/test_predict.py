@@ -33,7 +33,7 @@ def test_whole_brain_pass_equals_the_network_on_the_cropped_brain(bundle: ModelB
 
 @pytest.mark.parametrize("overlap", [0.25, 0.5])
 def test_windows_give_what_monai_gives(bundle: ModelBundle, prepared: Prepared, overlap: float) -> None:
-    prediction, _ = predict(prepared, bundle, replace(WINDOWS, overlap=overlap, masks=True))
+    prediction, _ = predict(prepared, bundle, replace(WINDOWS, overlap=overlap, attention_maps=True))
     view = FieldOfView.of_brain(prepared.brain, 8, (32, 32, 32))
     with torch.inference_mode():
         box = view.cut(prepared.tensor)[None]
@@ -45,35 +45,35 @@ def test_windows_give_what_monai_gives(bundle: ModelBundle, prepared: Prepared, 
 
 
 @pytest.mark.parametrize("options", [CPU, WINDOWS])
-def test_asking_for_masks_does_not_change_the_result(
+def test_asking_for_maps_does_not_change_the_result(
     bundle: ModelBundle, prepared: Prepared, options: InferenceOptions
 ) -> None:
     without, _ = predict(prepared, bundle, options)
-    with_masks, _ = predict(prepared, bundle, replace(options, masks=True))
-    assert without.masks is None
-    assert with_masks.masks is not None
-    np.testing.assert_array_equal(with_masks.probabilities, without.probabilities)
+    with_maps, _ = predict(prepared, bundle, replace(options, attention_maps=True))
+    assert without.attention is None
+    assert with_maps.attention is not None
+    np.testing.assert_array_equal(with_maps.probabilities, without.probabilities)
 
 
 @pytest.mark.parametrize("options", [CPU, WINDOWS])
-def test_token_learner_masks_say_how_many_times_more_than_uniform(
+def test_token_learner_maps_say_how_many_times_more_than_uniform(
     bundle: ModelBundle, prepared: Prepared, options: InferenceOptions
 ) -> None:
-    prediction, _ = predict(prepared, bundle, replace(options, masks=True))
-    assert prediction.masks is not None
-    learner = prediction.masks.token_learner
-    assert learner.shape == prediction.masks.token_fuser.shape == (8, 6, 8, 6)
+    prediction, _ = predict(prepared, bundle, replace(options, attention_maps=True))
+    assert prediction.attention is not None
+    learner = prediction.attention.token_learner
+    assert learner.shape == prediction.attention.token_fuser.shape == (8, 6, 8, 6)
     assert (learner >= 0).all()
     # One softmax over the whole brain averages to exactly one; blended windows do so nearly.
     np.testing.assert_allclose(learner.mean((1, 2, 3)), 1, atol=1e-4 if options is CPU else 0.1)
 
 
-def test_masks_of_a_window_do_not_depend_on_how_the_rest_was_cut(bundle: ModelBundle, prepared: Prepared) -> None:
-    """A patient that is one window gives the same masks in both modes."""
+def test_maps_of_a_window_do_not_depend_on_how_the_rest_was_cut(bundle: ModelBundle, prepared: Prepared) -> None:
+    """A patient that is one window gives the same maps in both modes."""
     brain = np.zeros_like(prepared.brain)
     brain[10:42, 12:44, 9:41] = True
     small = replace(prepared, brain=brain, tensor=prepared.tensor * torch.from_numpy(brain))
-    whole, windows = (predict(small, bundle, replace(o, masks=True))[0].masks for o in (CPU, WINDOWS))
+    whole, windows = (predict(small, bundle, replace(o, attention_maps=True))[0].attention for o in (CPU, WINDOWS))
     assert whole is not None
     assert windows is not None
     assert whole.grid == windows.grid
@@ -81,12 +81,12 @@ def test_masks_of_a_window_do_not_depend_on_how_the_rest_was_cut(bundle: ModelBu
     np.testing.assert_allclose(whole.token_fuser, windows.token_fuser, atol=1e-5)
 
 
-def test_masks_lie_where_the_voxels_are_that_they_weigh(prepared: Prepared, bundle: ModelBundle) -> None:
+def test_maps_lie_where_the_voxels_are_that_they_weigh(prepared: Prepared, bundle: ModelBundle) -> None:
     """Every coarse voxel's center is the center of its 8 x 8 x 8 voxels of the prepared grid."""
-    prediction, _ = predict(prepared, bundle, replace(CPU, masks=True))
-    assert prediction.masks is not None
+    prediction, _ = predict(prepared, bundle, replace(CPU, attention_maps=True))
+    assert prediction.attention is not None
     view = FieldOfView.of_brain(prepared.brain, 8)
-    coarse = prediction.masks.grid
+    coarse = prediction.attention.grid
     for corner in ((0, 0, 0), (3, 1, 2)):
         fine_index = [start + 8 * c + 3.5 for start, c in zip(view.start[::-1], corner, strict=True)]
         np.testing.assert_allclose(
@@ -144,10 +144,10 @@ def test_one_network_has_nobody_to_disagree_with(bundle: ModelBundle, prepared: 
     assert prediction.disagreement is None
 
 
-def test_an_ensembles_masks_are_those_of_its_first_network(ensemble: ModelBundle, prepared: Prepared) -> None:
-    options = replace(CPU, masks=True)
+def test_an_ensembles_maps_are_those_of_its_first_network(ensemble: ModelBundle, prepared: Prepared) -> None:
+    options = replace(CPU, attention_maps=True)
     together, first, second = (
-        predict(prepared, b, options)[0].masks for b in (ensemble, *(member_bundle(ensemble, k) for k in (0, 1)))
+        predict(prepared, b, options)[0].attention for b in (ensemble, *(member_bundle(ensemble, k) for k in (0, 1)))
     )
     assert together is not None
     assert first is not None
@@ -220,10 +220,10 @@ def test_a_device_that_is_not_there_is_named(bundle: ModelBundle, prepared: Prep
         predict(prepared, bundle, replace(CPU, device=device))
 
 
-def test_masks_of_a_network_without_any_are_refused(tmp_path: Path, prepared: Prepared) -> None:
+def test_maps_of_a_network_without_any_are_refused(tmp_path: Path, prepared: Prepared) -> None:
     manifest = replace(SMALL_MANIFEST, architecture="unet_star", arguments={})
-    with pytest.raises(ModelError, match="no attention masks"):
-        predict(prepared, load_bundle(small_bundle(tmp_path / "m", manifest)), replace(CPU, masks=True))
+    with pytest.raises(ModelError, match="no attention maps"):
+        predict(prepared, load_bundle(small_bundle(tmp_path / "m", manifest)), replace(CPU, attention_maps=True))
 
 
 def test_an_impossible_overlap_is_refused(bundle: ModelBundle, prepared: Prepared) -> None:

@@ -118,7 +118,7 @@ def test_installed_worker_segments(installed: Path, tmp_path: Path) -> None:
     ]
     script = installed / "TokenUNetSegmentationLib" / "process" / "watched_worker.py"
     run = subprocess.run(
-        [sys.executable, str(script), str(os.getpid()), str(tmp_path / "work"), *command, "--masks"],
+        [sys.executable, str(script), str(os.getpid()), str(tmp_path / "work"), *command, "--attention-maps"],
         capture_output=True,
         text=True,
         check=False,

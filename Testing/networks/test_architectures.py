@@ -37,7 +37,7 @@ def test_masks_come_with_the_same_logits_and_from_the_same_pass(mixer: str, toke
     passes = []
     network.stem.register_forward_hook(lambda *_: passes.append(1))
     with torch.inference_mode():
-        logits, masks = network.forward_with_masks(x)
+        logits, masks = network.forward_with_maps(x)
         assert len(passes) == 1
         torch.testing.assert_close(network(x), logits)
     assert masks.token_learner.shape == masks.token_fuser.shape == (2, 6, 2, 3, 4)

@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from tokenunet.core.grid import Grid
-from tokenunet.core.prediction import AttentionMasks
-from tokenunet.review import Basis, MaskLevels, find_review_hints, levels_from_notes
+from tokenunet.core.prediction import AttentionMaps
+from tokenunet.review import Basis, MapLevels, find_review_hints, levels_from_notes
 
 SHAPE = (96, 104, 112)
 # on oblique axes: a mix-up of axes or handedness shows
@@ -25,7 +25,7 @@ def ball(lesion: tuple[tuple[int, int, int], int]) -> NDArray[np.bool_]:
 BRAIN = ball(((48, 52, 56), 54))
 
 
-def masks_of(*high: tuple[tuple[int, int, int], int], seed: int = 0) -> AttentionMasks:
+def masks_of(*high: tuple[tuple[int, int, int], int], seed: int = 0) -> AttentionMaps:
     """Eight masks of noise each, but TokenFuser 3 is high, and 6 low, in the given balls."""
     random = np.random.default_rng(seed)
     tumor = np.any([np.zeros(SHAPE, bool), *map(ball, high)], axis=0)
@@ -34,7 +34,7 @@ def masks_of(*high: tuple[tuple[int, int, int], int], seed: int = 0) -> Attentio
     fuser[2] = 0.2 + 2 * coarse + random.normal(0, 0.2, coarse.shape)
     fuser[5] = -1 - 3 * coarse + random.normal(0, 0.3, coarse.shape)
     grid = GRID.coarsened(8, (0, 0, 0), (14, 13, 12))
-    return AttentionMasks(learner.astype(np.float32), fuser.astype(np.float32), grid)
+    return AttentionMaps(learner.astype(np.float32), fuser.astype(np.float32), grid)
 
 
 def test_a_missed_lesion_is_found_with_its_place_and_size() -> None:
@@ -104,7 +104,7 @@ def test_a_segmentation_on_another_grid_gives_the_same_hints() -> None:
 def test_without_a_segmentation_the_model_knows_the_masks() -> None:
     nothing = np.zeros(SHAPE, bool)
     masks = masks_of(MISSED)
-    known = (MaskLevels("token_fuser", 3, outside=0.2, inside=2.2, separation=0.99),)
+    known = (MapLevels("token_fuser", 3, outside=0.2, inside=2.2, separation=0.99),)
     found = find_review_hints(nothing, BRAIN, GRID, masks, known)
     assert found.basis is Basis.MODEL
     assert found.following == known
@@ -122,7 +122,7 @@ def test_masks_that_do_not_follow_the_tumor_give_no_hints() -> None:
 
 def test_a_token_learner_mask_that_avoids_tumor_does_not_follow_it() -> None:
     masks = masks_of(SEGMENTED)
-    avoiding = AttentionMasks(-masks.token_fuser, np.ones_like(masks.token_fuser), masks.grid)
+    avoiding = AttentionMaps(-masks.token_fuser, np.ones_like(masks.token_fuser), masks.grid)
     found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, avoiding)
     assert [levels.name for levels in found.following] == ["TokenLearner 6"]
 

@@ -110,7 +110,7 @@ def segment(
             model=bundle,
             folder=None if study is None else Path(study),
             reference=reference,
-            options=InferenceOptions(device, masks=overlays and has_maps),
+            options=InferenceOptions(device, attention_maps=overlays and has_maps),
             et_label=ET_LABEL,
         )
         return _read_result(folder, segment_to_folder(request, on_event))

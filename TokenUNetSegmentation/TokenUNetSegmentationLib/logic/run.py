@@ -56,7 +56,7 @@ class RunRequest:
             arguments += [f"--{sequence.lower()}", file]
         arguments += ["--output", output, "--model", self.model, "--reference", self.reference]
         arguments += ["--device", self.device, "--mode", self.mode]
-        return [*arguments, "--masks"] if self.masks else arguments
+        return [*arguments, "--attention-maps"] if self.masks else arguments
 
 
 class WorkerCrashError(TokenUNetError):

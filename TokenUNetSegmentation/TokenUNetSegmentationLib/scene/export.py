@@ -90,7 +90,7 @@ def command_line(result: PatientResult) -> str:
         if option in report:
             words += [f"--{option}", str(report[option])]
     if report.get("masks"):
-        words.append("--masks")
+        words.append("--attention-maps")
     words += ["--output", "result"]
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 

@@ -15,7 +15,7 @@ import vtk
 from numpy.typing import NDArray
 from tokenunet.core.background import foreground
 from tokenunet.core.grid import Grid, Triple
-from tokenunet.core.prediction import AttentionMasks
+from tokenunet.core.prediction import AttentionMaps
 from tokenunet.core.terminology import Code, SegmentStyle
 from tokenunet.review import Basis, ReviewHints, levels_from_notes, review_steps
 from vtkmodules.util.numpy_support import numpy_to_vtk
@@ -195,7 +195,7 @@ def _hint_segment(result: PatientResult, hint: ListedHint) -> slicer.vtkSegment:
     return segment
 
 
-def _attention_masks(result: PatientResult) -> AttentionMasks:
+def _attention_masks(result: PatientResult) -> AttentionMaps:
     nodes = {kind: result.masks(kind) for kind in MaskKind}
     if not all(nodes.values()):
         raise MissingNodeError(
@@ -203,7 +203,7 @@ def _attention_masks(result: PatientResult) -> AttentionMasks:
         )
     stacks = [np.stack([slicer.util.arrayFromVolume(n) for n in nodes[kind].values()]) for kind in MaskKind]
     learner, fuser = stacks
-    return AttentionMasks(learner, fuser, _grid(next(iter(nodes[MaskKind.TOKEN_LEARNER].values()))))
+    return AttentionMaps(learner, fuser, _grid(next(iter(nodes[MaskKind.TOKEN_LEARNER].values()))))
 
 
 def _grid(volume: slicer.vtkMRMLScalarVolumeNode) -> Grid:

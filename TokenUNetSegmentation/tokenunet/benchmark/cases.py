@@ -37,7 +37,7 @@ def write_case(folder: Path) -> dict[SequenceName, Path]:
     return find_sequences(write_patient(synthetic_patient(_SEED), folder))
 
 
-def run_command(files: Files, output: Path, masks: bool, device: torch.device) -> Measurement:
+def run_command(files: Files, output: Path, maps: bool, device: torch.device) -> Measurement:
     """Measure ``tokenunet segment`` with the default model in a new process, as a user runs it.
 
     Raises:
@@ -45,7 +45,7 @@ def run_command(files: Files, output: Path, masks: bool, device: torch.device) -
     """
     inputs = [part for sequence, file in files.items() for part in (f"--{sequence.lower()}", str(file))]
     command = [sys.executable, "-m", "tokenunet", "segment", *inputs, "--output", str(output), "--force"]
-    command += ["--device", str(device), "--progress", "json", *(["--masks"] if masks else [])]
+    command += ["--device", str(device), "--progress", "json", *(["--attention-maps"] if maps else [])]
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -96,7 +96,7 @@ def window_pass(name: str, size: int, precision: Precision, device: torch.device
 
     def run() -> None:
         with torch.inference_mode(), arithmetic.autocast():
-            forward_pass(network, x, with_masks=False)
+            forward_pass(network, x, with_maps=False)
             _wait_for(device)
 
     return run

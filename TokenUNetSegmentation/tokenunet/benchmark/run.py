@@ -99,9 +99,9 @@ def _case_subjects(names: Sequence[str], device: torch.device, folder: Path) -> 
     for name in names:
         output = folder / name
         if name in (cases.SEGMENT, cases.SEGMENT_WITH_MASKS):
-            with_masks = name == cases.SEGMENT_WITH_MASKS
+            with_maps = name == cases.SEGMENT_WITH_MASKS
             row = Row(name, "case", cases.VOXELS, fastest_precision(device), device.type, (), 0)
-            yield _Subject(row, partial(cases.run_command, files, output, with_masks, device))
+            yield _Subject(row, partial(cases.run_command, files, output, with_maps, device))
         else:
             make = cases.monai_sliding_window if name == cases.MONAI_SWIN_UNETR else cases.nnunet_predictor
             row = Row(name, "case", cases.VOXELS, "fp32", device.type, (), 0)

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         inputs=inputs,
         output=options.output,
         model=find_model(options.model),
-        options=InferenceOptions(device=options.device, masks=True),
+        options=InferenceOptions(device=options.device, attention_maps=True),
         force=options.force,
     )
     report = segment(request, lambda event: pass_on(Stage.PREDICT, event))

@@ -1,4 +1,4 @@
-"""``tokenunet segment``: four scans in, labels, segmentation and masks out; with ``--batch`` many times over."""
+"""``tokenunet segment``: four scans in, labels, segmentation and overlays out; with ``--batch`` many times over."""
 
 import argparse
 from pathlib import Path
@@ -32,7 +32,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--overlap", type=float, default=0.5, help="of windows, 0 to below 1 (default: %(default)s)")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
-    parser.add_argument("--masks", action="store_true", help="also write the attention masks")
+    parser.add_argument(
+        "--attention-maps", "--masks", action="store_true", help="also write the TokenLearner and TokenFuser maps"
+    )
     parser.add_argument(
         "--reference", choices=SEQUENCES, help="whose grid the results lie on (default: T1ce, or T1 where much finer)"
     )
@@ -74,7 +76,9 @@ def _request(options: argparse.Namespace, inputs: dict[SequenceName, Path]) -> S
         output=options.output,
         model=find_model(options.model),
         reference=options.reference,
-        options=InferenceOptions(options.device, options.mode, options.precision, options.overlap, options.masks),
+        options=InferenceOptions(
+            options.device, options.mode, options.precision, options.overlap, options.attention_maps
+        ),
         et_label=ET_LABEL if options.labels == "brats" else ET_LABEL_BRATS2023,
         dicom_seg=options.dicom_seg,
         force=options.force,

@@ -9,7 +9,7 @@ from tokenunet.core.grid import Grid
 
 
 @dataclass(frozen=True)
-class AttentionMasks:
+class AttentionMaps:
     """The masks of TokenLearner and TokenFuser at the bottleneck's resolution.
 
     Attributes:
@@ -30,17 +30,17 @@ class AttentionMasks:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities and masks of one patient.
+    """Probabilities and attention maps of one patient.
 
     Attributes:
         probabilities: (3, D, H, W) of WT, TC and ET, on the prepared grid; of an ensemble, the mean of its members'.
-        masks: where they were asked for; of an ensemble, those of its first member: the members' masks have no order
-            in common, so that they cannot be averaged.
+        attention: Attention maps, if asked for. An ensemble's are those of its first member: the members' maps have no
+            common order, so that they cannot be averaged.
         members: of an ensemble, the probabilities of each of its networks, (members, 3, D, H, W).
     """
 
     probabilities: NDArray[np.float32]
-    masks: AttentionMasks | None = None
+    attention: AttentionMaps | None = None
     members: NDArray[np.float32] | None = None
 
     @property

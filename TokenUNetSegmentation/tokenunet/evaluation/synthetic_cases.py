@@ -48,6 +48,6 @@ def segmented_case(seed: int, bundle: ModelBundle) -> SyntheticCase:
     """
     study, truth = synthetic_study(synthetic_patient(seed, bundle.manifest.spacing[0]))
     prepared = prepare(study, bundle.manifest.space)
-    prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu", masks=True))
+    prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu", attention_maps=True))
     labels = prepared.grid.resample(truth, sitk.sitkNearestNeighbor)
     return SyntheticCase(prepared, prediction, sitk.GetArrayFromImage(labels) > 0)

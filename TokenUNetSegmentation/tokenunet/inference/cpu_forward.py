@@ -11,28 +11,28 @@ from torch import Tensor, nn
 
 from tokenunet.networks.blocks import ResidualBlock, VoxelMLP
 from tokenunet.networks.token_unet import TokenUNet, UNetStar
-from tokenunet.networks.tokens import TokenMasks
+from tokenunet.networks.tokens import TokenMaps
 
 _SLAB_BYTES = 2**24
 
 
-def lean_forward(network: UNetStar, x: Tensor) -> tuple[Tensor, TokenMasks | None]:
-    """Logits in single precision, and the masks of a `TokenUNet`.
+def lean_forward(network: UNetStar, x: Tensor) -> tuple[Tensor, TokenMaps | None]:
+    """Logits in single precision, and the maps of a `TokenUNet`.
 
     Args:
         network: on the CPU, without a need for gradients.
         x: (1, C, D, H, W), of the weights' type, channels last.
     """
-    skips, masks = [], None
+    skips, maps = [], None
     x = _block(network.stem, x)
     for block in network.down:
         skips.append(x)
         x = _block(block, x)
     if isinstance(network, TokenUNet):
-        x, masks = network.attend(x)
+        x, maps = network.attend(x)
     for block in network.up:
         x = _block(block, x, skips.pop())
-    return _head(network.head, x), masks
+    return _head(network.head, x), maps
 
 
 def _block(block: nn.Module, x: Tensor, skip: Tensor | None = None) -> Tensor:

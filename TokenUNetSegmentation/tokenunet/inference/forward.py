@@ -11,45 +11,45 @@ from torch import Tensor, nn
 from tokenunet.inference.cpu_forward import lean_forward
 from tokenunet.networks import architecture_of
 from tokenunet.networks.blocks import ResidualBlock
-from tokenunet.networks.tokens import TokenMasks
+from tokenunet.networks.tokens import TokenMaps
 
 OnFraction = Callable[[float], None]
 """Receives how much of the work is done, 0 to 1; may raise to stop it."""
 
 
 def single_pass(
-    network: nn.Module, x: Tensor, with_masks: bool, on_fraction: OnFraction, multiple: int
-) -> tuple[Tensor, TokenMasks | None]:
-    """Logits (and masks) of a whole volume at once.
+    network: nn.Module, x: Tensor, with_maps: bool, on_fraction: OnFraction, multiple: int
+) -> tuple[Tensor, TokenMaps | None]:
+    """Logits (and maps) of a whole volume at once.
 
     The number of tokens does not grow with the volume, so that whole brains fit where patch tokens would not.
 
     Args:
-        network: in evaluation mode, on the device of ``x``; a `TokenUNet` where masks are asked for.
+        network: in evaluation mode, on the device of ``x``; a `TokenUNet` where maps are asked for.
         x: (1, C, D, H, W).
-        with_masks: also return the attention masks.
+        with_maps: also return the attention maps.
         on_fraction: is told the progress after every layer.
         multiple: of the network's input sizes, in voxels.
 
     Returns:
-        Logits (1, R, D, H, W) in single precision, and the masks with A_n scaled to "times more than uniform".
+        Logits (1, R, D, H, W) in single precision, and the maps with A_n scaled to "times more than uniform".
     """
     with _layer_progress(network, x, on_fraction, multiple):
-        logits, *masks = forward_pass(network, x, with_masks)
-    return logits, TokenMasks(*masks) if with_masks else None
+        logits, *maps = forward_pass(network, x, with_maps)
+    return logits, TokenMaps(*maps) if with_maps else None
 
 
 def window_pass(
     network: nn.Module,
     x: Tensor,
-    with_masks: bool,
+    with_maps: bool,
     on_fraction: OnFraction,
     place_input: Callable[[Tensor], Tensor],
     window: Sequence[int],
     overlap: float,
     batch_size: int,
-) -> tuple[Tensor, TokenMasks | None]:
-    """Logits (and masks) stitched from overlapping windows with MONAI's Gaussian weights.
+) -> tuple[Tensor, TokenMaps | None]:
+    """Logits (and maps) stitched from overlapping windows with MONAI's Gaussian weights.
 
     Every window has its own softmax over space, so A_n is scaled to "times more than uniform" before the windows are
     blended, with the weights of the logits; so is B_n, as it is.
@@ -57,7 +57,7 @@ def window_pass(
     Args:
         network: as for `single_pass`.
         x: (1, C, D, H, W), at least as large as the window, in the precision that windows are added up in.
-        with_masks: also return the attention masks.
+        with_maps: also return the attention maps.
         on_fraction: is told the progress after every batch of windows.
         place_input: makes of windows (B, C, D, H, W) what the network takes.
         window: voxels along z, y and x.
@@ -74,31 +74,31 @@ def window_pass(
 
     def forward(windows: Tensor) -> tuple[Tensor, ...]:
         nonlocal done
-        outputs = forward_pass(network, place_input(windows), with_masks)
+        outputs = forward_pass(network, place_input(windows), with_maps)
         done += len(windows)
         on_fraction(done / total)
         return outputs
 
     stitched: Any = sliding_window_inference(x, window, batch_size, forward, overlap=overlap, mode="gaussian")
-    logits, *masks = stitched if with_masks else (stitched,)
-    return logits, TokenMasks(*masks) if with_masks else None
+    logits, *maps = stitched if with_maps else (stitched,)
+    return logits, TokenMaps(*maps) if with_maps else None
 
 
-def forward_pass(network: nn.Module, x: Tensor, with_masks: bool) -> tuple[Tensor, ...]:
-    """Logits, then the two sets of masks if asked for, all in single precision."""
-    masks = None
+def forward_pass(network: nn.Module, x: Tensor, with_maps: bool) -> tuple[Tensor, ...]:
+    """Logits, then the two sets of maps if asked for, all in single precision."""
+    maps = None
     known = architecture_of(network)
     if known is not None and known.cpu_optimized and x.device.type == "cpu":
-        logits, masks = lean_forward(network, x)  # type: ignore[arg-type]
+        logits, maps = lean_forward(network, x)  # type: ignore[arg-type]
     elif known is not None and known.has_attention_maps:
-        logits, masks = network.forward_with_masks(x)  # type: ignore[operator]
+        logits, maps = network.forward_with_maps(x)  # type: ignore[operator]
     else:
         logits = network(x)
-    if not with_masks:
+    if not with_maps:
         return (logits.float(),)
-    assert masks is not None
-    voxels = masks.token_learner[0, 0].numel()
-    return logits.float(), masks.token_learner.float() * voxels, masks.token_fuser.float()
+    assert maps is not None
+    voxels = maps.token_learner[0, 0].numel()
+    return logits.float(), maps.token_learner.float() * voxels, maps.token_fuser.float()
 
 
 def _number_of_windows(size: Sequence[int], window: Sequence[int], overlap: float) -> int:
@@ -114,7 +114,7 @@ def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction, mult
     """Calls ``on_fraction`` after every layer, by the voxels written so far: what a pass spends its time on."""
     sizes: list[int] = []
     hooks = _hook_layers(network, lambda output: sizes.append(output.numel()))
-    forward_pass(network, small_input(x, multiple), with_masks=False)
+    forward_pass(network, small_input(x, multiple), with_maps=False)
     for hook in hooks:
         hook.remove()
     fractions = iter([done / sum(sizes) for done in accumulate(sizes)])

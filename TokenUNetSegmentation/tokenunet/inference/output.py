@@ -22,7 +22,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from tokenunet.core.errors import OutputError, OutputExistsError
-from tokenunet.core.prediction import AttentionMasks
+from tokenunet.core.prediction import AttentionMaps
 from tokenunet.core.sequences import SEQUENCES
 from tokenunet.inference.quality_page import quality_page
 from tokenunet.io.files import staging_folder
@@ -122,7 +122,7 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
     (folder / RUN_REPORT).write_text(json.dumps(report, indent=2) + "\n")
 
 
-def _write_masks(masks: AttentionMasks, folder: Path) -> None:
+def _write_masks(masks: AttentionMaps, folder: Path) -> None:
     folder.mkdir()
     for kind, stack in masks.by_kind().items():
         for number, mask in enumerate(stack, start=1):

@@ -1,4 +1,4 @@
-"""From a prepared patient to region probabilities and attention masks."""
+"""From a prepared patient to region probabilities and attention maps."""
 
 import gc
 import math
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from tokenunet.bundle.bundle import ModelBundle, ModelManifest
 from tokenunet.core.errors import ModelError, OutOfMemoryError, UsageError
-from tokenunet.core.prediction import AttentionMasks, Prediction
+from tokenunet.core.prediction import AttentionMaps, Prediction
 from tokenunet.core.regions import REGIONS
 from tokenunet.inference.crop import FieldOfView
 from tokenunet.inference.fallback import Attempt, Mode, attempts
 from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
 from tokenunet.networks import architecture
 from tokenunet.networks.blocks import trainable_parameters
-from tokenunet.networks.tokens import TokenMasks
+from tokenunet.networks.tokens import TokenMaps
 from tokenunet.preprocessing import Prepared
 from tokenunet.runtime.device import Arithmetic, Precision, fastest_precision, is_out_of_memory, resolve_device
 from tokenunet.runtime.memory import free_bytes, predicted_peak_bytes
@@ -34,14 +34,14 @@ class InferenceOptions:
         mode: ``single_pass`` sees the whole brain at once, ``sliding_window`` the bundle's patch size at a time.
         precision: ``auto`` takes half precision where the hardware computes it directly.
         overlap: of neighboring windows, as a fraction of their size, below 1.
-        masks: also return the attention masks.
+        attention_maps: Whether to return the attention maps, too.
     """
 
     device: str = "auto"
     mode: Mode = "single_pass"
     precision: Literal["auto"] | Precision = "auto"
     overlap: float = 0.5
-    masks: bool = False
+    attention_maps: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def predict(
 ) -> tuple[Prediction, Execution]:
     """Segments one prepared patient.
 
-    The networks of an ensemble run one after the other, and their probabilities are averaged; masks are those of the
-    first one. The same inputs, options and machine give the same result to the last bit.
+    The networks of an ensemble run one after the other, and their probabilities are averaged; attention maps are those
+    of the first one. The same inputs, options and machine give the same result to the last bit.
 
     Args:
         prepared: the patient in the bundle's space.
@@ -84,13 +84,15 @@ def predict(
     Raises:
         DeviceError: where the asked-for device does not exist.
         OutOfMemoryError: where even single windows on the CPU do not fit.
-        ModelError: where the bundle cannot be built, or masks are asked for that its network does not have.
+        ModelError: where the bundle cannot be built, or attention maps are asked for that its network does not have.
         UsageError: where the overlap is not from 0 to below 1.
     """
     if not 0 <= options.overlap < 1:
         raise UsageError(f"The overlap of windows must be from 0 to below 1, not {options.overlap}.")
-    if options.masks and not architecture(bundle.manifest.architecture).has_attention_maps:
-        raise ModelError(f"{bundle.manifest.name} has no attention masks.", "Leave out --masks or choose a Token-UNet.")
+    if options.attention_maps and not architecture(bundle.manifest.architecture).has_attention_maps:
+        raise ModelError(
+            f"{bundle.manifest.name} has no attention maps.", "Leave out --attention-maps or choose a Token-UNet."
+        )
     fallbacks: list[str] = []
     ladder = attempts(resolve_device(options.device), options.mode)
     for attempt, following in zip(ladder, [*ladder[1:], None], strict=True):
@@ -141,7 +143,7 @@ def needed_bytes(prepared: Prepared, bundle: ModelBundle, attempt: Attempt, prec
         volumes += 4 * voxels * (outputs + 1)  # MONAI adds up windows and their weights
         at_once = attempt.batch_size * math.prod(bundle.manifest.patch_size)
     small = small_input(torch.empty(1, channels, 0, 0, 0), _size_multiple(bundle.manifest))
-    features = predicted_peak_bytes(lambda x: forward_pass(network, x, with_masks=False), small, at_once)
+    features = predicted_peak_bytes(lambda x: forward_pass(network, x, with_maps=False), small, at_once)
     in_single_precision = features + 4 * trainable_parameters(network)
     return volumes + in_single_precision * dtype.itemsize // 4
 
@@ -167,11 +169,11 @@ def _run_members(
             bundle.build(member),
             attempt,
             precision,
-            replace(options, masks=options.masks and member == 0),
+            replace(options, attention_maps=options.attention_maps and member == 0),
             lambda fraction, done=member: on_fraction((done + fraction) / count),  # type: ignore[misc]
         )
         members[member] = prediction.probabilities
-        masks = masks or prediction.masks
+        masks = masks or prediction.attention
     return Prediction(members.mean(axis=0), masks, members)
 
 
@@ -197,7 +199,7 @@ def _run(
             logits, masks = window_pass(
                 network,
                 x.to(attempt.device),  # in single precision, in which the windows are added up
-                options.masks,
+                options.attention_maps,
                 on_fraction,
                 arithmetic.place_input,
                 manifest.patch_size,
@@ -206,7 +208,7 @@ def _run(
             )
         else:
             logits, masks = single_pass(
-                network, arithmetic.place_input(x), options.masks, on_fraction, _size_multiple(manifest)
+                network, arithmetic.place_input(x), options.attention_maps, on_fraction, _size_multiple(manifest)
             )
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
     # Outside the brain there is no tumor, whatever the network makes of the empty surroundings.
@@ -237,9 +239,9 @@ def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
     return logits.sigmoid()[[manifest.regions.index(region) for region in REGIONS]]
 
 
-def _with_grid(masks: TokenMasks, view: FieldOfView, prepared: Prepared) -> AttentionMasks:
+def _with_grid(masks: TokenMaps, view: FieldOfView, prepared: Prepared) -> AttentionMaps:
     factor = view.size[0] // masks.token_learner.shape[2]
     learner, fuser = (m[0].cpu().numpy().astype(np.float32) for m in masks)
     depth, height, width = learner.shape[1:]
     grid = prepared.grid.coarsened(factor, view.start[::-1], (width, height, depth))
-    return AttentionMasks(learner, fuser, grid)
+    return AttentionMaps(learner, fuser, grid)

@@ -42,7 +42,7 @@ class Architecture:
         size_multiple: Number of voxels of which every side of the input is a multiple.
         build: Class or function that takes `in_channels`, `out_channels` and the architecture's own arguments.
         channels_last: Whether the network is fastest with channels-last tensors.
-        has_attention_maps: Whether it has `forward_with_masks(x)`, which also returns TokenLearner and TokenFuser maps.
+        has_attention_maps: Whether it has `forward_with_maps(x)`, which also returns TokenLearner and TokenFuser maps.
         cpu_optimized: Whether it consists of `ResidualBlock` stages as `UNetStar` does, so that the CPU-optimized
             forward applies, and keeps its accuracy with weights in half precision.
         training_defaults: Training settings that differ from the paper's protocol for the U-Net family.
@@ -85,7 +85,7 @@ def register_architecture(
         color: Color in figures, such as `#0072b2`.
         size_multiple: Number of voxels of which every side of the input is a multiple.
         channels_last: Whether the network is fastest with channels-last tensors.
-        has_attention_maps: Whether the network has `forward_with_masks(x)`.
+        has_attention_maps: Whether the network has `forward_with_maps(x)`.
         cpu_optimized: Whether the CPU-optimized forward of `UNetStar` applies.
         training_defaults: Training settings that differ from the paper's protocol for the U-Net family.
         description: One sentence for tooltips and lists.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tokenunet.networks.blocks import ResidualBlock, VoxelMLP
 from tokenunet.networks.mixers import TokenMixerName, token_mixer
-from tokenunet.networks.tokens import TokenFuser, TokenLearner, TokenMasks
+from tokenunet.networks.tokens import TokenFuser, TokenLearner, TokenMaps
 
 
 class UNetStar(nn.Module):
@@ -63,7 +63,7 @@ class TokenUNet(UNetStar):
         in_channels: number of sequences.
         out_channels: number of regions.
         channels: features of each stage; the last is F, the features of the bottleneck.
-        tokens: N, the number of tokens and of masks.
+        tokens: N, the number of tokens and of maps.
         mixer: what happens to the tokens: ``identity``, ``transformer`` or ``mlp_mixer``.
         token_width: d_t, the features of a token inside the mixer; F when left out. Another width puts a linear
             layer on either side of the mixer (section 4.1), so that pre-trained blocks of that width fit.
@@ -96,17 +96,17 @@ class TokenUNet(UNetStar):
         self.shrink = nn.Linear(width, features) if width != features else nn.Identity()
         self.fuser = TokenFuser(features, tokens, hidden)
 
-    def attend(self, x: Tensor) -> tuple[Tensor, TokenMasks]:
-        """The bottleneck's features after TokenLearner, mixer and TokenFuser, and both sets of masks."""
-        tokens, learner_masks = self.learner(x)
-        x, fuser_masks = self.fuser(x, self.shrink(self.mixer(self.expand(tokens))))
-        return x, TokenMasks(learner_masks, fuser_masks)
+    def attend(self, x: Tensor) -> tuple[Tensor, TokenMaps]:
+        """The bottleneck's features after TokenLearner, mixer and TokenFuser, and both sets of maps."""
+        tokens, learner_maps = self.learner(x)
+        x, fuser_maps = self.fuser(x, self.shrink(self.mixer(self.expand(tokens))))
+        return x, TokenMaps(learner_maps, fuser_maps)
 
-    def forward_with_masks(self, x: Tensor) -> tuple[Tensor, TokenMasks]:
-        """Logits and both sets of masks; the masks are by-products, so this costs what `forward` costs."""
+    def forward_with_maps(self, x: Tensor) -> tuple[Tensor, TokenMaps]:
+        """Logits and both sets of maps; the maps are by-products, so this costs what `forward` costs."""
         x, skips = self.encode(x)
-        x, masks = self.attend(x)
-        return self.decode(x, skips), masks
+        x, maps = self.attend(x)
+        return self.decode(x, skips), maps
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.forward_with_masks(x)[0]
+        return self.forward_with_maps(x)[0]

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from tokenunet.networks.blocks import VoxelMLP
 
 
-class TokenMasks(NamedTuple):
-    """The spatial masks of one forward pass, at the bottleneck's resolution, each (B, N, D, H, W).
+class TokenMaps(NamedTuple):
+    """The spatial maps of one forward pass, at the bottleneck's resolution, each (B, N, D, H, W).
 
-    ``token_learner`` is A_N of equation 2: every mask is non-negative and sums to one over the voxels.
+    ``token_learner`` is A_N of equation 2: every map is non-negative and sums to one over the voxels.
     ``token_fuser`` is B_N of equation 4: weights of any sign, not normalized.
     """
 
@@ -20,10 +20,10 @@ class TokenMasks(NamedTuple):
 
 
 class TokenLearner(nn.Module):
-    """Pools N tokens from a feature map, each with its own spatial attention mask (equations 2 and 3).
+    """Pools N tokens from a feature map, each with its own spatial attention map (equations 2 and 3).
 
     Shape:
-        Features (B, F, D, H, W) to tokens (B, N, F) and masks A_N (B, N, D, H, W).
+        Features (B, F, D, H, W) to tokens (B, N, F) and maps A_N (B, N, D, H, W).
     """
 
     def __init__(self, features: int, tokens: int, hidden: int) -> None:
@@ -33,18 +33,18 @@ class TokenLearner(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         scores = self.mlp(x)
         # Single precision: a softmax over many thousand voxels loses its small weights in half precision.
-        masks = scores.flatten(2).softmax(dim=-1, dtype=torch.float32)
-        pooled = torch.einsum("bnv,bfv->bnf", masks.to(x.dtype), x.flatten(2))
-        return pooled, masks.view_as(scores)
+        maps = scores.flatten(2).softmax(dim=-1, dtype=torch.float32)
+        pooled = torch.einsum("bnv,bfv->bnf", maps.to(x.dtype), x.flatten(2))
+        return pooled, maps.view_as(scores)
 
 
 class TokenFuser(nn.Module):
-    """Spreads N tokens over a feature map with masks of its own, after mixing them linearly (equation 4).
+    """Spreads N tokens over a feature map with maps of its own, after mixing them linearly (equation 4).
 
     The mixing matrix M carries a bias: with it the parameters add up to Table 1's count.
 
     Shape:
-        Features (B, F, D, H, W) and tokens (B, N, F) to features (B, F, D, H, W) and masks B_N (B, N, D, H, W).
+        Features (B, F, D, H, W) and tokens (B, N, F) to features (B, F, D, H, W) and maps B_N (B, N, D, H, W).
     """
 
     def __init__(self, features: int, tokens: int, hidden: int) -> None:
@@ -53,7 +53,7 @@ class TokenFuser(nn.Module):
         self.mix = nn.Linear(tokens, tokens)
 
     def forward(self, x: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        masks = self.mlp(x)
+        maps = self.mlp(x)
         mixed = self.mix(tokens.transpose(1, 2))  # (B, F, N): M acts on the token axis
-        spread = torch.einsum("bnv,bfn->bfv", masks.flatten(2), mixed)
-        return x + spread.view_as(x), masks
+        spread = torch.einsum("bnv,bfn->bfv", maps.flatten(2), mixed)
+        return x + spread.view_as(x), maps

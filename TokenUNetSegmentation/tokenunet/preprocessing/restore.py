@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid
-from tokenunet.core.prediction import AttentionMasks, Prediction
+from tokenunet.core.prediction import AttentionMaps, Prediction
 from tokenunet.core.regions import ET_LABEL, labels_from_regions
 from tokenunet.core.sequences import SequenceName
 from tokenunet.preprocessing.prepare import Prepared
@@ -36,7 +36,7 @@ class Result:
     grid: Grid
     other_labels: dict[SequenceName, tuple[NDArray[np.uint8], Grid]]
     volumes_ml: dict[str, float]
-    masks: AttentionMasks | None
+    masks: AttentionMaps | None
     volumes_range_ml: dict[str, tuple[float, float]] = field(default_factory=dict)
     disagreement: NDArray[np.float32] | None = None
 
@@ -61,7 +61,7 @@ def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL
         )
         for sequence, other in prepared.other_grids.items()
     }
-    result = Result(regions, labels, grid, others, _volumes_ml(regions, grid), prediction.masks)
+    result = Result(regions, labels, grid, others, _volumes_ml(regions, grid), prediction.attention)
     disagreement = prediction.disagreement
     if prediction.members is None or disagreement is None:
         return result

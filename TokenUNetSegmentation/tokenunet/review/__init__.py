@@ -1,6 +1,6 @@
 """Review hints: places where the attention masks are as in the tumor, but that are not in the segmentation."""
 
-from tokenunet.review.following import MaskLevels, levels_from_notes
+from tokenunet.review.following import MapLevels, levels_from_notes
 from tokenunet.review.hints import Basis, ReviewHint, ReviewHints, find_review_hints, review_steps
 
-__all__ = ["Basis", "MaskLevels", "ReviewHint", "ReviewHints", "find_review_hints", "levels_from_notes", "review_steps"]
+__all__ = ["Basis", "MapLevels", "ReviewHint", "ReviewHints", "find_review_hints", "levels_from_notes", "review_steps"]

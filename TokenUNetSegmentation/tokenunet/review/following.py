@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenunet.core.prediction import AttentionMasks
+from tokenunet.core.prediction import AttentionMaps
 
 LEAST_SEPARATION = 0.985
 """Of a mask that follows tumor; those of 0.97 listed twice as many places without tumor in synthetic patients."""
@@ -15,7 +15,7 @@ LEAST_VOXELS = 4
 
 
 @dataclass(frozen=True)
-class MaskLevels:
+class MapLevels:
     """A mask's values in tumor and in the rest of the brain.
 
     Attributes:
@@ -42,8 +42,8 @@ class MaskLevels:
 
 
 def tumor_following(
-    masks: AttentionMasks, tumor: NDArray[np.bool_], elsewhere: NDArray[np.bool_]
-) -> tuple[MaskLevels, ...] | None:
+    masks: AttentionMaps, tumor: NDArray[np.bool_], elsewhere: NDArray[np.bool_]
+) -> tuple[MapLevels, ...] | None:
     """The masks that are measurably higher in tumor than elsewhere in the brain.
 
     Args:
@@ -65,20 +65,20 @@ def tumor_following(
                 separation = max(separation, 1 - separation)
             if separation >= LEAST_SEPARATION:
                 low, high = float(np.median(outside)), float(np.median(inside))
-                levels.append(MaskLevels(kind, number, low, high, separation))
+                levels.append(MapLevels(kind, number, low, high, separation))
     return tuple(levels)
 
 
-def likeness(masks: AttentionMasks, levels: MaskLevels) -> NDArray[np.float32]:
+def likeness(masks: AttentionMaps, levels: MapLevels) -> NDArray[np.float32]:
     """One mask (d, h, w) on the scale from 0, its median elsewhere, to 1, its median in tumor."""
     mask = masks.by_kind()[levels.kind][levels.number - 1]
     return ((mask - levels.outside) / (levels.inside - levels.outside)).astype(np.float32)
 
 
-def levels_from_notes(notes: Any) -> tuple[MaskLevels, ...]:
+def levels_from_notes(notes: Any) -> tuple[MapLevels, ...]:
     """What a model or a run report notes about its masks; nothing where the note is not of the known form."""
     try:
-        return tuple(MaskLevels(**note) for note in notes)
+        return tuple(MapLevels(**note) for note in notes)
     except TypeError:
         return ()
 

@@ -16,8 +16,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid, Triple
-from tokenunet.core.prediction import AttentionMasks
-from tokenunet.review.following import MaskLevels, likeness, tumor_following
+from tokenunet.core.prediction import AttentionMaps
+from tokenunet.review.following import MapLevels, likeness, tumor_following
 
 _REFINEMENT = 4
 """Working voxels along each side of a mask's voxel."""
@@ -55,7 +55,7 @@ class ReviewHint:
     volume_ml: float
     peak: float
     center: Triple
-    masks: tuple[MaskLevels, ...]
+    masks: tuple[MapLevels, ...]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ReviewHints:
     hints: tuple[ReviewHint, ...]
     labels: NDArray[np.uint16]
     grid: Grid
-    following: tuple[MaskLevels, ...]
+    following: tuple[MapLevels, ...]
     basis: Basis
 
     def voxels(self, number: int, grid: Grid) -> NDArray[np.bool_]:
@@ -86,8 +86,8 @@ def find_review_hints(
     segmented: NDArray[np.bool_],
     brain: NDArray[np.bool_],
     grid: Grid,
-    masks: AttentionMasks,
-    known: tuple[MaskLevels, ...] = (),
+    masks: AttentionMaps,
+    known: tuple[MapLevels, ...] = (),
 ) -> ReviewHints:
     """Lists the regions outside the segmentation where the tumor-following masks are high.
 
@@ -108,8 +108,8 @@ def review_steps(
     segmented: NDArray[np.bool_],
     brain: NDArray[np.bool_],
     grid: Grid,
-    masks: AttentionMasks,
-    known: tuple[MaskLevels, ...] = (),
+    masks: AttentionMaps,
+    known: tuple[MapLevels, ...] = (),
 ) -> Iterator[ReviewHints | None]:
     """As `find_review_hints`, in short steps so that a window need not stand still; the last gives the hints."""
     work = masks.grid.with_spacing(tuple(s / _REFINEMENT for s in masks.grid.spacing))  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def review_steps(
         yield ReviewHints((), np.zeros(work.size[::-1], np.uint16), work, (), Basis.NONE)
         return
 
-    each: dict[MaskLevels, sitk.Image] = {}
+    each: dict[MapLevels, sitk.Image] = {}
     for levels in following:
         each[levels] = work.resample(masks.grid.image(likeness(masks, levels)))
         yield None
@@ -143,7 +143,7 @@ def review_steps(
     least_voxels = int(np.ceil(_LEAST_ML / work.voxel_ml))
     labels = sitk.RelabelComponent(sitk.ConnectedComponent(regions), least_voxels)
     yield None
-    means: dict[MaskLevels, dict[int, float]] = {}
+    means: dict[MapLevels, dict[int, float]] = {}
     for levels, image in each.items():
         values = _statistics(labels, image)
         means[levels] = {label: values.GetMean(label) for label in values.GetLabels()}
@@ -164,7 +164,7 @@ def _statistics(labels: sitk.Image, image: sitk.Image) -> sitk.LabelIntensitySta
 
 
 def _described(
-    labels: sitk.Image, combined: sitk.Image, means: dict[MaskLevels, dict[int, float]]
+    labels: sitk.Image, combined: sitk.Image, means: dict[MapLevels, dict[int, float]]
 ) -> Iterator[ReviewHint]:
     values = _statistics(labels, combined)
     for label in values.GetLabels():

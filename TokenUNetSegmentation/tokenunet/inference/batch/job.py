@@ -119,7 +119,7 @@ def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, wr
         "another reference": request.reference not in (None, report["reference"]),
         "another scheme of labels": report["labels"]["ET"] != request.et_label,
         "another mode": report["mode"] != options.mode and not report["fallbacks"],
-        "a run without masks": options.masks and not report["masks"],
+        "a run without attention maps": options.attention_maps and not report["masks"],
     }
     return next((name for name, differs in differences.items() if differs), "")
 

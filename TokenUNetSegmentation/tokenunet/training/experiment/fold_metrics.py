@@ -22,10 +22,14 @@ from tokenunet.training.config.configuration import TrainingConfiguration
 from tokenunet.training.experiment.fold_folder import FoldFolder
 
 
-def measuring_options(configuration: TrainingConfiguration, device: str, masks: bool = False) -> InferenceOptions:
+def measuring_options(
+    configuration: TrainingConfiguration, device: str, attention_maps: bool = False
+) -> InferenceOptions:
     """How a trained network segments its validation cases: by what it has learned from, windows or whole brains."""
     mode: Mode = "single_pass" if configuration.whole_brains else "sliding_window"
-    return InferenceOptions(device=device, mode=mode, overlap=configuration.validation_overlap, masks=masks)
+    return InferenceOptions(
+        device=device, mode=mode, overlap=configuration.validation_overlap, attention_maps=attention_maps
+    )
 
 
 def measure_fold(

@@ -62,15 +62,17 @@ def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
     bundle = fold_bundle(job, configuration)
     case, truth_image = _first_with_tumor(experiment, job)
     prepared = prepare(read_scans(case), bundle.manifest.space)
-    prediction, _execution = predict(prepared, bundle, measuring_options(configuration, "cpu", masks=True))
-    assert prediction.masks is not None
+    prediction, _execution = predict(prepared, bundle, measuring_options(configuration, "cpu", attention_maps=True))
+    assert prediction.attention is not None
     truth = sitk.GetArrayFromImage(prepared.grid.resample(truth_image, sitk.sitkNearestNeighbor))
     z = int(np.argmax(np.count_nonzero(truth, axis=(1, 2))))
     rows, columns = _box(prepared)
     masks = np.stack(
         [
-            sitk.GetArrayFromImage(prepared.grid.resample(prediction.masks.grid.image(mask), sitk.sitkNearestNeighbor))
-            for mask in prediction.masks.token_learner
+            sitk.GetArrayFromImage(
+                prepared.grid.resample(prediction.attention.grid.image(mask), sitk.sitkNearestNeighbor)
+            )
+            for mask in prediction.attention.token_learner
         ]
     )
     return MaskView(
