@@ -33,7 +33,7 @@ from TokenUNetSegmentationLib.process.dependencies import read_requirements
 from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 from TokenUNetSegmentationLib.scene.displays import show_result
 from TokenUNetSegmentationLib.scene.load_result import build_result
-from TokenUNetSegmentationLib.scene.results import RESULT_ATTRIBUTE, PatientResult
+from TokenUNetSegmentationLib.scene.results import RESULT_ATTRIBUTE, PatientResult, all_results
 
 _RESOURCES = Path(__file__).parent / "Resources"
 
@@ -134,7 +134,8 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        for event in (scene.EndImportEvent, scene.EndUndoEvent, scene.EndRedoEvent):
+            self.addObserver(scene, event, self.onSceneReplaced)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
         slicer.app.connect("aboutToQuit()", self.onQuit)
@@ -163,17 +164,21 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def onSceneStartClose(self, caller, event) -> None:
         self.onQuit()
         self.setParameterNode(None)
+        self.resultPanel.release()
 
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
             self.runPanel.stand_by()
 
-    def onSceneEndImport(self, caller, event) -> None:
-        """Make the parameter node anew: a wrapper remembers references to nodes that were read after it as None."""
+    def onSceneReplaced(self, caller, event) -> None:
+        """Make the parameter node anew: a wrapper remembers references to nodes that came after it as None."""
         if self._parameterNode:
             self.setParameterNode(None)
             self.initializeParameterNode()
+            results = all_results()
+            if results and self._parameterNode.segmentation is None:
+                self._parameterNode.segmentation = results[-1].segmentation
 
     def onNodesChanged(self, caller, event) -> None:
         """Waits until the volumes that are being loaded are complete."""

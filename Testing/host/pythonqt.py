@@ -11,6 +11,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 _QT_MODULES = (QtCore, QtGui, QtWidgets)
+qt_messages: list[str] = []
+"""What Qt has said; `host.messages` reads it."""
 
 
 class _QtProperty:
@@ -61,6 +63,7 @@ def _report(kind: Any, context: Any, message: str) -> None:
     """PySide6 cannot make the .ui files' connections of MRML scenes; `qMRMLWidget.setMRMLScene` does that work."""
     about_scene = "vtkMRMLScene" in message or message.startswith("QObject::connect:  (")
     if not about_scene and "propagateSizeHints" not in message:
+        qt_messages.append(f"Qt: {message}")
         print("Qt:", message, file=sys.stderr)
 
 

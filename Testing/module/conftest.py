@@ -7,6 +7,7 @@ from typing import Any
 
 import host
 import pytest
+from host.messages import collected_messages
 from module.file_systems import read_only
 
 MODULE = Path(__file__).resolve().parents[2] / "TokenUNetSegmentation" / "TokenUNetSegmentation.py"
@@ -19,6 +20,14 @@ def app() -> Iterator[Any]:
     application = host.start()
     yield application
     application.layout_manager.close()
+
+
+@pytest.fixture(autouse=True)
+def no_messages(app: Any) -> Iterator[None]:
+    """Fail a test in which VTK or Qt report anything, or a slot or an observer raises."""
+    with collected_messages() as messages:
+        yield
+    assert messages == []
 
 
 @pytest.fixture
@@ -37,7 +46,7 @@ def read_only_home(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def module(app: Any, tmp_path: Path) -> Iterator[host.LoadedModule]:
+def module(app: Any, no_messages: None, tmp_path: Path) -> Iterator[host.LoadedModule]:
     """The module in an empty scene, with a temporary folder of its own."""
     import slicer
 

@@ -11,6 +11,7 @@ import host
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from host.messages import collected_messages
 from module.driving import changed, segment, wait_until
 
 
@@ -94,13 +95,18 @@ def test_corrections_change_the_volumes_on_return(module: host.LoadedModule, res
     wait_until(lambda: float(table.item(0, 1).text()) < before)
 
 
-def test_edit_opens_the_segment_editor_on_this_result(
-    module: host.LoadedModule, result: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def editor(result: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stand-in for the Segment Editor and the module selector; `asked` holds what the panel set."""
+    import qt
     import slicer
+
+    class ModuleSelector(qt.QObject):
+        moduleSelected = qt.Signal(str)  # noqa: N815  Slicer's name
 
     asked: dict[str, Any] = {}
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    selector = ModuleSelector()
     editor = SimpleNamespace(
         mrmlSegmentEditorNode=lambda: node,
         setSegmentationNode=lambda node: asked.update(segmentation=node),
@@ -108,22 +114,58 @@ def test_edit_opens_the_segment_editor_on_this_result(
     )
     representation = SimpleNamespace(self=lambda: SimpleNamespace(editor=editor))
     monkeypatch.setattr(slicer.util, "selectModule", lambda name: asked.update(module=name))
+    monkeypatch.setattr(slicer.util, "moduleSelector", lambda: selector)
     monkeypatch.setattr(
         slicer.modules, "segmenteditor", SimpleNamespace(widgetRepresentation=lambda: representation), raising=False
     )
-    module.widget.ui.editButton.click()
-    assert asked == {"module": "SegmentEditor", "segmentation": result.segmentation, "source": result.reference}
-    assert node.GetOverwriteMode() == node.OverwriteNone
+    return SimpleNamespace(asked=asked, node=node, selector=selector)
+
+
+def add_enhancing_outside(result: Any) -> None:
+    """Do what a dab with the brush outside of the whole tumor does."""
+    import slicer
 
     enhancing = result.region("ET").astype(np.uint8)
-    enhancing[0, :2, :2] = 1  # outside of the whole tumor
+    enhancing[0, :2, :2] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(enhancing, result.segmentation, "ET", result.reference)
+
+
+def test_edit_opens_the_segment_editor_on_this_result(
+    module: host.LoadedModule, result: Any, editor: SimpleNamespace
+) -> None:
+    module.widget.ui.editButton.click()
+    assert editor.asked == {"module": "SegmentEditor", "segmentation": result.segmentation, "source": result.reference}
+    assert editor.node.GetOverwriteMode() == editor.node.OverwriteNone
+    add_enhancing_outside(result)
     module.widget.enter()
-    assert node.GetOverwriteMode() == node.OverwriteAllSegments
+    assert editor.node.GetOverwriteMode() == editor.node.OverwriteAllSegments
     whole, core, now = result.regions()
     assert now[0, :2, :2].all()
     assert core[now].all()
     assert whole[core].all()
+
+
+def test_edit_ends_when_another_module_is_opened(
+    module: host.LoadedModule, result: Any, editor: SimpleNamespace
+) -> None:
+    module.widget.ui.editButton.click()
+    editor.selector.moduleSelected.emit("SegmentEditor")
+    assert editor.node.GetOverwriteMode() == editor.node.OverwriteNone
+    add_enhancing_outside(result)
+    editor.selector.moduleSelected.emit("Data")
+    assert editor.node.GetOverwriteMode() == editor.node.OverwriteAllSegments
+    assert result.region("WT")[0, :2, :2].all()
+
+
+def test_edit_closed_midway_restores_the_overwrite_mode(
+    module: host.LoadedModule, result: Any, editor: SimpleNamespace
+) -> None:
+    import slicer
+
+    module.widget.ui.editButton.click()
+    module.widget.ui.editButton.click()  # a second click must not take "none" for the user's choice
+    slicer.mrmlScene.Clear(False)
+    assert editor.node.GetOverwriteMode() == editor.node.OverwriteAllSegments
 
 
 def test_saved_segmentation_has_the_three_regions(
@@ -157,7 +199,8 @@ def test_saving_where_it_is_not_possible_is_said_and_keeps_the_old_file(
     module: host.LoadedModule, result: Any, save_as: Any, tmp_path: Path
 ) -> None:
     save_as(tmp_path / "absent" / "tumor.seg.nrrd")
-    module.widget.ui.exportSegButton.click()
+    with collected_messages():  # Slicer says it, too
+        module.widget.ui.exportSegButton.click()
     assert "cannot be written" in module.widget.ui.resultLabel.text
 
 

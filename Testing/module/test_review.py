@@ -6,6 +6,7 @@ from typing import Any
 import host
 import numpy as np
 import pytest
+from host.messages import loading_a_scene
 from module.driving import changed, node_ids, segment, wait_until
 
 LESION, CENTER = 6, (10, 20, 14)
@@ -154,7 +155,8 @@ def test_decisions_survive_saving_the_scene(
     getattr(module.widget.ui, button).click()
     before = table(module)
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
-    slicer.util.loadScene(str(tmp_path / "scene.mrb"), {"clear": True})
+    with loading_a_scene():
+        slicer.util.loadScene(str(tmp_path / "scene.mrb"), {"clear": True})
     slicer.app.processEvents()
     assert before[0][4] != "open"
     assert table(module) == before

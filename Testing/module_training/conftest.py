@@ -6,7 +6,7 @@ from typing import Any
 
 import host
 import pytest
-from module.conftest import app  # noqa: F401  the same host
+from module.conftest import app, no_messages  # noqa: F401  the same host
 from training_fixtures import write_small_patients
 
 MODULE = Path(__file__).resolve().parents[2] / "TokenUNetTraining" / "TokenUNetTraining.py"
@@ -14,7 +14,7 @@ TINY = {"epochs": "2", "patch_size": "32", "accumulation": "2", "workers": "0"}
 
 
 @pytest.fixture
-def module(app: Any, tmp_path: Path) -> Iterator[host.LoadedModule]:  # noqa: F811
+def module(app: Any, no_messages: None, tmp_path: Path) -> Iterator[host.LoadedModule]:  # noqa: F811
     """The module in an empty scene; no experiment was looked at before."""
     import slicer
 

@@ -1,7 +1,7 @@
 """A scene for each test, on the real MRML classes; whatever VTK reports as an error or warning fails the test."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -9,16 +9,7 @@ import vtk
 from slicer_offscreen import OffscreenHost, require_rendering
 from slicer_offscreen.views import RenderingUnavailableError
 from synthetic_output import SyntheticPatient, write_patient
-
-
-@contextmanager
-def vtk_messages_to(window: vtk.vtkOutputWindow) -> Iterator[None]:
-    before = vtk.vtkOutputWindow.GetInstance()
-    vtk.vtkOutputWindow.SetInstance(window)
-    try:
-        yield
-    finally:
-        vtk.vtkOutputWindow.SetInstance(before)
+from vtk_messages import vtk_messages_to
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """The panel's part "Result": segments, volumes, views, correction and export."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from TokenUNetSegmentationLib.scene.export import (
 )
 from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels, volume_table_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult
+
+_SEGMENT_EDITOR = "SegmentEditor"
 
 
 class ResultPanel:
@@ -167,9 +170,15 @@ class ResultPanel:
             self._say(sentence(error))
 
     def abandon(self) -> None:
-        """Stop the background work."""
+        """Stop the background work, and an edit that was not finished."""
         self._measuring.abandon()
-        self._edit_visit = None
+        if self._edit_visit is not None:
+            self._edit_visit.close()
+            self._edit_visit = None
+
+    def release(self) -> None:
+        """Let go of the result's nodes, which are about to leave the scene."""
+        self._ui.segmentsTable.setSegmentationNode(None)
 
     def _show_exclusive(self, result: PatientResult) -> None:
         show_exclusive_labels(result, self._ui.exclusiveBox.checked)
@@ -185,11 +194,18 @@ class ResultPanel:
             self._say(_("No tumor was found."))
 
     def _edit(self, result: PatientResult) -> None:
-        slicer.util.selectModule("SegmentEditor")
+        slicer.util.selectModule(_SEGMENT_EDITOR)
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(result.segmentation)
         editor.setSourceVolumeNode(result.reference)
+        self.abandon()
         self._edit_visit = Edit(result, editor.mrmlSegmentEditorNode())
+        with suppress(RuntimeError):  # without a main window nobody leaves a module
+            slicer.util.moduleSelector().moduleSelected.connect(self._on_module)
+
+    def _on_module(self, name: str) -> None:
+        if self._edit_visit is not None and name != _SEGMENT_EDITOR:
+            self.finish_edit()
 
     def finish_edit(self) -> None:
         """Nest the regions again after a visit to the Segment Editor, and measure them."""

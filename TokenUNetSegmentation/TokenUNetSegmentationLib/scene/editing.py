@@ -36,16 +36,20 @@ class Edit:
         MissingNodeError: If the reference volume is gone.
     """
 
-    def __init__(self, result: PatientResult, editor_node: "slicer.vtkMRMLSegmentEditorNode") -> None:
+    def __init__(self, result: PatientResult, editor_node: slicer.vtkMRMLSegmentEditorNode) -> None:
         self._result = result
         self._before = result.regions()
         self._editor_node = editor_node
         self._overwrite_mode = editor_node.GetOverwriteMode()
         editor_node.SetOverwriteMode(editor_node.OverwriteNone)  # the regions overlap
 
+    def close(self) -> None:
+        """Restore the user's overwrite mode; the segments stay as they are."""
+        self._editor_node.SetOverwriteMode(self._overwrite_mode)
+
     def finish(self) -> None:
         """Restore the user's overwrite mode and nest the regions again."""
-        self._editor_node.SetOverwriteMode(self._overwrite_mode)
+        self.close()
         reference, segmentation = self._result.reference, self._result.segmentation
         if reference is None or segmentation.GetScene() is None:
             return
