@@ -97,6 +97,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/data/layouts.py
   tokenunet/data/patients.py
   tokenunet/data/report.py
+  tokenunet/data/separate_truths.py
   tokenunet/evaluation/__init__.py
   tokenunet/evaluation/calibration.py
   tokenunet/evaluation/evidence.py

@@ -13,7 +13,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("dataset", help="check labeled patients before training on them")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="read every file and report what is wrong; exits with 3 on errors")
-    check.add_argument("data", type=Path, metavar="DIR_OR_CSV", help="a BraTS, FeTS, MSD or nnU-Net folder, or a CSV")
+    check.add_argument(
+        "data", type=Path, metavar="DIR_OR_CSV", help="a BraTS, FeTS, MSD, nnU-Net or BIDS folder, or a CSV"
+    )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     add_labels_argument(check)
     add_progress_argument(check)

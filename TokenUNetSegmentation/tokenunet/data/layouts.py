@@ -1,9 +1,12 @@
-"""Finds labeled patients in the layouts that people have; `read_dataset` tells which one it is.
+"""Find labeled patients in the layouts that people have; `read_dataset` recognizes which one it is.
 
 ===============  =====================================================================================
 BraTS 2018-2021  a folder per patient, ``X/X_t1ce.nii.gz`` and ``X/X_seg.nii.gz``, perhaps below HGG and LGG
 BraTS 2023       a folder per patient and time, ``BraTS-GLI-00001-000/BraTS-GLI-00001-000-t1c.nii.gz``
 FeTS             as BraTS, or ``patient/time/patient_time_brain_t1c.nii.gz``
+MU-Glioma-Post   ``PatientID_0003/Timepoint_1/PatientID_0003_Timepoint_1_brain_t1c.nii.gz``, labels of BraTS 2024
+UPENN-GBM        ``images_structural/X_11/X_11_T1GD.nii.gz``, ``images_segm/X_11_segm.nii.gz``
+BIDS             ``sub-01/ses-01/anat/…_ce-gadolinium_T1w.nii.gz``, ground truths next to them or in derivatives
 MSD              ``dataset.json``, ``imagesTr/X.nii.gz`` with a channel per sequence, ``labelsTr/X.nii.gz``
 nnU-Net          ``dataset.json``, ``imagesTr/X_0000.nii.gz`` and so on, ``labelsTr/X.nii.gz``
 CSV              columns ``case``, ``patient`` (optional), ``T1``, ``T1ce``, ``T2``, ``FLAIR``, ``truth``
@@ -14,18 +17,19 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tokenunet.core.errors import AmbiguousSequenceError, DatasetError
-from tokenunet.core.label_schemes import BRATS_2023_LABELS, BRATS_LABELS, LABEL_SCHEMES, described
+from tokenunet.core.label_schemes import BRATS_2023_LABELS, BRATS_LABELS, LABEL_SCHEMES, LabelValues, described
 from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
 from tokenunet.data.cases import Case, Dataset, DatasetFinding, ImageSource
 from tokenunet.data.ground_truth import find_ground_truth
 from tokenunet.data.labels import labels_of
 from tokenunet.data.patients import names_and_patients, patients_of_names, same_spelling
+from tokenunet.data.separate_truths import separate_truths
 from tokenunet.io.files import SAFE_NAME
 from tokenunet.study.find import choose_by_name, versions_finding
 from tokenunet.study.scans import IMAGE_ENDINGS, is_image_file
@@ -64,8 +68,8 @@ def read_dataset(folder: Path, label_scheme: str = "") -> Dataset:
     if not dataset.cases and not dataset.findings:
         raise DatasetError(
             f"No patients were found in {folder}.",
-            "Known are BraTS, FeTS, MSD and nnU-Net folders, and a CSV with the columns case, T1, T1ce, T2, FLAIR "
-            "and truth.",
+            "Known are BraTS, FeTS, MSD, nnU-Net and BIDS folders, the open collections, and a CSV with the columns "
+            "case, T1, T1ce, T2, FLAIR and truth.",
         )
     _check_names(dataset)
     patients = same_spelling([case.patient for case in dataset.cases])
@@ -94,21 +98,25 @@ def _check_names(dataset: Dataset) -> None:
 
 
 def _read_patient_folders(root: Path) -> Dataset:
-    cases, findings, kinds = [], [], set()
-    folders = list(_folders_with_scans(root, _DEEPEST))
+    apart = separate_truths(root)
+    cases, findings, layouts, without_truth = [], [], set(), []
+    folders = [found for top in (apart.scans if apart else [root]) for found in _folders_with_scans(top, _DEEPEST)]
     named = names_and_patients([folder.relative_to(root).parts for folder in folders], root.name)
     for folder, (name, patient) in zip(folders, named, strict=True):
         files = sorted(path for path in folder.iterdir() if _is_image(path))
-        by_time = folder != root and any(p.name.startswith(f"{folder.parent.name}_{folder.name}") for p in files)
-        since_2023 = any(re.search(r"-(t1c|t1n|t2f|t2w)\.", p.name) for p in files)
-        kinds.add("FeTS" if by_time or name.startswith("FeTS") else "BraTS 2023" if since_2023 else "BraTS 2018-2021")
+        layout, values = _published_as(folder, root, name, files)
+        layouts.add(apart.layout if apart else layout)
         try:
-            truth, other_truths = find_ground_truth(folder, files)
+            candidates = files if apart is None else [path for path in apart.truths_of(folder) if _is_image(path)]
+            truth, other_truths = find_ground_truth(folder, candidates)
             drawn = {truth, *other_truths}
             scans, versions = choose_by_name(folder, [p for p in files if is_image_file(p) and p not in drawn])
         except AmbiguousSequenceError as error:
             message = f"{error} Leave only one of them in the folder."
             findings.append(DatasetFinding(error.code, "error", name, message))
+            continue
+        if apart and apart.only_with_truth and truth is None:
+            without_truth.append(name)
             continue
         if versions:
             passed_over = versions_finding(folder, versions)
@@ -117,8 +125,22 @@ def _read_patient_folders(root: Path) -> Dataset:
             message = f"{truth.name} is the ground truth, and not {', '.join(p.name for p in other_truths)}."
             findings.append(DatasetFinding("passed_over", "warning", name, message))
         images: dict[SequenceName, ImageSource] = {sequence: ImageSource(path) for sequence, path in scans.items()}
-        cases.append(Case(name, patient, images, truth, BRATS_2023_LABELS if since_2023 else BRATS_LABELS))
-    return Dataset(root, " and ".join(sorted(kinds)), tuple(cases), tuple(findings))
+        cases.append(Case(name, patient, images, truth, values))
+    if without_truth:
+        message = f"{len(without_truth)} of {len(folders)} cases have no ground truth and are left out."
+        findings.append(DatasetFinding("missing_truth", "warning", "", message))
+    return Dataset(root, " and ".join(sorted(layouts)), tuple(cases), tuple(findings))
+
+
+def _published_as(folder: Path, root: Path, name: str, files: Sequence[Path]) -> tuple[str, LabelValues]:
+    """Return the layout that a patient's folder is named in, and what its labels mean."""
+    names = [path.name for path in files]
+    if any(re.search(r"_Timepoint_\d+_brain_t1c\.", n) for n in names):
+        return "MU-Glioma-Post", LABEL_SCHEMES["brats2024"]
+    since_2023 = any(re.search(r"-(t1c|t1n|t2f|t2w)\.", n) for n in names)
+    by_time = folder != root and any(n.startswith(f"{folder.parent.name}_{folder.name}") for n in names)
+    layout = "FeTS" if by_time or name.startswith("FeTS") else "BraTS 2023" if since_2023 else "BraTS 2018-2021"
+    return layout, BRATS_2023_LABELS if since_2023 else BRATS_LABELS
 
 
 def _folders_with_scans(folder: Path, depth: int) -> Iterator[Path]:
