@@ -15,6 +15,8 @@ from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.core.errors import DatasetError, UsageError
 from tokenunet.synthesis import write_patient
 
+PACKAGE = Path(tokenunet.__file__).parent
+WITH_EXAMPLES = [path for path in sorted(PACKAGE.rglob("*.py")) if "    >>> " in path.read_text(encoding="utf-8")]
 LIMIT_S = 0.1
 MEASURE = """
 import sys, time
@@ -37,9 +39,10 @@ def test_public_names_resolve() -> None:
         tokenunet.segmnt  # noqa: B018
 
 
-@pytest.mark.parametrize("module", ["tokenunet.api", "tokenunet.networks.registry", "tokenunet.core.old_keys"])
-def test_docstring_examples_run(module: str) -> None:
-    outcome = doctest.testmod(importlib.import_module(module))
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
+def test_docstring_examples_run(path: Path) -> None:
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    outcome = doctest.testmod(importlib.import_module(name))
     assert outcome.attempted and not outcome.failed
 
 

@@ -1,6 +1,6 @@
 """The Token-UNet family, its baselines and the registry of all architectures.
 
-`architectures()` lists them and `build_network` makes one by name. Importing this package loads neither PyTorch nor
+`architectures()` lists them and `build_network` builds one by name. Importing this package loads neither PyTorch nor
 MONAI.
 """
 

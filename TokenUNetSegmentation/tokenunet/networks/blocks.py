@@ -1,4 +1,4 @@
-"""The residual block that every stage of UNet** and Token-UNet is made of (section 3.1.1, figure 2)."""
+"""Residual block of UNet** and Token-UNet (section 3.1.1, figure 2), and the layers that they share."""
 
 from typing import Literal
 
@@ -9,11 +9,11 @@ Resolution = Literal["same", "down", "up"]
 
 
 class ResidualBlock(nn.Module):
-    """``shortcut(x) + GELU(InstanceNorm(conv(x)))``, keeping, halving or doubling the resolution.
+    """Residual block ``shortcut(x) + GELU(InstanceNorm(conv(x)))`` that keeps, halves or doubles the resolution.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output; a 1x1x1 convolution on the shortcut adapts them where they differ.
+        in_channels: Number of input channels.
+        out_channels: Number of output channels; if they differ from the input's, the shortcut has a 1x1x1 convolution.
         resolution: ``same`` (convolution, identity shortcut), ``down`` (strided convolution, average pooling)
             or ``up`` (transposed convolution, trilinear interpolation), by a factor of two.
 
@@ -33,27 +33,32 @@ class ResidualBlock(nn.Module):
         self.project = nn.Identity() if in_channels == out_channels else nn.Conv3d(in_channels, out_channels, 1)
 
     def shortcut(self, x: Tensor) -> Tensor:
-        """The input at the output's resolution and channels.
+        """Return the input with the resolution and channels of the output.
 
-        Projection and resampling are both linear and commute, so channels change at the smaller resolution.
+        Projection and resampling are both linear and commute, so channels change at the lower resolution.
         """
         if self.resolution == "down" and isinstance(self.project, nn.Conv3d):
-            # The mean of 2 x 2 x 2 voxels and their projection in one strided convolution: one pass over x.
+            # Averaging 2 x 2 x 2 voxels and projecting them in one strided convolution reads x only once.
             return F.conv3d(x, self.project.weight.expand(-1, -1, 2, 2, 2) / 8, self.project.bias, stride=2)
         if self.resolution == "down":
-            return F.avg_pool3d(x.float(), 2).to(x.dtype)  # no processor pools in bfloat16
+            return F.avg_pool3d(x.float(), 2).to(x.dtype)  # PyTorch has no bfloat16 pooling on CPUs
         if self.resolution == "up":
             return F.interpolate(self.project(x), scale_factor=2, mode="trilinear", align_corners=False)
         return self.project(x)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output; see the class for shapes."""
         return F.gelu(instance_norm(self.conv(x), self.norm)).add_(self.shortcut(x))
 
 
 def instance_norm(x: Tensor, norm: nn.InstanceNorm3d) -> Tensor:
-    """What ``norm`` gives. Of a single sample it is its batch's normalization, which takes x in any memory layout.
+    """Apply an instance normalization without copying channels-last tensors to another layout and back.
 
-    PyTorch's instance normalization would copy a channels-last tensor to another layout and back.
+    For a single sample, batch normalization computes the same and accepts any memory layout.
+
+    Args:
+        x: Features (B, C, D, H, W).
+        norm: Layer with weight, bias and epsilon.
     """
     if len(x) > 1:
         return norm(x)
@@ -61,7 +66,12 @@ def instance_norm(x: Tensor, norm: nn.InstanceNorm3d) -> Tensor:
 
 
 class VoxelMLP(nn.Sequential):
-    """Two linear layers with a GELU between, applied to the features of every voxel alike.
+    """Two linear layers with a GELU in between, applied to each voxel separately.
+
+    Args:
+        in_channels: Number of input features.
+        hidden_channels: Number of features of the hidden layer.
+        out_channels: Number of output features.
 
     Shape:
         (B, in_channels, D, H, W) to (B, out_channels, D, H, W).
@@ -76,5 +86,5 @@ class VoxelMLP(nn.Sequential):
 
 
 def trainable_parameters(network: nn.Module) -> int:
-    """Number of trainable parameters, as counted in Table 1."""
+    """Return the number of trainable parameters, as counted in Table 1."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

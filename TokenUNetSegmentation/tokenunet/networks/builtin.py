@@ -1,6 +1,6 @@
-"""The built-in architectures: the Token-UNet family and the paper's baselines.
+"""Built-in architectures: the Token-UNet family and the paper's baselines.
 
-The builders import PyTorch and MONAI when they are called, so that names and capabilities can be read without either.
+The builders import PyTorch and MONAI when they are called, so that names and capabilities can be read without them.
 Colors are Okabe and Ito's, distinguishable with any color vision.
 """
 

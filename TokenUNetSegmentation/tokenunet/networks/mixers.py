@@ -1,6 +1,6 @@
-"""What happens to the N tokens between TokenLearner and TokenFuser (section 3.1.3, equations 5 and 6).
+"""Token mixers between TokenLearner and TokenFuser (section 3.1.3, equations 5 and 6).
 
-Every mixer maps (B, N, d) to (B, N, d) and sees N tokens whatever the size of the volume.
+Every mixer maps tokens (B, N, d) to tokens (B, N, d); N does not depend on the size of the volume.
 """
 
 from pathlib import Path
@@ -17,7 +17,15 @@ TokenMixerName = Literal["identity", "transformer", "mlp_mixer"]
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with d x d query, key and value projections (equation 6)."""
+    """Multi-head self-attention with d x d query, key and value projections (equation 6).
+
+    Args:
+        width: Features d of a token.
+        heads: Number of attention heads.
+
+    Shape:
+        Tokens (B, N, d) to tokens (B, N, d), as for all modules of this file.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -26,6 +34,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the attended tokens."""
         b, n, d = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v)
@@ -33,7 +42,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a GELU between (FFN of equation 6)."""
+    """Two linear layers with a GELU in between (FFN of equation 6)."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -41,30 +50,32 @@ class FeedForward(nn.Module):
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the transformed tokens."""
         return self.fc2(F.gelu(self.fc1(x)))
 
 
 class TransformerBlock(nn.Module):
-    """One pre-norm transformer encoder block (equation 5).
+    """Pre-norm transformer encoder block (equation 5).
 
-    Parameters carry timm's names, so that the blocks of a Vision Transformer checkpoint fit as they are.
+    Parameters have timm's names, so that the blocks of a Vision Transformer checkpoint can be loaded unchanged.
     """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        # timm's epsilon, so that pre-trained blocks compute what they computed there.
+        # timm's epsilon, so that pre-trained blocks give the same output as in timm.
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = FeedForward(width, 4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the tokens after attention and feed-forward network."""
         x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
 
 
 class MixerBlock(nn.Module):
-    """One MLP-Mixer block: an MLP over the tokens, then one over the features (Tolstikhin et al. 2021)."""
+    """MLP-Mixer block: an MLP over the tokens, then one over the features (Tolstikhin et al. 2021)."""
 
     def __init__(self, tokens: int, width: int) -> None:
         super().__init__()
@@ -74,21 +85,29 @@ class MixerBlock(nn.Module):
         self.feature_mlp = FeedForward(width, 4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the mixed tokens."""
         x = x + self.token_mlp(self.norm1(x).transpose(1, 2)).transpose(1, 2)
         return x + self.feature_mlp(self.norm2(x))
 
 
 def token_mixer(name: TokenMixerName, tokens: int, width: int, depth: int, heads: int) -> nn.Module:
-    """The mixer of that name for ``tokens`` tokens of ``width`` features.
+    """Build a token mixer.
+
+    Args:
+        name: ``identity``, ``transformer`` or ``mlp_mixer``.
+        tokens: Number of tokens.
+        width: Features of a token.
+        depth: Number of blocks.
+        heads: Number of attention heads of a transformer.
 
     Raises:
-        ValueError: for an unknown name, or a width that the heads do not divide.
+        ValueError: If the name is unknown, or the width is not a multiple of the heads.
     """
     if name == "identity":
         return nn.Identity()
     if name == "transformer":
         if width % heads:
-            raise ValueError(f"A token width of {width} cannot be shared between {heads} heads.")
+            raise ValueError(f"A token width of {width} is not a multiple of {heads} heads.")
         return nn.Sequential(*(TransformerBlock(width, heads) for _ in range(depth)))
     if name == "mlp_mixer":
         return nn.Sequential(*(MixerBlock(tokens, width) for _ in range(depth)))
@@ -96,14 +115,14 @@ def token_mixer(name: TokenMixerName, tokens: int, width: int, depth: int, heads
 
 
 def load_transformer_blocks(mixer: nn.Module, path: Path) -> None:
-    """Copies the first blocks of a pre-trained Vision Transformer into a transformer token mixer.
+    """Load the first blocks of a pre-trained Vision Transformer into a transformer token mixer.
 
     Args:
-        mixer: a mixer made by ``token_mixer("transformer", ...)``.
-        path: a safetensors file with timm's names, ``blocks.0.norm1.weight`` and so on.
+        mixer: Mixer from ``token_mixer("transformer", ...)``.
+        path: Safetensors file with timm's names: ``blocks.0.norm1.weight`` and so on.
 
     Raises:
-        UnusableWeightsError: where the file is no safetensors file, has too few blocks, or another token width.
+        UnusableWeightsError: If the file is not a safetensors file, has too few blocks, or another token width.
     """
     try:
         tensors = safetensors.torch.load_file(path)

@@ -16,7 +16,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from types import MappingProxyType
@@ -208,11 +208,11 @@ def build_network(name: str, in_channels: int = 4, out_channels: int = 3, **argu
 
 
 def _plugins() -> Iterator[tuple[Path, Callable[[], object]]]:
-    """Yield where each plugin is from, and what imports it."""
+    """Iterate over the plugins: the source of each, and a function that imports it."""
     for entry_point in _entry_points():
         yield Path(entry_point.value), entry_point.load
     for file in sorted(plugin_folder().glob("*.py")):
-        yield file, lambda file=file: _import_file(file)  # type: ignore[misc]
+        yield file, partial(_import_file, file)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""UNet** and Token-UNet (figures 1 and 3; Table 1)."""
+"""Networks UNet** and Token-UNet (figures 1 and 3; Table 1)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,12 +11,12 @@ from tokenunet.networks.tokens import TokenFuser, TokenLearner, TokenMaps
 
 
 class UNetStar(nn.Module):
-    """UNet**: residual blocks, one a stage, with additive skip connections (section 3.1.1).
+    """UNet**: one residual block per stage, with additive skip connections (section 3.1.1).
 
     Args:
-        in_channels: number of sequences.
-        out_channels: number of regions.
-        channels: features of each stage, from full resolution to the bottleneck.
+        in_channels: Number of sequences.
+        out_channels: Number of regions.
+        channels: Number of features of each stage, from full resolution to the bottleneck.
 
     Shape:
         (B, in_channels, D, H, W) to logits (B, out_channels, D, H, W); D, H and W divisible by
@@ -33,7 +33,11 @@ class UNetStar(nn.Module):
         self.head = VoxelMLP(channels[0], channels[0], out_channels)
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The bottleneck's features and the skip connections, from full resolution downwards."""
+        """Return the bottleneck's features and the skip connections from full resolution downwards.
+
+        Args:
+            x: Images (B, in_channels, D, H, W).
+        """
         skips = []
         x = self.stem(x)
         for block in self.down:
@@ -42,12 +46,18 @@ class UNetStar(nn.Module):
         return x, skips
 
     def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """Logits from the bottleneck's features; empties ``skips``, so that memory is freed stage by stage."""
+        """Return logits from the bottleneck's features.
+
+        Args:
+            x: Features of the bottleneck.
+            skips: Skip connections from `encode`; emptied, so that memory is freed stage by stage.
+        """
         for block in self.up:
             x = block(x).add_(skips.pop())
         return self.head(x)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits; see the class for shapes."""
         return self.decode(*self.encode(x))
 
 
@@ -56,23 +66,29 @@ class TokenUNet(UNetStar):
 
     With an ``identity`` mixer it is the paper's Token-UNet without transformer (2,450,011 parameters; Table 1: 2.45 M).
     With a ``transformer`` mixer it has 5,609,051 parameters where Table 1 prints 5.51 M, 1.8 % more: the query, key
-    and value projections here are the standard d x d. Equation 6 read literally, with d/h x d/h projections a head,
+    and value projections here are the standard d x d. Equation 6 read literally, with d/h x d/h projections per head,
     gives 4.92 M (10.7 % less); no reading of the paper gives 5.51 M exactly.
 
     Args:
-        in_channels: number of sequences.
-        out_channels: number of regions.
-        channels: features of each stage; the last is F, the features of the bottleneck.
-        tokens: N, the number of tokens and of maps.
-        mixer: what happens to the tokens: ``identity``, ``transformer`` or ``mlp_mixer``.
-        token_width: d_t, the features of a token inside the mixer; F when left out. Another width puts a linear
-            layer on either side of the mixer (section 4.1), so that pre-trained blocks of that width fit.
-        depth: blocks of the mixer.
-        heads: attention heads of a transformer mixer.
-        hidden: width of the hidden layer of MLP_TL and MLP_TF.
+        in_channels: Number of sequences.
+        out_channels: Number of regions.
+        channels: Number of features of each stage; the last is F, that of the bottleneck.
+        tokens: Number N of tokens and of attention maps.
+        mixer: Token mixer: ``identity``, ``transformer`` or ``mlp_mixer``.
+        token_width: Features d_t of a token inside the mixer; None is F. Another width adds a linear layer on either
+            side of the mixer (section 4.1), so that pre-trained blocks of that width can be loaded.
+        depth: Number of blocks of the mixer.
+        heads: Number of attention heads of a transformer mixer.
+        hidden: Width of the hidden layers of MLP_TL and MLP_TF.
 
     Shape:
         As for `UNetStar`.
+
+    Example:
+        >>> import torch
+        >>> network = TokenUNet(channels=(4, 8, 8, 16), tokens=6)
+        >>> network(torch.zeros(1, 4, 32, 32, 16)).shape
+        torch.Size([1, 3, 32, 32, 16])
     """
 
     def __init__(
@@ -97,16 +113,28 @@ class TokenUNet(UNetStar):
         self.fuser = TokenFuser(features, tokens, hidden)
 
     def attend(self, x: Tensor) -> tuple[Tensor, TokenMaps]:
-        """The bottleneck's features after TokenLearner, mixer and TokenFuser, and both sets of maps."""
+        """Apply TokenLearner, mixer and TokenFuser.
+
+        Args:
+            x: Features of the bottleneck (B, F, d, h, w).
+
+        Returns:
+            Features of the same shape, and the attention maps of TokenLearner and TokenFuser.
+        """
         tokens, learner_maps = self.learner(x)
         x, fuser_maps = self.fuser(x, self.shrink(self.mixer(self.expand(tokens))))
         return x, TokenMaps(learner_maps, fuser_maps)
 
     def forward_with_maps(self, x: Tensor) -> tuple[Tensor, TokenMaps]:
-        """Logits and both sets of maps; the maps are by-products, so this costs what `forward` costs."""
+        """Return logits and the attention maps, which are by-products: this costs as much as `forward`.
+
+        Args:
+            x: Images (B, in_channels, D, H, W).
+        """
         x, skips = self.encode(x)
         x, maps = self.attend(x)
         return self.decode(x, skips), maps
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits; see `UNetStar` for shapes."""
         return self.forward_with_maps(x)[0]

@@ -1,1 +1,1 @@
-"""The machine: device, memory, allocator, versions and clusters."""
+"""Runtime environment: device, memory, allocator, versions and Ray clusters."""

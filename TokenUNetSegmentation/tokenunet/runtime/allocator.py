@@ -1,7 +1,7 @@
-"""Keeps freed memory inside the process: what a convolution gives back, the next one takes.
+"""Allocator settings that keep freed memory inside the process, for the next convolution to use.
 
-The C library of Linux returns every large block to the system when it is freed, and the system clears each page of a
-new one at its first touch. For feature maps of a hundred megabytes that takes longer than to compute them.
+GNU's C library returns every large block to the system when it is freed, and the system clears each page of a new
+block at its first access. For feature maps of a hundred megabytes, that takes longer than computing them.
 """
 
 import ctypes
@@ -12,14 +12,18 @@ _NEVER = 2**31 - 1
 
 
 def reuse_freed_memory(*_: object) -> None:
-    """Makes this process keep what it frees, where the C library is GNU's; takes and ignores a worker's number."""
+    """Keep freed memory in this process, if the C library is GNU's.
+
+    Args:
+        *_: Ignored; PyTorch passes the number of a data loading worker.
+    """
     if (mallopt := _gnu_function("mallopt")) is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, _NEVER)
 
 
 def give_back_freed_memory() -> None:
-    """Returns to the system what this process has freed."""
+    """Return freed memory to the system."""
     if (malloc_trim := _gnu_function("malloc_trim")) is not None:
         malloc_trim(0)
 

@@ -1,4 +1,4 @@
-"""Which device and which precision a network runs with."""
+"""Device, precision and memory layout that a network runs with."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,13 +15,13 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is the first CUDA GPU, else Apple's GPU, else the CPU.
+    """Return the device of a name; ``auto`` is the first CUDA GPU, otherwise Apple's GPU, otherwise the CPU.
 
     Args:
         name: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        DeviceError: where there is no such device.
+        DeviceError: If there is no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -38,9 +38,9 @@ def resolve_device(name: str) -> torch.device:
 
 
 def fastest_precision(device: torch.device) -> Precision:
-    """The precision that is fastest on the device without changing the result visibly.
+    """Return the precision that is fastest on a device without changing the result visibly.
 
-    Half precision where the hardware computes it directly; elsewhere it would be emulated and slower.
+    It is half precision if the hardware supports it natively; otherwise it would be emulated and slower.
     """
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
@@ -56,15 +56,15 @@ def _computes_bf16() -> bool:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How a network's numbers lie in memory and are computed.
+    """Device, precision and memory layout of a network's computations.
 
     Attributes:
-        device: where.
-        precision: of the heavy operations.
-        casts_weights: whether weights and input have the precision's own type, rather than being converted by autocast
-            before every heavy operation. Those conversions cost a processor more than the operations; only the
-            Token-UNet family is known to keep its result without them.
-        layout: of weights and features.
+        device: Device of weights and features.
+        precision: Precision of the heavy operations.
+        casts_weights: Whether weights and input are stored in the precision, rather than converted by autocast before
+            every heavy operation. On a CPU, those conversions cost more than the operations; only the Token-UNet family
+            is known to keep its result without them.
+        layout: Memory layout of weights and features.
     """
 
     device: torch.device
@@ -74,34 +74,40 @@ class Arithmetic:
 
     @classmethod
     def fastest(cls, network: nn.Module, device: torch.device, precision: Precision) -> "Arithmetic":
-        """For inference with that network."""
+        """Return the fastest arithmetic for inference with a network.
+
+        Args:
+            network: Network, whose registered architecture decides.
+            device: Device to run on.
+            precision: Precision of the heavy operations.
+        """
         known = architecture_of(network)
         casts_weights = device.type == "cpu" and known is not None and known.cpu_optimized
         return cls(device, precision, casts_weights, fastest_layout(network))
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights and the input."""
+        """Type of the weights and the input."""
         return _DTYPES[self.precision] if self.casts_weights else torch.float32
 
     def place(self, network: nn.Module) -> nn.Module:
-        """The network, changed in place."""
+        """Move a network to the device, type and layout, in place."""
         return network.to(self.device, self.dtype).to(memory_format=self.layout)  # type: ignore[call-overload]
 
     def place_input(self, x: Tensor) -> Tensor:
-        """The tensor (B, C, D, H, W) as the placed network takes it."""
+        """Move a tensor (B, C, D, H, W) to the device, type and layout of the placed network."""
         return x.to(self.device, self.dtype, non_blocking=True, memory_format=self.layout)
 
     def autocast(self) -> torch.autocast:
-        """A context in which the network's heavy operations run in the precision."""
+        """Return a context in which the network's heavy operations run in the precision."""
         dtype = torch.bfloat16 if self.precision == "fp32" else _DTYPES[self.precision]
         return torch.autocast(self.device.type, dtype, enabled=self.precision != "fp32" and not self.casts_weights)
 
 
 def fastest_layout(network: nn.Module) -> torch.memory_format:
-    """Return the memory layout of weights and features in which the network is fastest.
+    """Return the memory layout of weights and features in which a network is fastest.
 
-    With channels last, convolutions run fastest; networks that do not declare it have operations that would copy such
+    Convolutions are fastest with channels last; networks that do not declare it have operations that would copy such
     features to the other layout and back.
     """
     known = architecture_of(network)
@@ -109,7 +115,7 @@ def fastest_layout(network: nn.Module) -> torch.memory_format:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch or Python ran out of the device's or the computer's memory."""
+    """Return whether an error of PyTorch, MONAI or Python means that memory ran out."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     # On the CPU and on Apple's GPU PyTorch raises a plain RuntimeError, and so does MONAI in place of PyTorch's.

@@ -11,7 +11,7 @@ import tokenunet
 
 
 def versions() -> dict[str, str]:
-    """Versions of this program and of what its results depend on."""
+    """Return the versions of this program and of the packages that its results depend on, for run reports."""
     return {
         "tokenunet": tokenunet.__version__,
         "python": platform.python_version(),

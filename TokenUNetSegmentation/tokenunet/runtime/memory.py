@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes: measured, and predicted without doing it."""
+"""Measurement and estimation of peak memory."""
 
 import sys
 import threading
@@ -15,18 +15,21 @@ from torch.utils._pytree import tree_leaves
 
 _PAUSE_S = 0.005
 _ALLOCATOR = 1.1
-"""What an allocator holds for every byte in use, and what single operations use inside themselves."""
+"""Factor for the overhead of the allocator and the workspace of single operations."""
 _LIBRARIES_BYTES = 50_000_000
-"""What the libraries of a first pass keep for themselves, whatever its size."""
+"""Memory that the libraries keep after a first pass of any size."""
 
 
 class PeakMemory:
-    """The most memory that is held while the block runs: of the device, or of this process where that is the CPU.
+    """Context manager that measures peak memory: of a CUDA device, otherwise of this process.
 
-    A process is looked at every few milliseconds; what is held for a shorter time may be missed.
+    The process is sampled every few milliseconds, so shorter peaks may be missed.
+
+    Args:
+        device: Device whose memory is measured.
 
     Attributes:
-        bytes: the peak, once the block has ended.
+        bytes: Peak memory in bytes, once the block has ended.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -60,14 +63,17 @@ class PeakMemory:
 
 
 def predicted_peak_bytes(forward: Callable[[Tensor], object], small: Tensor, voxels: int) -> int:
-    """The most memory that a forward pass holds besides weights and input.
+    """Estimate the peak memory of a forward pass, without weights and input.
 
-    All that grows in these networks grows with the number of voxels, so a pass over a small input is enough.
+    The memory of these networks grows in proportion to the number of voxels, so a pass over a small input suffices.
 
     Args:
-        forward: the pass.
-        small: an input (B, C, D, H, W) for it that takes no time.
-        voxels: of the input that is asked about, over all its batch.
+        forward: Function that runs the pass.
+        small: Small input (B, C, D, H, W) for it.
+        voxels: Number of voxels of the input in question, over its whole batch.
+
+    Returns:
+        Estimated peak memory in bytes.
     """
     with torch.inference_mode(), _LiveTensors() as live:
         forward(small)
@@ -75,14 +81,14 @@ def predicted_peak_bytes(forward: Callable[[Tensor], object], small: Tensor, vox
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that the device has left, of the computer where that is the CPU."""
+    """Return the free memory of a CUDA device, otherwise of the computer, in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
 
 
 class _LiveTensors(TorchDispatchMode):
-    """Adds up the storage of the tensors that are alive."""
+    """Sum of the storage of all tensors that are alive."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +97,7 @@ class _LiveTensors(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # PyTorch's compiler, which it would import for that, takes a second
+        return False  # otherwise, PyTorch would import its compiler, which takes a second
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
@@ -108,7 +114,7 @@ class _LiveTensors(TorchDispatchMode):
 
 
 def peak_memory_bytes() -> int:
-    """The most memory this process has held so far: on Windows and Unix alike the resident set."""
+    """Return the peak resident memory of this process so far, in bytes."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset
     import resource  # exists on Unix only

@@ -1,4 +1,4 @@
-"""Computers that share work through Ray (the extra ``cluster``)."""
+"""Connection to a Ray cluster (the extra ``cluster``)."""
 
 import os
 import socket
@@ -12,15 +12,15 @@ from tokenunet.core.errors import DeviceError
 
 @contextmanager
 def ray_cluster(address: str) -> Iterator[None]:
-    """While the block runs, this process belongs to a cluster.
+    """Connect this process to a Ray cluster while the block runs.
 
     Args:
-        address: of the cluster; ``local`` begins one on this computer.
+        address: Address of the cluster; ``local`` starts one on this computer.
 
     Raises:
-        DeviceError: where the cluster cannot be reached.
+        DeviceError: If the cluster cannot be reached.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     try:
         _check_reachable(address)
         ray.init(address=address)
@@ -33,12 +33,16 @@ def ray_cluster(address: str) -> Iterator[None]:
 
 
 def gpus_per_job(device: str) -> int:
-    """GPUs to ask the cluster for: one, but none where ``device`` is ``cpu`` or no machine of the cluster has any."""
+    """Return the number of GPUs to request per job: 1, or 0 if ``device`` is ``cpu`` or the cluster has no GPU."""
     return int(device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0)
 
 
 def _check_reachable(address: str) -> None:
-    """Raises OSError at once where nobody listens; Ray itself tries for minutes."""
+    """Check that the cluster listens, since Ray itself would try for minutes.
+
+    Raises:
+        OSError: If nothing listens at the address.
+    """
     host, separator, port = address.removeprefix("ray://").rpartition(":")
     if separator:
         socket.create_connection((host, int(port)), timeout=5).close()
