@@ -33,7 +33,10 @@ NOT_YET: tuple[str, ...] = (
             "review",
             "study",
             "synthesis",
-            "training",
+            "training/config",
+            "training/experiment",
+            "training/report",
+            "training/samples",
         )
     ),
     "TokenUNetSegmentation/tokenunet/core/prediction.py",

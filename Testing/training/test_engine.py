@@ -223,7 +223,7 @@ def test_a_dead_data_process_ends_with_a_sentence_and_can_be_resumed(
             if "spawn_main" in " ".join(child.cmdline()):
                 child.kill()
 
-    with pytest.raises(TrainingError, match="makes training patches died"):
+    with pytest.raises(TrainingError, match="loads training patches died"):
         training(tmp_path, stop=kill_children, workers=1).run()
     training(tmp_path).run()
     assert same(weights_of(fold_folder(tmp_path)), weights_of(uninterrupted))

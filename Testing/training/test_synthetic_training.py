@@ -123,7 +123,7 @@ def test_a_moved_experiment_goes_on_and_makes_lost_patients_again(finished: Expe
         (("--folds", "5"), "--folds cannot be given with --preset synthetic"),
         (("--only-folds", "0"), "--only-folds cannot be given with --preset synthetic"),
         (("--cluster", "local"), "--cluster cannot be given with --preset synthetic"),
-        (("--set", "initial=absent.safetensors"), "absent.safetensors holds no weights of this network"),
+        (("--set", "initial=absent.safetensors"), "absent.safetensors contains no weights of this network"),
         (("--set", "epochs=0"), "No stage is left"),
         (("--preset", "robust"), "No patients were given"),
     ],
@@ -146,7 +146,7 @@ def test_weights_that_exist_are_begun_with(finished: Experiment, tmp_path: Path,
     only_fine = ("--set", "coarse.epochs=0", "--set", "epochs=1", "--set", "learning_rate=1e-9")
     begin = ("--output", "experiment", *TINY, *only_fine, "--set", "initial=weights.safetensors")
     assert train(*begin, "--set", "arguments={}") == 2
-    assert "holds no weights of this network" in capsys.readouterr().err
+    assert "contains no weights of this network" in capsys.readouterr().err
     assert train(*begin) == 0
     [job] = Experiment(tmp_path / "experiment").jobs()
     given = weights(tmp_path / "weights.safetensors")

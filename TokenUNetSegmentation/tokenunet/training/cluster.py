@@ -1,6 +1,6 @@
-"""The folds of an experiment as independent jobs on Ray, which places them and tries again those whose process died.
+"""Training on a Ray cluster: one job per fold, restarted if its process dies.
 
-All machines must see the experiment's folder and the data under the same paths.
+All machines must have access to the experiment's folder and the data under the same paths.
 """
 
 from pathlib import Path
@@ -28,21 +28,21 @@ _POLL_S = 2.0
 
 
 def train_on_cluster(experiment: Experiment, address: str, device: str, on_event: OnEvent) -> None:
-    """Trains all folds that are not finished, as many at a time as the cluster has room for.
+    """Train all unfinished folds in parallel, as far as the cluster's resources allow.
 
-    A job takes one GPU, or one CPU where ``device`` is ``cpu`` or the cluster has no GPU. A job whose process dies is
-    begun again, elsewhere perhaps, and goes on from its last checkpoint.
+    A job takes one GPU, or one CPU if ``device`` is ``cpu`` or the cluster has no GPU. If its process dies, it is
+    restarted, possibly on another machine, and continues from its last checkpoint.
 
     Args:
-        experiment: in a folder that all machines see.
-        address: of the cluster; ``local`` begins one on this computer.
-        device: ``auto``, ``cuda`` or ``cpu``, on every machine.
-        on_event: receives progress over all folds, and warnings.
+        experiment: Experiment in a folder that all machines can access.
+        address: Address of the cluster; ``local`` starts one on this computer.
+        device: Device on every machine: ``auto``, ``cuda`` or ``cpu``.
+        on_event: Callback that receives warnings, and progress over all folds.
 
     Raises:
-        Cancelled: after a request to stop.
-        DeviceError: where the cluster cannot be reached.
-        TrainingError: at the end, where folds failed.
+        Cancelled: If a stop was requested.
+        DeviceError: If the cluster cannot be reached.
+        TrainingError: If folds failed, after all others were trained.
     """
     with ray_cluster(address):
         progress = Progress(on_event, SHARES)
@@ -68,7 +68,7 @@ def _train_jobs(experiment: Experiment, device: str, progress: Progress, on_even
                 ray.get(reference)
                 renew_report(experiment)
             except Cancelled:
-                ray.wait(list(waiting), num_returns=len(waiting))  # they have been asked to stop as well
+                ray.wait(list(waiting), num_returns=len(waiting))  # the request to stop reaches them, too
                 raise
             except (TrainingError, OutOfMemoryError, ray.exceptions.WorkerCrashedError) as error:
                 failures.add(job, "training", str(error))
@@ -76,7 +76,7 @@ def _train_jobs(experiment: Experiment, device: str, progress: Progress, on_even
 
 
 def _train_job(folder: str, architecture: str, fold: int, device: str) -> None:
-    """What runs on a machine of the cluster."""
+    """Train one fold, on a machine of the cluster."""
     experiment = Experiment(Path(folder))
     train_fold(experiment, experiment.fold(architecture, fold), resolve_device(device), lambda done, total: None)
 

@@ -1,10 +1,11 @@
-"""From patients to trained folds: `begin`, `begin_synthetic` or `resume` an experiment, then `train` it.
+"""Training jobs: `begin`, `begin_synthetic` or `resume` an experiment, then `train` it.
 
-Several processes started by ``torchrun`` share each fold's patches among themselves.
+Processes that ``torchrun`` starts divide the patches of each fold among themselves.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -51,14 +52,14 @@ def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent, lab
 
     Args:
         folder: Folder of the experiment; absent or empty.
-        data: Folder or CSV with the patients.
-        plan: What to train.
-        on_event: Receives progress.
-        label_scheme: Meaning of the labels, as for `read_dataset`.
+        data: Folder or CSV file of the patients.
+        plan: Architectures, folds and settings.
+        on_event: Callback that receives progress.
+        label_scheme: Label scheme, as for `read_dataset`.
 
     Raises:
-        DatasetError: If training would fail on anything in the data, or their labels are in doubt.
-        TokenUNetError: As for `create_experiment`.
+        DatasetError: If the data cannot be trained on, or their labels are in doubt.
+        TokenUNetError: If the folder or the plan cannot be used.
     """
     _refuse_unusable(folder)
     dataset = read_dataset(data, label_scheme)
@@ -68,14 +69,14 @@ def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent, lab
 
 
 def begin_synthetic(folder: Path, plan: ExperimentPlan) -> Experiment:
-    """Makes an experiment that needs no data.
+    """Create an experiment on synthetic patients, which needs no data.
 
     Args:
-        folder: of the experiment; absent or empty.
-        plan: with the preset ``synthetic``.
+        folder: Folder of the experiment; absent or empty.
+        plan: Plan with the preset ``synthetic``.
 
     Raises:
-        TokenUNetError: as for `create_synthetic_experiment`.
+        TokenUNetError: If the folder or the plan cannot be used.
     """
     _refuse_unusable(folder)
     return create_synthetic_experiment(folder, plan)
@@ -84,7 +85,7 @@ def begin_synthetic(folder: Path, plan: ExperimentPlan) -> Experiment:
 def _refuse_unusable(folder: Path) -> None:
     refuse_occupied(folder)
     with staging_folder(folder):
-        pass  # whether it can be written shows before the patients are read
+        pass  # fails before the patients are read if the folder cannot be written
 
 
 def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent, moved_data: Path | None = None) -> Experiment:
@@ -93,18 +94,18 @@ def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent, moved_d
     Args:
         folder: Folder of the experiment.
         settings: New values of `OPERATIONAL` settings.
-        on_event: Receives progress.
-        moved_data: Folder or CSV where the data are now, if they were moved.
+        on_event: Callback that receives progress.
+        moved_data: New folder or CSV file of the data, if they were moved.
 
     Raises:
-        ExperimentError: If its data or splits are no longer what they were.
-        UsageError: If a setting would change the result, or data are given that a synthetic experiment does not have.
+        ExperimentError: If the data or splits have changed.
+        UsageError: If a setting would change the result, or data are given for a synthetic experiment.
     """
     experiment = Experiment(folder)
     if experiment.synthetic and moved_data is not None:
         raise UsageError(f"{folder} is trained on synthetic patients, which need no --data.", "Leave out --data.")
     experiment.change(settings)
-    if experiment.synthetic:  # its folder may have been moved, and its patients can be made again
+    if experiment.synthetic:  # its folder may have been moved, and its patients can be generated again
         dataset = validation_dataset(experiment.patients.absolute(), len(experiment.dataset.cases))
         write_dataset(folder, dataset, {})
         return experiment
@@ -113,15 +114,15 @@ def resume(folder: Path, settings: Mapping[str, str], on_event: OnEvent, moved_d
     if moved_data is not None:
         dataset = find_moved(dataset, before, moved_data, on_check)
         _check_splits(experiment, dataset, before)
-        with experiment.training_process():  # no other process may be reading the old places
+        with experiment.training_process():  # no other process may be reading the old paths
             experiment.move_data(dataset)
         return experiment
     now = _hash_again(experiment, dataset, on_check)
     for case, hashes in before.items():
         if changed := [name for name, sha256 in hashes.items() if now.get(case, {}).get(name) != sha256]:
             raise ExperimentError(
-                f"{case}'s {changed[0]} is no longer the file that {folder} was begun with.",
-                "Bring the old data back, or begin a new experiment.",
+                f"The {changed[0]} of {case} is no longer the file that {folder} was started with.",
+                "Restore the old data, or start a new experiment.",
             )
     _check_splits(experiment, dataset, now)
     return experiment
@@ -132,8 +133,8 @@ def _hash_again(experiment: Experiment, dataset: Dataset, on_event: OnEvent) -> 
         return hash_files(dataset, on_event)
     except UnreadableImageError as error:
         raise ExperimentError(
-            f"{error} {experiment.folder} was begun with it.",
-            "If the data were moved, give their new place with --data, together with --resume.",
+            f"{error} {experiment.folder} was started with it.",
+            "If the data were moved, give their new folder with --data, together with --resume.",
         ) from error
 
 
@@ -142,31 +143,31 @@ def _check_splits(experiment: Experiment, dataset: Dataset, hashes: FileHashes) 
     validated = sorted(name for fold in experiment.splits.folds for name in fold.validation)
     if experiment.splits.fingerprint != fingerprint(dataset, hashes) or validated != names:
         raise ExperimentError(
-            f"{experiment.folder / 'splits.json'} does not belong to this experiment's data.",
-            "Bring the old file back, or begin a new experiment.",
+            f"{experiment.folder / 'splits.json'} does not match the data of this experiment.",
+            "Restore the old file, or start a new experiment.",
         )
 
 
 def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
-    """Trains all folds that are not finished; summary and report are made anew after every fold.
+    """Train all unfinished folds, and write summary and report after every fold.
 
-    A fold that cannot be trained does not keep the others from it.
+    A fold that fails does not stop the others.
 
     Args:
-        experiment: what to train.
-        device: as for `resolve_device`.
-        on_event: receives progress over all folds, and warnings.
+        experiment: Experiment from `begin`, `begin_synthetic` or `resume`.
+        device: Name of the device, as for `resolve_device`.
+        on_event: Callback that receives warnings, and progress over all folds.
 
     Raises:
-        Cancelled: after a request to stop.
-        ExperimentError: where another process trains here, or the configuration changed.
-        TrainingError: at the end, where folds failed.
-        TokenUNetError: where data, device or disk fail.
+        Cancelled: If a stop was requested.
+        ExperimentError: If another process is training this experiment, or its configuration changed.
+        TrainingError: If folds failed, after all others were trained.
+        TokenUNetError: If the data, the device or the disk fail.
     """
     place = resolve_device(device)
     processes = make_fabric(place)
     if not processes.is_global_zero:
-        processes.barrier()  # the first process prepares the cases
+        processes.barrier()  # until the first process has prepared the cases
         _train_folds(experiment, place, Progress(ignore_events, SHARES), ignore_events, first=False)
         end_processes(processes)
         return
@@ -180,7 +181,7 @@ def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
 
 @contextmanager
 def recorded(experiment: Experiment) -> Iterator[None]:
-    """Says in the experiment's folder that this process trains there, and how it ended."""
+    """Record in the experiment's log that this process is training, and how it ended."""
     with experiment.training_process():
         append_log(experiment.log, {"event": "started", "versions": versions()})
         try:
@@ -201,11 +202,8 @@ def _train_folds(
     for job in jobs:
         if job.finished:
             continue
-        others = sum(work[other.folder] for other in jobs if other.finished)
-
-        def on_step(done: int, total: int, others: float = others, own: float = work[job.folder]) -> None:
-            progress.update(Stage.TRAIN, (others + own * done / total) / sum(work.values()))
-
+        finished = sum(work[other.folder] for other in jobs if other.finished)
+        on_step = partial(_report_step, progress, finished, work[job.folder], sum(work.values()))
         try:
             train_fold(experiment, job, device, on_step)
             if first:
@@ -215,8 +213,18 @@ def _train_folds(
     failures.raise_any()
 
 
+def _report_step(progress: Progress, finished: float, own: float, total: float, step: int, steps: int) -> None:
+    """Report the progress of all folds, from the work of finished folds, of this fold and of all folds."""
+    progress.update(Stage.TRAIN, (finished + own * step / steps) / total)
+
+
 class FailedFolds:
-    """Keeps account of the folds that could not be trained, so that the others still are."""
+    """Collector of failed folds, so that the remaining folds are still trained.
+
+    Args:
+        experiment: Experiment of the folds.
+        on_event: Callback that receives a warning for each failure.
+    """
 
     def __init__(self, experiment: Experiment, on_event: OnEvent) -> None:
         self._experiment = experiment
@@ -224,43 +232,60 @@ class FailedFolds:
         self._names: list[str] = []
 
     def add(self, job: FoldFolder, code: str, message: str, hint: str = "") -> None:
-        """Logs a failure and warns of it."""
+        """Log a failure and send a warning.
+
+        Args:
+            job: Failed fold.
+            code: Code of the error.
+            message: Sentence on what is wrong.
+            hint: Sentence on what to do about it; may be empty.
+        """
         self._names.append(f"{job.architecture}, fold {job.fold}")
         append_log(self._experiment.log, {"event": "fold_failed", **identity(job), "message": message})
         self._on_event(WarningEvent(code, f"{self._names[-1]}: {message} {hint}".rstrip()))
 
     def raise_any(self) -> None:
-        """Raises a TrainingError that names them, if there are any."""
+        """Raise an error if any fold failed.
+
+        Raises:
+            TrainingError: If any fold failed.
+        """
         if self._names:
             names = "; ".join(self._names)
-            raise TrainingError(f"Not trained to the end: {names}.", "The warnings say why; see log.jsonl.")
+            raise TrainingError(f"Training failed for {names}.", "See the warnings, or log.jsonl.")
 
 
 def renew_report(experiment: Experiment) -> None:
-    """Makes summary and report anew of what is finished."""
+    """Write summary and report of the finished folds."""
     write_summary(experiment)
     write_report(experiment)
 
 
 def total_steps(experiment: Experiment, job: FoldFolder) -> int:
-    """Optimizer steps of a fold's whole training."""
+    """Return the number of optimizer steps of the whole training of a fold."""
     configuration = experiment.configuration(job.architecture)
     cases = configuration.synthetic_patients or len(experiment.splits.folds[job.fold].training)
     return Schedule(cases, configuration, 0).total_steps
 
 
 def _work(experiment: Experiment, job: FoldFolder) -> float:
-    """What a fold takes, for progress: the finer the voxels, the longer a step."""
+    """Return the relative duration of a fold, for progress: the finer the voxels, the longer a step."""
     return total_steps(experiment, job) / experiment.configuration(job.architecture).spacing ** 3
 
 
 def train_fold(
     experiment: Experiment, job: FoldFolder, device: torch.device, on_step: Callable[[int, int], None]
 ) -> None:
-    """Trains one fold to the end and measures it on its validation cases.
+    """Train one fold to the end, and evaluate it on its validation cases.
+
+    Args:
+        experiment: Experiment of the fold.
+        job: Fold to train.
+        device: Device to train on.
+        on_step: Callback that receives the number of completed steps and of all steps.
 
     Raises:
-        TokenUNetError: as for `FoldTraining.run` and `measure_fold`.
+        TokenUNetError: If the training or the evaluation fails, or a stop was requested.
     """
     configuration = experiment.configuration(job.architecture)
     fold = experiment.splits.folds[job.fold]
@@ -292,5 +317,5 @@ def train_fold(
 
 
 def identity(job: FoldFolder) -> dict[str, str | int]:
-    """How a log names a fold."""
+    """Return the architecture and number of a fold, for logs."""
     return {"architecture": job.architecture, "fold": job.fold}

@@ -1,1 +1,1 @@
-"""The training loop of one network on one fold."""
+"""Training loop of one network on one fold."""

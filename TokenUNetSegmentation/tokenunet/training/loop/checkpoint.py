@@ -1,4 +1,4 @@
-"""The whole state of a training in a file, written in one step; the last two are kept."""
+"""Checkpoints with the whole state of a training, written atomically; the last two are kept."""
 
 import io
 import zipfile
@@ -11,14 +11,18 @@ from tokenunet.core.errors import TrainingError
 from tokenunet.io.files import write_bytes
 
 _KEPT = 2
-"""The newest may turn out to be damaged."""
+"""Two, since the newest may turn out to be damaged."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Writes ``state``: tensors, numbers, text, and containers of them.
+    """Write a checkpoint atomically.
+
+    Args:
+        path: File to write or replace.
+        state: Tensors, numbers, text, and containers of them.
 
     Raises:
-        OutputError: where it cannot be written; what was there before stays.
+        OutputError: If it cannot be written; an earlier file stays.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -26,15 +30,20 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads what `save_checkpoint` wrote; never unpickles anything but tensors and plain containers."""
+    """Read a checkpoint; only tensors and plain containers are ever unpickled."""
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def save_newest(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """Writes a checkpoint of that step beside the last one and removes older ones.
+    """Write the checkpoint of a step, and remove all but the last two.
+
+    Args:
+        folder: Folder of the checkpoints.
+        step: Number of completed steps.
+        state: State, as for `save_checkpoint`.
 
     Raises:
-        OutputError: as for `save_checkpoint`.
+        OutputError: If it cannot be written.
     """
     save_checkpoint(folder / f"step_{step:08d}.pt", state)
     for old in _newest_first(folder)[_KEPT:]:
@@ -42,10 +51,16 @@ def save_newest(folder: Path, step: int, state: dict[str, Any]) -> None:
 
 
 def load_newest(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint that is not damaged; None where there is none.
+    """Read the newest checkpoint that is not damaged.
+
+    Args:
+        folder: Folder of the checkpoints.
+
+    Returns:
+        State of the training; None if there is no checkpoint.
 
     Raises:
-        TrainingError: where there are checkpoints, but all are damaged.
+        TrainingError: If there are checkpoints, but all are damaged.
     """
     checkpoints = _newest_first(folder)
     for path in checkpoints:
@@ -53,7 +68,7 @@ def load_newest(folder: Path) -> dict[str, Any] | None:
             return load_checkpoint(path)
     if checkpoints:
         raise TrainingError(
-            f"All checkpoints in {folder} are damaged.", "Delete that fold's folder to train it from the beginning."
+            f"All checkpoints in {folder} are damaged.", "Delete the fold's folder to train it from the beginning."
         )
     return None
 
@@ -63,7 +78,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _intact(path: Path) -> bool:
-    """Whether every entry of the file has the checksum that it was written with."""
+    """Return whether every entry of a checkpoint matches its checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

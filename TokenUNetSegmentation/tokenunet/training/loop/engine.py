@@ -1,7 +1,7 @@
-"""Trains one network on one fold, so that it can be stopped at any moment and resumed to the same weights.
+"""Training of one network on one fold, which can be stopped at any time and resumed to the same weights.
 
-`FoldTraining.run` is the whole of it. Its state is a checkpoint (`tokenunet.training.loop.state`), its log
-``log.jsonl``.
+`FoldTraining.run` is the entry point. The state is saved in checkpoints (`tokenunet.training.loop.state`), and every
+step is logged in ``log.jsonl``.
 """
 
 import math
@@ -22,7 +22,7 @@ from tokenunet.runtime.allocator import give_back_freed_memory
 from tokenunet.runtime.memory import PeakMemory
 from tokenunet.training.config.configuration import TrainingConfiguration
 from tokenunet.training.experiment.fold_folder import FoldFolder, StopWhen, append_log
-from tokenunet.training.loop.error_messages import explained
+from tokenunet.training.loop.error_messages import user_error
 from tokenunet.training.loop.loss import RegionLoss
 from tokenunet.training.loop.optimization import learning_rate
 from tokenunet.training.loop.state import Reached, TrainingState
@@ -31,24 +31,24 @@ from tokenunet.training.samples.cases import TrainingCase
 from tokenunet.training.samples.patches import PatchDataset, Schedule, patch_loader
 
 _MOST_SKIPPED_STEPS = 20
-"""In a row; after that many steps without a finite gradient a training does not recover."""
+"""Consecutive steps without a finite gradient after which a training does not recover."""
 
 
 class FoldTraining:
-    """The training of one fold.
+    """Training of one fold.
 
     Args:
-        fold: where everything goes; what is there already is gone on with.
-        configuration: of the training.
-        training: cases to learn from, as `PatchDataset` takes them.
-        validation: cases to measure on.
-        seed: of weights and patches.
-        fabric: launched; knows devices, precision and processes.
-        stop_requested: is asked after every step and before every validation case.
-        on_step: is told how many steps are done, of how many.
+        fold: Folder of the fold; a training in it is resumed.
+        configuration: Settings of the training.
+        training: Training cases, as for `PatchDataset`.
+        validation: Validation cases.
+        seed: Seed of weights and patches.
+        fabric: Launched fabric with devices, precision and processes.
+        stop_requested: Function that returns whether to stop; called after every step and before every validation case.
+        on_step: Callback that receives the number of completed steps and of all steps.
 
     Attributes:
-        state: what is saved and gone on from.
+        state: State that is saved and resumed from.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class FoldTraining:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the metrics say about the training."""
+        """Parameters, best epoch, duration and peak memory of the training, for ``metrics.json``."""
         return {
             "parameters": self.state.parameters,
             "best_epoch": self._reached.best_epoch,
@@ -89,13 +89,13 @@ class FoldTraining:
         }
 
     def run(self) -> None:
-        """Trains to the last epoch, from wherever an earlier run was stopped.
+        """Train to the last epoch, from the beginning or from the newest checkpoint.
 
         Raises:
-            Cancelled: after a request to stop; the state is saved.
-            TrainingError: where gradients stay infinite, or a process that makes patches died.
-            OutOfMemoryError: where the device's or the computer's memory does not suffice.
-            OutputError: where the disk is full.
+            Cancelled: If a stop was requested; the state is saved.
+            TrainingError: If gradients stay non-finite, or a data loading process died.
+            OutOfMemoryError: If the memory of the device or the computer does not suffice.
+            OutputError: If the disk is full.
         """
         try:
             self._resume_or_begin()
@@ -103,10 +103,10 @@ class FoldTraining:
                 self._train(board)
             self.state.save_weights(self._fold.last_weights)
         except Exception as error:
-            told = explained(error, self._fold.folder, str(self._fabric.device), self._configuration.architecture)
-            if told is None:
+            known = user_error(error, self._fold.folder, str(self._fabric.device), self._configuration.architecture)
+            if known is None:
                 raise
-            raise told from error
+            raise known from error
 
     def _train(self, board: SummaryWriter | None) -> None:
         if self._reached.unvalidated_epoch:
@@ -153,7 +153,15 @@ class FoldTraining:
             board.add_scalar("learning_rate", rate, self._reached.step)
 
     def _learn(self, batches: Iterator[tuple[Tensor, Tensor]], rate: float) -> tuple[float, float | None, float]:
-        """Makes a step; returns the mean loss, the gradient's norm, and the seconds that it waited for patches."""
+        """Make an optimizer step.
+
+        Args:
+            batches: Iterator over images and regions.
+            rate: Learning rate of the step.
+
+        Returns:
+            Mean loss, norm of the gradient (None if it is not finite), and seconds spent waiting for patches.
+        """
         schedule, fabric = self._schedule, self._fabric
         self.state.network.train()
         for group in self.state.optimizer.param_groups:
@@ -175,14 +183,14 @@ class FoldTraining:
         return float(fabric.all_reduce(loss)), norm, waited  # type: ignore[arg-type]
 
     def _update(self) -> float | None:
-        """Moves the weights, unless the gradient is not finite; returns its norm."""
+        """Update the weights and return the norm of the gradient, or None if it is not finite."""
         clip = self._configuration.clip_norm or math.inf
         norm = self._fabric.clip_gradients(
             self.state.network, self.state.optimizer, max_norm=clip, error_if_nonfinite=False
         )
         finite = norm is not None and bool(torch.isfinite(norm))
         scaler = getattr(self._fabric.strategy.precision, "scaler", None)
-        if finite or scaler is not None:  # the scaler leaves such steps out by itself, and then scales less
+        if finite or scaler is not None:  # the scaler itself skips such steps, and then lowers its scale
             self.state.optimizer.step()
         self.state.optimizer.zero_grad()
         if finite:
@@ -195,12 +203,12 @@ class FoldTraining:
         if self._reached.skipped_in_a_row == _MOST_SKIPPED_STEPS:
             raise TrainingError(
                 f"The gradients of {_MOST_SKIPPED_STEPS} steps in a row were not finite.",
-                "Begin anew with a lower learning rate, or with --set precision=fp32.",
+                "Start again with a lower learning rate, or with --set precision=fp32.",
             )
         return None
 
     def _end_epoch(self, board: SummaryWriter | None) -> None:
-        """Logs the epoch that just ended and validates, if it is its turn."""
+        """Log the epoch that just ended, and validate if it is due."""
         epoch, c = self._reached.unvalidated_epoch, self._configuration
         loss = sum(self._reached.epoch_losses) / len(self._reached.epoch_losses)
         dice = None
@@ -222,10 +230,10 @@ class FoldTraining:
         self._reached.epoch_losses = []
         self.state.save()
         if self._agreed_stop() == "epoch":
-            raise Cancelled(f"Stopped after epoch {epoch}. --resume goes on from there.")
+            raise Cancelled(f"Stopped after epoch {epoch}. Use --resume to continue.")
 
     def _validate(self) -> dict[str, float]:
-        """Mean Dice over the validation cases, which the processes share among themselves."""
+        """Return the mean Dice of each region over the validation cases, which are divided among the processes."""
         rank, ranks = self._fabric.global_rank, self._fabric.world_size
         mine = range(rank, len(self._validation), ranks)
         scores = torch.zeros(len(self._validation), len(REGIONS), dtype=torch.float64)
@@ -237,14 +245,14 @@ class FoldTraining:
                 self._fabric.device,
                 self._check_stop if ranks == 1 else lambda: None,
             )
-        give_back_freed_memory()  # whole scans leave holes that no patch fills
+        give_back_freed_memory()  # whole scans leave holes in the heap that patches do not fill
         total = self._fabric.all_reduce(scores.to(self._fabric.device), reduce_op="sum")
         means = total.mean(dim=0).tolist()  # type: ignore[union-attr]
         dice = dict(zip(REGIONS, means, strict=True))
         return {**dice, "mean": sum(means) / len(means)}
 
     def _agreed_stop(self) -> StopWhen | None:
-        """The same answer in all processes."""
+        """Return whether to stop, with the same answer in all processes."""
         when = self._stop_requested() if self._fabric.is_global_zero else None
         return self._fabric.broadcast(when) if self._fabric.world_size > 1 else when
 
@@ -252,7 +260,7 @@ class FoldTraining:
         if self._agreed_stop() == "now":
             if not self._reached.unvalidated_epoch:
                 self.state.save()
-            raise Cancelled("Stopped; everything is saved. --resume goes on from there.")
+            raise Cancelled("Stopped; the state is saved. Use --resume to continue.")
 
     def _resume_or_begin(self) -> None:
         if self.state.restore():

@@ -1,4 +1,4 @@
-"""Errors of a training in the words of a user."""
+"""User errors from the exceptions that PyTorch and the system raise during a training."""
 
 import time
 from contextlib import suppress
@@ -8,40 +8,40 @@ from tokenunet.core.errors import OutOfMemoryError, OutputError, TokenUNetError,
 from tokenunet.runtime.device import is_out_of_memory
 
 
-def explained(error: Exception, folder: Path, device: str, architecture: str) -> TokenUNetError | None:
-    """The error as a user can understand it, where it is one that happens to users.
+def user_error(error: Exception, folder: Path, device: str, architecture: str) -> TokenUNetError | None:
+    """Return the error for the user that corresponds to an exception; None if there is none.
 
     Args:
-        error: raised while a fold was trained.
-        folder: of the fold.
-        device: it was trained on.
-        architecture: of its network.
+        error: Exception raised while a fold was trained.
+        folder: Folder of the fold.
+        device: Device of the training.
+        architecture: Architecture of the network.
     """
     if is_out_of_memory(error):
         return OutOfMemoryError(
             f"There is not enough memory on {device} to train {architecture}.",
-            "Close other programs and --resume, or begin anew with smaller patches.",
+            "Close other programs and use --resume, or start again with smaller patches.",
         )
     if _lost_a_worker(error):
         return TrainingError(
-            "A process that makes training patches died.",
-            "--resume goes on from the last checkpoint; if it happens again, use --set workers=0.",
+            "A process that loads training patches died.",
+            "Use --resume to continue from the last checkpoint; if it happens again, use --set workers=0.",
         )
     if isinstance(error, OSError):
         return OutputError(
             f"{folder} cannot be written: {error.strerror or error}.",
-            "Make room on the disk; --resume goes on from the last checkpoint.",
+            "Make room on the disk, then use --resume to continue from the last checkpoint.",
         )
     return None
 
 
 def _lost_a_worker(error: Exception) -> bool:
-    """Whether the process that patches come from is gone: PyTorch noticed, or talking to it failed before that."""
+    """Return whether a data loading process died: PyTorch noticed, or its connection broke before that."""
     if isinstance(error, RuntimeError):
         return "DataLoader worker" in str(error)
     lost = isinstance(error, ConnectionError | EOFError)
-    lost |= isinstance(error, FileNotFoundError) and error.filename is None  # its socket; files have names
+    lost |= isinstance(error, FileNotFoundError) and error.filename is None  # a socket; files have names
     if lost:
-        with suppress(RuntimeError):  # by which PyTorch then says the same, in the midst of whatever goes on
+        with suppress(RuntimeError):  # PyTorch's signal handler reports the same shortly after
             time.sleep(1)
     return lost

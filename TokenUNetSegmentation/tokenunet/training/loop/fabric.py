@@ -1,4 +1,4 @@
-"""Devices, precision and processes of a training, through lightning-fabric."""
+"""Devices, precision and processes of a training, by Lightning Fabric."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,12 @@ _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def make_fabric(device: torch.device, precision: Precision = "fp32") -> Fabric:
-    """One process on the device, or, under ``torchrun``, all its processes with one device each."""
+    """Launch a fabric with one process on the device or, under ``torchrun``, all its processes with a device each.
+
+    Args:
+        device: Device, or type of the devices.
+        precision: Precision of the heavy operations.
+    """
     processes = int(os.environ.get("WORLD_SIZE", 1))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     fabric = Fabric(
@@ -29,10 +34,10 @@ def make_fabric(device: torch.device, precision: Precision = "fp32") -> Fabric:
 
 @contextmanager
 def core_left_for_patients() -> Iterator[None]:
-    """Takes one thread less while another process makes patients.
+    """Use one thread fewer while another process generates patients.
 
-    Threads that share a core with it keep all others waiting: with both cores of a small machine, a step took 0.87 s
-    in place of 0.63 s. However many processes make patients it is one thread, on which the weights' last bits depend.
+    Threads that share a core with it delay all others: with both cores of a small machine, a step took 0.87 s instead
+    of 0.63 s. It is one thread for any number of processes, since the last bits of the weights depend on it.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(max(threads - 1, 1))
@@ -43,7 +48,7 @@ def core_left_for_patients() -> Iterator[None]:
 
 
 def end_processes(fabric: Fabric) -> None:
-    """Parts the processes once all have come here; one that ends while others still talk to it may be aborted."""
+    """End the process group once all processes are here; an earlier end may abort those still communicating."""
     fabric.barrier()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

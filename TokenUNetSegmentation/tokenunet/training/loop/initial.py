@@ -1,4 +1,4 @@
-"""Weights that a training starts from."""
+"""Loading of initial weights."""
 
 from pathlib import Path
 
@@ -11,16 +11,20 @@ from tokenunet.networks.mixers import TransformerBlock, load_transformer_blocks
 
 
 def load_initial(network: nn.Module, path: Path) -> None:
-    """Gives the network the weights of a safetensors file.
+    """Load the weights of a safetensors file into a network.
+
+    Args:
+        network: Network with random weights.
+        path: Safetensors file, such as ``last.safetensors`` of an earlier training.
 
     Raises:
-        TrainingError: where there is no such file, or it is another network's.
+        TrainingError: If there is no such file, or it belongs to another network.
     """
     try:
         network.load_state_dict(safetensors.torch.load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise TrainingError(
-            f"{path} holds no weights of this network.", "Check the path, the architecture and its arguments."
+            f"{path} contains no weights of this network.", "Check the path, the architecture and its arguments."
         ) from error
 
 

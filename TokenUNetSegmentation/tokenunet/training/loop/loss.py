@@ -1,4 +1,4 @@
-"""What a network is trained to lower."""
+"""Loss functions."""
 
 import torch
 from monai.losses import DiceLoss
@@ -7,13 +7,14 @@ from torch.nn import functional as F
 
 
 class RegionLoss(nn.Module):
-    """Mean of soft Dice and cross-entropy (section 3.3), each region on its own.
+    """Mean of soft Dice and cross-entropy (section 3.3), averaged over the regions.
 
     Args:
-        dice_smoothing: in voxels; it keeps the loss of an absent region small where next to nothing is predicted.
-        absent_smoothing: in voxels, in place of it for regions of which a patch holds nothing; 0 takes the same. With
-            little smoothing a single voxel marked there weighs as much as many missed elsewhere, and a network that
-            often sees patients without a region learns to leave faint ones out.
+        dice_smoothing: Smoothing of Dice in voxels, which keeps the loss of an absent region small if next to nothing
+            is predicted.
+        absent_smoothing: Smoothing used when a region is absent from the patch, in voxels; 0 reuses `dice_smoothing`.
+            With little smoothing, a single false-positive voxel weighs as much as many missed ones elsewhere, and a
+            network that often sees patients without a region learns to omit faint ones.
     """
 
     def __init__(self, dice_smoothing: float, absent_smoothing: float = 0) -> None:
@@ -22,9 +23,11 @@ class RegionLoss(nn.Module):
         self.absent_smoothing = absent_smoothing
 
     def forward(self, logits: Tensor, regions: Tensor) -> Tensor:
-        """The loss of logits (B, R, D, H, W) against regions of the same shape, 0 or 1.
+        """Compute the loss in single precision, as the mean over the batch.
 
-        It is computed in single precision, and is the mean over the patches of the batch.
+        Args:
+            logits: Logits (B, R, D, H, W).
+            regions: Ground truth of the same shape, 0 or 1.
         """
         regions = regions.to(torch.float32)
         logits = logits.float()

@@ -1,4 +1,4 @@
-"""How the weights move: optimizer and learning rate."""
+"""Optimizer and learning rate schedule."""
 
 import math
 
@@ -9,7 +9,13 @@ from tokenunet.training.config.configuration import TrainingConfiguration
 
 
 def learning_rate(configuration: TrainingConfiguration, step: int, total_steps: int) -> float:
-    """At a step, counted from 0: a linear rise in the warm-up, then a cosine down to 0 (section 3.3)."""
+    """Return the learning rate of a step: linear warm-up, then cosine decay to 0 (section 3.3).
+
+    Args:
+        configuration: Settings of the training.
+        step: Number of the step, from 0.
+        total_steps: Number of steps of the whole training.
+    """
     if step < configuration.warm_up_steps:
         return configuration.learning_rate * (step + 1) / configuration.warm_up_steps
     progress = (step - configuration.warm_up_steps) / max(1, total_steps - configuration.warm_up_steps)
@@ -17,7 +23,7 @@ def learning_rate(configuration: TrainingConfiguration, step: int, total_steps: 
 
 
 def build_optimizer(configuration: TrainingConfiguration, network: nn.Module) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW, as the configuration says."""
+    """Build the configured optimizer: SGD with Nesterov momentum, or AdamW."""
     c = configuration
     if c.optimizer == "sgd":
         return torch.optim.SGD(

@@ -1,4 +1,4 @@
-"""What a training must not lose: its network, averaged weights and optimizer, and how far it has come."""
+"""State of a training: network, averaged weights, optimizer and progress."""
 
 import json
 import os
@@ -27,17 +27,17 @@ from tokenunet.training.loop.optimization import build_optimizer
 
 @dataclass
 class Reached:
-    """How far a training has come.
+    """Progress of a training.
 
     Attributes:
-        step: steps that are done.
-        skipped_in_a_row: steps just before this one whose gradient was not finite.
-        epoch_losses: of the steps of the epoch that is under way.
-        unvalidated_epoch: whose steps are done, but not its end; 0 where there is none.
-        best: highest mean Dice of a validation so far.
-        best_epoch: its epoch.
-        seconds: spent in steps.
-        peak_memory: of all steps, in bytes.
+        step: Number of completed steps.
+        skipped_in_a_row: Number of consecutive steps up to this one whose gradient was not finite.
+        epoch_losses: Losses of the steps of the current epoch.
+        unvalidated_epoch: Epoch whose steps are complete, but not its validation; 0 if there is none.
+        best: Highest mean Dice of a validation so far.
+        best_epoch: Epoch of the highest mean Dice.
+        seconds: Time spent in steps, in seconds.
+        peak_memory: Peak memory of all steps, in bytes.
     """
 
     step: int = 0
@@ -51,17 +51,17 @@ class Reached:
 
 
 class TrainingState:
-    """The state of one fold's training, in memory and in its folder.
+    """State of the training of one fold, in memory and in its folder.
 
     Args:
-        fold: where it is saved.
-        configuration: of the training.
-        cases: names of those that are learned from.
-        seed: of the first weights.
-        fabric: launched.
+        fold: Folder of the fold.
+        configuration: Settings of the training.
+        cases: Names of the training cases.
+        seed: Seed of the initial weights.
+        fabric: Launched fabric.
 
     Raises:
-        TrainingError: where the weights to begin from cannot be had.
+        TrainingError: If the initial weights cannot be loaded.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class TrainingState:
     ) -> None:
         self._fold, self._fabric = fold, fabric
         self._trains = {"configuration": _decisive_settings(configuration), "cases": cases}
-        """What must not change between the parts of an interrupted training."""
+        """Settings and cases that must not change when a training is resumed."""
         torch.manual_seed(seed)
         network = build_network(configuration.architecture, **configuration.arguments)
         if configuration.pretrained_transformer and not fold.begun:
@@ -88,11 +88,11 @@ class TrainingState:
 
     @property
     def trained_network(self) -> nn.Module:
-        """The network whose weights count: the averaged one where there is one."""
+        """Network with the resulting weights: the averaged ones, if the training averages."""
         return self.network.module if self.average is None else self.average.module
 
     def save(self) -> None:
-        """Writes the whole state; in the first process only, since all have the same."""
+        """Write a checkpoint, in the first process only, since all have the same state."""
         if not self._fabric.is_global_zero:
             return
         with self._fold.log.open("rb+") as log:
@@ -110,11 +110,14 @@ class TrainingState:
         save_newest(self._fold.checkpoints, self.reached.step, state)
 
     def restore(self) -> bool:
-        """Goes back to what was saved last, and cuts the log back to then; False where nothing was.
+        """Restore the newest checkpoint, and truncate the log to it.
+
+        Returns:
+            Whether there was a checkpoint.
 
         Raises:
-            ExperimentError: where it is another training's.
-            TrainingError: where all that was saved is damaged.
+            ExperimentError: If the checkpoint belongs to another training.
+            TrainingError: If all checkpoints are damaged.
         """
         state: dict[str, Any] | None = load_newest(self._fold.checkpoints)
         if state is None:
@@ -124,8 +127,8 @@ class TrainingState:
         began["configuration"] = _decisive_settings(TrainingConfiguration.from_json(json.loads(began["configuration"])))
         if began != self._trains:
             raise ExperimentError(
-                f"{self._fold.folder} was begun with another configuration or other training cases.",
-                "Put experiment.json and splits.json back as they were, or begin a new experiment.",
+                f"{self._fold.folder} was started with another configuration or other training cases.",
+                "Restore experiment.json and splits.json, or start a new experiment.",
             )
         self.network.module.load_state_dict(state["network"])
         if self.average is not None:
@@ -139,12 +142,12 @@ class TrainingState:
         return True
 
     def save_weights(self, path: Path) -> None:
-        """Writes the weights that count, in the first process only."""
+        """Write the resulting weights as a safetensors file, in the first process only."""
         if self._fabric.is_global_zero:
             weights = {name: tensor.cpu().contiguous() for name, tensor in self.trained_network.state_dict().items()}
             write_bytes(path, safetensors.torch.save(weights))
 
 
 def _decisive_settings(configuration: TrainingConfiguration) -> str:
-    """Return the settings that decide about the result as JSON; settings added since a checkpoint have defaults."""
+    """Return the settings that affect the result, as JSON; settings added since a checkpoint have defaults."""
     return json.dumps({name: v for name, v in configuration.to_json().items() if name not in OPERATIONAL})

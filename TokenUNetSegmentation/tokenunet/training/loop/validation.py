@@ -1,4 +1,4 @@
-"""How good a network is on the validation cases while it trains."""
+"""Dice on the validation cases during a training."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,17 +21,19 @@ def dice_of_cases(
     device: torch.device,
     on_case: Callable[[], None],
 ) -> Tensor:
-    """Dice of every case and region on the prepared grid, by windows of the patches' size or by whole brains.
+    """Compute the Dice of every case and region on the prepared grid.
+
+    Cases are segmented by a sliding window of the patch size, or as whole brains if the network is trained on them.
 
     Args:
-        network: on ``device``; is left in evaluation mode.
-        cases: to measure on.
-        configuration: of the training.
-        device: of the network.
-        on_case: is called before every case; may raise to stop.
+        network: Network on `device`; left in evaluation mode.
+        cases: Validation cases.
+        configuration: Settings of the training.
+        device: Device of the network.
+        on_case: Callback before every case; may raise to stop.
 
     Returns:
-        (cases, 3), float64, in the order of `REGIONS`.
+        Dice (cases, 3), float64, in the order of `REGIONS`.
     """
     network.eval()
     scores = torch.zeros(len(cases), len(REGIONS), dtype=torch.float64)
@@ -47,6 +49,6 @@ def dice_of_cases(
             )
         brain = (image[0] != 0).any(dim=0)
         predicted = ((logits[0] > 0) & brain).cpu().numpy()
-        for region, truth in enumerate(case.regions()):
-            scores[number, region] = dice(predicted[region], truth)
+        for region, ground_truth in enumerate(case.regions()):
+            scores[number, region] = dice(predicted[region], ground_truth)
     return scores
