@@ -2,10 +2,9 @@
 
 # ruff: noqa: N803, N815  parameters are named as in Slicer's own modules
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import qt
 import slicer
@@ -22,18 +21,12 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 from TokenUNetSegmentationLib.logic.options import Device, Mode, Reference
-from TokenUNetSegmentationLib.logic.sample_data import SAMPLE_NAME, make_sample
-from TokenUNetSegmentationLib.logic.self_test_patient import add_volumes, write_result
-from TokenUNetSegmentationLib.panels.attention_maps import MasksPanel
-from TokenUNetSegmentationLib.panels.inputs import InputsPanel
-from TokenUNetSegmentationLib.panels.result import ResultPanel
-from TokenUNetSegmentationLib.panels.review import ReviewPanel
-from TokenUNetSegmentationLib.panels.run import RunPanel
-from TokenUNetSegmentationLib.process.dependencies import read_requirements
 from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
-from TokenUNetSegmentationLib.scene.displays import show_result
-from TokenUNetSegmentationLib.scene.load_result import build_result
-from TokenUNetSegmentationLib.scene.results import RESULT_ATTRIBUTE, PatientResult, all_results
+
+if TYPE_CHECKING:
+    from TokenUNetSegmentationLib.scene.results import PatientResult
+
+# The application imports this file at its start: everything else is imported when the module is opened.
 
 _RESOURCES = Path(__file__).parent / "Resources"
 
@@ -65,12 +58,19 @@ def registerSampleData() -> None:
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="Token-UNet",
-        sampleName=SAMPLE_NAME,
+        sampleName="Token-UNet synthetic glioma",
         uris=[],
         fileNames=[],
-        customDownloader=lambda source: make_sample(_RESOURCES / "requirements.txt"),
+        customDownloader=makeSample,
         thumbnailFileName=str(_RESOURCES / "Icons" / "TokenUNetSyntheticGlioma.png"),
     )
+
+
+def makeSample(source) -> list[vtkMRMLScalarVolumeNode]:
+    """Make the synthetic patient and return its volumes."""
+    from TokenUNetSegmentationLib.logic.sample_data import make_sample
+
+    return make_sample(_RESOURCES / "requirements.txt")
 
 
 @parameterNodeWrapper
@@ -116,6 +116,14 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self._nodesSettling = False
 
     def setup(self) -> None:
+        from TokenUNetSegmentationLib.panels.attention_maps import MasksPanel
+        from TokenUNetSegmentationLib.panels.inputs import InputsPanel
+        from TokenUNetSegmentationLib.panels.result import ResultPanel
+        from TokenUNetSegmentationLib.panels.review import ReviewPanel
+        from TokenUNetSegmentationLib.panels.run import RunPanel
+        from TokenUNetSegmentationLib.process.dependencies import read_requirements
+        from TokenUNetSegmentationLib.scene.results import RESULT_ATTRIBUTE
+
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/TokenUNetSegmentation.ui"))
         self.layout.addWidget(panel)
@@ -173,6 +181,8 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
 
     def onSceneReplaced(self, caller, event) -> None:
         """Make the parameter node anew: a wrapper remembers references to nodes that came after it as None."""
+        from TokenUNetSegmentationLib.scene.results import all_results
+
         if self._parameterNode:
             self.setParameterNode(None)
             self.initializeParameterNode()
@@ -209,8 +219,10 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         """The parameter node, or None while there is no scene."""
         return self._parameterNode
 
-    def result(self) -> PatientResult | None:
-        """The result that is looked at."""
+    def result(self) -> "PatientResult | None":
+        """Return the selected result."""
+        from TokenUNetSegmentationLib.scene.results import PatientResult
+
         segmentation = self._parameterNode.segmentation if self._parameterNode else None
         return None if segmentation is None else PatientResult(segmentation)
 
@@ -222,7 +234,10 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.masksPanel.show()
             self.reviewPanel.show()
 
-    def onResult(self, result: PatientResult) -> Iterator[None]:
+    def onResult(self, result: "PatientResult") -> Iterator[None]:
+        """Display a new result in short steps."""
+        from TokenUNetSegmentationLib.scene.displays import show_result
+
         self._parameterNode.segmentation = result.segmentation
         yield
         show_result(result)
@@ -239,61 +254,12 @@ class TokenUNetSegmentationLogic(ScriptedLoadableModuleLogic):
 class TokenUNetSegmentationTest(ScriptedLoadableModuleTest):
     """What must hold in the application; the tests in the source tree press every button, on a stand-in of it."""
 
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear()
-
     def runTest(self) -> None:
-        for test in (
-            self.test_inputs_are_found,
-            self.test_a_volume_in_two_places_is_refused,
-            self.test_result_and_masks,
-        ):
-            self.setUp()
-            test()
+        """Run each self-test in an empty scene."""
+        from TokenUNetSegmentationLib.self_tests.tests import SELF_TESTS
 
-    def openModule(self) -> TokenUNetSegmentationWidget:
-        """The module's panel; the test can run with and without main window."""
-        widget = slicer.modules.tokenunetsegmentation.widgetRepresentation().self()
-        widget.enter()
-        return widget
-
-    def test_inputs_are_found(self) -> None:
-        self.delayDisplay("Volumes are selected by their names")
-        volumes = add_volumes("Patient1")
-        widget = self.openModule()
-        self.assertEqual(widget.inputsPanel.inputs(), volumes)
-        self.assertEqual(widget.inputsPanel.problems(), {})
-        self.assertIn("skull-stripped", widget.ui.statusT1ce.text)
-
-    def test_a_volume_in_two_places_is_refused(self) -> None:
-        self.delayDisplay("The same volume cannot be two sequences")
-        volumes = add_volumes("Patient1")
-        widget = self.openModule()
-        widget.parameters().inputT2 = volumes["T1"]
-        self.assertFalse(widget.ui.segmentButton.enabled)
-        self.assertIn("selected as", widget.ui.segmentButton.toolTip)
-        widget.ui.findButton.click()
-        self.assertEqual(widget.inputsPanel.problems(), {})
-
-    def test_result_and_masks(self) -> None:
-        self.delayDisplay("A result is shown, and each of its masks")
-        volumes = add_volumes("Patient1")
-        widget = self.openModule()
-        with tempfile.TemporaryDirectory() as folder:
-            write_result(Path(folder))
-            result = build_result(volumes, "T1ce", Path(folder))
-        for _step in widget.onResult(result):
-            slicer.app.processEvents()
-        self.assertEqual(widget.ui.volumesTable.rowCount, 5)
-        self.assertEqual(widget.ui.segmentsTable.segmentationNode(), result.segmentation)
-        widget.masksPanel.button(3).click()
-        self.assertTrue(widget.masksPanel.button(3).checked)
-        layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-        mask = result.masks(MaskKind.TOKEN_LEARNER)[3]
-        self.assertTrue(all(layer.GetForegroundVolumeID() == mask.GetID() for layer in layers))
-        if slicer.app.layoutManager() is not None:
-            widget.ui.gridButton.click()
-            eighth = slicer.app.layoutManager().sliceWidget("TokenUNetMask8").mrmlSliceCompositeNode()
-            self.assertEqual(eighth.GetForegroundVolumeID(), result.masks(MaskKind.TOKEN_LEARNER)[8].GetID())
-            widget.ui.gridButton.click()
+        for test in SELF_TESTS:
+            slicer.mrmlScene.Clear()
+            self.delayDisplay(test.__doc__)
+            test(self)
         self.delayDisplay("Test passed")

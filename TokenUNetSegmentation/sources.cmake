@@ -11,7 +11,6 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/options.py
   TokenUNetSegmentationLib/logic/run.py
   TokenUNetSegmentationLib/logic/sample_data.py
-  TokenUNetSegmentationLib/logic/self_test_patient.py
   TokenUNetSegmentationLib/logic/stages.py
   TokenUNetSegmentationLib/panels/__init__.py
   TokenUNetSegmentationLib/panels/attention_maps.py
@@ -41,6 +40,9 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/review.py
   TokenUNetSegmentationLib/scene/uncertainty.py
   TokenUNetSegmentationLib/scene/volumes.py
+  TokenUNetSegmentationLib/self_tests/__init__.py
+  TokenUNetSegmentationLib/self_tests/patient.py
+  TokenUNetSegmentationLib/self_tests/tests.py
   tokenunet/__init__.py
   tokenunet/__main__.py
   tokenunet/api.py

@@ -2,7 +2,6 @@
 
 # ruff: noqa: N803  parameters are named as in Slicer's own modules
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -20,13 +19,9 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 from TokenUNetSegmentationLib.logic.options import Device
-from TokenUNetSegmentationLib.process.dependencies import read_requirements
 from TokenUNetTrainingLib.logic.options import Preset
-from TokenUNetTrainingLib.logic.run import ExperimentWatch
-from TokenUNetTrainingLib.panels.data import DataPanel
-from TokenUNetTrainingLib.panels.progress import ProgressPanel
-from TokenUNetTrainingLib.panels.results import ResultsPanel
-from TokenUNetTrainingLib.panels.training import TrainingPanel
+
+# The application imports this file at its start: everything else is imported when the module is opened.
 
 _RESOURCES = Path(__file__).parent / "Resources"
 _POLL_MS = 1000
@@ -88,6 +83,13 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self._tableWidths = ()
 
     def setup(self) -> None:
+        from TokenUNetSegmentationLib.process.dependencies import read_requirements
+        from TokenUNetTrainingLib.logic.run import ExperimentWatch
+        from TokenUNetTrainingLib.panels.data import DataPanel
+        from TokenUNetTrainingLib.panels.progress import ProgressPanel
+        from TokenUNetTrainingLib.panels.results import ResultsPanel
+        from TokenUNetTrainingLib.panels.training import TrainingPanel
+
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/TokenUNetTraining.ui"))
         self.layout.addWidget(panel)
@@ -107,6 +109,8 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        for event in (scene.EndImportEvent, scene.EndUndoEvent, scene.EndRedoEvent):
+            self.addObserver(scene, event, self.onSceneReplaced)
         slicer.app.connect("aboutToQuit()", self.onQuit)
         self.initializeParameterNode()
 
@@ -131,6 +135,12 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneReplaced(self, caller, event) -> None:
+        """Show what the scene holds now."""
+        if self._parameterNode:
+            self.setParameterNode(None)
             self.initializeParameterNode()
 
     def initializeParameterNode(self) -> None:
@@ -188,26 +198,12 @@ class TokenUNetTrainingLogic(ScriptedLoadableModuleLogic):
 class TokenUNetTrainingTest(ScriptedLoadableModuleTest):
     """What must hold in the application; the tests in the source tree press every button, on a stand-in of it."""
 
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear()
-
     def runTest(self) -> None:
-        self.setUp()
-        self.test_reasons_why_nothing_can_start()
+        """Run each self-test in an empty scene."""
+        from TokenUNetTrainingLib.self_tests import SELF_TESTS
 
-    def test_reasons_why_nothing_can_start(self) -> None:
-        self.delayDisplay("Buttons say why they cannot be pressed")
-        widget = slicer.modules.tokenunettraining.widgetRepresentation().self()
-        widget.enter()
-        with tempfile.TemporaryDirectory() as folder:
-            widget.ui.dataPath.setCurrentPath("")
-            self.assertFalse(widget.ui.startButton.enabled)
-            self.assertIn("patients", widget.ui.startButton.toolTip)
-            widget.ui.dataPath.setCurrentPath(folder)
-            widget.ui.experimentPath.setCurrentPath(str(Path(folder) / "experiment"))
-            self.assertTrue(widget.ui.startButton.enabled)
-            self.assertFalse(widget.ui.resumeButton.enabled)
-            self.assertIn("no experiment", widget.ui.resumeButton.toolTip)
-            self.assertFalse(widget.ui.stopNowButton.enabled)
-            widget.ui.experimentPath.setCurrentPath("")
+        for test in SELF_TESTS:
+            slicer.mrmlScene.Clear()
+            self.delayDisplay(test.__doc__)
+            test(self)
         self.delayDisplay("Test passed")

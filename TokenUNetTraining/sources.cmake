@@ -15,6 +15,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetTrainingLib/scene/__init__.py
   TokenUNetTrainingLib/scene/curves.py
   TokenUNetTrainingLib/scene/validation_case.py
+  TokenUNetTrainingLib/self_tests.py
   )
 set(MODULE_PYTHON_RESOURCES
   Resources/Icons/TokenUNetTraining.png

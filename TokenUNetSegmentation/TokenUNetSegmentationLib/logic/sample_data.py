@@ -14,7 +14,6 @@ from TokenUNetSegmentationLib.process.dependencies import install, missing_requi
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 from TokenUNetSegmentationLib.scene.volumes import detach_from_file, load_volume
 
-SAMPLE_NAME = "Token-UNet synthetic glioma"
 _SEED = 1
 _NODE_NAME = "SyntheticGlioma"
 _PAUSE_S = 0.02

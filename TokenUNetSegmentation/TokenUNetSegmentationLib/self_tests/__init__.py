@@ -1,0 +1,1 @@
+"""What the module tests of itself in the application."""

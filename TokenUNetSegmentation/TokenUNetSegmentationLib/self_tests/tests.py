@@ -1,0 +1,157 @@
+"""Self-tests of the Token-UNet Segmentation module, which run in the application, with and without main window.
+
+Each is a function that receives the running test case; its docstring is displayed. The tests in the source tree press
+every button on a stand-in of the application. These here cover what the stand-in once got wrong.
+"""
+
+import importlib.util
+import tempfile
+import time
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import slicer.util
+
+from TokenUNetSegmentationLib.process.worker import WorkerProcess
+from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
+from TokenUNetSegmentationLib.scene.editing import Edit
+from TokenUNetSegmentationLib.scene.load_result import build_result
+from TokenUNetSegmentationLib.scene.map_views import view_name
+from TokenUNetSegmentationLib.scene.results import PatientResult
+from TokenUNetSegmentationLib.self_tests.patient import add_volumes, write_result
+
+_WORKER_SECONDS = 120
+
+
+def open_module() -> Any:
+    """Return the module's widget object, entered as by a user."""
+    widget = slicer.modules.tokenunetsegmentation.widgetRepresentation().self()
+    widget.enter()
+    return widget
+
+
+def add_result(widget: Any) -> PatientResult:
+    """Put a patient with a result into the scene and display it."""
+    volumes = add_volumes("Patient1")
+    with tempfile.TemporaryDirectory() as folder:
+        write_result(Path(folder))
+        result = build_result(volumes, "T1ce", Path(folder))
+    for _step in widget.onResult(result):
+        slicer.app.processEvents()
+    return result
+
+
+def test_inputs_are_found(case: unittest.TestCase) -> None:
+    """Volumes are selected by their names."""
+    volumes = add_volumes("Patient1")
+    widget = open_module()
+    case.assertEqual(widget.inputsPanel.inputs(), volumes)
+    case.assertEqual(widget.inputsPanel.problems(), {})
+    case.assertIn("skull-stripped", widget.ui.statusT1ce.text)
+
+
+def test_volume_in_two_places_is_refused(case: unittest.TestCase) -> None:
+    """The same volume cannot be two sequences."""
+    volumes = add_volumes("Patient1")
+    widget = open_module()
+    widget.parameters().inputT2 = volumes["T1"]
+    case.assertFalse(widget.ui.segmentButton.enabled)
+    case.assertIn("selected as", widget.ui.segmentButton.toolTip)
+    widget.ui.findButton.click()
+    case.assertEqual(widget.inputsPanel.problems(), {})
+
+
+def test_result_and_maps(case: unittest.TestCase) -> None:
+    """A result is displayed, and each of its attention maps."""
+    widget = open_module()
+    result = add_result(widget)
+    case.assertEqual(widget.ui.volumesTable.rowCount, 5)
+    case.assertEqual(widget.ui.segmentsTable.segmentationNode(), result.segmentation)
+    widget.masksPanel.button(3).click()
+    case.assertTrue(widget.masksPanel.button(3).checked)
+    layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    third = result.masks(MaskKind.TOKEN_LEARNER)[3]
+    case.assertTrue(all(layer.GetForegroundVolumeID() == third.GetID() for layer in layers))
+
+
+def test_grid_displays_the_tumor(case: unittest.TestCase) -> None:
+    """The grid of maps is at the tumor the first time, and closing the scene leaves it."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    widget = open_module()
+    result = add_result(widget)
+    before = manager.layout
+    widget.ui.gridButton.click()
+    for _ in range(10):
+        slicer.app.processEvents()
+    maps = result.masks(MaskKind.TOKEN_LEARNER)
+    for number, node in maps.items():
+        view = manager.sliceWidget(view_name(number))
+        case.assertEqual(view.mrmlSliceCompositeNode().GetForegroundVolumeID(), node.GetID())
+        case.assertNotEqual(view.mrmlSliceNode().GetSliceOffset(), 0)
+    slicer.mrmlScene.Clear()
+    case.assertEqual(manager.layout, before)
+    case.assertFalse(widget.ui.gridButton.checked)
+
+
+def test_edit_keeps_regions_nested(case: unittest.TestCase) -> None:
+    """An edit takes nothing from other regions, keeps them nested and restores the overwrite mode."""
+    result = add_result(open_module())
+    editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    editor.SetOverwriteMode(editor.OverwriteAllSegments)
+    edit = Edit(result, editor)
+    case.assertEqual(editor.GetOverwriteMode(), editor.OverwriteNone)
+    enhancing = result.region("ET").astype(np.uint8)
+    enhancing[0, :2, :2] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(enhancing, result.segmentation, "ET", result.reference)
+    edit.finish()
+    case.assertEqual(editor.GetOverwriteMode(), editor.OverwriteAllSegments)
+    whole, core, inner = result.regions()
+    case.assertTrue(inner[0, :2, :2].all() and core[inner].all() and whole[core].all())
+
+
+def test_saved_scene_is_selected_again(case: unittest.TestCase) -> None:
+    """A scene that is loaded while the module is open displays its result, also on top of another."""
+    widget = open_module()
+    add_result(widget)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "scene.mrb")
+        case.assertTrue(slicer.util.saveScene(path))
+        for properties in ({"clear": True}, {"clear": False}):
+            slicer.util.loadScene(path, properties)
+            slicer.app.processEvents()
+            case.assertIsNotNone(widget.result())
+            case.assertIsNotNone(widget.result().reference)
+            case.assertEqual(widget.ui.segmentationSelector.currentNode(), widget.result().segmentation)
+
+
+def test_worker_starts_cold(case: unittest.TestCase) -> None:
+    """A worker process starts where none is kept warm."""
+    if importlib.util.find_spec("psutil") is None:  # installed at the first click on "Segment"
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        worker = WorkerProcess(["models", "list"], Path(folder))
+        end = time.monotonic() + _WORKER_SECONDS
+        while worker.exit_code is None and time.monotonic() < end:
+            slicer.app.processEvents()
+            time.sleep(0.01)
+        exit_code, log = worker.exit_code, worker.log()
+        worker.close()
+    case.assertEqual(exit_code, 0, log)
+
+
+SELF_TESTS: tuple[Callable[[unittest.TestCase], None], ...] = (
+    test_inputs_are_found,
+    test_volume_in_two_places_is_refused,
+    test_result_and_maps,
+    test_grid_displays_the_tumor,
+    test_edit_keeps_regions_nested,
+    test_saved_scene_is_selected_again,
+    test_worker_starts_cold,
+)
+"""All of them, in the order in which they run, each in an empty scene."""
