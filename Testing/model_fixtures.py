@@ -17,5 +17,7 @@ SMALL_MANIFEST = ModelManifest(
 def small_bundle(folder: Path, manifest: ModelManifest = SMALL_MANIFEST, seed: int = 0, members: int = 1) -> Path:
     """Writes the tiny model, or an ensemble of them, as a bundle; the same seed gives the same weights."""
     torch.manual_seed(seed)
-    networks = [build_network(manifest.architecture, **manifest.arguments) for _ in range(members)]
+    networks = [
+        build_network(manifest.architecture, len(manifest.channels), **manifest.arguments) for _ in range(members)
+    ]
     return save_bundle(folder, manifest, networks)

@@ -77,6 +77,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/cli/train.py
   tokenunet/core/__init__.py
   tokenunet/core/background.py
+  tokenunet/core/channels.py
   tokenunet/core/dice.py
   tokenunet/core/errors.py
   tokenunet/core/events.py
@@ -120,6 +121,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/batch/processes.py
   tokenunet/inference/batch/run.py
   tokenunet/inference/batch/summary.py
+  tokenunet/inference/channels.py
   tokenunet/inference/cpu_forward.py
   tokenunet/inference/crop.py
   tokenunet/inference/fallback.py
@@ -129,6 +131,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/postprocessing.py
   tokenunet/inference/predict.py
   tokenunet/inference/quality_page.py
+  tokenunet/inference/request.py
   tokenunet/io/__init__.py
   tokenunet/io/dicom_seg.py
   tokenunet/io/figures.py

@@ -22,7 +22,8 @@ from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.evaluation.evidence import SCAN_SPACING
 from tokenunet.evaluation.segmented import brats_scores, true_regions
 from tokenunet.evaluation.synthetic_cases import synthetic_study
-from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.predict import predict
+from tokenunet.inference.request import InferenceOptions
 from tokenunet.networks.token_unet import UNetStar
 from tokenunet.preprocessing import Prepared, prepare, restore
 from tokenunet.synthesis import synthetic_patient

@@ -11,6 +11,7 @@ from tokenunet.bundle.bundle import MANIFEST_NAME, ModelManifest, load_bundle, s
 from tokenunet.bundle.files import WEIGHTS_NAME
 from tokenunet.bundle.store import find_model, import_model, stored_models
 from tokenunet.core.errors import ModelError, UnsafeBundleError, UnusableWeightsError
+from tokenunet.core.sequences import SEQUENCES
 from tokenunet.networks import build_network
 
 
@@ -130,9 +131,13 @@ def test_weights_of_another_architecture_are_refused(bundle: Path) -> None:
     [
         ({"schema_version": 2}, "schema version 2"),
         ({"architecture": "os.system"}, "unknown architecture"),
-        ({"channels": [{"name": "T1", "aliases": []}]}, "channels"),
-        ({"channels": [{"name": "T1", "aliases": []}] * 2}, "channels named twice: T1"),
-        ({"channels": [{"name": "PD", "aliases": []}]}, "unknown channels: PD"),
+        ({"channels": []}, "names no channels"),
+        ({"channels": [{"name": "T1", "aliases": []}] * 2}, "names t1 twice: as T1 and as T1"),
+        ({"channels": [{"name": "../T1", "aliases": []}]}, "unknown channel '../T1'"),
+        ({"channels": [{"name": "T1gd", "aliases": []}]}, "unknown channel T1gd, which must be called T1ce"),
+        ({"channels": [{"name": "ADC", "aliases": ["t1"]}]}, "gives ADC the name t1"),
+        ({"optional_channels": [{"channels": ["PD"], "dice_change": {}}]}, "unknown channel PD be missing"),
+        ({"optional_channels": [{"channels": list(SEQUENCES), "dice_change": {}}]}, "which cannot be"),
         ({"regions": ["WT", "TC"]}, "regions"),
         ({"regions": 3}, "not usable"),
         ({"activation": "relu"}, "activation"),

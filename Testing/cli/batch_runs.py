@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import SimpleITK as sitk
 from tokenunet.core.sequences import SEQUENCES
-from tokenunet.inference import SegmentationRequest
 from tokenunet.inference.batch.job import PatientJob
+from tokenunet.inference.request import SegmentationRequest
 
 Table = dict[str, dict[str, str]]
 VOLUMES = ["WT_ml", "TC_ml", "ET_ml", "NCR_ml", "ED_ml"]

@@ -7,8 +7,8 @@ from batch_runs import command
 from tokenunet.cli import main
 from tokenunet.core.errors import InputError
 from tokenunet.core.sequences import SEQUENCES
-from tokenunet.inference import SegmentationRequest
 from tokenunet.inference.batch.patients import find_patients
+from tokenunet.inference.request import SegmentationRequest
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 import torch
 from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.errors import OutOfMemoryError
-from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.fallback import Attempt, Mode, attempts
-from tokenunet.inference.predict import needed_bytes
+from tokenunet.inference.predict import needed_bytes, predict
+from tokenunet.inference.request import InferenceOptions
 from tokenunet.networks.token_unet import TokenUNet
 from tokenunet.preprocessing import Prepared
 

@@ -9,9 +9,9 @@ from model_fixtures import SMALL_MANIFEST, small_bundle
 from monai.inferers import sliding_window_inference
 from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
-from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.crop import FieldOfView
-from tokenunet.inference.predict import region_probabilities
+from tokenunet.inference.predict import predict, region_probabilities
+from tokenunet.inference.request import InferenceOptions
 from tokenunet.networks import architectures, build_network
 from tokenunet.preprocessing import Prepared
 

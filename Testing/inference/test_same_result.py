@@ -10,9 +10,9 @@ from tokenunet.bundle.bundle import load_bundle
 from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.core.dice import dice
 from tokenunet.evaluation.synthetic_cases import synthetic_study
-from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.crop import FieldOfView
-from tokenunet.inference.predict import region_probabilities
+from tokenunet.inference.predict import predict, region_probabilities
+from tokenunet.inference.request import InferenceOptions
 from tokenunet.preprocessing import Prepared, prepare
 from tokenunet.runtime.device import Precision
 from tokenunet.study.scans import Study, find_sequences, read_study

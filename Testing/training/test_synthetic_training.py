@@ -15,7 +15,8 @@ import torch
 from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
 from tokenunet.data import read_scans
-from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.predict import predict
+from tokenunet.inference.request import InferenceOptions
 from tokenunet.networks import build_network
 from tokenunet.preprocessing import prepare
 from tokenunet.training.experiment.create import create_synthetic_experiment

@@ -11,17 +11,14 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.bundle.bundle import ModelBundle, load_bundle
-from tokenunet.bundle.files import read_bundle_files
-from tokenunet.bundle.manifest import MANIFEST_NAME, ModelManifest
-from tokenunet.bundle.store import DEFAULT_MODEL, find_model
-from tokenunet.core.errors import UsageError
+from tokenunet.bundle.store import DEFAULT_MODEL, find_manifest, find_model
 from tokenunet.core.events import OnEvent, ignore_events
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import ET_LABEL, regions_from_labels
 from tokenunet.core.sequences import SEQUENCES, SequenceName
-from tokenunet.inference import InferenceOptions, SegmentationRequest
 from tokenunet.inference.output import DISAGREEMENT, LABELS_FILE, MASKS
 from tokenunet.inference.pipeline import segment as segment_to_folder
+from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 from tokenunet.networks.registry import architecture
 from tokenunet.training.config.presets import PresetName
 
@@ -59,7 +56,9 @@ def segment(
     t2: Pathlike | None = None,
     flair: Pathlike | None = None,
     *,
+    scans: Mapping[str, Pathlike] | None = None,
     study: Pathlike | None = None,
+    left_out: Sequence[str] = (),
     output: Pathlike | None = None,
     model: Pathlike = DEFAULT_MODEL,
     device: str = "auto",
@@ -74,7 +73,9 @@ def segment(
         t1ce: T1ce image, as for `t1`.
         t2: T2 image, as for `t1`.
         flair: FLAIR image, as for `t1`.
-        study: Folder of one patient, in which the sequences that are not given are found.
+        scans: Images of any channels of the model by name, such as `{"ADC": "adc.nii.gz"}`.
+        study: Folder of one patient, in which the channels that are not given are found.
+        left_out: Channels that are missing, such as `["FLAIR"]`, if the model can do without them.
         output: Folder for the results; None writes no files.
         model: Name or path of a model bundle.
         device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
@@ -86,7 +87,7 @@ def segment(
         Labels, regions, volumes, attention maps and the run report.
 
     Raises:
-        UsageError: If sequences are missing and no study is given.
+        UsageError: If channels are missing, no study is given and nobody said that they are left out.
         TokenUNetError: If the scans, the model or the device cannot be used, or results cannot be written.
 
     Example:
@@ -94,24 +95,21 @@ def segment(
         >>> result.volumes_ml["WT"]  # doctest: +SKIP
         48.2
     """
-    given = dict(zip(SEQUENCES, (t1, t1ce, t2, flair), strict=True))
-    inputs = {sequence: Path(path) for sequence, path in given.items() if path is not None}
-    missing = [sequence for sequence in SEQUENCES if sequence not in inputs]
-    if missing and study is None:
-        raise UsageError(f"No file was given for {', '.join(missing)}.", "Give all sequences, or a study folder.")
-    bundle = find_model(str(model))
-    manifest = ModelManifest.from_json(read_bundle_files(bundle)[MANIFEST_NAME], str(bundle))
+    given = dict(zip(SEQUENCES, (t1, t1ce, t2, flair), strict=True)) | dict(scans or {})
+    inputs = {name: Path(path) for name, path in given.items() if path is not None}
+    manifest = find_manifest(str(model))
     has_maps = architecture(manifest.architecture).has_attention_maps
     with tempfile.TemporaryDirectory(prefix="tokenunet-") as temporary:
         folder = Path(temporary) / "result" if output is None else Path(output)
         request = SegmentationRequest(
             inputs=inputs,
             output=folder,
-            model=bundle,
+            model=model,
             folder=None if study is None else Path(study),
             reference=reference,
             options=InferenceOptions(device, attention_maps=overlays and has_maps),
             et_label=ET_LABEL,
+            left_out=tuple(left_out),
         )
         return _read_result(folder, segment_to_folder(request, on_event))
 

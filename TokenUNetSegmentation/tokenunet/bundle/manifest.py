@@ -1,10 +1,12 @@
 """``model.json`` of a model bundle: all that the weights themselves do not say."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from tokenunet.core.errors import ModelError
+from tokenunet.core.channels import ChannelSet, OptionalChannels
+from tokenunet.core.errors import ChannelError, ModelError
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import REGIONS
@@ -15,6 +17,9 @@ SCHEMA_VERSION = 1
 MANIFEST_NAME = "model.json"
 _LARGEST_ARGUMENT = 4096
 _MOST_MEMBERS = 100
+
+_CHANNEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9+-]{0,31}")
+"""It becomes part of file names, options and node references."""
 
 Normalization = Literal["zscore"]
 Activation = Literal["sigmoid", "softmax"]
@@ -37,6 +42,7 @@ class ModelManifest:
         architecture: Name of a registered architecture.
         arguments: the architecture's own arguments.
         channels: the input channels in the network's order.
+        optional_channels: Sets of channels that may be missing; the network receives 0 in their place.
         regions: names of the regions in the order of the network's outputs. With ``softmax`` the outputs are the
             background and the exclusive parts NCR, ED and ET instead, and the regions are sums of them.
         labels: values of the exclusive labels NCR, ED and ET that this model was trained on.
@@ -58,6 +64,7 @@ class ModelManifest:
     architecture: str
     arguments: dict[str, Any] = field(default_factory=dict)
     channels: tuple[Channel, ...] = tuple(Channel(name, ALIASES[name]) for name in SEQUENCES)
+    optional_channels: tuple[OptionalChannels, ...] = ()
     regions: tuple[str, ...] = REGIONS
     labels: dict[str, int] = field(default_factory=lambda: {"NCR": 1, "ED": 2, "ET": 4})
     activation: Activation = "sigmoid"
@@ -76,6 +83,11 @@ class ModelManifest:
     def space(self) -> ModelSpace:
         """What the network's input looks like."""
         return ModelSpace(tuple(c.name for c in self.channels), self.spacing, self.orientation)
+
+    @property
+    def inputs(self) -> ChannelSet:
+        """Names and aliases of the input channels, and which may be missing."""
+        return ChannelSet({c.name: c.aliases for c in self.channels}, self.optional_channels)
 
     @property
     def outputs(self) -> int:
@@ -114,26 +126,56 @@ class ModelManifest:
             raise ModelError(f"{MANIFEST_NAME} of {source} has unknown fields: {', '.join(sorted(unknown))}.")
         try:
             values["channels"] = tuple(Channel(c["name"], tuple(c["aliases"])) for c in values["channels"])
+            values["optional_channels"] = tuple(
+                OptionalChannels(tuple(o["channels"]), dict(o["dice_change"]))
+                for o in values.get("optional_channels", ())
+            )
             for name in ("regions", "spacing", "patch_size"):
                 values[name] = tuple(values[name])
             manifest = ModelManifest(**values)
+            manifest._check_channels(source)
             manifest._check()
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{MANIFEST_NAME} of {source} is not usable: {error}") from error
         return manifest
+
+    def _check_channels(self, source: str) -> None:
+        """Raise ChannelError for channels that are unknown, named twice or named in a way that nobody could type."""
+
+        def refuse(problem: str) -> None:
+            raise ChannelError(
+                f"{MANIFEST_NAME} of {source} {problem}.", "Correct its channels, or export the model again."
+            )
+
+        names = [c.name for c in self.channels]
+        if not names:
+            refuse("names no channels")
+        for name in names:
+            if not isinstance(name, str) or not _CHANNEL_NAME.fullmatch(name):
+                refuse(f"names the unknown channel {name!r}: a name has letters, digits, + and -")
+        spellings: dict[str, str] = {}
+        for channel in self.channels:
+            usual = next((s for s in SEQUENCES if channel.name.lower() in (s.lower(), *ALIASES[s])), channel.name)
+            if usual != channel.name:
+                refuse(f"names the unknown channel {channel.name}, which must be called {usual}")
+            taken = [a for a in channel.aliases for s in SEQUENCES if s != usual and a.lower() in ALIASES[s]]
+            if taken:
+                refuse(f"gives {channel.name} the name {taken[0]}, which belongs to another sequence")
+            for spelling in {channel.name.lower(), *(alias.lower() for alias in channel.aliases)}:
+                if spelling in spellings:
+                    refuse(f"names {spelling} twice: as {spellings[spelling]} and as {channel.name}")
+                spellings[spelling] = channel.name
+        for option in self.optional_channels:
+            if unknown := [name for name in option.channels if name not in names]:
+                refuse(f"lets the unknown channel {unknown[0]} be missing")
+            if len(set(option.channels)) != len(option.channels) or not 0 < len(option.channels) < len(names):
+                refuse(f"lets {' and '.join(option.channels) or 'nothing'} be missing, which cannot be")
 
     def _check(self) -> None:
         """Raises ValueError or TypeError for values that the program could not work with."""
         known = architectures()
         if self.architecture not in known:
             raise ValueError(f"unknown architecture {self.architecture!r}")
-        names = [c.name for c in self.channels]
-        if unknown := [name for name in names if name not in SEQUENCES]:
-            raise ValueError(f"unknown channels: {', '.join(map(str, unknown))}")
-        if doubled := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"channels named twice: {', '.join(doubled)}")
-        if missing := [name for name in SEQUENCES if name not in names]:
-            raise ValueError(f"channels without {', '.join(missing)} are not supported yet")
         if sorted(self.regions) != sorted(REGIONS):
             raise ValueError(f"regions must be {', '.join(REGIONS)} in any order")
         if self.activation not in ("sigmoid", "softmax"):

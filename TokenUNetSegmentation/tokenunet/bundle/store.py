@@ -68,6 +68,16 @@ def find_model(name_or_path: str) -> Path:
     raise ModelError(f"There is no model {name_or_path!r}.", f"Give the path of a bundle, or one of: {names}.")
 
 
+def find_manifest(name_or_path: str) -> ModelManifest:
+    """Return the manifest of the bundle of that name or at that path.
+
+    Raises:
+        ModelError: If there is none, or it is not usable.
+    """
+    path = find_model(name_or_path)
+    return ModelManifest.from_json(read_bundle_files(path)[MANIFEST_NAME], str(path))
+
+
 def import_model(path: Path) -> Path:
     """Verifies a bundle and copies it to the user's models under its folder's or archive's name.
 

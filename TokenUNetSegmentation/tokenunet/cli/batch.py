@@ -7,11 +7,10 @@ from pathlib import Path
 from tokenunet.cli.extras import extra
 from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent
-from tokenunet.core.sequences import SEQUENCES
 from tokenunet.inference.batch.patients import find_patients
 from tokenunet.inference.batch.processes import run_in_processes
 from tokenunet.inference.batch.run import Runner, segment_batch
-from tokenunet.inference.pipeline import SegmentationRequest
+from tokenunet.inference.request import SegmentationRequest, scan_arguments
 from tokenunet.runtime.device import resolve_device
 
 
@@ -26,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch",
         type=Path,
         metavar="DIR_OR_CSV",
-        help="a folder with a folder per patient, or a CSV with the columns patient and input or t1, t1ce, t2, flair",
+        help="a folder with a folder per patient, or a CSV with the columns patient and input, or patient and one for "
+        "each channel (t1, t1ce, ...)",
     )
     batch.add_argument("--jobs", type=int, metavar="N", help="patients at a time (default: 1)")
     batch.add_argument("--cluster", metavar="ADDRESS", help="of a Ray cluster; 'local' begins one on this computer")
@@ -41,9 +41,9 @@ def refuse_without_batch(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace, request: SegmentationRequest, on_event: OnEvent) -> None:
     """Segments all patients of ``options.batch``; ``request`` says how."""
-    for name in ("input", *(sequence.lower() for sequence in SEQUENCES)):
-        if getattr(options, name) is not None:
-            raise UsageError(f"--{name} is for one patient and cannot be given with --batch.", "Leave out either.")
+    scans = [scan_arguments(name, "")[0] for name in (*request.inputs, *request.left_out)]
+    for option in (*scans, *(["--input"] if request.folder else [])):
+        raise UsageError(f"{option} is for one patient and cannot be given with --batch.", "Leave out either.")
     jobs = find_patients(options.batch, request)
     counts = segment_batch(jobs, jobs[0].request.output.parent, _runner(options), on_event)
     if options.progress != "json":

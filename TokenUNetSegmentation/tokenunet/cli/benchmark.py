@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Measure and write the tables and the figure."""
     from tokenunet.benchmark import cases, run_benchmark, tables  # imports PyTorch
     from tokenunet.benchmark.networks import network_names
-    from tokenunet.inference import check_output
+    from tokenunet.inference.output import check_output
     from tokenunet.runtime.device import resolve_device
 
     if options.json is not None and options.json.exists() and not options.force:

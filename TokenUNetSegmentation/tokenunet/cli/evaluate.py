@@ -64,7 +64,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.evaluation.evidence import CountedModel, gather, passes
     from tokenunet.evaluation.evidence_tables import as_markdown, summary
     from tokenunet.evaluation.real import real_cases, tumor_free_cases
-    from tokenunet.inference import check_output
+    from tokenunet.inference.output import check_output
     from tokenunet.runtime.environment import versions
 
     check_output(options.output, options.force, _RESULTS)

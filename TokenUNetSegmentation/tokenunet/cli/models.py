@@ -26,7 +26,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def _list(options: argparse.Namespace, on_event: OnEvent) -> None:
     for model in stored_models():
-        print(f"{model.name:<28} {model.manifest.kind:<24} {model.path}")
+        channels = ", ".join(model.manifest.inputs.names)
+        print(f"{model.name:<28} {model.manifest.kind:<24} {channels:<22} {model.path}")
 
 
 def _show(options: argparse.Namespace, on_event: OnEvent) -> None:

@@ -38,7 +38,7 @@ class InputError(TokenUNetError):
 
 
 class MissingSequenceError(InputError):
-    """A sequence was not given or not found."""
+    """A sequence that the model needs was not given or not found."""
 
     code = "missing_sequence"
 
@@ -101,6 +101,12 @@ class ModelError(TokenUNetError):
     """A model bundle cannot be used."""
 
     code, exit_code = "bad_model", 4
+
+
+class ChannelError(ModelError):
+    """A model's manifest names channels that are unknown or doubled."""
+
+    code = "channels"
 
 
 class ArchitectureError(ModelError):

@@ -2,11 +2,12 @@
 
 import re
 from itertools import pairwise
-from typing import Literal, get_args
 
-SequenceName = Literal["T1", "T1ce", "T2", "FLAIR"]
+SequenceName = str
+"""One of `SEQUENCES`, or another channel that a model's manifest names."""
 
-SEQUENCES: tuple[SequenceName, ...] = get_args(SequenceName)
+SEQUENCES: tuple[SequenceName, ...] = ("T1", "T1ce", "T2", "FLAIR")
+"""The sequences of BraTS, which are recognized by tags, names and images."""
 
 ALIASES: dict[SequenceName, tuple[str, ...]] = {
     "T1": ("t1", "t1n", "t1w"),
@@ -16,7 +17,7 @@ ALIASES: dict[SequenceName, tuple[str, ...]] = {
 }
 """Accepted names, compared without regard to case."""
 
-_BY_ALIAS = {alias: sequence for sequence, aliases in ALIASES.items() for alias in aliases}
+_BY_ALIAS: dict[str, SequenceName] = {alias: sequence for sequence, aliases in ALIASES.items() for alias in aliases}
 _CONTRAST_AGENT = {"ce", "contrast", "gad", "gado", "gadolinium", "gd", "km", "kontrast", "postcontrast"}
 _CONTRAST_AGENT_AFTER_T1 = {"c", "post"}
 """Before "T1", these may be a patient's initial, or refer to a session after surgery."""

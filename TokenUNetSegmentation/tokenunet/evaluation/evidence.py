@@ -29,9 +29,9 @@ from tokenunet.evaluation.segmented import (
     volumes_ml,
 )
 from tokenunet.evaluation.synthetic_cases import synthetic_study
-from tokenunet.inference import InferenceOptions, predict
 from tokenunet.inference.postprocessing import without_holes, without_small_components
-from tokenunet.inference.predict import Execution
+from tokenunet.inference.predict import Execution, predict
+from tokenunet.inference.request import InferenceOptions
 from tokenunet.preprocessing import Prepared
 from tokenunet.study.scans import Study
 from tokenunet.synthesis import synthetic_patient

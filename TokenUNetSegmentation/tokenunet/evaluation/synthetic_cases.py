@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.prediction import Prediction
-from tokenunet.inference import InferenceOptions, predict
+from tokenunet.inference.predict import predict
+from tokenunet.inference.request import InferenceOptions
 from tokenunet.preprocessing import Prepared, prepare
 from tokenunet.study.scans import Scan, Study
 from tokenunet.synthesis import SyntheticPatient, synthetic_patient

@@ -1,11 +1,10 @@
 """What is tried when memory runs out: the same prediction in ever smaller pieces, at last on the CPU."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-Mode = Literal["single_pass", "sliding_window"]
+from tokenunet.inference.request import Mode
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import SimpleITK as sitk
 
 from tokenunet.core.errors import OutputError, OutputExistsError
 from tokenunet.core.prediction import AttentionMaps
-from tokenunet.core.sequences import SEQUENCES
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.inference.quality_page import quality_page
 from tokenunet.io.files import staging_folder
 from tokenunet.io.seg_nrrd import write_segmentation
@@ -39,33 +40,42 @@ BRAIN = "brain.nii.gz"
 TRANSFORMS = "transforms"
 QUALITY = "quality.html"
 DICOM_SEG = "segmentation.dcm"
-RESULT_PATTERNS = (
-    LABELS_FILE,
-    *(f"labels_{sequence}.nii.gz" for sequence in SEQUENCES),
-    SEGMENTATION,
-    DICOM_SEG,
-    DISAGREEMENT,
-    f"{MASKS}/token_*.nii.gz",
-    BRAIN,
-    *(f"{TRANSFORMS}/{sequence}.tfm" for sequence in SEQUENCES),
-    QUALITY,
-    RUN_REPORT,
-)
-"""What a run may write, and a later one replaces; other files stay, in the same folders too."""
 
 
-def check_output(folder: Path, force: bool, patterns: tuple[str, ...] = RESULT_PATTERNS) -> None:
+def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
+    """Return what a run may write, and a later one replaces; other files stay, in the same folders too.
+
+    Args:
+        channels: Channels of the model, beyond `SEQUENCES`.
+    """
+    names = dict.fromkeys((*SEQUENCES, *channels))
+    return (
+        LABELS_FILE,
+        *(f"labels_{name}.nii.gz" for name in names),
+        SEGMENTATION,
+        DICOM_SEG,
+        DISAGREEMENT,
+        f"{MASKS}/token_*.nii.gz",
+        BRAIN,
+        *(f"{TRANSFORMS}/{name}.tfm" for name in names),
+        QUALITY,
+        RUN_REPORT,
+    )
+
+
+def check_output(folder: Path, force: bool, patterns: tuple[str, ...] | None = None) -> None:
     """Finds out before the work what would prevent the results from being written after it.
 
     Args:
         folder: where they go.
         force: whether they may replace earlier ones.
-        patterns: what results are called.
+        patterns: what results are called; None takes those of a segmentation.
 
     Raises:
         OutputExistsError: where the folder holds results and ``force`` is not set.
         OutputError: where the folder cannot be written.
     """
+    patterns = result_patterns() if patterns is None else patterns
     earlier = [path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)]
     if earlier and not force:
         raise OutputExistsError(

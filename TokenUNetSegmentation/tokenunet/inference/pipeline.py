@@ -1,30 +1,35 @@
-"""One patient from four files to a folder of results: what the command line and the Slicer module both run."""
+"""One patient from files to a folder of results: what the command line and the Slicer module both run."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from tokenunet.bundle.bundle import load_bundle
+from tokenunet.bundle.store import find_model
 from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
-from tokenunet.core.regions import ED, ET_LABEL, NCR
-from tokenunet.core.sequences import SequenceName
+from tokenunet.core.regions import ED, NCR
+from tokenunet.inference.channels import (
+    missing_findings,
+    unclaimed_regions,
+    with_channel_names,
+    without_enhancing_tumor,
+)
 from tokenunet.inference.output import (
     DICOM_SEG,
-    RESULT_PATTERNS,
     RUN_REPORT,
     check_output,
+    result_patterns,
     write_preparation,
     write_report,
     write_result,
 )
-from tokenunet.inference.predict import InferenceOptions, predict
+from tokenunet.inference.predict import predict
+from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import locked_folder, staging_folder
 from tokenunet.preprocessing import align_study, check_sequences, prepare, restore
 from tokenunet.preprocessing.register import Alignment
@@ -43,33 +48,6 @@ _STAGE_SHARES = {
 }
 
 
-@dataclass(frozen=True)
-class SegmentationRequest:
-    """What to segment, with what, and where the results go.
-
-    Attributes:
-        inputs: of sequences: an image file, or any file or the folder of a DICOM series.
-        output: folder for the results.
-        model: path of a bundle.
-        folder: where the sequences that ``inputs`` lacks are found.
-        reference: the sequence whose grid the results lie on; None takes T1ce, or T1 where that is much finer.
-        options: how to run the network.
-        et_label: value of enhancing tumor in the label images, 4 or 3.
-        dicom_seg: also write a DICOM segmentation object of the reference's series; needs the extra ``dicom``.
-        force: replace the results of an earlier run.
-    """
-
-    inputs: dict[SequenceName, Path]
-    output: Path
-    model: Path
-    folder: Path | None = None
-    reference: SequenceName | None = None
-    options: InferenceOptions = field(default_factory=InferenceOptions)
-    et_label: int = ET_LABEL
-    dicom_seg: bool = False
-    force: bool = False
-
-
 def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> dict[str, Any]:
     """Segments one patient and writes the results (`tokenunet.inference.output` lists them).
 
@@ -81,7 +59,7 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
         The run report, as in ``run.json``.
 
     Raises:
-        UsageError: where a DICOM SEG is asked for and the reference is no DICOM series.
+        UsageError: If the inputs are not the model's, or a DICOM SEG is asked for and the reference is no DICOM series.
         InputError: where the scans cannot be used.
         ModelError: where the model cannot be used.
         DeviceError: where the device is missing, or memory does not suffice.
@@ -95,10 +73,13 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
     run = _Run(on_event)
     check_output(request.output, request.force)
     with run.stage(Stage.LOAD):
-        bundle = load_bundle(request.model)
-        found = find_study(request.folder, request.inputs)
+        bundle = load_bundle(find_model(str(request.model)))
+        channels = bundle.manifest.inputs
+        request = with_channel_names(request, bundle.manifest.name, channels)
+        found = find_study(request.folder, request.inputs, channels, request.left_out)
         study = found.read(request.reference)
-        run.warn(*found.findings)
+        missing = [name for name in channels.names if name not in study.scans]
+        run.warn(*found.findings, *missing_findings(channels, missing))
         if request.dicom_seg and study.reference not in found.series:
             raise UsageError(
                 f"{study.scans[study.reference].source} is no DICOM series that a DICOM SEG could refer to.",
@@ -118,11 +99,14 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             on_fraction=lambda fraction: run.progress.update(Stage.PREDICT, fraction),
             on_fallback=lambda message: run.warn(Finding("out_of_memory", message)),
         )
+    unclaimed = unclaimed_regions(missing)
     with run.stage(Stage.RESTORE):
+        if unclaimed:
+            prediction = without_enhancing_tumor(prediction)
         result = restore(prediction, prepared, request.et_label)
     with (
         run.stage(Stage.WRITE),
-        staging_folder(request.output, replaces=RESULT_PATTERNS, last=RUN_REPORT) as staging,
+        staging_folder(request.output, replaces=result_patterns(channels.names), last=RUN_REPORT) as staging,
     ):
         write_result(result, staging)
         write_preparation(study, prepared, result, staging)
@@ -158,12 +142,14 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
                 "tumor_following_masks": bundle.manifest.training.get("tumor_following_masks", []),
             },
             "reference": study.reference,
+            "missing": missing,
+            "not_segmented": unclaimed,
             "inputs": _describe_inputs(study, found),
             "alignments": {s: _describe_alignment(a) for s, a in alignments.items()},
             "brain_extracted": prepared.brain_extracted,
             "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},
-            "volumes_ml": result.volumes_ml,
-            "volumes_range_ml": result.volumes_range_ml,
+            "volumes_ml": {name: ml for name, ml in result.volumes_ml.items() if name not in unclaimed},
+            "volumes_range_ml": {n: ends for n, ends in result.volumes_range_ml.items() if n not in unclaimed},
             "masks": {} if result.masks is None else {k: len(m) for k, m in result.masks.by_kind().items()},
             "warnings": run.warnings,
             "timings_s": run.timings(),

@@ -4,7 +4,6 @@ import gc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,33 +14,15 @@ from tokenunet.core.errors import ModelError, OutOfMemoryError, UsageError
 from tokenunet.core.prediction import AttentionMaps, Prediction
 from tokenunet.core.regions import REGIONS
 from tokenunet.inference.crop import FieldOfView
-from tokenunet.inference.fallback import Attempt, Mode, attempts
+from tokenunet.inference.fallback import Attempt, attempts
 from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
+from tokenunet.inference.request import InferenceOptions, Mode
 from tokenunet.networks import architecture
 from tokenunet.networks.blocks import trainable_parameters
 from tokenunet.networks.tokens import TokenMaps
 from tokenunet.preprocessing import Prepared
 from tokenunet.runtime.device import Arithmetic, Precision, fastest_precision, is_out_of_memory, resolve_device
 from tokenunet.runtime.memory import free_bytes, predicted_peak_bytes
-
-
-@dataclass(frozen=True)
-class InferenceOptions:
-    """How to run the network.
-
-    Attributes:
-        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
-        mode: ``single_pass`` sees the whole brain at once, ``sliding_window`` the bundle's patch size at a time.
-        precision: ``auto`` takes half precision where the hardware computes it directly.
-        overlap: of neighboring windows, as a fraction of their size, below 1.
-        attention_maps: Whether to return the attention maps, too.
-    """
-
-    device: str = "auto"
-    mode: Mode = "single_pass"
-    precision: Literal["auto"] | Precision = "auto"
-    overlap: float = 0.5
-    attention_maps: bool = False
 
 
 @dataclass(frozen=True)

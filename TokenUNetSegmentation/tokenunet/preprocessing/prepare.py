@@ -1,4 +1,4 @@
-"""From four scans to what the network takes: one grid, one orientation, the brain, normalized.
+"""From a patient's scans to what the network takes: one grid, one orientation, the brain, normalized.
 
     study -> on one grid -> extract_brain, unless stripped -> normalize -> Prepared
 
@@ -20,7 +20,7 @@ from tokenunet.core.errors import GridMismatchError, UnusableImageError
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid, thinned
 from tokenunet.core.model_space import ModelSpace
-from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.core.sequences import SequenceName
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.preprocessing.skull_stripping import check_brain, check_field_of_view, extract_brain, is_stripped
 from tokenunet.preprocessing.stripped_brain import agreed_brain
@@ -42,7 +42,8 @@ class Prepared:
     """One patient as the network takes it, and the way back.
 
     Attributes:
-        tensor: (C, D, H, W), float32; each channel has zero mean and unit variance inside the brain, 0 outside.
+        tensor: (C, D, H, W), float32; each channel has zero mean and unit variance inside the brain, 0 outside; a
+            missing one is 0 everywhere.
         brain: (D, H, W).
         grid: of the tensor.
         reference_grid: where the results shall lie.
@@ -66,7 +67,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     """Brings a study into a model's space.
 
     Args:
-        study: four scans.
+        study: Scans of the model's channels; those that are missing become 0.
         space: of the model.
         alignments: of scans that do not lie on the reference; those left out are taken to lie where they should.
 
@@ -85,7 +86,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         brain = agreed.brain
         for sequence, seen in agreed.seen.items():
             scans[sequence] = replace(scans[sequence], seen=scans[sequence].seen & seen)
-        findings = _some_stripped(stripped) + agreed.findings
+        findings = _some_stripped(study, stripped) + agreed.findings
     else:
         extracted = extract_brain([grid.image(scan.values) for scan in scans.values() if scan.seen.any()])
         brain = sitk.GetArrayFromImage(extracted).astype(bool)
@@ -103,7 +104,12 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(
         tensor=torch.stack(
-            [normalize(scans[s].values, brain & scans[s].seen, study.scans[s].source) for s in space.channels]
+            [
+                normalize(scans[s].values, brain & scans[s].seen, study.scans[s].source)
+                if s in scans
+                else torch.zeros(brain.shape)
+                for s in space.channels
+            ]
         ),
         brain=brain,
         grid=grid,
@@ -121,8 +127,8 @@ _HEAD_FOUND = Finding(
 )
 
 
-def _some_stripped(stripped: Sequence[SequenceName]) -> tuple[Finding, ...]:
-    whole = [sequence for sequence in SEQUENCES if sequence not in stripped]
+def _some_stripped(study: Study, stripped: Sequence[SequenceName]) -> tuple[Finding, ...]:
+    whole = [sequence for sequence in study.scans if sequence not in stripped]
     if not whole:
         return ()
     text = (
@@ -141,7 +147,7 @@ def _partly_seen(study: Study, brain: NDArray[np.bool_], scans: Mapping[Sequence
             raise GridMismatchError(
                 f"{source} ({sequence}) shows only {share:.0%} of the brain that "
                 f"{study.scans[study.reference].source} ({study.reference}) shows.",
-                "Choose four scans of one session.",
+                "Choose scans of one session.",
             )
         if share < _WHOLE_COVERAGE:
             text = (
@@ -178,7 +184,7 @@ def _on_common_grid(
     """All scans on the reference's field of view, in the model's orientation and spacing; see `prepare`.
 
     Args:
-        study: four scans.
+        study: Scans of one patient.
         space: of the model.
         alignments: of scans that do not lie on the reference.
         stripped: those that show nothing but the brain; what is resampled of them has a background of 0.

@@ -48,7 +48,12 @@ def check_sequences(
 
 
 def recognize(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dict[SequenceName, SequenceName]:
-    """Which sequence each scan looks like, by the sequence it was given as; itself where nothing speaks against it."""
+    """Which sequence each scan looks like, by the sequence it was given as; itself where nothing speaks against it.
+
+    Nothing is said of scans that are not all of `SEQUENCES`: it takes the others to tell what one looks like.
+    """
+    if any(sequence not in study.scans for sequence in SEQUENCES):
+        return {}
     grid = Grid.of(study.scans[study.reference].image).with_spacing(_SAMPLING_MM)
     transforms = {sequence: alignment.transform for sequence, alignment in alignments.items()}
     images = [grid.resample(study.scans[s].image, sitk.sitkNearestNeighbor, transforms.get(s)) for s in SEQUENCES]

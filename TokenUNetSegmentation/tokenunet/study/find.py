@@ -1,11 +1,12 @@
-"""The four scans of a patient in a folder, as DICOM series or as image files."""
+"""Scans of a patient in a folder, as DICOM series or as image files."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
 from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError, UnusableImageError
 from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
@@ -37,7 +38,7 @@ class FoundScan:
 
 @dataclass(frozen=True)
 class FoundStudy:
-    """The four scans, and what was noticed on the way.
+    """Scans by sequence, and what was noticed on the way.
 
     Attributes:
         set_aside: names of DICOM series that are no scans of a head, with the reason for each.
@@ -53,23 +54,31 @@ class FoundStudy:
         return _series_of(self.scans)
 
     def read(self, reference: SequenceName | None = None) -> Study:
-        """Reads and checks the four; see `FoundScan.read` and `study_of` for the errors and the reference."""
-        return study_of({sequence: scan.read() for sequence, scan in self.scans.items()}, reference)
+        """Reads and checks them; see `FoundScan.read` and `study_of` for the errors and the reference."""
+        return study_of({sequence: scan.read() for sequence, scan in self.scans.items()}, reference, ())
 
 
-def find_study(folder: Path | None, given: Mapping[SequenceName, Path] | None = None) -> FoundStudy:
-    """Finds the four scans of a patient.
+def find_study(
+    folder: Path | None,
+    given: Mapping[SequenceName, Path] | None = None,
+    channels: ChannelSet = FOUR_SEQUENCES,
+    left_out: Collection[SequenceName] = (),
+) -> FoundStudy:
+    """Find the scans of a patient that a model takes.
 
-    Files whose names tell the four are taken as they are; or else DICOM series, from all folders below; or else image
-    files, in the folder or, where it holds none itself, in folders below, by their names and by how they look.
+    Files whose names tell all sequences are taken as they are; or else DICOM series, from all folders below; or else
+    image files, in the folder or, where it holds none itself, in folders below, by their names and by how they look.
+    Channels other than `SEQUENCES` are found by the names of image files. What the model can do without may be missing.
 
     Args:
-        folder: of one patient; None where all are given.
-        given: files that were chosen for sequences, which are not looked for: an image, or any file or the folder of a
+        folder: Folder of one patient; None if all scans are given.
+        given: Files that were chosen for channels, which are not looked for: an image, or any file or the folder of a
             DICOM series.
+        channels: Channels of the model.
+        left_out: Channels that are not looked for because they are known to be missing.
 
     Raises:
-        MissingSequenceError: where a sequence is not found, or there is no such folder.
+        MissingSequenceError: If a sequence that the model needs is not found, or there is no such folder.
         AmbiguousSequenceError: where the names of two files claim the same sequence.
         MixedPatientsError: where DICOM files belong to several patients.
         UnreadableImageError: where a DICOM file is damaged.
@@ -78,15 +87,83 @@ def find_study(folder: Path | None, given: Mapping[SequenceName, Path] | None = 
     if folder is not None and not folder.is_dir():
         raise MissingSequenceError(f"There is no folder {folder}.", "Check the path.")
     chosen = {s: FoundScan(_place_of(p, folder), 1.0, "it was given as such") for s, p in (given or {}).items()}
-    if folder is None or len(chosen) == len(SEQUENCES):
+    wanted = [name for name in channels.names if name not in left_out]
+    missing = {name for name in wanted if name not in chosen}
+    if channels.without(left_out) is None:
+        raise _too_few(f"The model cannot do without {' and '.join(left_out)}.", channels)
+    if not missing:
         return FoundStudy(chosen, _series_findings(chosen))
+    if folder is None:
+        if channels.without({*left_out, *missing}) is None:
+            raise _too_few(f"No image was given for {', '.join(sorted(missing))}.", channels)
+        return FoundStudy(chosen, _series_findings(chosen))
+    optional = [frozenset(o.channels) - set(left_out) for o in channels.optional if set(left_out) < set(o.channels)]
+    try:
+        return _search(folder, chosen, channels, wanted, ())
+    except MissingSequenceError as error:
+        if not optional:
+            raise
+        try:
+            found = _search(folder, chosen, channels, wanted, optional)
+        except MissingSequenceError:
+            raise _too_few(str(error), channels, error.hint) from None
+        if channels.without([name for name in channels.names if name not in found.scans]) is None:
+            raise _too_few(str(error), channels, error.hint) from None
+        return found
+
+
+def _too_few(message: str, channels: ChannelSet, hint: str = "") -> MissingSequenceError:
+    optional = channels.describe_optional()
+    what = f"The model can do without {optional}." if optional else ""
+    return MissingSequenceError(message, f"{hint} {what}".strip() or "Give all sequences, or choose another model.")
+
+
+def _search(
+    folder: Path,
+    chosen: dict[SequenceName, FoundScan],
+    channels: ChannelSet,
+    wanted: Sequence[SequenceName],
+    optional: Collection[frozenset[SequenceName]],
+) -> FoundStudy:
+    """Look for the wanted channels that were not chosen; see `find_study`."""
     files = _image_files(folder)
+    others = {file: channels.named(file.name) for file in files}
+    files = [file for file in files if others[file] is None]
+    chosen = chosen | _other_channels(folder, others, [c for c in wanted if c not in SEQUENCES and c not in chosen])
+    absent = frozenset(c for c in wanted if c not in SEQUENCES and c not in chosen)
+    if absent and not any(absent <= option for option in optional):
+        raise MissingSequenceError(
+            f"{folder} has no image named after {' or '.join(sorted(absent))}.",
+            "Name the right files with " + " ".join(f"--scan {name}=FILE" for name in sorted(absent)) + ".",
+        )
+    sequences = [s for s in wanted if s in SEQUENCES]
+    looked_for = [s for s in sequences if s not in chosen]
+    may_lack = [option - absent for option in optional if absent <= option]
+    if not looked_for:
+        return FoundStudy(chosen, _series_findings(chosen))
     names = [sequence_in_name(_telling_name(folder, file)) for file in files]
-    if any(s not in names and s not in chosen for s in SEQUENCES):
+    if any(s not in names for s in looked_for):
         series = find_series(folder)
         if any(not s.set_aside for s in series) or (series and not files):
-            return _from_series(folder, series, chosen)
-    return _from_files(folder, files, chosen)
+            return _from_series(folder, series, chosen, sequences, may_lack)
+    return _from_files(folder, files, chosen, sequences, may_lack)
+
+
+def _other_channels(
+    folder: Path, names: Mapping[Path, SequenceName | None], wanted: Sequence[SequenceName]
+) -> dict[SequenceName, FoundScan]:
+    """Return the image files that are named after channels other than `SEQUENCES`."""
+    found = {}
+    for channel in wanted:
+        files = [file for file, name in names.items() if name == channel]
+        if len(files) > 1:
+            raise AmbiguousSequenceError(
+                f"{files[0].name} and {files[1].name} in {folder} both look like {channel}.",
+                f"Name the right one with --scan {channel}=FILE.",
+            )
+        if files:
+            found[channel] = FoundScan(files[0], 1.0, "its name says so")
+    return found
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -163,12 +240,18 @@ def versions_finding(folder: Path, other_versions: Sequence[Path]) -> Finding:
     return Finding("passed_over", text)
 
 
-def _from_files(folder: Path, files: list[Path], chosen: dict[SequenceName, FoundScan]) -> FoundStudy:
+def _from_files(
+    folder: Path,
+    files: list[Path],
+    chosen: dict[SequenceName, FoundScan],
+    wanted: Sequence[SequenceName],
+    optional: Collection[frozenset[SequenceName]],
+) -> FoundStudy:
     others = [file for file in files if file not in [found.place for found in chosen.values()]]
-    _, other_versions = choose_by_name(folder, others, [s for s in SEQUENCES if s not in chosen])
+    _, other_versions = choose_by_name(folder, others, [s for s in wanted if s not in chosen])
     others = [file for file in others if file not in other_versions]
     candidates = [replace(_candidate_of(file), name=_telling_name(folder, file)) for file in others]
-    found = _recognized(folder, others, candidates, chosen)
+    found = _recognized(folder, others, candidates, chosen, wanted, optional)
     if other_versions:
         found.findings.append(versions_finding(folder, other_versions))
     return found
@@ -196,7 +279,13 @@ def _telling_name(folder: Path, file: Path) -> str:
     return file.name
 
 
-def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceName, FoundScan]) -> FoundStudy:
+def _from_series(
+    folder: Path,
+    series: list[DicomSeries],
+    chosen: dict[SequenceName, FoundScan],
+    wanted: Sequence[SequenceName],
+    optional: Collection[frozenset[SequenceName]],
+) -> FoundStudy:
     set_aside = {s.name: s.set_aside for s in series if s.set_aside}
     given_files = {f for found in chosen.values() if isinstance(found.place, DicomSeries) for f in found.place.files}
     usable = [volume for volume in series if not volume.set_aside and not given_files.intersection(volume.files)]
@@ -208,7 +297,7 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
     for name, volumes in tried:
         candidates = [_candidate_of(volume) for volume in volumes]
         try:
-            found = _recognized(folder, volumes, candidates, chosen)
+            found = _recognized(folder, volumes, candidates, chosen, wanted, optional)
         except (MissingSequenceError, UnusableImageError) as error:
             errors.append(error)
             continue
@@ -232,7 +321,7 @@ def _from_series(folder: Path, series: list[DicomSeries], chosen: dict[SequenceN
         excluded = "; ".join(f"{name}: {reason}" for name, reason in set_aside.items())
         raise MissingSequenceError(f"{errors[0]}" + (f" Excluded: {excluded}" if excluded else ""), errors[0].hint)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in set_aside.items())
-    raise MissingSequenceError(f"No DICOM series in {folder} can be one of the four scans. {reasons}")
+    raise MissingSequenceError(f"No DICOM series in {folder} can be a scan that the model takes. {reasons}")
 
 
 def _by(series: Sequence[DicomSeries], key: Callable[[DicomSeries], str]) -> dict[str, list[DicomSeries]]:
@@ -272,12 +361,15 @@ def _recognized(
     places: Sequence[Path | DicomSeries],
     candidates: Sequence[Candidate],
     chosen: dict[SequenceName, FoundScan],
+    wanted: Sequence[SequenceName],
+    optional: Collection[frozenset[SequenceName]],
 ) -> FoundStudy:
     """The choice among candidates, which stand at the same places of their list."""
-    given = {s: len(candidates) + i for i, s in enumerate(chosen)}
-    given_candidates = [_candidate_of(found.place) for found in chosen.values()]
+    known = {s: found for s, found in chosen.items() if s in SEQUENCES}
+    given = {s: len(candidates) + i for i, s in enumerate(known)}
+    given_candidates = [_candidate_of(found.place) for found in known.values()]
     try:
-        recognition = recognize_sequences([*candidates, *given_candidates], given)
+        recognition = recognize_sequences([*candidates, *given_candidates], given, wanted, optional)
     except MissingSequenceError as error:
         raise MissingSequenceError(f"{folder}: {error}", error.hint) from error
 
@@ -288,6 +380,7 @@ def _recognized(
         return FoundScan(place if isinstance(place, Path) else _sound(place), choice.confidence, choice.reason)
 
     scans = {s: found(s, choice) for s, choice in recognition.choices.items()}
+    scans |= {s: scan for s, scan in chosen.items() if s not in SEQUENCES}
     return FoundStudy(scans, _series_findings(scans) + recognition.findings)
 
 

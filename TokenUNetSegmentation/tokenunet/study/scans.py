@@ -1,7 +1,8 @@
-"""The four scans of a patient, found by name, read and checked one by one."""
+"""Scans of a patient, found by name, read and checked one by one."""
 
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +23,8 @@ _PAIR_ENDINGS = {".img": ".hdr", ".img.gz": ".hdr.gz"}
 """Of Analyze and NIfTI pairs: the voxels' file by its header's."""
 READING = threading.Lock()
 """SimpleITK's readers crash now and then where two threads read at the same time."""
+REFERENCES: tuple[SequenceName, ...] = ("T1ce", "T1", "FLAIR", "T2")
+"""Sequences on whose grid results are, the preferred first; a model's other channels come after them."""
 _SMALLEST_SIDE = 8
 """Voxels; fewer slices than this show no brain."""
 _SPACING_MM = (0.1, 20.0)
@@ -57,7 +60,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Study:
-    """The four scans of one patient, and whose grid the results shall lie on."""
+    """Scans of one patient by sequence, and whose grid the results are on."""
 
     scans: dict[SequenceName, Scan]
     reference: SequenceName = "T1ce"
@@ -129,25 +132,37 @@ def read_study(paths: dict[SequenceName, Path], reference: SequenceName = "T1ce"
     return study_of({sequence: read_scan(paths[sequence]) for sequence in SEQUENCES if sequence in paths}, reference)
 
 
-def study_of(scans: dict[SequenceName, Scan], reference: SequenceName | None = "T1ce") -> Study:
-    """A study of four scans that were read before; see `read_study` for the errors.
+def study_of(
+    scans: dict[SequenceName, Scan],
+    reference: SequenceName | None = "T1ce",
+    needed: Sequence[SequenceName] = SEQUENCES,
+) -> Study:
+    """Make a study of scans that were read before; see `read_study` for the errors.
 
     Args:
-        scans: by sequence.
-        reference: whose grid the results lie on; None takes T1ce, or T1 where its voxels are less than half as large.
+        scans: Scans by sequence.
+        reference: Sequence on whose grid the results are; None chooses T1ce, or T1 if its voxels are less than half as
+            large, or else the first scan of `REFERENCES` that is there.
+        needed: Sequences that must be among them.
     """
-    missing = [s for s in SEQUENCES if s not in scans]
+    missing = [s for s in needed if s not in scans]
     if missing:
         raise MissingSequenceError(f"No image was given for {', '.join(missing)}.")
-    for one, other in combinations(SEQUENCES, 2):
+    if reference is not None and reference not in scans:
+        raise MissingSequenceError(
+            f"There is no {reference} image for the results to be on.", f"Choose from {', '.join(scans)}."
+        )
+    for one, other in combinations(scans, 2):
         if _same_content(scans[one].image, scans[other].image):
             raise AmbiguousSequenceError(
                 f"{one} and {other} are the same image ({scans[one].source}, {scans[other].source}).",
                 f"Choose the right file for {one} or {other}.",
             )
     if reference is None:
-        much_finer = Grid.of(scans["T1"].image).voxel_ml < Grid.of(scans["T1ce"].image).voxel_ml / 2
-        reference = "T1" if much_finer else "T1ce"
+        reference = next(sequence for sequence in (*REFERENCES, *scans) if sequence in scans)
+        if reference == "T1ce" and "T1" in scans:
+            much_finer = Grid.of(scans["T1"].image).voxel_ml < Grid.of(scans["T1ce"].image).voxel_ml / 2
+            reference = "T1" if much_finer else "T1ce"
     return Study(scans, reference)
 
 

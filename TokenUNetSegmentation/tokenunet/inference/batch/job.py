@@ -10,7 +10,8 @@ from typing import Any, Literal
 from tokenunet.core.errors import Cancelled, OutOfMemoryError, OutputExistsError, TokenUNetError
 from tokenunet.core.events import OnEvent, ignore_events
 from tokenunet.inference.output import RUN_REPORT
-from tokenunet.inference.pipeline import SegmentationRequest, segment
+from tokenunet.inference.pipeline import segment
+from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import STAGING_PREFIX
 from tokenunet.runtime.device import is_out_of_memory
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenunet.bundle.bundle import load_bundle
+from tokenunet.bundle.store import find_model
 from tokenunet.core.errors import Cancelled, IncompleteBatchError, ModelError, UsageError
 from tokenunet.core.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
 from tokenunet.inference.batch.job import PatientJob, PatientRow, row_of_earlier_run
@@ -39,7 +40,7 @@ def segment_batch(jobs: Sequence[PatientJob], output: Path, run_jobs: Runner, on
         OutputError: where the summary cannot be written.
         Cancelled: what is done stays.
     """
-    weights_sha256 = load_bundle(jobs[0].request.model).manifest.weights_sha256
+    weights_sha256 = load_bundle(find_model(str(jobs[0].request.model))).manifest.weights_sha256
     summary = Summary(output, [job.patient for job in jobs])
     unfinished = []
     for job in jobs:

@@ -1,6 +1,6 @@
 """Which of a patient's scans is which of the four sequences: by DICOM tags, then names, and last by the images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -70,17 +70,22 @@ class Recognition:
 
 
 def recognize_sequences(
-    candidates: Sequence[Candidate], given: Mapping[SequenceName, int] | None = None
+    candidates: Sequence[Candidate],
+    given: Mapping[SequenceName, int] | None = None,
+    wanted: Sequence[SequenceName] = SEQUENCES,
+    optional: Collection[frozenset[SequenceName]] = (),
 ) -> Recognition:
-    """Chooses a candidate for each of the four sequences.
+    """Choose a candidate for each of the wanted sequences.
 
     Args:
-        candidates: in any order.
-        given: indices of what somebody has chosen; nothing overrules them.
+        candidates: Scans in any order, also of sequences that are not wanted.
+        given: Indices of what somebody has chosen; nothing overrules them.
+        wanted: Sequences to choose, of `SEQUENCES`.
+        optional: Sets of wanted sequences that may be missing together.
 
     Raises:
-        MissingSequenceError: where a sequence is not found; says what each candidate was taken for.
-        AmbiguousSequenceError: where the names of two candidates without tags claim the same sequence.
+        MissingSequenceError: If a sequence is not found; says what each candidate was taken for.
+        AmbiguousSequenceError: If the names of two candidates without tags claim the same wanted sequence.
     """
     given = given or {}
     choices = {s: Choice(index, 1.0, "it was given as such") for s, index in given.items()}
@@ -93,15 +98,19 @@ def recognize_sequences(
     }
     for sequence, group in groups.items():
         if sequence not in choices and group:
-            choices[sequence] = _best(candidates, sequence, group)
+            choices[sequence] = _best(candidates, sequence, group, sequence in wanted)
     grouped = {i for group in groups.values() for i in group}
     left = [i for i, e in evidence.items() if i not in grouped and not e.not_ours]
     choices |= _told_by_looks(candidates, choices, left)
-    missing = [s for s in SEQUENCES if s not in choices]
-    if missing:
+    missing = [s for s in wanted if s not in choices]
+    if missing and set(missing) not in optional:
         raise _missing(candidates, evidence, choices, missing)
-    ordered = {s: choices[s] for s in SEQUENCES}
-    return Recognition(ordered, _findings(candidates, ordered))
+    ordered = {s: choices[s] for s in wanted if s in choices}
+    findings = _findings(candidates, ordered)
+    if missing and (unknown := [candidates[i].name for i in left if i not in [c.index for c in choices.values()]]):
+        text = f"{' and '.join(unknown)} could not be recognized; if one is {' or '.join(missing)}, name it."
+        findings.append(Finding("not_recognized", text))
+    return Recognition(ordered, findings)
 
 
 def _told_apart(
@@ -148,9 +157,9 @@ def _less_sure(evidence: Evidence, factor: float, why: str) -> Evidence:
     return replace(evidence, confidence=evidence.confidence * factor, reason=f"{evidence.reason}, and {why}")
 
 
-def _best(candidates: Sequence[Candidate], sequence: SequenceName, group: dict[int, Evidence]) -> Choice:
+def _best(candidates: Sequence[Candidate], sequence: SequenceName, group: dict[int, Evidence], wanted: bool) -> Choice:
     untagged = [candidates[i].name for i in group if candidates[i].tags is None]
-    if len(untagged) > 1:
+    if len(untagged) > 1 and wanted:
         raise AmbiguousSequenceError(
             f"{' and '.join(untagged)} both look like {sequence}.", f"Name the right one with --{sequence.lower()}."
         )

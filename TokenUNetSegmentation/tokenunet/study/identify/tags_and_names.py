@@ -8,6 +8,7 @@ from tokenunet.core.sequences import SequenceName, sequence_named
 from tokenunet.study.dicom_tags import DicomTags
 
 Weighting = Literal["T1", "T2", "FLAIR"]
+_WEIGHTINGS: dict[SequenceName, Weighting] = {"T1": "T1", "T1ce": "T1", "T2": "T2", "FLAIR": "FLAIR"}
 
 # Letters that people write straight before a weighting, as in eT1W, 3DT1 or AXT2.
 _BEFORE = r"(?<![a-z0-9])(?:\dd|e|s|wip|ax|axial|sag|cor|tra|se|tse|fse|gre|ir|fs|gd|ce|pre|post)*"
@@ -188,7 +189,7 @@ def _from_file_name(name: str) -> Evidence:
         sequence = "FLAIR"
     reason = f"its name is “{name}”"
     if sequence is not None:
-        return Evidence("T1" if sequence == "T1ce" else sequence, sequence == "T1ce", True, 0.95, reason)
+        return Evidence(_WEIGHTINGS[sequence], sequence == "T1ce", True, 0.95, reason)
     weighting = weighting_in(text)
     if weighting is None:
         return Evidence(None, agent_in(text), True, 0.0, f"its name “{name}” does not tell the sequence")

@@ -13,8 +13,8 @@ from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.dice import dice_by_region
 from tokenunet.core.regions import REGIONS
 from tokenunet.data.cases import Case, read_scans, read_truth
-from tokenunet.inference import InferenceOptions, predict
-from tokenunet.inference.fallback import Mode
+from tokenunet.inference.predict import predict
+from tokenunet.inference.request import InferenceOptions, Mode
 from tokenunet.io.files import staging_folder, write_text
 from tokenunet.preprocessing import prepare, restore
 from tokenunet.runtime.memory import PeakMemory

@@ -15,7 +15,7 @@ from tokenunet.core.errors import DatasetError
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.core.terminology import LABEL_STYLES
 from tokenunet.data import Case, read_scans, read_truth
-from tokenunet.inference import predict
+from tokenunet.inference.predict import predict
 from tokenunet.io.figures import plot_style
 from tokenunet.preprocessing import Prepared, prepare
 from tokenunet.training.experiment.experiment import Experiment
