@@ -227,11 +227,13 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/training/samples/cache.py
   tokenunet/training/samples/carving.py
   tokenunet/training/samples/cases.py
+  tokenunet/training/samples/lesion_contrast.py
   tokenunet/training/samples/loading.py
   tokenunet/training/samples/mixed.py
   tokenunet/training/samples/patches.py
   tokenunet/training/samples/strong_augmentation.py
   tokenunet/training/samples/synthetic.py
+  tokenunet/training/samples/white_matter_lesions.py
   )
 set(MODULE_PYTHON_RESOURCES
   Resources/Icons/TokenUNetSegmentation.png

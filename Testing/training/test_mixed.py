@@ -4,11 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 from tokenunet.core.regions import ED, ET_LABEL, NCR, regions_from_labels
+from tokenunet.core.sequences import SEQUENCES
 from tokenunet.training.samples.carving import carve
+from tokenunet.training.samples.lesion_contrast import hidden_in_t1ce, with_other_contrast
 from tokenunet.training.samples.mixed import MixedCases
-from tokenunet.training.samples.strong_augmentation import deformed, recolored, without_some
+from tokenunet.training.samples.strong_augmentation import deformed, recolored, rescaled, shaded, without_some
 from tokenunet.training.samples.synthetic import SyntheticCases
+from tokenunet.training.samples.white_matter_lesions import with_white_matter_lesions
 
 SHAPE = (32, 40, 32)
 
@@ -90,15 +94,108 @@ def test_recolored_keeps_background_and_normalization():
     assert not torch.allclose(result[0], image[0])
 
 
+def test_rescaled_shifts_all_of_a_channel_and_leaves_missing_ones_empty():
+    image = torch.from_numpy(head(0, (16, 24, 16))[0])
+    image[1] = 0
+    brain = (image != 0).any(0)
+    result = rescaled(image, np.random.default_rng(3))
+    assert not result[:, ~brain].any() and not result[1].any()
+    for channel, original in zip(result[[0, 2, 3]], image[[0, 2, 3]], strict=True):
+        slope = (channel[brain] - channel[brain].mean()) / (original[brain] - original[brain].mean())
+        assert slope.std() < 1e-2 and 0.87 <= slope.mean() <= 1.13
+        assert not torch.equal(channel, original)
+
+
+def glioma(column=24, shape=(48, 56, 48)):
+    """Return a ball of a brain with a ring-enhancing core in edema that is dark in T1ce."""
+    random = np.random.default_rng(0)
+    z, y, x = np.indices(shape)
+    brain = (z - 24) ** 2 + (y - 28) ** 2 + (x - 24) ** 2 < 22**2
+    distance = np.sqrt((z - 24) ** 2 + (y - 30) ** 2 + (x - column) ** 2)
+    labels = np.zeros(shape, np.uint8)
+    for radius, part in ((10, ED), (6, ET_LABEL), (4, NCR)):
+        labels[(distance < radius) & brain] = part
+    image = (0.2 * random.normal(size=(4, *shape))).astype(np.float32) * brain
+    for part, shifts in {ED: (-0.6, -0.5, 1.2, 1.6), ET_LABEL: (-0.4, 2.0, 1.5, 1.8), NCR: (-1, -1, 2, 1.0)}.items():
+        image[:, labels == part] += np.array(shifts, np.float32)[:, None]
+    return image, labels
+
+
+def test_other_contrast_covers_what_real_patients_show_and_leaves_the_rest():
+    image, labels = glioma()
+    image[0] = 0  # T1 is missing
+    original = image.copy()
+    edema, core, enhancement = [], [], []
+    for seed in range(40):
+        result = with_other_contrast(image, labels, np.random.default_rng(seed))
+        assert not result[0].any()
+        far = ndimage.distance_transform_edt(labels == 0) > 8  # borders are soft
+        assert np.array_equal(result[:, far], image[:, far])
+        means = {part: result[:, labels == part].mean(1) for part in (ED, NCR, ET_LABEL)}
+        edema.append(means[ED][1])
+        core.append(means[NCR][3] - means[ED][3])
+        enhancement.append(means[ET_LABEL][1])
+    assert np.array_equal(image, original)
+    assert np.mean(np.array(edema) > -0.15) > 0.2, "isointense edema in T1ce"
+    assert min(core) < -0.6 and max(core) > 0.2, "cores darker and brighter than edema in FLAIR"
+    assert 0.6 < min(enhancement) < 1.3 and max(enhancement) < 2.6
+    assert with_other_contrast(image, np.zeros_like(labels), np.random.default_rng(0)) is image
+
+
+def test_hidden_in_t1ce_replaces_edema_by_healthy_tissue_and_keeps_enhancement():
+    image, labels = glioma(column=13)
+    cores = 0
+    for seed in range(12):
+        result = hidden_in_t1ce(image, labels, np.random.default_rng(seed))
+        assert np.array_equal(result[2:], image[2:]), "it shows in T2 and FLAIR as before"
+        assert np.array_equal(result[:, labels == ET_LABEL], image[:, labels == ET_LABEL])
+        assert result[1][labels == ED].mean() > image[1][labels == ED].mean() + 0.15
+        cores += bool((result[1] - image[1])[labels == NCR].mean() > 0.3)
+    assert 0 < cores < 12
+
+
+def test_shaded_brightens_and_darkens_slowly_inside_the_brain():
+    image = torch.from_numpy(head(0, (16, 24, 16))[0])
+    image[1] = 0
+    brain = (image != 0).any(0)
+    changed = 0
+    for seed in range(12):
+        result = shaded(image, np.random.default_rng(seed))
+        assert not result[:, ~brain].any() and not result[1].any()
+        factor = ((result + 3.5) / (image + 3.5))[0]
+        changed += bool((factor[brain] != 1).any())
+        steps = (factor[1:] - factor[:-1]).abs()[brain[1:] & brain[:-1]]
+        assert steps.max() < 0.1
+        assert factor[brain].min() > 0.6 and factor[brain].max() < 1.6
+    assert 1 <= changed <= 8
+
+
+def test_white_matter_lesions_are_bright_in_flair_and_stay_off_the_tumor():
+    image, labels = glioma()
+    image[0] += 0.6 * (image[0] != 0)  # white matter, all of it
+    near = ndimage.distance_transform_edt(labels == 0) <= 5
+    brain = (image != 0).any(0)
+    for seed in range(8):
+        change = with_white_matter_lesions(image, labels, np.random.default_rng(seed)) - image
+        assert not change[:, near | ~brain].any()
+        assert change[3].max() > 0.3 and change[2].max() > 0.2
+        assert change[0].min() < 0
+        assert 0.0002 < (change[3] > 0.3)[brain].mean() < 0.3
+    image[0] = 0
+    assert with_white_matter_lesions(image, labels, np.random.default_rng(0)) is image
+
+
 def test_without_some_never_drops_t2_and_flair_together():
     image = torch.ones(4, 2, 2, 2)
-    counts = []
+    counts, t1ce = [], 0
     for seed in range(300):
         missing = (without_some(image, np.random.default_rng(seed)) == 0).flatten(1).all(1)
         counts.append(int(missing.sum()))
         assert not (missing[2] and missing[3])
-    assert 0.55 < counts.count(0) / 300 < 0.82
+        t1ce += bool(missing[SEQUENCES.index("T1ce")]) and counts[-1] == 1
+    assert 0.55 < counts.count(0) / 300 < 0.75
     assert counts.count(2) > 5
+    assert 0.09 < t1ce / 300 < 0.21
 
 
 def test_mixed_cases_draw_the_share_asked_for_and_repeat_it():

@@ -1,7 +1,8 @@
 """A stream of patients that mixes a few real ones, strongly augmented, with synthetic ones.
 
 Real tumors are also carved into other patients (`tokenunet.training.samples.carving`), and patients without a tumor,
-where the data hold some, are shown as they are and serve as hosts.
+where the data hold some, are shown and serve as hosts. Parts of all tumors, also synthetic ones, get other contrasts
+(`tokenunet.training.samples.lesion_contrast`), and white-matter lesions are added as something to leave out.
 """
 
 from collections.abc import Sequence
@@ -16,12 +17,23 @@ from numpy.typing import NDArray
 from tokenunet.core.regions import labels_from_regions, regions_from_labels
 from tokenunet.training.samples.carving import Labeled, carve
 from tokenunet.training.samples.cases import TrainingCase
-from tokenunet.training.samples.strong_augmentation import deformed, recolored, without_some
+from tokenunet.training.samples.lesion_contrast import hidden_in_t1ce, with_other_contrast
+from tokenunet.training.samples.strong_augmentation import deformed, recolored, rescaled, shaded, without_some
 from tokenunet.training.samples.synthetic import SyntheticCases
+from tokenunet.training.samples.white_matter_lesions import with_white_matter_lesions
 
-TUMOR_FREE_SHARE = 0.08
+TUMOR_FREE_SHARE = 0.15
 """Of the real patients that are shown, where the data hold some without a tumor."""
-CARVED_SHARE = 0.32
+CARVED_SHARE = 0.3
+OTHER_CONTRAST_SHARE = 0.75
+HIDDEN_SHARE = 0.3
+"""Of the patients with a tumor: it is hidden in T1ce."""
+LESION_SHARE = 0.12
+"""Of the patients with a tumor; those without one have white-matter lesions added in `FREE_LESION_SHARE`."""
+FREE_LESION_SHARE = 0.6
+SHADED_SHARES = (0.6, 0.3)
+"""Of real and of synthetic patients."""
+RESCALED_SHARE = 0.4
 DEFORMED_SHARE = 0.8
 RECOLORED_SYNTHETIC_SHARE = 0.5
 """Synthetic patients have their own imperfections; half of them get a few more."""
@@ -54,14 +66,24 @@ class MixedCase:
         random = np.random.default_rng(self.seed)
         is_real = random.random() < self.real_share
         image, labels = self._real(random) if is_real else _pixels(self.synthetic)
+        if random.random() < OTHER_CONTRAST_SHARE:
+            image = with_other_contrast(image, labels, random)
+        if labels.any() and random.random() < HIDDEN_SHARE:
+            image = hidden_in_t1ce(image, labels, random)
+        if random.random() < (LESION_SHARE if labels.any() else FREE_LESION_SHARE):
+            image = with_white_matter_lesions(image, labels, random)
         pixels = torch.from_numpy(image.copy())
         regions = torch.from_numpy(regions_from_labels(labels).astype(np.uint8))
         if random.random() < 0.5:
             pixels, regions = pixels.flip(-1), regions.flip(-1)
         if is_real and random.random() < DEFORMED_SHARE:
             pixels, regions = deformed(pixels, regions, random)
+        if random.random() < SHADED_SHARES[not is_real]:
+            pixels = shaded(pixels, random)
         if is_real or random.random() < RECOLORED_SYNTHETIC_SHARE:
             pixels = recolored(pixels, random, 1.0 if is_real else 0.3)
+        if random.random() < RESCALED_SHARE:
+            pixels = rescaled(pixels, random)
         if is_real:  # synthetic patients lack a sequence at times already
             pixels = without_some(pixels, random)
         return pixels.numpy(), labels_from_regions(regions.numpy().astype(bool))

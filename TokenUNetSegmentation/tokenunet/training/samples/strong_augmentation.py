@@ -16,6 +16,10 @@ _DROPPED_PAIRS: tuple[tuple[SequenceName, SequenceName], ...] = (
     ("T1ce", "FLAIR"),
 )
 """Sequences that may be missing together; without T2 and FLAIR no edema can be seen."""
+_OTHERS: tuple[SequenceName, ...] = ("T1", "T2", "FLAIR")
+_TWO_MISSING, _T1CE_MISSING, _OTHER_MISSING = 0.05, 0.15, 0.14
+_BLACK = 3.5
+"""Standard deviations by which the mean of a brain is brighter than black, roughly."""
 _KNOTS = np.linspace(-3, 4, 8)
 
 
@@ -68,29 +72,58 @@ def recolored(image: Tensor, random: np.random.Generator, strength: float = 1.0)
             channel = _with_thick_slices(channel, random)
         if random.random() < 0.5:
             field = 0.6 * smooth_noise(shape, 50, generator)[0] + 0.4 * shared
-            # The mean of a brain is three to four standard deviations above black.
-            channel = (channel + 3.5) * (random.uniform(0, 0.15) * field.clamp(-2, 2)).exp() - 3.5
+            channel = (channel + _BLACK) * (random.uniform(0, 0.15) * field.clamp(-2, 2)).exp() - _BLACK
         if random.random() < 0.35:
             channel = channel + torch.randn(shape, generator=generator) * random.uniform(0.02, 0.25)
         result.append(channel * brain)
     return _normalized(torch.stack(result), brain)
 
 
-def without_some(image: Tensor, random: np.random.Generator, one: float = 0.25, two: float = 0.06) -> Tensor:
-    """Return (C, D, H, W) with one or two sequences missing, which are 0 then.
+def shaded(image: Tensor, random: np.random.Generator) -> Tensor:
+    """Return z-scores (C, D, H, W) under strong coil profiles: in every fourth channel, smooth or growing outward."""
+    brain = (image != 0).any(0)
+    shape: tuple[int, int, int] = tuple(image.shape[1:])  # type: ignore[assignment]
+    axes = torch.meshgrid(*[torch.linspace(-1, 1, size) for size in shape], indexing="ij")
+    outward = sum(axis**2 for axis in axes)
+    assert isinstance(outward, Tensor)
+    outward = (outward - outward[brain].mean()) / outward[brain].std()
+    result = image.clone()
+    for channel in result:
+        if random.random() < 0.25 and channel.any():
+            smooth = smooth_noise(shape, random.uniform(30, 55), _generator(random))[0]
+            field = smooth if random.random() < 0.6 else outward * (1 if random.random() < 0.75 else -1)
+            profile = (random.uniform(0.05, 0.22) * field.clamp(-2, 2)).exp()
+            channel[brain] = ((channel + _BLACK) * profile - _BLACK)[brain]
+    return result
 
-    Args:
-        image: In the order of `SEQUENCES`.
-        random: Source of randomness.
-        one: Probability that one is missing.
-        two: Probability that two are missing.
+
+def rescaled(image: Tensor, random: np.random.Generator) -> Tensor:
+    """Return z-scores (C, D, H, W) as if another part of the head had been normalized, which large tumors do."""
+    brain = (image != 0).any(0)
+    factor, offset = random.uniform(0.87, 1.13, len(image)), random.uniform(-0.2, 0.2, len(image))
+    changed = image * torch.from_numpy(factor).float().view(-1, 1, 1, 1) + torch.from_numpy(offset).float().view(
+        -1, 1, 1, 1
+    )
+    present = brain & (image != 0).flatten(1).any(1).view(-1, 1, 1, 1)
+    return torch.where(present, changed, 0.0)
+
+
+def without_some(image: Tensor, random: np.random.Generator) -> Tensor:
+    """Return (C, D, H, W), in the order of `SEQUENCES`, with up to two sequences missing, which are 0 then.
+
+    T1ce is missing most often: where edema is isointense in it, the others must be believed.
     """
     image, drawn = image.clone(), random.random()
-    if drawn < two:
-        for name in _DROPPED_PAIRS[int(random.integers(len(_DROPPED_PAIRS)))]:
-            image[SEQUENCES.index(name)] = 0
-    elif drawn < one + two:
-        image[int(random.integers(len(image)))] = 0
+    if drawn < _TWO_MISSING:
+        missing: tuple[SequenceName, ...] = _DROPPED_PAIRS[int(random.integers(len(_DROPPED_PAIRS)))]
+    elif drawn < _TWO_MISSING + _T1CE_MISSING:
+        missing = ("T1ce",)
+    elif drawn < _TWO_MISSING + _T1CE_MISSING + _OTHER_MISSING:
+        missing = (_OTHERS[int(random.integers(len(_OTHERS)))],)
+    else:
+        missing = ()
+    for name in missing:
+        image[SEQUENCES.index(name)] = 0
     return image
 
 
