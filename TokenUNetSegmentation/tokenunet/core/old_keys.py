@@ -11,18 +11,23 @@ _CURRENT = {
 }
 
 
+def current_key(key: str) -> str:
+    """Return the current spelling of a key."""
+    return _CURRENT.get(key, key)
+
+
 def with_current_keys(value: Any) -> Any:
     """Replace the keys of version 0.1 by the current ones, at every depth.
 
     Args:
-        value: Parsed JSON, or the nested dictionary of a checkpoint.
+        value: Parsed JSON.
 
     Example:
         >>> with_current_keys({"training": {"optimiser": "sgd"}})
         {'training': {'optimizer': 'sgd'}}
     """
     if isinstance(value, dict):
-        return {_CURRENT.get(key, key): with_current_keys(inner) for key, inner in value.items()}
+        return {current_key(key): with_current_keys(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [with_current_keys(inner) for inner in value]
     return value

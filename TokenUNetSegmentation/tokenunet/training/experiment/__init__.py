@@ -1,1 +1,1 @@
-"""The folder of an experiment: folds, splits, metrics, summary and export."""
+"""Folder of an experiment: folds, splits, metrics, summary and export."""

@@ -1,4 +1,4 @@
-"""Makes the folder of a new experiment, on data or without."""
+"""Creation of the folder of a new experiment, on a dataset or on synthetic patients."""
 
 import json
 from collections.abc import Mapping
@@ -17,45 +17,51 @@ from tokenunet.training.samples.synthetic import validation_dataset
 
 
 def refuse_occupied(folder: Path) -> None:
-    """Raises OutputExistsError where a folder holds anything."""
+    """Check that a folder is absent or empty.
+
+    Raises:
+        OutputExistsError: If it is not empty.
+    """
     if folder.exists() and any(folder.iterdir()):
-        raise OutputExistsError(f"{folder} is not empty.", "Choose another folder, or --resume what is in it.")
+        raise OutputExistsError(f"{folder} is not empty.", "Choose another folder, or continue with --resume.")
 
 
 def create_experiment(folder: Path, dataset: Dataset, hashes: FileHashes, plan: ExperimentPlan) -> Experiment:
-    """Makes an experiment's folder, with configurations, dataset and splits.
+    """Create the folder of an experiment, with configurations, dataset and splits.
 
     Args:
-        folder: absent or empty.
-        dataset: checked.
-        hashes: of the dataset's files.
-        plan: what to train.
+        folder: Folder of the experiment; absent or empty.
+        dataset: Checked dataset.
+        hashes: SHA-256 of the dataset's files.
+        plan: Architectures, folds and settings.
 
     Raises:
-        OutputExistsError: where the folder holds anything already.
-        OutputError: where it cannot be written.
-        ExperimentError: where a fold to train does not exist.
-        UsageError: where a setting is not possible.
-        DatasetError: where there are fewer patients than folds.
+        OutputExistsError: If the folder is not empty.
+        OutputError: If the folder cannot be written.
+        ExperimentError: If a fold to train does not exist.
+        UsageError: If a setting is unknown or out of range.
+        DatasetError: If there are fewer patients than folds.
     """
     refuse_occupied(folder)
     wrong = [fold for fold in plan.trained_folds if not 0 <= fold < plan.folds]
     if wrong:
-        raise ExperimentError(f"There is no fold {wrong[0]}.", f"They are numbered from 0 to {plan.folds - 1}.")
+        raise ExperimentError(f"There is no fold {wrong[0]}.", f"Folds are numbered from 0 to {plan.folds - 1}.")
     configurations = configurations_of(plan.architectures, plan.preset, plan.overrides)
     splits = split_cases(dataset.cases, plan.folds, plan.seed, fingerprint(dataset, hashes))
     return _write(folder, dataset, hashes, splits, plan, configurations)
 
 
 def create_synthetic_experiment(folder: Path, plan: ExperimentPlan) -> Experiment:
-    """Makes the folder of an experiment without data; its validation patients are made when it is trained.
+    """Create the folder of an experiment on synthetic patients, which are generated when it is trained.
 
     Args:
-        folder: absent or empty.
-        plan: what to train.
+        folder: Folder of the experiment; absent or empty.
+        plan: Architectures and settings.
 
     Raises:
-        OutputExistsError, OutputError, UsageError: as for `create_experiment`.
+        OutputExistsError: If the folder is not empty.
+        OutputError: If the folder cannot be written.
+        UsageError: If a setting is unknown or out of range.
     """
     refuse_occupied(folder)
     configurations = configurations_of(plan.architectures, plan.preset, plan.overrides)
@@ -88,11 +94,17 @@ def _write(
     }
     write_dataset(folder, dataset, hashes)
     write_text(folder / "splits.json", splits.to_json())
-    # Last: where this stands, the others do.
+    # Last, so that its presence shows that all files are complete.
     write_text(folder / "experiment.json", json.dumps(description, indent=1) + "\n")
     return Experiment(folder)
 
 
 def write_dataset(folder: Path, dataset: Dataset, hashes: FileHashes) -> None:
-    """Writes ``dataset.json`` of the experiment in that folder."""
+    """Write ``dataset.json`` of an experiment.
+
+    Args:
+        folder: Folder of the experiment.
+        dataset: Dataset of the experiment.
+        hashes: SHA-256 of the dataset's files.
+    """
     write_text(folder / "dataset.json", json.dumps({**dataset_to_json(dataset), "hashes": hashes}, indent=1) + "\n")

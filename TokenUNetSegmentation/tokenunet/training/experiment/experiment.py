@@ -1,24 +1,24 @@
-"""The folder of an experiment: five folds of one or more architectures on one dataset, or none but synthetic patients.
+"""Folder of an experiment: the folds of one or more architectures on a dataset or on synthetic patients.
 
-    experiment.json     what was asked for: dataset, preset, overrides, seed, and every architecture's configuration
-    dataset.json        the cases with their files and hashes
-    splits.json         which cases train and validate in each fold
-    log.jsonl           a JSON object a line: folds begun and finished, stops, failures
+    experiment.json     plan: dataset, preset, overrides, seed, and the configuration of every architecture
+    dataset.json        cases with their files and hashes
+    splits.json         training and validation cases of each fold
+    log.jsonl           log, one JSON object per line: folds started and finished, stops, failures
     cache/              prepared cases; may be deleted at any time
-    patients/           synthetic patients for validation, where there is no dataset; may be deleted at any time
+    patients/           synthetic patients for validation, if there is no dataset; may be deleted at any time
     <architecture>/fold_<n>/
-        log.jsonl           a JSON object a line: settings, steps, epochs, validations
-        checkpoints/        the last two whole states
-        best.safetensors    the weights of the best validation
-        last.safetensors    the weights at the end, which metrics, predictions and exported models are of
-        validation/         labels predicted with them, one image a case, on the case's own grid
-        metrics.json        Dice of every validation case; written last, so that it says "finished"
-        tensorboard/        the log for TensorBoard
-    summary.json summary.csv report.html    of all finished folds, made anew after each
-    process.json        the process that trains here now
-    stop                a request to stop: "epoch" or "now"
+        log.jsonl           log, one JSON object per line: settings, steps, epochs, validations
+        checkpoints/        last two checkpoints
+        best.safetensors    weights of the best validation
+        last.safetensors    final weights, used for metrics, predictions and exported models
+        validation/         labels predicted with the final weights, one image per case, on the case's own grid
+        metrics.json        scores of every validation case; written last, so that it marks the fold as finished
+        tensorboard/        log for TensorBoard
+    summary.json summary.csv report.html    results of all finished folds, updated after each
+    process.json        process that is training
+    stop                request to stop: "epoch" or "now"
 
-Everything is written to a temporary name first. Only `Experiment` and `FoldFolder` spell these names.
+All files are written under a temporary name first. Only `Experiment` and `FoldFolder` know these names.
 """
 
 import json
@@ -36,7 +36,7 @@ from tokenunet.core.errors import ExperimentError, UsageError
 from tokenunet.io.files import SAFE_NAME, write_text
 from tokenunet.training.experiment.fold_folder import FoldFolder, StopWhen, read_log
 
-if TYPE_CHECKING:  # they bring PyTorch, which those who only look at an experiment need not wait for
+if TYPE_CHECKING:  # these import PyTorch, which takes seconds and is not needed to inspect an experiment
     from tokenunet.data import Dataset, FileHashes
     from tokenunet.training.config.configuration import TrainingConfiguration
     from tokenunet.training.config.presets import PresetName
@@ -48,16 +48,16 @@ PATIENTS = "patients"
 
 @dataclass(frozen=True)
 class ExperimentPlan:
-    """What to train.
+    """Architectures, folds and settings of an experiment.
 
     Attributes:
-        preset: every architecture's configuration to begin with.
-        architectures: names in `tokenunet.networks.architectures`; once an experiment is made with the preset
-            ``synthetic``, the names of its stages.
-        folds: of the cross-validation.
-        trained_folds: numbers, from 0, of those that are trained.
-        seed: of splits, weights and patches.
-        overrides: values that replace the preset's, for every architecture.
+        preset: Preset that every architecture's configuration is based on.
+        architectures: Names of registered architectures; in an experiment with the preset ``synthetic``, the names of
+            its stages.
+        folds: Number of folds of the cross-validation.
+        trained_folds: Numbers of the folds that are trained, from 0.
+        seed: Seed of splits, weights and patches.
+        overrides: Settings that replace the preset's, for every architecture.
     """
 
     preset: "PresetName"
@@ -69,16 +69,25 @@ class ExperimentPlan:
 
 
 def _check_names(names: Iterable[object], folder: Path) -> None:
-    """Raises ExperimentError where a name that an experiment's files hold would lead out of its folder."""
+    """Check that no name in an experiment's files leads out of its folder.
+
+    Raises:
+        ExperimentError: If a name is not a plain file name.
+    """
     if strange := [name for name in names if not isinstance(name, str) or not SAFE_NAME.fullmatch(name)]:
-        raise ExperimentError(f"{folder} names {strange[0]!r}, which is no name.", "It was changed: train anew.")
+        raise ExperimentError(
+            f"{folder} contains the invalid name {strange[0]!r}.", "Its files were changed; train again."
+        )
 
 
 class Experiment:
-    """An experiment's folder. `create_experiment` makes one, this opens it.
+    """Experiment in a folder that `create_experiment` made.
+
+    Args:
+        folder: Folder of the experiment.
 
     Raises:
-        ExperimentError: where the folder holds no experiment, or one that this version cannot read.
+        ExperimentError: If the folder contains no experiment, or one that this version cannot read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,18 +102,18 @@ class Experiment:
             self.description: dict[str, Any] = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ExperimentError(
-                f"{folder} holds no experiment.", "Choose the folder that a training wrote."
+                f"{folder} contains no experiment.", "Choose the output folder of a training."
             ) from error
         if self.description.get("format") != FORMAT:
             raise ExperimentError(
                 f"{folder} has format {self.description.get('format')!r}; this program reads {FORMAT}.",
-                "Use the version of Token-UNet that made it.",
+                "Use the version of Token-UNet that wrote it.",
             )
         _check_names(self.description["architectures"], folder)
 
     @property
     def plan(self) -> ExperimentPlan:
-        """What it trains."""
+        """Plan that the experiment was created with."""
         d = self.description
         return ExperimentPlan(
             d["preset"], tuple(d["architectures"]), d["folds"], tuple(d["trained_folds"]), d["seed"], d["overrides"]
@@ -112,19 +121,19 @@ class Experiment:
 
     @property
     def synthetic(self) -> bool:
-        """Whether it has no data: its patients are made."""
+        """Whether the experiment is trained on synthetic patients instead of a dataset."""
         return self.description["preset"] == "synthetic"
 
     @property
     def splits(self) -> "Splits":
-        """Its folds."""
+        """Folds of the cross-validation."""
         from tokenunet.training.experiment.splits import Splits
 
         return Splits.from_json((self.folder / "splits.json").read_text(encoding="utf-8"))
 
     @property
     def dataset(self) -> "Dataset":
-        """The cases, as they were when the experiment was made."""
+        """Dataset as of the creation of the experiment."""
         from tokenunet.data import dataset_from_json
 
         dataset = dataset_from_json(self.dataset_values)
@@ -133,45 +142,48 @@ class Experiment:
 
     @property
     def hashes(self) -> "FileHashes":
-        """Of the dataset's files, as they were when the experiment was made."""
+        """Hashes of the dataset's files as of the creation of the experiment."""
         return self.dataset_values["hashes"]
 
     @property
     def dataset_values(self) -> dict[str, Any]:
-        """What ``dataset.json`` holds."""
+        """Content of ``dataset.json``."""
         return json.loads((self.folder / "dataset.json").read_text(encoding="utf-8"))
 
     def configuration(self, architecture: str) -> "TrainingConfiguration":
-        """How that architecture is trained."""
+        """Return the configuration of an architecture."""
         from tokenunet.training.config.configuration import TrainingConfiguration
 
         return TrainingConfiguration.from_json(self.description["configurations"][architecture])
 
     def fold(self, architecture: str, fold: int) -> FoldFolder:
-        """The files of one architecture's fold, which need not exist yet."""
+        """Return the files of a fold of an architecture, which need not exist yet."""
         return FoldFolder(self.folder / architecture / f"fold_{fold}", architecture, fold)
 
     def jobs(self) -> list[FoldFolder]:
-        """All folds of all architectures, in the order in which they are trained."""
+        """Return all folds of all architectures, in the order of their training."""
         plan = self.plan
         return [self.fold(architecture, fold) for fold in plan.trained_folds for architecture in plan.architectures]
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """What it has logged so far."""
+        """Return the lines of the experiment's log."""
         return read_log(self.log)
 
     def change(self, settings: Mapping[str, Any]) -> None:
-        """Gives settings that decide nothing about the result another value.
+        """Change settings that do not affect the result.
+
+        Args:
+            settings: New values by name.
 
         Raises:
-            UsageError: for any other setting.
+            UsageError: If a setting would affect the result.
         """
         from tokenunet.training.config.configuration import OPERATIONAL, TrainingConfiguration
 
         if fixed := [name for name in settings if name not in OPERATIONAL]:
             raise UsageError(
-                f"{fixed[0]} cannot change in an experiment that was begun.",
-                f"Begin a new one; --resume may change {' and '.join(OPERATIONAL)} only.",
+                f"The setting {fixed[0]} cannot be changed in an existing experiment.",
+                f"Start a new one; --resume may change {' and '.join(OPERATIONAL)} only.",
             )
         if settings:
             for name, values in self.description["configurations"].items():
@@ -180,7 +192,7 @@ class Experiment:
             write_text(self.folder / "experiment.json", json.dumps(self.description, indent=1) + "\n")
 
     def move_data(self, dataset: "Dataset") -> None:
-        """Record where the files of the dataset are now; their content is the same."""
+        """Record the new paths of the dataset's files, whose content is the same."""
         from tokenunet.data import dataset_to_json
 
         values = {**dataset_to_json(dataset), "hashes": self.hashes}
@@ -189,21 +201,21 @@ class Experiment:
         write_text(self.folder / "experiment.json", json.dumps(self.description, indent=1) + "\n")
 
     def request_stop(self, when: StopWhen) -> None:
-        """Asks the process that trains here to stop, after the epoch or as soon as its state is saved."""
+        """Request the training process to stop, after the epoch or as soon as its state is saved."""
         write_text(self.folder / "stop", when)
 
     def stop_requested(self) -> StopWhen | None:
-        """What was asked for."""
+        """Return the current request to stop; None if there is none."""
         try:
             return "epoch" if (self.folder / "stop").read_text() == "epoch" else "now"
         except FileNotFoundError:
             return None
 
     def running_process(self) -> psutil.Process | None:
-        """The process on this computer that trains here now.
+        """Return the process on this computer that is training the experiment; None if there is none.
 
         Raises:
-            ExperimentError: where one on another computer does, or did and could not say that it ended.
+            ExperimentError: If a process on another computer is training it, or ended without a record of it.
         """
         try:
             values = json.loads((self.folder / "process.json").read_text(encoding="utf-8"))
@@ -212,7 +224,7 @@ class Experiment:
         if values["host"] != socket.gethostname():
             raise ExperimentError(
                 f"{self.folder} is being trained on {values['host']}.",
-                f"If that is no longer so, delete {self.folder / 'process.json'}.",
+                f"If it has ended, delete {self.folder / 'process.json'}.",
             )
         try:
             process = psutil.Process(values["pid"])
@@ -223,14 +235,14 @@ class Experiment:
 
     @contextmanager
     def training_process(self) -> Iterator[None]:
-        """While the block runs, the folder says that this process trains here.
+        """Record this process as the one that trains the experiment while the block runs.
 
         Raises:
-            ExperimentError: where another process does.
+            ExperimentError: If another process is training it.
         """
         if (other := self.running_process()) is not None and other.pid != os.getpid():
             raise ExperimentError(
-                f"{self.folder} is being trained already, by process {other.pid}.", "Wait for it, or stop it first."
+                f"{self.folder} is already being trained by process {other.pid}.", "Wait for it, or stop it first."
             )
         (self.folder / "stop").unlink(missing_ok=True)
         mine = {"pid": os.getpid(), "created": psutil.Process().create_time(), "host": socket.gethostname()}

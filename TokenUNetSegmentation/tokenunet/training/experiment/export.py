@@ -1,4 +1,4 @@
-"""From a trained experiment to a model that segments."""
+"""Export of trained folds as a model bundle."""
 
 import json
 import statistics
@@ -27,29 +27,32 @@ _INTENDED_USE = (
 
 
 def finished_folds(experiment: Experiment, architecture: str) -> tuple[int, ...]:
-    """The folds of an architecture that have been trained and measured."""
+    """Return the finished folds of an architecture."""
     return tuple(job.fold for job in experiment.jobs() if job.architecture == architecture and job.finished)
 
 
 def export_bundle(
     experiment: Experiment, architecture: str, folds: Sequence[int], bundle: Path, title: str = ""
 ) -> Path:
-    """Writes a model of one fold, or of several as an ensemble; returns its folder.
+    """Write a model of one fold, or of several folds as an ensemble.
 
-    Its card says how good each fold was on the cases that it was not trained on. The ensemble itself cannot be measured
-    on them, since each of its members was trained on most.
+    The model's description contains the scores of each fold on its validation cases. The ensemble itself cannot be
+    evaluated on them, since each of its members was trained on most.
 
     Args:
-        experiment: with the folds finished.
-        architecture: one of the experiment's, with its stage where it was trained in stages.
-        folds: numbers, from 0.
-        bundle: folder to write; absent or empty.
-        title: the model's name as shown to users; made from the experiment's where empty.
+        experiment: Experiment with the folds finished.
+        architecture: Architecture of the experiment, with its stage if it was trained in stages.
+        folds: Numbers of the folds, from 0.
+        bundle: Folder to write; absent or empty.
+        title: Display name of the model; empty derives it from the experiment's.
+
+    Returns:
+        Folder of the bundle.
 
     Raises:
-        ExperimentError: where a fold is not finished.
-        OutputExistsError: where there is something in the folder.
-        OutputError: where it cannot be written.
+        ExperimentError: If a fold is not finished.
+        OutputExistsError: If the folder is not empty.
+        OutputError: If the folder cannot be written.
     """
     if bundle.exists() and any(bundle.iterdir()):
         raise OutputExistsError(f"{bundle} is not empty.", "Choose another folder for the model.")
@@ -58,7 +61,7 @@ def export_bundle(
     if unfinished or not folds:
         raise ExperimentError(
             f"{architecture} has no finished fold {', '.join(unfinished)}".rstrip() + f" in {experiment.folder}.",
-            f"Finished are: {', '.join(map(str, finished)) or 'none'}.",
+            f"Finished folds: {', '.join(map(str, finished)) or 'none'}.",
         )
     jobs = [experiment.fold(architecture, fold) for fold in folds]
     configuration = experiment.configuration(architecture)
@@ -105,5 +108,5 @@ def _synthetic_card(experiment: Experiment, job: FoldFolder) -> dict[str, Any]:
 
 
 def _settings(configuration: TrainingConfiguration) -> dict[str, Any]:
-    """As recorded, without the folders of whoever trained it."""
+    """Return the settings without local paths."""
     return configuration.to_json() | {"initial": Path(configuration.initial).name}

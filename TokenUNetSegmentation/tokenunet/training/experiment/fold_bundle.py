@@ -1,4 +1,4 @@
-"""The trained network of a fold as a model."""
+"""Trained network of a fold as a model bundle in memory."""
 
 import safetensors.torch
 
@@ -9,7 +9,12 @@ from tokenunet.training.experiment.fold_folder import FoldFolder
 
 
 def fold_bundle(job: FoldFolder, configuration: TrainingConfiguration) -> ModelBundle:
-    """The trained network of a fold as a model, in memory: its last weights, which no validation case has chosen."""
+    """Return a fold's network with its final weights, which, unlike the best ones, no validation case has selected.
+
+    Args:
+        job: Trained fold.
+        configuration: Settings of its training.
+    """
     spacing = configuration.spacing
     manifest = ModelManifest(
         name=f"{job.architecture}, fold {job.fold}",

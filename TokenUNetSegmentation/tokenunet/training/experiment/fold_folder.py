@@ -1,4 +1,4 @@
-"""The files of one fold of an experiment, and the logs."""
+"""Files of one fold of an experiment, and logs."""
 
 import json
 import time
@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 StopWhen = Literal["epoch", "now"]
-"""A request to stop: after the epoch, or as soon as the state is saved."""
-
+"""Request to stop: after the epoch, or as soon as the state is saved."""
 
 LAST_WEIGHTS = "last.safetensors"
 
 
 class FoldFolder:
-    """The files of one network's fold.
+    """Files of one fold of one architecture.
 
     Args:
-        folder: in its network's folder, in the experiment's.
-        architecture: the network's name in the experiment, which is its architecture, perhaps with a stage.
-        fold: number, from 0.
+        folder: Folder of the fold, two levels below the experiment's.
+        architecture: Name of the architecture in the experiment, with its stage if it is trained in stages.
+        fold: Number of the fold, from 0.
     """
 
     def __init__(self, folder: Path, architecture: str, fold: int) -> None:
@@ -36,32 +35,32 @@ class FoldFolder:
 
     @property
     def experiment(self) -> Path:
-        """The folder of the experiment."""
+        """Folder of the experiment."""
         return self.folder.parent.parent
 
     @property
     def begun(self) -> bool:
-        """Whether there is a state to go on from."""
+        """Whether there is a checkpoint."""
         return self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
 
     @property
     def finished(self) -> bool:
-        """Whether it has been trained and validated to the end."""
+        """Whether the fold has been trained and evaluated."""
         return self.metrics.exists()
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """What it has logged so far; a line that is being written is left out."""
+        """Return the complete lines of the fold's log."""
         return read_log(self.log)
 
 
 def append_log(path: Path, line: Mapping[str, Any]) -> None:
-    """Adds a line with the time to a log."""
+    """Append a line with the current time to a log."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({**line, "time": round(time.time(), 3)}) + "\n")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a log; none where there is no log yet."""
+    """Return the complete lines of a log, without one that is still being written; none if there is no log."""
     try:
         *lines, _unfinished = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:

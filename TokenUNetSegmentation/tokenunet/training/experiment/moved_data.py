@@ -1,4 +1,4 @@
-"""Data of an experiment that were moved: found again by their content."""
+"""Search for moved data of an experiment by their content."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,19 +13,22 @@ from tokenunet.study.dicom import files_below
 
 
 def find_moved(dataset: Dataset, hashes: FileHashes, place: Path, on_event: OnEvent) -> Dataset:
-    """Return a dataset with the files that it was made with, at a new place.
+    """Find the files of a dataset in a new folder.
 
-    Cases, patients and labels stay what they were; only files with the recorded content are taken. A file that lies
-    below the new place as it did below the old one is tried first, then those of the same name, then all others.
+    Cases, patients and labels stay the same; only files with the recorded content are accepted. A file at the same
+    relative path is tried first, then those of the same name, then all others.
 
     Args:
         dataset: Dataset of the experiment.
         hashes: SHA-256 of its files.
-        place: Folder or CSV where the data are now.
-        on_event: Receives progress; may raise to stop.
+        place: New folder or CSV file of the data.
+        on_event: Callback that receives progress; may raise to stop.
+
+    Returns:
+        Dataset with the new paths.
 
     Raises:
-        ExperimentError: If a file is not found there, with the case and the file named.
+        ExperimentError: If a file is not found.
     """
     place = place.absolute()
     if not place.exists():
@@ -46,7 +49,7 @@ def find_moved(dataset: Dataset, hashes: FileHashes, place: Path, on_event: OnEv
 
 
 class _ByContent:
-    """Files below a place by their content; each is read at most once, and none before it is needed."""
+    """Index of files by their content; each file is read at most once, and only when needed."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
@@ -55,7 +58,17 @@ class _ByContent:
         self._read: set[Path] = set()
 
     def file(self, case: Case, old: Path, sha256: str, old_folder: Path) -> Path:
-        """Return the file with that content."""
+        """Return the file with a given content.
+
+        Args:
+            case: Case of the file, for messages.
+            old: Former path of the file.
+            sha256: SHA-256 of the file.
+            old_folder: Former folder of the dataset.
+
+        Raises:
+            ExperimentError: If there is no such file.
+        """
         if sha256 in self._known:
             return self._known[sha256]
         if old.is_relative_to(old_folder):
@@ -73,8 +86,8 @@ class _ByContent:
             self._left.clear()
         if sha256 not in self._known:
             raise ExperimentError(
-                f"{case.name}'s file {old.name} is not in {self._place} with the content that it was begun with.",
-                "Give the folder that holds the very same files, or begin a new experiment.",
+                f"{old.name} of {case.name} is not in {self._place} with the recorded content.",
+                "Give the folder that contains the same files, or start a new experiment.",
             )
         return self._known[sha256]
 

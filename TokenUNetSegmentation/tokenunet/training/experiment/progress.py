@@ -1,4 +1,4 @@
-"""How an experiment gets on, read from its folder alone, while another process trains there."""
+"""Progress of an experiment, read from its folder while another process trains it."""
 
 import json
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import FoldFolder
 
 _BYTES_AT_ONCE = 1_000_000
-"""Of all logs together: about 4,000 lines, which take a few hundredths of a second."""
+"""Bytes read from all logs per update: about 4,000 lines, which take a few hundredths of a second."""
 
 
 class FoldState(StrEnum):
-    """What a fold is doing."""
+    """State of a fold."""
 
     WAITING = "waiting"
     TRAINING = "training"
@@ -25,14 +25,14 @@ class FoldState(StrEnum):
 
 
 class LogTail:
-    """Gives out the lines of a growing log once, a piece at a time; from the beginning again where it was cut back.
+    """Reader of the new lines of a growing log, in pieces; it starts over when the log is truncated.
 
     Args:
-        path: of the log, which need not exist yet.
-        bytes_at_once: that a piece has at most; more than a line.
+        path: Path of the log, which need not exist yet.
+        bytes_at_once: Largest size of a piece in bytes; larger than a line.
 
     Attributes:
-        behind: whether there was more to read than the last piece.
+        behind: Whether there is more to read after the last piece.
     """
 
     def __init__(self, path: Path, bytes_at_once: int = _BYTES_AT_ONCE) -> None:
@@ -42,7 +42,7 @@ class LogTail:
         self.behind = False
 
     def new_lines(self) -> list[dict[str, Any]]:
-        """The next complete lines; none at the log's end or where there is no log yet."""
+        """Return the next complete lines; none at the log's end or if there is no log yet."""
         try:
             size = self._path.stat().st_size
             if size < self._read:
@@ -59,23 +59,23 @@ class LogTail:
 
 @dataclass
 class FoldProgress:
-    """What is known of a fold.
+    """Progress of a fold.
 
     Attributes:
-        folder: its files.
-        network: its architecture.
-        voxels: of a case, relative to one at 1 mm.
-        total_epochs: that it will be trained; 0 while unknown.
-        total_steps: optimizer steps of all epochs; 0 while unknown.
-        epoch: completed ones.
-        step: completed ones.
-        seconds_per_step: of the last step; 0 while unknown.
-        peak_memory_bytes: of the last step.
-        losses: mean loss by epoch, from 1.
-        dice: validation Dice by epoch, with the keys of `REGIONS` and ``mean``.
-        failure: why it failed; empty where it did not.
-        validation_seconds: of the last validation; 0 while unknown.
-        validate_every: Epochs between two validations.
+        folder: Files of the fold.
+        network: Registered name of the architecture.
+        voxels: Number of voxels of a case, relative to a spacing of 1 mm.
+        total_epochs: Planned number of epochs; 0 while unknown.
+        total_steps: Planned number of optimizer steps; 0 while unknown.
+        epoch: Number of completed epochs.
+        step: Number of completed steps.
+        seconds_per_step: Duration of the last step in seconds; 0 while unknown.
+        peak_memory_bytes: Peak memory of the last step in bytes.
+        losses: Mean loss by epoch, from 1.
+        dice: Validation Dice by epoch, with the keys of `REGIONS` and ``mean``.
+        failure: Message of a failure; empty if there was none.
+        validation_seconds: Duration of the last validation in seconds; 0 while unknown.
+        validate_every: Number of epochs between two validations.
     """
 
     folder: FoldFolder
@@ -95,7 +95,7 @@ class FoldProgress:
     _last_step_time: float | None = None
 
     def take(self, line: dict[str, Any]) -> None:
-        """Adds what a line of the fold's log says. A resumed training says some things twice, with the same words."""
+        """Update the progress from a line of the fold's log; a resumed training repeats some lines."""
         match line["event"]:
             case "started":
                 self.total_epochs = line["total_epochs"]
@@ -114,24 +114,25 @@ class FoldProgress:
                     self.validation_seconds = max(0.0, line["time"] - self._last_step_time)
 
     def validations(self, epochs: int) -> int:
-        """Return how many of that many epochs are validated; the last epoch and the final measurement count too."""
+        """Return the number of validations in a number of epochs, including the last epoch and the final evaluation."""
         return -(-epochs // self.validate_every) + 1
 
     @property
     def last_dice(self) -> float | None:
-        """Mean Dice of the newest validation."""
+        """Mean Dice of the latest validation; None if there was none."""
         return self.dice[max(self.dice)]["mean"] if self.dice else None
 
 
 class ExperimentProgress:
-    """An experiment and how far each of its folds is.
+    """Progress of an experiment and of each of its folds.
 
     Args:
-        experiment: in whose folder a process trains, or did.
+        experiment: Experiment that a process is training or has trained.
 
     Attributes:
-        folds: in the order in which they are trained.
-        message: why the last training failed; empty where it did not.
+        folds: Folds in the order of their training.
+        message: Message of the last failure; empty if there was none.
+        running: Whether a process is training the experiment.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -144,7 +145,11 @@ class ExperimentProgress:
         self._logs = [LogTail(fold.folder.log, share) for fold in self.folds]
 
     def update(self) -> bool:
-        """Reads what is new, as much as takes no noticeable time; returns whether anything was."""
+        """Read new log lines, as many as take no noticeable time.
+
+        Returns:
+            Whether anything changed.
+        """
         news = False
         for line in self._log.new_lines():
             news = True
@@ -163,7 +168,7 @@ class ExperimentProgress:
 
     @property
     def behind(self) -> bool:
-        """Whether the last `update` left something for the next."""
+        """Whether the last `update` did not reach the end of the logs."""
         return any(log.behind for log in (self._log, *self._logs))
 
     def _take(self, line: dict[str, Any]) -> None:
@@ -180,7 +185,7 @@ class ExperimentProgress:
                 fold.failure = line["message"]
 
     def state(self, fold: FoldProgress) -> FoldState:
-        """What the fold is doing now."""
+        """Return the state of a fold."""
         if fold.folder.finished:
             return FoldState.FINISHED
         if fold.failure:
@@ -191,19 +196,19 @@ class ExperimentProgress:
 
     @property
     def finished(self) -> bool:
-        """Whether all folds are."""
+        """Whether all folds are finished."""
         return all(fold.folder.finished for fold in self.folds)
 
     @property
     def fraction(self) -> float:
-        """Of all steps of all folds, taking those that did not begin for as long as the longest that did."""
+        """Completed fraction of all steps, assuming that folds not yet started are as long as the longest."""
         longest = max((fold.total_steps for fold in self.folds), default=0)
         total = sum((fold.total_steps or longest) * fold.voxels for fold in self.folds)
         return sum(fold.step * fold.voxels for fold in self.folds) / total if total else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated from each fold's own speed, or that of its architecture's other folds; None while unknown."""
+        """Seconds to the end, estimated from the speed of each fold or of its architecture; None while unknown."""
         left = 0.0
         for fold in self.folds:
             same = [f for f in self.folds if f.network == fold.network and f.seconds_per_step]
@@ -220,7 +225,7 @@ class ExperimentProgress:
 
 
 def _waiting_fold(experiment: Experiment, job: FoldFolder) -> FoldProgress:
-    """A fold of which nothing was read yet; of synthetic patients, the number of steps is known beforehand."""
+    """Return the progress of a fold before its log is read; for synthetic patients, the number of steps is known."""
     settings = experiment.description["configurations"][job.architecture]
     patients = settings["epochs"] * settings.get("synthetic_patients", 0)
     steps = patients // (settings["batch_size"] * settings["accumulation"])

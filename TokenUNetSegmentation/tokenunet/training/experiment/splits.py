@@ -1,4 +1,4 @@
-"""Which cases train and which validate in each fold."""
+"""Training and validation cases of each fold."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,12 @@ from tokenunet.data.cases import Case
 
 @dataclass(frozen=True)
 class Fold:
-    """Names of the cases that train and of those that validate."""
+    """Split of one fold.
+
+    Attributes:
+        training: Names of the training cases.
+        validation: Names of the validation cases.
+    """
 
     training: tuple[str, ...]
     validation: tuple[str, ...]
@@ -20,12 +25,12 @@ class Fold:
 
 @dataclass(frozen=True)
 class Splits:
-    """The folds of a cross-validation; every patient validates in exactly one.
+    """Folds of a cross-validation; every patient is in the validation cases of exactly one.
 
     Attributes:
-        seed: of the order in which the patients were dealt out.
-        fingerprint: of the dataset that was split.
-        folds: as many as there are folds.
+        seed: Seed of the random order of patients.
+        fingerprint: Fingerprint of the dataset.
+        folds: Split of each fold.
     """
 
     seed: int
@@ -33,28 +38,28 @@ class Splits:
     folds: tuple[Fold, ...]
 
     def to_json(self) -> str:
-        """The text of ``splits.json``."""
+        """Return the text of ``splits.json``."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Splits":
-        """The inverse of `to_json`."""
+        """Parse the text of ``splits.json``."""
         values = json.loads(text)
         folds = tuple(Fold(tuple(f["training"]), tuple(f["validation"])) for f in values["folds"])
         return cls(values["seed"], values["fingerprint"], folds)
 
 
 def split_cases(cases: Sequence[Case], folds: int, seed: int, fingerprint: str) -> Splits:
-    """Deals the patients out at random; all time points of a patient stay together.
+    """Distribute the patients over the folds at random; all time points of a patient stay together.
 
     Args:
-        cases: in any order; the same cases and seed always give the same folds.
-        folds: at least 2.
-        seed: of the random order.
-        fingerprint: of the dataset.
+        cases: Cases in any order; the same cases and seed always give the same folds.
+        folds: Number of folds, at least 2.
+        seed: Seed of the random order.
+        fingerprint: Fingerprint of the dataset.
 
     Raises:
-        DatasetError: where there are fewer patients than folds.
+        DatasetError: If there are fewer patients than folds.
     """
     patients = sorted({case.patient for case in cases})
     if folds < 2 or len(patients) < folds:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -14,6 +13,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tokenunet.core.errors import ExperimentError
+from tokenunet.core.old_keys import current_key
 from tokenunet.io.files import write_bytes
 from tokenunet.networks import build_network
 from tokenunet.networks.blocks import trainable_parameters
@@ -119,10 +119,10 @@ class TrainingState:
             ExperimentError: If the checkpoint belongs to another training.
             TrainingError: If all checkpoints are damaged.
         """
-        state: dict[str, Any] | None = load_newest(self._fold.checkpoints)
-        if state is None:
+        saved = load_newest(self._fold.checkpoints)
+        if saved is None:
             return False
-        state["optimizer"] = state.get("optimiser") or state["optimizer"]  # version 0.1 wrote "optimiser"
+        state = {current_key(name): value for name, value in saved.items()}
         began = dict(state["trains"])
         began["configuration"] = _decisive_settings(TrainingConfiguration.from_json(json.loads(began["configuration"])))
         if began != self._trains:
