@@ -140,6 +140,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/io/resources.py
   tokenunet/io/seg_nrrd.py
   tokenunet/io/segmentation_page.py
+  tokenunet/io/tables.py
   tokenunet/networks/__init__.py
   tokenunet/networks/blocks.py
   tokenunet/networks/builtin.py
@@ -175,6 +176,8 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/identify/tags_and_names.py
   tokenunet/study/nifti.py
   tokenunet/study/scans.py
+  tokenunet/study/sessions.py
+  tokenunet/study/versions.py
   tokenunet/synthesis/__init__.py
   tokenunet/synthesis/anatomy.py
   tokenunet/synthesis/appearance.py

@@ -6,6 +6,7 @@ import pytest
 from batch_runs import command
 from tokenunet.cli import main
 from tokenunet.core.errors import InputError
+from tokenunet.core.events import Event, WarningEvent
 from tokenunet.core.sequences import SEQUENCES
 from tokenunet.inference.batch.patients import find_patients
 from tokenunet.inference.request import SegmentationRequest
@@ -99,3 +100,39 @@ def test_a_plain_column_goes_before_one_with_more_words(tmp_path: Path, model: P
     (job,) = find_patients(place, SegmentationRequest({}, tmp_path / "out", model))
     names = {sequence: path.name for sequence, path in job.request.inputs.items()}
     assert names == {"T1": "1", "T1ce": "c", "T2": "2", "FLAIR": "f"}
+
+
+def test_find_patients_gives_each_session_a_row(tmp_path: Path) -> None:
+    for folder in (
+        "p1/ses-a/anat",
+        "p1/ses-b",
+        "p2/2024-05-06",
+        "p2/2024-05-06-later",
+        "p3/week-4",
+        "p4/T1",
+        "p4/T2",
+        "p5/3",
+        "p5/4",
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "p7").symlink_to(tmp_path / "none")
+    (tmp_path / "p6.tar.gz").touch()
+    events: list[Event] = []
+    jobs = find_patients(tmp_path, SegmentationRequest({}, tmp_path / "out", tmp_path), events.append)
+    assert [job.patient for job in jobs] == [
+        *("p1_ses-a", "p1_ses-b", "p2_2024-05-06", "p2_2024-05-06-later", "p3", "p4", "p5", "p7"),
+    ]
+    assert jobs[1].request.folder == tmp_path / "p1" / "ses-b"
+    assert jobs[1].request.output == tmp_path / "out" / "p1_ses-b"
+    (event,) = events
+    assert isinstance(event, WarningEvent)
+    assert "p6.tar.gz" in event.message
+
+
+def test_find_patients_names_unknown_columns(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("patient;input;T2_raw;weight\nA;a;r;70\n")
+    events: list[Event] = []
+    find_patients(tmp_path / "list.csv", SegmentationRequest({}, tmp_path / "out", tmp_path), events.append)
+    assert [e.message for e in events if isinstance(e, WarningEvent)] == [
+        f"Columns of {tmp_path / 'list.csv'} that were ignored: weight."
+    ]

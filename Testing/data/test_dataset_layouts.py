@@ -211,3 +211,21 @@ def test_labels_are_understood_by_name_or_refused(names: dict[str, object], valu
             labels_of(names)
     else:
         assert labels_of(names) == values
+
+
+def test_read_dataset_names_unknown_columns_broken_links_and_archives(tmp_path: Path) -> None:
+    table = write_csv(tmp_path)
+    lines = table.read_text(encoding="utf-8-sig").splitlines()
+    more = ["T1_raw,hospital", "wrong.nii,North", "wrong.nii,South"]
+    table.write_text("\n".join(map(",".join, zip(lines, more, strict=True))))
+    dataset = read_dataset(table)
+    assert [(f.code, f.message) for f in dataset.findings] == [
+        ("unknown_columns", "Columns of patients.csv that were ignored: T1_raw, hospital.")
+    ]
+    assert all(case.images["T1"].path.name != "wrong.nii" for case in dataset.cases)
+    (tmp_path / "files" / "P_7").symlink_to(tmp_path / "gone")
+    (tmp_path / "files" / "P_8.zip").touch()
+    findings = {f.code: f.message for f in read_dataset(tmp_path / "files").findings}
+    assert findings.keys() == {"broken_link", "ignored_file"}
+    assert "P_7" in findings["broken_link"]
+    assert "P_8.zip" in findings["ignored_file"]

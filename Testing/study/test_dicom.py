@@ -33,7 +33,7 @@ def test_a_study_in_random_files_is_read_as_it_was(tmp_path: Path) -> None:
     paths = write_dicom_study(tmp_path)
     for other in ("readme.txt", "A/t1.nii", "B/.hidden.dcm", "empty"):
         (tmp_path / other).write_bytes(b"" if other == "empty" else b"no DICOM")
-    by_files = {series.files: series for series in find_series(tmp_path) if not series.set_aside}
+    by_files = {series.files: series for series in find_series(tmp_path) if not series.excluded}
     assert len(by_files) == 4
     for sequence in SEQUENCES:
         series = by_files[tuple(paths[sequence])]
@@ -106,7 +106,7 @@ def test_echoes_of_one_series_become_two_volumes(tmp_path: Path) -> None:
 
 def test_a_localizer_is_set_aside(tmp_path: Path) -> None:
     write_dicom_study(tmp_path)
-    reasons = {series.tags.description: series.set_aside for series in find_series(tmp_path) if series.set_aside}
+    reasons = {series.tags.description: series.excluded for series in find_series(tmp_path) if series.excluded}
     assert reasons == {"localizer": "It is a localizer."}
 
 
@@ -119,7 +119,7 @@ def test_a_localizer_is_set_aside(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_scan_is_set_aside(tmp_path: Path, attributes: dict[str, Any], reason: str) -> None:
-    assert reason in written(tmp_path, slices(attributes)).set_aside
+    assert reason in written(tmp_path, slices(attributes)).excluded
 
 
 def test_a_picture_of_a_screen_is_set_aside(tmp_path: Path) -> None:
@@ -127,15 +127,15 @@ def test_a_picture_of_a_screen_is_set_aside(tmp_path: Path) -> None:
     for dataset in datasets:
         dataset.SOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
         dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    assert "screen" in written(tmp_path, datasets).set_aside
+    assert "screen" in written(tmp_path, datasets).excluded
 
 
 def test_directions_that_differ_and_few_slices_are_set_aside(tmp_path: Path) -> None:
     crossing = slices()[:6] + slices(scan=tilted_scan(SAGITTAL))[:6]
     for k, dataset in enumerate(crossing):
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.6.{k}"
-    assert "2 directions" in written(tmp_path / "crossing", crossing).set_aside
-    assert "only 5 slices" in written(tmp_path / "few", slices()[:5]).set_aside
+    assert "2 directions" in written(tmp_path / "crossing", crossing).excluded
+    assert "only 5 slices" in written(tmp_path / "few", slices()[:5]).excluded
 
 
 def test_a_missing_slice_is_named_with_its_series_and_place(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_dicom_study_is_found_and_read(tmp_path: Path) -> None:
     paths = write_dicom_study(tmp_path)
     found = find_study(tmp_path)
     assert places(found) == paths
-    assert found.set_aside == {"1 “localizer”": "It is a localizer."}
+    assert found.excluded == {"1 “localizer”": "It is a localizer."}
     assert [f.code for f in found.findings] == ["duplicate_slice"]
     scans = found.read().scans
     for sequence, image in synthetic_images(1).items():
@@ -205,3 +205,33 @@ def test_a_real_patient_is_told_by_names_and_by_looks(copy: str, tmp_path: Path)
     assert {by_looks["T1"], by_looks["T1ce"]} == {linked["T1"], linked["T1ce"]}
     assert max(found.scans[s].confidence for s in ("T1", "T1ce")) < 0.5
     assert len([f for f in found.findings if f.code == "uncertain_sequence"]) == 4
+
+
+def test_find_study_says_to_unpack_archives(tmp_path: Path) -> None:
+    archive = tmp_path / "export.ZIP"
+    archive.touch()
+    for place in (archive, tmp_path):
+        with pytest.raises(MissingSequenceError, match=r"export.ZIP is an archive") as caught:
+            find_study(place)
+        assert "npack it" in f"{caught.value} {caught.value.hint}"
+
+
+def test_find_study_takes_the_folder_of_a_dicomdir(tmp_path: Path) -> None:
+    paths = write_study(tmp_path)
+    (tmp_path / "DICOMDIR").touch()
+    assert places(find_study(tmp_path / "DICOMDIR")) == paths
+
+
+def test_find_study_names_broken_links(tmp_path: Path) -> None:
+    paths = write_study(tmp_path)
+    (tmp_path / "old.nii.gz").symlink_to(tmp_path / "gone.nii.gz")
+    (finding,) = find_study(tmp_path).findings
+    assert finding.code == "broken_link"
+    assert "gone.nii.gz" in finding.message
+    paths["T2"].unlink()
+    paths["T2"].symlink_to(tmp_path / "elsewhere.nii.gz")
+    with pytest.raises(MissingSequenceError, match=r"No T2 .*elsewhere.nii.gz, which is not there"):
+        find_study(tmp_path)
+    (tmp_path / "patient").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(MissingSequenceError, match=r"patient is a link to .*nowhere"):
+        find_study(tmp_path / "patient")

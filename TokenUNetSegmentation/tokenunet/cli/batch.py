@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch",
         type=Path,
         metavar="DIR_OR_CSV",
-        help="a folder with a folder per patient, or a CSV with the columns patient and input, or patient and one for "
-        "each channel (t1, t1ce, ...)",
+        help="a folder with a folder per patient (and below, per session), or a CSV with the columns patient and input, "
+        "or patient and one for each channel (t1, t1ce, ...)",
     )
     batch.add_argument("--jobs", type=int, metavar="N", help="patients at a time (default: 1)")
     batch.add_argument("--cluster", metavar="ADDRESS", help="of a Ray cluster; 'local' begins one on this computer")
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, request: SegmentationRequest, on_event: OnE
     scans = [scan_arguments(name, "")[0] for name in (*request.inputs, *request.left_out)]
     for option in (*scans, *(["--input"] if request.folder else [])):
         raise UsageError(f"{option} is for one patient and cannot be given with --batch.", "Leave out either.")
-    jobs = find_patients(options.batch, request)
+    jobs = find_patients(options.batch, request, on_event)
     counts = segment_batch(jobs, jobs[0].request.output.parent, _runner(options), on_event)
     if options.progress != "json":
         before = f" ({counts['skipped']} of them before)" if counts["skipped"] else ""

@@ -64,7 +64,7 @@ def sequence_named(name: str) -> SequenceName | None:
         >>> sequence_named("flair_in_t1.nii.gz")
         'FLAIR'
     """
-    words = _without_target(_words(_BIDS_SPACE.sub("", name.lower())))
+    words = words_of_scan(name)
     found = [_BY_ALIAS[word] for word in words if word in _BY_ALIAS]
     if not found:
         return None
@@ -73,6 +73,11 @@ def sequence_named(name: str) -> SequenceName | None:
     if "T1" in found and _contrast_agent_in(words):
         return "T1ce"
     return found[-1]
+
+
+def words_of_scan(name: str) -> list[str]:
+    """Return the words of a name in lower case, without the sequence that the scan was registered to."""
+    return _without_target(_words(_BIDS_SPACE.sub("", name.lower())))
 
 
 def other_words(name: str) -> frozenset[str]:

@@ -20,7 +20,7 @@ from tokenunet.data.label_doubts import doubts_about_labels
 from tokenunet.data.report import CaseFacts, DatasetReport, by
 from tokenunet.io.files import sha256_of
 from tokenunet.preprocessing import check_sequences, prepare
-from tokenunet.study.scans import IMAGE_ENDINGS, Study
+from tokenunet.study.scans import Study, is_in_image_format
 
 _MOST_NAMES = 8
 """Shown of the files that were taken for nothing."""
@@ -112,7 +112,7 @@ def _not_taken(case: Case) -> str:
     folders = {source.path.parent for source in case.images.values() if source.channel is None}
     used = {source.path for source in case.images.values()} | {case.truth}
     files = sorted(path for folder in folders for path in folder.iterdir() if path not in used)
-    names = [path.name for path in files if path.name.lower().endswith(IMAGE_ENDINGS) and path.name[0] != "."]
+    names = [path.name for path in files if is_in_image_format(path)]
     if not names or len(folders) > 1:
         return ""
     shown = ", ".join(names[:_MOST_NAMES]) + (" and more" if len(names) > _MOST_NAMES else "")

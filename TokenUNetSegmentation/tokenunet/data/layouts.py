@@ -13,7 +13,6 @@ CSV              columns ``case``, ``patient`` (optional), ``T1``, ``T1ce``, ``T
 ===============  =====================================================================================
 """
 
-import csv
 import json
 import re
 from collections import Counter
@@ -22,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tokenunet.core.errors import AmbiguousSequenceError, DatasetError
+from tokenunet.core.errors import AmbiguousSequenceError, DatasetError, InputError
 from tokenunet.core.label_schemes import BRATS_2023_LABELS, BRATS_LABELS, LABEL_SCHEMES, LabelValues, described
 from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
 from tokenunet.data.cases import Case, Dataset, DatasetFinding, ImageSource
@@ -30,9 +29,10 @@ from tokenunet.data.ground_truth import find_ground_truth
 from tokenunet.data.labels import labels_of
 from tokenunet.data.patients import names_and_patients, patients_of_names, same_spelling
 from tokenunet.data.separate_truths import separate_truths
-from tokenunet.io.files import SAFE_NAME
-from tokenunet.study.find import choose_by_name, versions_finding
-from tokenunet.study.scans import IMAGE_ENDINGS, is_image_file
+from tokenunet.io.files import SAFE_NAME, broken_link_text, broken_links, is_archive
+from tokenunet.io.tables import read_patient_table
+from tokenunet.study.scans import is_image_file, is_in_image_format
+from tokenunet.study.versions import choose_by_name
 
 _DEEPEST = 3
 """Folders below the dataset's in which patients are looked for."""
@@ -103,14 +103,16 @@ def _read_patient_folders(root: Path) -> Dataset:
     folders = [found for top in (apart.scans if apart else [root]) for found in _folders_with_scans(top, _DEEPEST)]
     named = names_and_patients([folder.relative_to(root).parts for folder in folders], root.name)
     for folder, (name, patient) in zip(folders, named, strict=True):
-        files = sorted(path for path in folder.iterdir() if _is_image(path))
+        files = sorted(path for path in folder.iterdir() if is_in_image_format(path))
         layout, values = _published_as(folder, root, name, files)
         layouts.add(apart.layout if apart else layout)
         try:
-            candidates = files if apart is None else [path for path in apart.truths_of(folder) if _is_image(path)]
+            candidates = (
+                files if apart is None else [path for path in apart.truths_of(folder) if is_in_image_format(path)]
+            )
             truth, other_truths = find_ground_truth(folder, candidates)
             drawn = {truth, *other_truths}
-            scans, versions = choose_by_name(folder, [p for p in files if is_image_file(p) and p not in drawn])
+            by_name = choose_by_name(folder, [p for p in files if is_image_file(p) and p not in drawn])
         except AmbiguousSequenceError as error:
             message = f"{error} Leave only one of them in the folder."
             findings.append(DatasetFinding(error.code, "error", name, message))
@@ -118,17 +120,19 @@ def _read_patient_folders(root: Path) -> Dataset:
         if apart and apart.only_with_truth and truth is None:
             without_truth.append(name)
             continue
-        if versions:
-            passed_over = versions_finding(folder, versions)
-            findings.append(DatasetFinding(passed_over.code, "warning", name, passed_over.message))
+        if finding := by_name.finding(folder):
+            findings.append(DatasetFinding(finding.code, "warning", name, finding.message))
         if truth and other_truths:
             message = f"{truth.name} is the ground truth, and not {', '.join(p.name for p in other_truths)}."
             findings.append(DatasetFinding("passed_over", "warning", name, message))
-        images: dict[SequenceName, ImageSource] = {sequence: ImageSource(path) for sequence, path in scans.items()}
+        images: dict[SequenceName, ImageSource] = {s: ImageSource(path) for s, path in by_name.files.items()}
         cases.append(Case(name, patient, images, truth, values))
     if without_truth:
         message = f"{len(without_truth)} of {len(folders)} cases have no ground truth and are left out."
         findings.append(DatasetFinding("missing_truth", "warning", "", message))
+    findings += [DatasetFinding("broken_link", "warning", "", broken_link_text(link)) for link in broken_links(root)]
+    for path in (path for path in sorted(root.iterdir()) if is_archive(path)):
+        findings.append(DatasetFinding("ignored_file", "warning", "", f"{path} was ignored: unpack it into a folder."))
     return Dataset(root, " and ".join(sorted(layouts)), tuple(cases), tuple(findings))
 
 
@@ -146,16 +150,12 @@ def _published_as(folder: Path, root: Path, name: str, files: Sequence[Path]) ->
 def _folders_with_scans(folder: Path, depth: int) -> Iterator[Path]:
     """Goes no deeper than ``depth``, so that a circle of links ends."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    if any(_is_image(entry) and sequence_named(entry.name) for entry in entries):
+    if any(is_in_image_format(entry) and sequence_named(entry.name) for entry in entries):
         yield folder
     elif depth:
         for entry in entries:
             if entry.is_dir():
                 yield from _folders_with_scans(entry, depth - 1)
-
-
-def _is_image(path: Path) -> bool:
-    return path.name.lower().endswith(IMAGE_ENDINGS) and not path.name.startswith(".") and path.is_file()
 
 
 def _read_described(folder: Path) -> Dataset:
@@ -167,7 +167,7 @@ def _read_described(folder: Path) -> Dataset:
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{folder / 'dataset.json'} has labels of an unknown form.", "See nnU-Net's.") from error
     ending = str(description.get("file_ending", ".nii.gz"))
-    files = sorted(p for p in (folder / "imagesTr").iterdir() if p.name.endswith(ending) and _is_image(p))
+    files = sorted(p for p in (folder / "imagesTr").iterdir() if p.name.endswith(ending) and is_in_image_format(p))
     of_case: dict[str, list[Path]] = {}
     numbered = re.compile(rf"(.+)_\d{{4}}{re.escape(ending)}")
     separate = "channel_names" in description or (bool(files) and all(numbered.fullmatch(p.name) for p in files))
@@ -221,38 +221,27 @@ def _sequence_channels(description: Mapping[str, Any], path: Path) -> dict[Seque
 
 
 def _read_csv(path: Path) -> Dataset:
+    if is_archive(path):
+        raise DatasetError(f"{path} is an archive.", "Unpack it, and choose the folder.")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
-        reader = csv.DictReader(lines, delimiter=";" if lines[0].count(";") > lines[0].count(",") else ",")
-        columns = {_column_named(name): name for name in reader.fieldnames or ()}
-        rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path} is no CSV in UTF-8.", "Save it as CSV UTF-8.") from error
-    missing = [name for name in ("case", *SEQUENCES, "truth") if name not in columns]
-    if missing:
-        raise DatasetError(
-            f"{path} has no column {', '.join(missing)}.", "Its first line must be: case,patient,T1,T1ce,T2,FLAIR,truth"
-        )
-    cases = []
-    for row in rows:
-        values = {column: (row[name] or "").strip() for column, name in columns.items()}
-        if not any(values.values()):
-            continue
-        files = {column: _beside(path, values[column]) for column in (*SEQUENCES, "truth") if values[column]}
-        images = {sequence: ImageSource(files[sequence]) for sequence in SEQUENCES if sequence in files}
-        cases.append(Case(values["case"], values.get("patient", ""), images, files.get("truth"), BRATS_LABELS))
+        table = read_patient_table(path, ("case", "patient", "truth"))
+        missing = [name for name in ("case", *SEQUENCES, "truth") if name not in table.columns]
+        if missing:
+            raise DatasetError(
+                f"{path} has no column {', '.join(missing)}.",
+                "Its first line must be: case,patient,T1,T1ce,T2,FLAIR,truth",
+            )
+        cases = []
+        for row in table.rows:
+            files = {column: table.file(row[column]) for column in (*SEQUENCES, "truth") if row[column]}
+            images = {sequence: ImageSource(files[sequence]) for sequence in SEQUENCES if sequence in files}
+            cases.append(Case(row["case"], row.get("patient", ""), images, files.get("truth"), BRATS_LABELS))
+    except InputError as error:
+        raise DatasetError(str(error), error.hint) from error
     by_name = patients_of_names([case.name for case in cases])
     cases = [replace(case, patient=case.patient or patient) for case, patient in zip(cases, by_name, strict=True)]
-    return Dataset(path, "CSV", tuple(cases))
-
-
-def _column_named(name: str) -> str:
-    plain = name.strip().lower()
-    return plain if plain in ("case", "patient", "truth") else sequence_named(plain) or plain
-
-
-def _beside(path: Path, entry: str) -> Path:
-    """A relative path starts from the CSV's folder and stays below it."""
-    if ".." in Path(entry).parts:
-        raise DatasetError(f"{path} names {entry}, which leaves the CSV's folder.", "Write the whole path instead.")
-    return path.parent / entry
+    findings = []
+    if table.ignored:
+        message = f"Columns of {path.name} that were ignored: {', '.join(table.ignored)}."
+        findings.append(DatasetFinding("unknown_columns", "warning", "", message))
+    return Dataset(path, "CSV", tuple(cases), tuple(findings))

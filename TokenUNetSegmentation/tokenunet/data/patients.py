@@ -122,7 +122,7 @@ def _without_kinds(parts: tuple[str, ...]) -> tuple[str, ...]:
 def _patient_above(parts: tuple[str, ...], repeated: set[tuple[str, ...]], root: str) -> str | None:
     """Return the folder above that is the patient's; None if the case's own folder is."""
     above = parts
-    while above and _names_session(above):
+    while above and names_session(above):
         above = above[:-1]
     if len(above) < len(parts):
         return above[-1] if above else root
@@ -132,7 +132,12 @@ def _patient_above(parts: tuple[str, ...], repeated: set[tuple[str, ...]], root:
     return parts[-2] if begins_so or parts[:-1] in repeated or _PATIENT.fullmatch(parts[-2]) else None
 
 
-def _names_session(parts: tuple[str, ...]) -> bool:
+def names_session(parts: tuple[str, ...]) -> bool:
+    """Return whether a folder is named as a session of the patient whose folder it is in, such as ``week-012``.
+
+    Args:
+        parts: Names of the folders down to it.
+    """
     if _CLEAR_SESSION.fullmatch(parts[-1]):
         return True
     in_patient = len(parts) > 1 and not _COHORT.fullmatch(parts[-2])

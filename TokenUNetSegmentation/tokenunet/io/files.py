@@ -14,6 +14,7 @@ from tokenunet.core.errors import OutputBusyError, OutputError
 SAFE_NAME = re.compile(r"\w[\w .+-]*")
 """What may name a file or folder that is written: one part of a path, not hidden."""
 STAGING_PREFIX = ".unfinished-"
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 _LOCK = ".tokenunet.lock"
 
 
@@ -21,6 +22,43 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether a file is named as an archive of other files, such as ``study.zip``."""
+    return path.name.lower().endswith(_ARCHIVES) and not path.name.startswith(".") and path.is_file()
+
+
+def is_broken_link(path: Path) -> bool:
+    """Return whether a path is a link to something that is not there."""
+    return path.is_symlink() and not path.exists()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of all folders below, links followed, hidden and broken ones left out."""
+    return (path for path in _entries_below(folder) if path.is_file())
+
+
+def broken_links(folder: Path) -> list[Path]:
+    """Return the links in a folder and in all folders below that lead to nothing."""
+    return [path for path in _entries_below(folder) if is_broken_link(path)]
+
+
+def broken_link_text(link: Path) -> str:
+    """Return the sentence that a person reads about a broken link."""
+    return f"{link} is a link to {link.readlink()}, which is not there: it was ignored."
+
+
+def _entries_below(folder: Path) -> Iterator[Path]:
+    visited: set[Path] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        place = Path(root).resolve()
+        if place in visited:  # a circle of links
+            folders.clear()
+            continue
+        visited.add(place)
+        folders.sort()
+        yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tokenunet.core.errors import MixedPatientsError, UnreadableImageError, UnusableImageError
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
-from tokenunet.io.files import sha256_of
+from tokenunet.io.files import files_below, sha256_of
 from tokenunet.study.dicom_header import MR_CLASSES, DicomHeader, read_header
 from tokenunet.study.dicom_tags import DicomTags
 from tokenunet.study.scans import READING, Scan, as_scan
@@ -37,8 +37,8 @@ class DicomSeries:
         files: in the order of the volume's slices; a single one where that holds them all.
         tags: of the first file.
         part: what sets this volume apart from others of its series, such as "echo time 20 ms"; mostly empty.
-        grid: where its voxels lie; None where `set_aside` or `problem` says why not.
-        set_aside: why this is no scan of a head, as a sentence; empty where it may be one.
+        grid: where its voxels lie; None where `excluded` or `problem` says why not.
+        excluded: why this is no scan of a head, as a sentence; empty where it may be one.
         problem: why it cannot be read though it may be a scan, as a sentence; empty where it can.
         findings: what the user should know about it.
         frames: the order of a single file's frames along the volume.
@@ -49,7 +49,7 @@ class DicomSeries:
     tags: DicomTags
     part: str = ""
     grid: Grid | None = None
-    set_aside: str = ""
+    excluded: str = ""
     problem: str = ""
     findings: tuple[Finding, ...] = ()
     frames: tuple[int, ...] = ()
@@ -105,27 +105,11 @@ def read_series(series: DicomSeries) -> Scan:
     """
     source = f"{_home_of(series.files)}: series {series.name}"
     if series.grid is None:
-        raise UnusableImageError(f"{source} cannot be used. {series.set_aside or series.problem}", "Choose another.")
+        raise UnusableImageError(f"{source} cannot be used. {series.excluded or series.problem}", "Choose another.")
     array = _pixels(series.files)
     image = series.grid.image(array[list(series.frames)] if series.frames else array)
     digest = hashlib.sha256("".join(map(sha256_of, series.files)).encode())
     return as_scan(image, source, digest.hexdigest())
-
-
-def files_below(folder: Path) -> Iterable[Path]:
-    """Yield the files of a folder and of all folders below, links followed, hidden and broken ones left out."""
-    visited: set[Path] = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        place = Path(root).resolve()
-        if place in visited:  # a circle of links
-            folders.clear()
-            continue
-        visited.add(place)
-        folders.sort()
-        for name in sorted(names):
-            file = Path(root, name)
-            if not name.startswith(".") and file.is_file():
-                yield file
 
 
 def _home_of(files: tuple[Path, ...]) -> Path:
@@ -150,9 +134,9 @@ def _pixels(files: Sequence[Path]) -> NDArray[np.float32]:
 def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
     headers = sorted(headers, key=lambda header: (header.instance, header.file))
     series = DicomSeries(headers[0].series_uid, tuple(h.file for h in headers), headers[0].tags)
-    reason = _why_set_aside(headers)
+    reason = _why_excluded(headers)
     if reason:
-        return [replace(series, set_aside=reason)]
+        return [replace(series, excluded=reason)]
     if not all(len(header.positions) and len(header.orientation) == 2 for header in headers):
         return [replace(series, problem="Its files do not say where their slices lie.")]
     if not all(header.evenly_scaled for header in headers):
@@ -167,7 +151,7 @@ def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
     return volumes
 
 
-def _why_set_aside(headers: list[DicomHeader]) -> str:
+def _why_excluded(headers: list[DicomHeader]) -> str:
     tags = headers[0].tags
     directions = _directions(headers)
     slices = sum(header.frames for header in headers)
@@ -249,7 +233,7 @@ def _same_pixels(headers: list[DicomHeader]) -> bool:
 def _placed(series: DicomSeries, header: DicomHeader, positions: NDArray[np.float64]) -> DicomSeries:
     """Adds the grid of slices at sorted positions (n, 3), or what stands against one."""
     if len(positions) < _FEWEST_SLICES:
-        return replace(series, set_aside=f"It has only {len(positions)} slices.")
+        return replace(series, excluded=f"It has only {len(positions)} slices.")
     if min(header.pixel_spacing) <= 0:
         return replace(series, problem="Its files do not say how large their pixels are.")
     row, column = (axis / np.linalg.norm(axis) for axis in header.orientation)

@@ -41,6 +41,7 @@ class DicomTags:
     study_uid: str = ""
     study_date: str = ""
     study_time: str = ""
+    frame_uid: str = ""
     series_number: int | None = None
     acquired: str = ""
 
@@ -94,6 +95,7 @@ def dicom_tags(text: Callable[[str], str]) -> DicomTags:
         study_uid=text("0020|000d"),
         study_date=text("0008|0020"),
         study_time=text("0008|0030"),
+        frame_uid=text("0020|0052"),
         series_number=int(number("0020|0011") or 0) or None,
         acquired=day + clock if day and clock else text("0008|002a"),
     )

@@ -18,7 +18,7 @@ from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
 from tokenunet.io.files import sha256_of
 from tokenunet.study.nifti import check_nifti_data, placement_finding, read_sheared
 
-IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _PAIR_ENDINGS = {".img": ".hdr", ".img.gz": ".hdr.gz"}
 """Of Analyze and NIfTI pairs: the voxels' file by its header's."""
 READING = threading.Lock()
@@ -103,11 +103,15 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
 
 def is_image_file(path: Path) -> bool:
     """Return whether a file is named as a scan: in a known format, not hidden, and not drawn on a scan."""
-    name = path.name.lower()
-    hidden = name.startswith(".")  # macOS leaves "._t1.nii.gz" beside the file on foreign disks
-    words = set(re.split(r"[^a-z0-9]+", name))
-    known = name.endswith(IMAGE_ENDINGS) or header_of_pair(path) is not None
-    return known and not hidden and not words & _NOT_SCANS and path.is_file()
+    words = set(re.split(r"[^a-z0-9]+", path.name.lower()))
+    return not words & _NOT_SCANS and is_in_image_format(path)
+
+
+def is_in_image_format(path: Path) -> bool:
+    """Return whether a file is in a known format of images, and not hidden."""
+    hidden = path.name.startswith(".")  # macOS leaves "._t1.nii.gz" next to the file on foreign disks
+    known = path.name.lower().endswith(_IMAGE_ENDINGS) or header_of_pair(path) is not None
+    return known and not hidden and path.is_file()
 
 
 def header_of_pair(path: Path) -> Path | None:

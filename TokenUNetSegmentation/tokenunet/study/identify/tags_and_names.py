@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tokenunet.core.sequences import SequenceName, sequence_named
+from tokenunet.core.sequences import SequenceName, sequence_named, words_of_scan
 from tokenunet.study.dicom_tags import DicomTags
 
 Weighting = Literal["T1", "T2", "FLAIR"]
@@ -185,7 +185,7 @@ def _from_file_name(name: str) -> Evidence:
         return _not_ours(dixon)
     if kind and (sequence is None or kind == "a T2* or susceptibility scan"):
         return _not_ours(kind)
-    if sequence == "T2" and weighting_in(text) == "FLAIR":  # as in t2_tirm_tra_dark-fluid
+    if sequence == "T2" and weighting_in(" ".join(words_of_scan(name))) == "FLAIR":  # as in t2_tirm_tra_dark-fluid
         sequence = "FLAIR"
     reason = f"its name is “{name}”"
     if sequence is not None:

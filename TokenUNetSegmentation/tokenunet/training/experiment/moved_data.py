@@ -8,8 +8,7 @@ from pathlib import Path
 from tokenunet.core.errors import ExperimentError
 from tokenunet.core.events import OnEvent, Progress, Stage
 from tokenunet.data import Case, Dataset, FileHashes, read_dataset
-from tokenunet.io.files import sha256_of
-from tokenunet.study.dicom import files_below
+from tokenunet.io.files import files_below, sha256_of
 
 
 def find_moved(dataset: Dataset, hashes: FileHashes, place: Path, on_event: OnEvent) -> Dataset:

@@ -1,0 +1,92 @@
+"""Tables of patients: a CSV with a row per patient and columns named after what they hold."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
+from tokenunet.core.errors import InputError
+from tokenunet.core.sequences import sequence_named
+
+
+@dataclass(frozen=True)
+class PatientTable:
+    """Rows of a CSV by the known columns.
+
+    Attributes:
+        path: Path of the CSV.
+        names: Names of all columns, in their order.
+        columns: Name in the file of each known column.
+        rows: Value by known column, without the blanks around it; empty rows are left out.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    columns: Mapping[str, str]
+    rows: tuple[Mapping[str, str], ...]
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Names of the columns that were taken for nothing."""
+        return tuple(name for name in self.names if name not in self.columns.values())
+
+    def file(self, entry: str) -> Path:
+        """Return the path that an entry names; a relative one starts from the CSV's folder and stays below it.
+
+        Raises:
+            InputError: If it leaves that folder.
+        """
+        if ".." in Path(entry).parts:
+            raise InputError(
+                f"{self.path} names {entry}, which leaves the CSV's folder.", "Write the whole path instead."
+            )
+        return self.path.parent / entry
+
+
+def read_patient_table(path: Path, other_columns: Sequence[str], channels: ChannelSet = FOUR_SEQUENCES) -> PatientTable:
+    """Read a CSV in UTF-8 with commas or semicolons, whose columns are channels and others.
+
+    A column named just as a channel (``T1``, ``t1n``) goes before others that speak of it (``T1_raw``).
+
+    Args:
+        path: Path of the CSV.
+        other_columns: Known columns besides the channels, in lower case.
+        channels: Channels of the model.
+
+    Raises:
+        InputError: If it is no such table, or several columns fit one channel.
+        OSError: If it cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
+        reader = csv.DictReader(lines, delimiter=";" if lines[0].count(";") > lines[0].count(",") else ",")
+        names = [name for name in reader.fieldnames or () if name.strip()]
+        raw = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no CSV in UTF-8.", "Save it as CSV UTF-8.") from error
+    columns = _known_columns(path, names, other_columns, channels)
+    rows = tuple({column: (row[name] or "").strip() for column, name in columns.items()} for row in raw)
+    return PatientTable(path, tuple(names), columns, tuple(row for row in rows if any(row.values())))
+
+
+def _known_columns(
+    path: Path, names: Sequence[str], other_columns: Sequence[str], channels: ChannelSet
+) -> dict[str, str]:
+    fitting: dict[str, list[str]] = {}
+    for name in names:
+        plain = name.strip().lower()
+        column = plain if plain in other_columns else channels.find(plain) or channels.named(plain)
+        column = column or sequence_named(plain)
+        if column in (*other_columns, *channels.names):
+            fitting.setdefault(str(column), []).append(name)
+    columns = {}
+    for column, same in fitting.items():
+        exact = [name for name in same if name.strip().lower() == column or channels.find(name.strip()) == column]
+        same = exact if len(exact) == 1 else same
+        if len(same) > 1:
+            raise InputError(
+                f"{path} has several columns for {column}: {', '.join(same)}.", "Leave only one of them in the table."
+            )
+        columns[column] = same[0]
+    return {column: columns[column] for column in (*other_columns, *channels.names) if column in columns}

@@ -1,0 +1,159 @@
+"""Sessions among the DICOM series of a folder, so that scans of two visits are not put together."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from tokenunet.core.findings import Finding
+from tokenunet.core.sequences import SequenceName
+from tokenunet.study.dicom import DicomSeries
+from tokenunet.study.identify.tags_and_names import evidence_of
+
+_LONGEST_PAUSE = timedelta(hours=3)
+"""Between two acquisitions of one session."""
+
+
+def sessions_of(series: Sequence[DicomSeries]) -> Iterator[tuple[DicomSeries, ...]]:
+    """Yield the sets of series to look for a patient's scans in, the best first.
+
+    These are the studies, the newest first, and before each of them what was acquired without moving the patient in
+    between. A visit may be filed as several studies, so that at last those of one day are put together.
+
+    Args:
+        series: Series of one patient that may be scans.
+    """
+    studies, days = _by(series, study_key), _by(series, _day)
+    for _, study in sorted(studies.items(), reverse=True):
+        frames = _by(study, lambda volume: volume.tags.frame_uid)
+        if len(frames) > 1 and "" not in frames:
+            yield from sorted(map(tuple, frames.values()), key=_last_acquired, reverse=True)
+        yield tuple(study)
+    for _, day in sorted(days.items(), reverse=True):
+        if len(_by(day, study_key)) > 1:
+            yield tuple(day)
+
+
+def is_part_of_study(session: Sequence[DicomSeries], series: Sequence[DicomSeries]) -> bool:
+    """Return whether a session leaves out series of its study.
+
+    Args:
+        session: Series that are looked at together.
+        series: All series of the patient.
+    """
+    studies = {study_key(volume) for volume in session}
+    return len(studies) == 1 and len(session) < sum(study_key(volume) in studies for volume in series)
+
+
+def session_findings(
+    folder: object, chosen: Mapping[SequenceName, DicomSeries], series: Sequence[DicomSeries]
+) -> list[Finding]:
+    """Return what the user should know about the sessions that the chosen scans are of.
+
+    Args:
+        folder: Place of all series, for messages.
+        chosen: Series by sequence.
+        series: All series of the patient that may be scans.
+    """
+    all_studies, studies = _by(series, study_key), _by(list(chosen.values()), study_key)
+    if len(studies) > 1:
+        parts = [f"{_told_study(v[0], studies)} ({', '.join(x.name for x in v)})" for v in studies.values()]
+        text = f"The scans are of several studies: {' and '.join(parts)}. Check that they are of one session."
+        return [Finding("mixed_studies", text)]
+    findings = []
+    if len(all_studies) > 1:
+        names = ", ".join(sorted(_told_study(volumes[0], all_studies) for volumes in all_studies.values()))
+        taken = _told_study(next(iter(chosen.values())), all_studies)
+        findings.append(Finding("several_studies", f"{folder} holds studies of {names}; that of {taken} was taken."))
+    visits = _visits(chosen)
+    if len(visits) > 1:
+        parts = [f"{', '.join(visit)} ({_told_time(chosen[visit[0]])})" for visit in visits]
+        text = f"The scans were acquired hours apart: {' and '.join(parts)}. Check that they are of one session."
+        return [*findings, Finding("mixed_visits", text)]
+    return findings + _frame_findings(chosen, series)
+
+
+def study_key(series: DicomSeries) -> str:
+    """Return what sets a series' study apart, in the order of time."""
+    tags = series.tags
+    return " ".join((tags.study_date, tags.study_time, tags.study_uid))
+
+
+def _frame_findings(chosen: Mapping[SequenceName, DicomSeries], series: Sequence[DicomSeries]) -> list[Finding]:
+    """Return warnings about scans between which the patient was moved, by DICOM's frame of reference."""
+    frames: dict[str, list[SequenceName]] = defaultdict(list)
+    for sequence, volume in chosen.items():
+        frames[volume.tags.frame_uid].append(sequence)
+    if "" in frames:
+        return []
+    if len(frames) == 1:
+        study = study_key(next(iter(chosen.values())))
+        others = [v for v in series if study_key(v) == study and v.tags.frame_uid not in frames and _may_be_ours(v)]
+        if not others:
+            return []
+        names = ", ".join(volume.name for volume in others)
+        text = f"{names} were not considered: the patient was moved between them and the scans that were taken."
+        return [Finding("several_sessions", text)]
+    if len(frames) == len(chosen):  # a file that was made anew often gets a frame of its own
+        return []
+    first, *rest = sorted(frames.values(), key=len, reverse=True)
+    moved = ", ".join(sequence for frame in rest for sequence in frame)
+    text = (
+        f"The patient was moved between {', '.join(first)} and {moved} (another frame of reference). Check that they "
+        "are of one session."
+    )
+    return [Finding("moved_patient", text)]
+
+
+def _may_be_ours(series: DicomSeries) -> bool:
+    evidence = evidence_of(series.name, series.tags)
+    return evidence.weighting is not None and not evidence.not_ours
+
+
+def _visits(chosen: Mapping[SequenceName, DicomSeries]) -> list[list[SequenceName]]:
+    """Return the sequences by visit; a single visit if the files do not tell."""
+    times = {sequence: _time(volume) for sequence, volume in chosen.items()}
+    known = sorted((time, sequence) for sequence, time in times.items() if time is not None)
+    if len(known) < len(chosen):
+        return [list(chosen)]
+    visits = [[known[0][1]]]
+    for (before, _), (time, sequence) in pairwise(known):
+        if time - before > _LONGEST_PAUSE:
+            visits.append([])
+        visits[-1].append(sequence)
+    return visits
+
+
+def _time(series: DicomSeries) -> datetime | None:
+    try:
+        return datetime.strptime(series.tags.acquired[:14], "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+
+
+def _told_time(series: DicomSeries) -> str:
+    return f"{_time(series):%Y-%m-%d %H:%M}"
+
+
+def _told_study(series: DicomSeries, studies: Mapping[str, object]) -> str:
+    """Return a study's date, with what else is needed to tell it from the others."""
+    tags = series.tags
+    same_day = sum(name.split(" ")[0] == tags.study_date for name in studies) > 1
+    if tags.study_date and not same_day:
+        return tags.study_date
+    return " ".join(part for part in (tags.study_date, tags.study_time[:6], tags.study_uid) if part)
+
+
+def _last_acquired(series: Sequence[DicomSeries]) -> str:
+    return max(volume.tags.acquired for volume in series)
+
+
+def _by(series: Sequence[DicomSeries], key: Callable[[DicomSeries], str]) -> dict[str, list[DicomSeries]]:
+    groups: dict[str, list[DicomSeries]] = defaultdict(list)
+    for volume in series:
+        groups[key(volume)].append(volume)
+    return groups
+
+
+def _day(series: DicomSeries) -> str:
+    return series.tags.study_date or series.tags.study_uid
