@@ -57,17 +57,17 @@ def session_findings(
     """
     all_studies, studies = _by(series, study_key), _by(list(chosen.values()), study_key)
     if len(studies) > 1:
-        parts = [f"{_told_study(v[0], studies)} ({', '.join(x.name for x in v)})" for v in studies.values()]
+        parts = [f"{_named_study(v[0], studies)} ({', '.join(x.name for x in v)})" for v in studies.values()]
         text = f"The scans are of several studies: {' and '.join(parts)}. Check that they are of one session."
         return [Finding("mixed_studies", text)]
     findings = []
     if len(all_studies) > 1:
-        names = ", ".join(sorted(_told_study(volumes[0], all_studies) for volumes in all_studies.values()))
-        taken = _told_study(next(iter(chosen.values())), all_studies)
+        names = ", ".join(sorted(_named_study(volumes[0], all_studies) for volumes in all_studies.values()))
+        taken = _named_study(next(iter(chosen.values())), all_studies)
         findings.append(Finding("several_studies", f"{folder} holds studies of {names}; that of {taken} was taken."))
     visits = _visits(chosen)
     if len(visits) > 1:
-        parts = [f"{', '.join(visit)} ({_told_time(chosen[visit[0]])})" for visit in visits]
+        parts = [f"{', '.join(visit)} ({_shown_time(chosen[visit[0]])})" for visit in visits]
         text = f"The scans were acquired hours apart: {' and '.join(parts)}. Check that they are of one session."
         return [*findings, Finding("mixed_visits", text)]
     return findings + _frame_findings(chosen, series)
@@ -131,11 +131,11 @@ def _time(series: DicomSeries) -> datetime | None:
         return None
 
 
-def _told_time(series: DicomSeries) -> str:
+def _shown_time(series: DicomSeries) -> str:
     return f"{_time(series):%Y-%m-%d %H:%M}"
 
 
-def _told_study(series: DicomSeries, studies: Mapping[str, object]) -> str:
+def _named_study(series: DicomSeries, studies: Mapping[str, object]) -> str:
     """Return a study's date, with what else is needed to tell it from the others."""
     tags = series.tags
     same_day = sum(name.split(" ")[0] == tags.study_date for name in studies) > 1
