@@ -107,9 +107,7 @@ def _read_patient_folders(root: Path) -> Dataset:
         layout, values = _published_as(folder, root, name, files)
         layouts.add(apart.layout if apart else layout)
         try:
-            candidates = (
-                files if apart is None else [path for path in apart.truths_of(folder) if is_in_image_format(path)]
-            )
+            candidates = files if apart is None else list(filter(is_in_image_format, apart.truths_of(folder)))
             truth, other_truths = find_ground_truth(folder, candidates)
             drawn = {truth, *other_truths}
             by_name = choose_by_name(folder, [p for p in files if is_image_file(p) and p not in drawn])
