@@ -129,10 +129,10 @@ def test_find_patients_gives_each_session_a_row(tmp_path: Path) -> None:
     assert "p6.tar.gz" in event.message
 
 
-def test_find_patients_names_unknown_columns(tmp_path: Path) -> None:
+def test_find_patients_names_unknown_columns(tmp_path: Path, model: Path) -> None:
     (tmp_path / "list.csv").write_text("patient;input;T2_raw;weight\nA;a;r;70\n")
     events: list[Event] = []
-    find_patients(tmp_path / "list.csv", SegmentationRequest({}, tmp_path / "out", tmp_path), events.append)
+    find_patients(tmp_path / "list.csv", SegmentationRequest({}, tmp_path / "out", model), events.append)
     assert [e.message for e in events if isinstance(e, WarningEvent)] == [
         f"Columns of {tmp_path / 'list.csv'} that were ignored: weight."
     ]

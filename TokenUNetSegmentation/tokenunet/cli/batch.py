@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch",
         type=Path,
         metavar="DIR_OR_CSV",
-        help="a folder with a folder per patient (and below, per session), or a CSV with the columns patient and input, "
-        "or patient and one for each channel (t1, t1ce, ...)",
+        help="a folder with a folder per patient (and below, per session), or a CSV with the columns patient and "
+        "input, or patient and one for each channel (t1, t1ce, ...)",
     )
     batch.add_argument("--jobs", type=int, metavar="N", help="patients at a time (default: 1)")
     batch.add_argument("--cluster", metavar="ADDRESS", help="of a Ray cluster; 'local' begins one on this computer")

@@ -1,45 +1,27 @@
 """The patients of a batch, from a folder or a CSV.
 
-<<<<<<< HEAD
-A folder has a folder for each patient, which is named after them. A CSV (UTF-8, comma or semicolon) has the column
-``patient`` and either ``input``, a folder, or a column of files for each of the model's channels, such as ``T1``; files
-go before what is found in the folder, and an empty cell means that the scan is missing. Relative paths start from the
-CSV's folder.
-=======
 A folder has a folder for each patient, which is named after them; where it holds folders of several sessions
 (``ses-1``, ``week-012``, a date), each of those is segmented on its own. A CSV (UTF-8, comma or semicolon) has the
-column ``patient`` and either ``input``, a folder, or ``T1``, ``T1ce``, ``T2`` and ``FLAIR``, files; files go before
-what is found in the folder. Relative paths start from the CSV's folder.
->>>>>>> 4d79ce8 (ENH: Name what tables and folders hold besides scans; batch sessions)
+column ``patient`` and either ``input``, a folder, or a column of files for each of the model's channels, such as
+``T1``; files go before what is found in the folder, and an empty cell means that the scan is missing. Relative paths
+start from the CSV's folder.
 """
 
 from collections import Counter
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
->>>>>>> 4d79ce8 (ENH: Name what tables and folders hold besides scans; batch sessions)
 from dataclasses import replace
 from pathlib import Path
 
 from tokenunet.bundle.store import find_manifest, find_model
-from tokenunet.core.channels import ChannelSet
 from tokenunet.core.errors import InputError
-<<<<<<< HEAD
-from tokenunet.core.sequences import SequenceName, sequence_named
-from tokenunet.inference.batch.job import PatientJob
-from tokenunet.inference.request import SegmentationRequest
-from tokenunet.io.files import SAFE_NAME
-=======
 from tokenunet.core.events import OnEvent, WarningEvent, ignore_events
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.data.patients import names_session
 from tokenunet.inference.batch.job import PatientJob
-from tokenunet.inference.pipeline import SegmentationRequest
+from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import SAFE_NAME, files_below, is_archive, is_broken_link
 from tokenunet.io.tables import read_patient_table
 from tokenunet.study.identify.tags_and_names import sequence_in_name
 from tokenunet.study.scans import is_image_file
->>>>>>> 4d79ce8 (ENH: Name what tables and folders hold besides scans; batch sessions)
 
 
 def find_patients(place: Path, request: SegmentationRequest, on_event: OnEvent = ignore_events) -> list[PatientJob]:
@@ -90,22 +72,6 @@ def _in_folder(place: Path, request: SegmentationRequest, on_event: OnEvent) -> 
     return jobs
 
 
-<<<<<<< HEAD
-def _in_csv(place: Path, request: SegmentationRequest) -> list[PatientJob]:
-    channels = find_manifest(str(request.model)).inputs
-    try:
-        lines = place.read_text(encoding="utf-8-sig").splitlines() or [""]
-        reader = csv.DictReader(lines, delimiter=";" if lines[0].count(";") > lines[0].count(",") else ",")
-        columns = _columns(place, reader.fieldnames or (), channels)
-        rows = [{column: (row[name] or "").strip() for column, name in columns.items()} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{place} is no CSV in UTF-8.", "Save it as CSV UTF-8.") from error
-    absent = [name for name in channels.names if name not in columns]
-    if "patient" not in columns or ("input" not in columns and channels.without(absent) is None):
-        raise InputError(
-            f"{place} has the columns {', '.join(columns)}.",
-            f"Its first line must be patient,input or patient,{','.join(channels.names)}.",
-=======
 def session_folders(patient: Path) -> list[Path]:
     """Return the folders of a patient's sessions, sorted by name; none if the scans are not in such folders.
 
@@ -127,13 +93,13 @@ def _may_be_series(folder: Path) -> bool:
 
 
 def _in_csv(place: Path, request: SegmentationRequest, on_event: OnEvent) -> list[PatientJob]:
-    table = read_patient_table(place, ("patient", "input"))
-    columns = table.columns.keys()
-    if "patient" not in columns or ("input" not in columns and not set(SEQUENCES) <= columns):
+    channels = find_manifest(str(request.model)).inputs
+    table = read_patient_table(place, ("patient", "input"), channels)
+    absent = [name for name in channels.names if name not in table.columns]
+    if "patient" not in table.columns or ("input" not in table.columns and channels.without(absent) is None):
         raise InputError(
             f"{place} has the columns {', '.join(table.names)}.",
-            "Its first line must be patient,input or patient,T1,T1ce,T2,FLAIR.",
->>>>>>> 4d79ce8 (ENH: Name what tables and folders hold besides scans; batch sessions)
+            f"Its first line must be patient,input or patient,{','.join(channels.names)}.",
         )
     if table.ignored:
         on_event(WarningEvent("unknown_columns", f"Columns of {place} that were ignored: {', '.join(table.ignored)}."))
@@ -144,16 +110,10 @@ def _in_csv(place: Path, request: SegmentationRequest, on_event: OnEvent) -> lis
                 f"{row['patient']!r} in {place} cannot name a patient.",
                 "Use letters, digits, blanks and the signs _ . + -, and begin with a letter or digit.",
             )
-<<<<<<< HEAD
-        files = {name: _beside(place, row[name]) for name in channels.names if row.get(name)}
-        folder = _beside(place, row["input"]) if row.get("input") else None
+        files = {name: table.file(row[name]) for name in channels.names if row.get(name)}
+        folder = table.file(row["input"]) if row.get("input") else None
         left_out = () if folder else tuple(name for name in channels.names if name not in files)
         jobs.append(_job(row["patient"], replace(request, left_out=left_out), files, folder))
-=======
-        files: dict[SequenceName, Path] = {s: table.file(row[s]) for s in SEQUENCES if row.get(s)}
-        folder = table.file(row["input"]) if row.get("input") else None
-        jobs.append(_job(row["patient"], request, files, folder))
->>>>>>> 4d79ce8 (ENH: Name what tables and folders hold besides scans; batch sessions)
     if not jobs:
         raise InputError(f"{place} names no patients.", "Write a line for each.")
     return jobs
@@ -163,40 +123,3 @@ def _job(
     patient: str, request: SegmentationRequest, files: dict[SequenceName, Path], folder: Path | None
 ) -> PatientJob:
     return PatientJob(patient, replace(request, inputs=files, folder=folder, output=request.output / patient))
-<<<<<<< HEAD
-
-
-def _columns(place: Path, names: Sequence[str], channels: ChannelSet) -> dict[str, str]:
-    """Return the table's name of each known column; ``T1`` goes before ``T1_raw``.
-
-    Raises:
-        InputError: If two columns fit one sequence.
-    """
-    fitting: dict[str, list[str]] = {}
-    for name in names:
-        fitting.setdefault(_column_named(name, channels), []).append(name)
-    columns = {}
-    for column, same in fitting.items():
-        plain = [n for n in same if n.strip().lower() == column.lower() or channels.find(n.strip()) == column]
-        same = plain if len(plain) == 1 else same
-        if len(same) > 1 and column in (*channels.names, "patient", "input"):
-            raise InputError(
-                f"{place} has several columns for {column}: {', '.join(same)}.", "Leave only one of them in the table."
-            )
-        columns[column] = same[0]
-    return columns
-
-
-def _column_named(name: str, channels: ChannelSet) -> str:
-    plain = name.strip().lower()
-    if plain in ("patient", "input"):
-        return plain
-    return channels.find(plain) or channels.named(plain) or sequence_named(plain) or plain
-
-
-def _beside(place: Path, entry: str) -> Path:
-    if ".." in Path(entry).parts:
-        raise InputError(f"{place} names {entry}, which leaves the CSV's folder.", "Write the whole path instead.")
-    return place.parent / entry
-=======
->>>>>>> 4d79ce8 (ENH: Name what tables and folders hold besides scans; batch sessions)
