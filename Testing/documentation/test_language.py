@@ -37,7 +37,6 @@ NOT_YET: tuple[str, ...] = (
             "training/experiment/fold_metrics.py",
             "training/experiment/summary.py",
             "training/report",
-            "training/samples",
         )
     ),
     "TokenUNetSegmentation/tokenunet/core/prediction.py",

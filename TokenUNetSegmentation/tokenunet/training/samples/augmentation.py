@@ -1,4 +1,4 @@
-"""What the presets with augmentation do to a patch."""
+"""Augmentation of patches."""
 
 import numpy as np
 from monai.transforms import (
@@ -17,9 +17,9 @@ from torch import Tensor
 
 
 def _transform() -> Compose:
-    """Shapes as scanners and heads vary, contrasts as scanners and protocols do; ranges as in nnU-Net.
+    """Return the random transforms of shape and contrast, with the ranges of nnU-Net.
 
-    Rotations up to 30 degrees and scales from 0.7 to 1.4; noise up to a tenth of the brain's standard deviation.
+    Rotations are up to 30 degrees, scales from 0.7 to 1.4, and noise up to a tenth of the brain's standard deviation.
     """
     both, image = ("image", "regions"), "image"
     turn = np.pi / 6
@@ -46,17 +46,20 @@ def _transform() -> Compose:
 
 
 def augmented(image: Tensor, regions: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """A random variant of a patch; the same seed gives the same one.
+    """Augment a patch; the same seed gives the same result.
 
     Args:
-        image: float32 (C, D, H, W).
-        regions: uint8 (3, D, H, W).
-        seed: of all random draws.
+        image: Image (C, D, H, W), float32.
+        regions: Regions (3, D, H, W), uint8.
+        seed: Seed of all random draws.
+
+    Returns:
+        Augmented image and regions of the same shapes.
     """
     transform = _transform()
     transform.set_random_state(seed=seed)
     inside = (image != 0).any(dim=0, keepdim=True).float()
-    # The brain's own mask goes along: noise and offsets must not reach the background, which is 0 in every real scan.
+    # The brain mask is transformed, too: noise and offsets must not reach the background, which is 0 in every scan.
     joined = {"image": image, "regions": np.concatenate([regions.numpy(), inside.numpy()]).astype(np.float32)}
     result = transform(joined)
     moved = result["regions"].as_tensor()

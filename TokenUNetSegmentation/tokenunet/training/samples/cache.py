@@ -1,4 +1,4 @@
-"""Prepared cases on disk: read, aligned, normalized and cropped once, then mapped into memory."""
+"""Cache of prepared cases: read, aligned, normalized and cropped once, then memory-mapped."""
 
 import json
 import os
@@ -21,53 +21,53 @@ from tokenunet.io.files import staging_folder
 from tokenunet.preprocessing import prepare
 
 _PREPARING_AT_ONCE = 4
-"""A case takes about half a GB while it is being prepared."""
+"""Number of threads; a case takes about half a GB while it is being prepared."""
 _SIZE_MULTIPLE = 32
-"""Of the box around the brain, so that every architecture takes it whole."""
+"""Size multiple of the brain crop, so that every architecture accepts it."""
 
 
 @dataclass(frozen=True)
 class CachedCase:
-    """One prepared case.
+    """Prepared case in the cache.
 
     Attributes:
-        name: of the case.
-        folder: holds ``image.npy`` and ``labels.npy``.
+        name: Name of the case.
+        folder: Folder with ``image.npy`` and ``labels.npy``.
     """
 
     name: str
     folder: Path
 
     def image(self) -> NDArray[np.float16]:
-        """(C, D, H, W) in the order of `SEQUENCES`: z-scores inside the brain, 0 outside; mapped, not read."""
+        """Return the memory-mapped image (C, D, H, W) in the order of `SEQUENCES`: z-scores, 0 outside the brain."""
         return np.load(self.folder / "image.npy", mmap_mode="r", allow_pickle=False)
 
     def labels(self) -> NDArray[np.uint8]:
-        """(D, H, W), exclusive labels; mapped, not read."""
+        """Return the memory-mapped exclusive labels (D, H, W)."""
         return np.load(self.folder / "labels.npy", mmap_mode="r", allow_pickle=False)
 
     def regions(self) -> NDArray[np.bool_]:
-        """(3, D, H, W) in the order of `REGIONS`."""
+        """Return the regions (3, D, H, W) in the order of `REGIONS`."""
         return regions_from_labels(self.labels())
 
 
 def cached_cases(
     cases: Sequence[Case], spacing: float, folder: Path, on_case: Callable[[int], None]
 ) -> dict[str, CachedCase]:
-    """Prepares the cases that are not in the cache yet.
+    """Prepare the cases that are not in the cache yet.
 
     Args:
-        cases: of a checked dataset.
-        spacing: of the prepared voxels, in mm.
-        folder: the cache, for all spacings.
-        on_case: is told how many are ready; may raise to stop.
+        cases: Cases of a checked dataset.
+        spacing: Voxel size of the prepared cases in mm.
+        folder: Folder of the cache, for all spacings.
+        on_case: Callback that receives the number of cases ready; may raise to stop.
 
     Returns:
-        The prepared cases by name.
+        Prepared cases by name.
 
     Raises:
-        InputError: where a case cannot be read.
-        OutputError: where the cache cannot be written.
+        InputError: If a case cannot be read.
+        OutputError: If the cache cannot be written.
     """
     place = folder / f"{spacing:g}mm"
     ready = {case.name: CachedCase(case.name, place / case.name) for case in cases}

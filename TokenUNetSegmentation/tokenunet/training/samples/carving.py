@@ -1,4 +1,4 @@
-"""Real tumors carved out of one patient and pasted into another, as CarveMix and TumorCP do."""
+"""Transfer of real tumors from one patient to another, as in CarveMix and TumorCP."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,26 +11,28 @@ Labeled = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Image (C, D, H, W) of z-scores, 0 outside the brain, and exclusive labels (D, H, W)."""
 
 _MARGIN_MM = (2.0, 8.0)
-"""How much of its surroundings a tumor brings along; it fades into the host."""
+"""Range of the width in mm over which the tumor's surroundings fade into the host."""
 _RIM_MM = 8.0
-"""Thickness of the shell around it whose brightness is matched to the host's."""
+"""Thickness in mm of the shell around the tumor whose brightness is matched to the host's."""
 _MOST_OFFSET = 0.6
 _SHIFT_VOXELS = 7
 _LEAST_KEPT = 0.6
-"""Share of the tumor that must lie inside the host's brain."""
+"""Smallest share of the tumor that must be inside the host's brain."""
 
 
 def carve(donor: Labeled, host: Labeled, spacing: float, random: np.random.Generator) -> Labeled:
-    """Return the host with the donor's tumor at about the same place, with blended borders.
+    """Insert the donor's tumor into the host at about the same place, with blended borders.
 
-    The donor may be mirrored and is moved by up to a centimeter. The host comes back unchanged where too much of the
-    tumor would lie outside its brain.
+    The donor may be mirrored and is moved by up to a centimeter.
 
     Args:
-        donor: Patient whose tumor is taken.
+        donor: Patient with the tumor.
         host: Patient who receives it, with or without a tumor of their own.
-        spacing: Voxel size of both, in mm.
+        spacing: Voxel size of both in mm.
         random: Source of randomness.
+
+    Returns:
+        Image and labels of the host with the tumor; unchanged if too much of the tumor would be outside the brain.
     """
     image, labels = host
     brain = (image != 0).any(axis=0)
@@ -62,7 +64,7 @@ def _center(brain: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _placed(volume: NDArray, shape: tuple[int, ...], shift: Sequence[int]) -> NDArray:
-    """Return (..., D, H, W) moved by whole voxels into another field of view, with zeros where it has nothing."""
+    """Shift a volume (..., D, H, W) by whole voxels into another shape, padded with zeros."""
     result = np.zeros((*volume.shape[:-3], *shape), volume.dtype)
     source: list[Any] = [...]
     target: list[Any] = [...]

@@ -1,4 +1,4 @@
-"""What the engine learns from and measures on."""
+"""Interface of training and validation cases."""
 
 from typing import Any, Protocol
 
@@ -11,23 +11,28 @@ from tokenunet.networks import architecture
 
 
 class TrainingCase(Protocol):
-    """One prepared case: read from the cache, or made when it is asked for."""
+    """Prepared case, read from the cache or generated on demand."""
 
     @property
     def name(self) -> str:
-        """Unlike those of all other cases."""
+        """Unique name of the case."""
 
     def image(self) -> NDArray[Any]:
-        """(C, D, H, W), floats, in the order of `SEQUENCES`: z-scores inside the brain, 0 outside."""
+        """Return the image (C, D, H, W) in the order of `SEQUENCES`: z-scores inside the brain, 0 outside."""
 
     def labels(self) -> NDArray[np.uint8]:
-        """(D, H, W), exclusive labels."""
+        """Return the exclusive labels (D, H, W)."""
 
     def regions(self) -> NDArray[np.bool_]:
-        """(3, D, H, W) in the order of `REGIONS`."""
+        """Return the regions (3, D, H, W) in the order of `REGIONS`."""
 
 
 def brain_view(image: Tensor, name: str) -> FieldOfView:
-    """What inference shows a network of a whole brain (C, D, H, W): instance normalization depends on the margins."""
+    """Return the brain crop that inference uses, since instance normalization depends on its margins.
+
+    Args:
+        image: Image (C, D, H, W), 0 outside the brain.
+        name: Name of the architecture.
+    """
     brain = (image != 0).any(dim=0).cpu().numpy()
     return FieldOfView.of_brain(brain, architecture(name).size_multiple)

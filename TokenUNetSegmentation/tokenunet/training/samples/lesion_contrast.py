@@ -1,4 +1,4 @@
-"""Tumor parts in other contrasts to each other and to their surroundings, or hidden in T1ce."""
+"""Augmentation of the contrast of tumor parts to each other and to their surroundings."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,26 +9,26 @@ from tokenunet.core.sequences import SEQUENCES
 
 _T1, _T1CE, _FLAIR = (SEQUENCES.index(name) for name in ("T1", "T1ce", "FLAIR"))
 _SURROUNDINGS = (3, 11)
-"""Distance of the healthy tissue that a tumor is compared with, in voxels."""
+"""Range of distances of the healthy tissue that a tumor is compared with, in voxels."""
 _LEAST_VOXELS = 300
-"""Of surroundings, below which they say nothing; a fifteenth of it for the tumor and its parts."""
+"""Smallest number of voxels of the surroundings that allows a comparison."""
 _FAINT_SHARE = 0.4
 _ISOINTENSE_SHARE = 0.42
 _OTHER_CORE_SHARE = 0.6
 _FAINT_ENHANCEMENT_SHARE = 0.4
 _CORE_SHIFTS = ((-0.3, 0.6), (-0.3, 0.6), (-0.9, 0.5), (-0.3, 1.2))
-"""Added to a core, in the order of `SEQUENCES`: real ones are often as bright as edema, in FLAIR brighter."""
+"""Ranges added to a core, in the order of `SEQUENCES`: real ones are often as bright as edema, in FLAIR brighter."""
 _LEAST_ENHANCEMENT = 1.0
-"""Z-scores over the surroundings that are left of an enhancement; fainter ones are rarely outlined by experts."""
+"""Smallest enhancement that remains, in z-scores above the surroundings; experts rarely outline fainter ones."""
 
 
 def with_other_contrast(
     image: NDArray[np.float32], labels: NDArray[np.uint8], random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return the image with the tumor's parts brightened, darkened or faded, keeping their texture and shape.
+    """Brighten, darken or fade the parts of a tumor, keeping their texture and shape.
 
-    Each of these is drawn on its own: the whole lesion fades toward its surroundings, edema becomes isointense to white
-    matter or brighter in T1ce, the core is shifted in every sequence, enhancement fades. Missing sequences stay 0.
+    These changes are drawn independently: the whole lesion fades toward its surroundings, edema becomes isointense to
+    white matter or brighter in T1ce, the core is shifted in every sequence, enhancement fades. Missing sequences stay 0.
 
     Args:
         image: Z-scores (4, D, H, W) in the order of `SEQUENCES`, 0 outside the brain.
@@ -82,10 +82,10 @@ def with_other_contrast(
 def hidden_in_t1ce(
     image: NDArray[np.float32], labels: NDArray[np.uint8], random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return the image with edema, at times the core too, replaced by healthy tissue in T1ce and often in T1.
+    """Replace edema, sometimes also the core, by healthy tissue in T1ce and often in T1.
 
-    The tissue is that of the other side of the brain, where it is healthy. The lesion then shows in T2 and FLAIR alone,
-    and a network cannot learn to leave out what T1ce does not show. Enhancement stays.
+    The tissue is that of the other side of the brain, where it is healthy. The lesion is then visible in T2 and FLAIR
+    only, so that a network cannot learn to omit what is invisible in T1ce. Enhancement stays.
 
     Args:
         image: Z-scores (4, D, H, W) in the order of `SEQUENCES`, 0 outside the brain.

@@ -1,4 +1,4 @@
-"""The cases of an experiment's folds: prepared and in the cache, or made while they are learned from."""
+"""Cases of an experiment's folds, from the cache or generated during training."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,16 @@ from tokenunet.training.samples.synthetic import SyntheticCases, write_validatio
 
 
 def prepare_cases(experiment: Experiment, progress: Progress) -> None:
-    """Fills the cache with all cases that the folds need; synthetic patients are made first."""
+    """Prepare all cases of an experiment, after generating synthetic validation patients.
+
+    Args:
+        experiment: Experiment of the cases.
+        progress: Progress to update.
+
+    Raises:
+        Cancelled: If a stop was requested.
+        TokenUNetError: If a case cannot be read, or the cache cannot be written.
+    """
     dataset = experiment.dataset
     spacings = sorted({experiment.configuration(name).spacing for name in experiment.plan.architectures})
 
@@ -31,7 +40,13 @@ def prepare_cases(experiment: Experiment, progress: Progress) -> None:
 def training_cases(
     experiment: Experiment, configuration: TrainingConfiguration, cases: Sequence[Case]
 ) -> Sequence[TrainingCase]:
-    """What a network learns from: the cases, or the patients that its configuration asks for."""
+    """Return the training cases of a fold: real, synthetic or mixed, as configured.
+
+    Args:
+        experiment: Experiment of the fold.
+        configuration: Settings of the training.
+        cases: Training cases of the dataset.
+    """
     c = configuration
     if not c.synthetic_patients:
         return prepared_cases(cases, c, experiment)
@@ -45,12 +60,16 @@ def training_cases(
 def prepared_cases(
     cases: Sequence[Case], configuration: TrainingConfiguration, experiment: Experiment
 ) -> list[TrainingCase]:
-    """The cases out of the cache, in their order; those that were deleted since are prepared again."""
+    """Return cases from the cache in the given order; those deleted in the meantime are prepared again."""
     ready = cached_cases(cases, configuration.spacing, experiment.cache, lambda done: None)
     return [ready[case.name] for case in cases]
 
 
 def check_stop(experiment: Experiment) -> None:
-    """Raises Cancelled after a request to stop at once."""
+    """Check whether an immediate stop was requested.
+
+    Raises:
+        Cancelled: If it was.
+    """
     if experiment.stop_requested() == "now":
-        raise Cancelled("Stopped; everything is saved. --resume goes on from there.")
+        raise Cancelled("Stopped; the state is saved. Use --resume to continue.")

@@ -1,8 +1,8 @@
-"""A stream of patients that mixes a few real ones, strongly augmented, with synthetic ones.
+"""Stream of training cases that mixes a few real patients, strongly augmented, with synthetic ones.
 
-Real tumors are also carved into other patients (`tokenunet.training.samples.carving`), and patients without a tumor,
-where the data hold some, are shown and serve as hosts. Parts of all tumors, also synthetic ones, get other contrasts
-(`tokenunet.training.samples.lesion_contrast`), and white-matter lesions are added as something to leave out.
+Real tumors are also carved into other patients (`tokenunet.training.samples.carving`); patients without a tumor are
+used and serve as hosts. The contrasts of all tumors, also synthetic ones, are augmented
+(`tokenunet.training.samples.lesion_contrast`), and white-matter lesions are added as negative examples.
 """
 
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from tokenunet.training.samples.synthetic import SyntheticCases
 from tokenunet.training.samples.white_matter_lesions import with_white_matter_lesions
 
 TUMOR_FREE_SHARE = 0.15
-"""Of the real patients that are shown, where the data hold some without a tumor."""
+"""Share of patients without a tumor among the real ones, if the data contain any."""
 CARVED_SHARE = 0.3
 OTHER_CONTRAST_SHARE = 0.75
 HIDDEN_SHARE = 0.3
-"""Of the patients with a tumor: it is hidden in T1ce."""
+"""Share of the patients with a tumor whose tumor is hidden in T1ce."""
 LESION_SHARE = 0.12
-"""Of the patients with a tumor; those without one have white-matter lesions added in `FREE_LESION_SHARE`."""
+"""Share of the patients with a tumor that get white-matter lesions; `FREE_LESION_SHARE` for those without."""
 FREE_LESION_SHARE = 0.6
 SHADED_SHARES = (0.6, 0.3)
-"""Of real and of synthetic patients."""
+"""Shares of real and of synthetic patients."""
 RESCALED_SHARE = 0.4
 DEFORMED_SHARE = 0.8
 RECOLORED_SYNTHETIC_SHARE = 0.5
@@ -41,15 +41,15 @@ RECOLORED_SYNTHETIC_SHARE = 0.5
 
 @dataclass(frozen=True)
 class MixedCase:
-    """One place in the stream; the interface of `tokenunet.training.samples.cases.TrainingCase`.
+    """Case of the stream; implements `tokenunet.training.samples.cases.TrainingCase`.
 
     Attributes:
-        name: Name of the place.
-        tumors: Real patients with a tumor, shared by all places.
-        free: Real patients without one, shared by all places.
-        synthetic: Synthetic patient of this place.
-        real_share: Probability that a real patient is shown instead.
-        spacing: Voxel size, in mm.
+        name: Name of the case.
+        tumors: Real patients with a tumor, shared by all cases.
+        free: Real patients without a tumor, shared by all cases.
+        synthetic: Synthetic patient of this case.
+        real_share: Probability that a real patient is used instead.
+        spacing: Voxel size in mm.
         seed: Seed of all random draws.
     """
 
@@ -84,7 +84,7 @@ class MixedCase:
             pixels = recolored(pixels, random, 1.0 if is_real else 0.3)
         if random.random() < RESCALED_SHARE:
             pixels = rescaled(pixels, random)
-        if is_real:  # synthetic patients lack a sequence at times already
+        if is_real:  # synthetic patients already lack a sequence at times
             pixels = without_some(pixels, random)
         return pixels.numpy(), labels_from_regions(regions.numpy().astype(bool))
 
@@ -96,32 +96,32 @@ class MixedCase:
         if not self.tumors or (self.free and drawn < TUMOR_FREE_SHARE):
             return one_of(self.free)
         if drawn < TUMOR_FREE_SHARE + CARVED_SHARE:
-            # Few patients are free of tumors, and what is carved into them is most unlike what it came from.
+            # Few patients are free of tumors, and a tumor carved into them looks least like its original.
             hosts = [*self.tumors, *self.free, *self.free, *self.free]
             return carve(one_of(self.tumors), one_of(hosts), self.spacing, random)
         return one_of(self.tumors)
 
     def image(self) -> NDArray[np.float32]:
-        """Return (C, D, H, W) in the order of `SEQUENCES`: z-scores inside the brain, 0 outside."""
+        """Return the image (C, D, H, W) in the order of `SEQUENCES`: z-scores inside the brain, 0 outside."""
         return self._sample[0]
 
     def labels(self) -> NDArray[np.uint8]:
-        """Return exclusive labels, (D, H, W)."""
+        """Return the exclusive labels (D, H, W)."""
         return self._sample[1]
 
     def regions(self) -> NDArray[np.bool_]:
-        """Return (3, D, H, W) in the order of `REGIONS`."""
+        """Return the regions (3, D, H, W) in the order of `REGIONS`."""
         return regions_from_labels(self.labels())
 
 
 class MixedCases(Sequence[MixedCase]):
-    """All places of a training's stream; each follows from the training's seed and its own number.
+    """All cases of a training's stream; each depends on the training's seed and its own number only.
 
     Args:
-        real: Prepared real patients, with a tumor or without.
-        synthetic: Synthetic patients, as many as the stream has places.
-        real_share: Share of the places that show real patients.
-        spacing: Voxel size, in mm.
+        real: Prepared real patients, with or without a tumor.
+        synthetic: Synthetic patients, as many as the stream has cases.
+        real_share: Share of the cases that use real patients.
+        spacing: Voxel size in mm.
         seed: Seed of the training.
     """
 

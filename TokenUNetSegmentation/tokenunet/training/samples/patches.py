@@ -1,6 +1,6 @@
-"""Which patch is learned from when, and the patches themselves.
+"""Deterministic patch sampling schedule and dataset.
 
-The whole schedule follows from the seed: a training that is resumed at a step sees what it would have seen.
+The whole schedule depends on the seed only, so that a resumed training continues with the same patches.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,13 @@ from tokenunet.training.samples.cases import TrainingCase, brain_view
 
 
 class Patch(NamedTuple):
-    """The address of a patch: the same address always gives the same patch."""
+    """Address of a patch; the same address always gives the same patch.
+
+    Attributes:
+        epoch: Number of the epoch, from 0.
+        case: Number of the case within an epoch.
+        repeat: Number of the patch of this case within the epoch.
+    """
 
     epoch: int
     case: int
@@ -30,12 +36,12 @@ class Patch(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """The order of the patches.
+    """Order of the patches of a training.
 
     Attributes:
-        cases: number of training cases in an epoch.
-        configuration: of the training.
-        seed: of the order; of the patches, too.
+        cases: Number of training cases per epoch.
+        configuration: Settings of the training.
+        seed: Seed of the order.
     """
 
     cases: int
@@ -44,12 +50,12 @@ class Schedule:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps; the last one of an epoch may have fewer patches than the others."""
+        """Number of optimizer steps per epoch; the last step may have fewer patches than the others."""
         return -(-self.cases * self.configuration.patches_per_case // self._patches_per_step)
 
     @property
     def total_steps(self) -> int:
-        """Of all epochs."""
+        """Number of optimizer steps of all epochs."""
         return self.steps_per_epoch * self.configuration.epochs
 
     @property
@@ -57,16 +63,21 @@ class Schedule:
         return self.configuration.batch_size * self.configuration.accumulation
 
     def step(self, number: int) -> list[Patch]:
-        """The patches whose mean gradient makes that step, counted from 0."""
+        """Return the patches of a step, counted from 0."""
         epoch, place = divmod(number, self.steps_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(self.cases * self.configuration.patches_per_case)
         chosen = order[place * self._patches_per_step : (place + 1) * self._patches_per_step]
         return [Patch(epoch, int(i) % self.cases, int(i) // self.cases) for i in chosen]
 
     def batches(self, number: int, rank: int = 0, ranks: int = 1) -> list[list[Patch]]:
-        """The patches of a step that one of several processes learns from, a list for each forward pass.
+        """Return the patches of a step for one of several processes, as a list for each forward pass.
 
-        Where there are more processes than patches, the surplus ones get a patch too, which `weight` counts as nothing.
+        If there are more processes than patches, the surplus ones get a patch, too, with a `weight` of 0.
+
+        Args:
+            number: Number of the step, from 0.
+            rank: Rank of the process.
+            ranks: Number of processes.
         """
         step = self.step(number)
         mine = step[rank::ranks] or step[:1]
@@ -74,18 +85,25 @@ class Schedule:
         return [mine[i : i + size] for i in range(0, len(mine), size)]
 
     def weight(self, number: int, batch: Sequence[Patch], rank: int = 0, ranks: int = 1) -> float:
-        """What a batch's mean loss is multiplied by, so that the mean over the processes is the mean over the step."""
+        """Return the weight of a batch's mean loss, with which the mean over the processes is the mean over the step.
+
+        Args:
+            number: Number of the step, from 0.
+            batch: Batch from `batches`.
+            rank: Rank of the process.
+            ranks: Number of processes.
+        """
         step = self.step(number)
         return len(batch) * ranks / len(step) if rank < len(step) else 0.0
 
 
 class PatchDataset(Dataset):
-    """Patches or whole brains by address: image float32 (C, D, H, W) and regions uint8 (3, D, H, W).
+    """Dataset of patches or whole brains by address: image (C, D, H, W), float32, and regions (3, D, H, W), uint8.
 
     Args:
-        cases: of an epoch; synthetic ones of all epochs, one after the other.
-        configuration: of the training.
-        seed: of the patches.
+        cases: Cases of an epoch; synthetic ones of all epochs in their order.
+        configuration: Settings of the training.
+        seed: Seed of the patches.
     """
 
     def __init__(self, cases: Sequence[TrainingCase], configuration: TrainingConfiguration, seed: int) -> None:
@@ -95,7 +113,7 @@ class PatchDataset(Dataset):
 
     @property
     def names(self) -> list[str]:
-        """Of the cases."""
+        """Names of the cases."""
         return [case.name for case in self._cases]
 
     def __getitem__(self, patch: Patch) -> tuple[Tensor, Tensor]:
@@ -124,7 +142,14 @@ class PatchDataset(Dataset):
 def _box(
     labels: NDArray[np.uint8], size: Sequence[int], tumor_share: float, random: np.random.Generator
 ) -> list[slice]:
-    """A random box of at most ``size`` voxels inside the volume; it holds tumor as often as asked for."""
+    """Draw a random box inside a volume.
+
+    Args:
+        labels: Exclusive labels (D, H, W).
+        size: Largest size of the box along z, y and x.
+        tumor_share: Probability that the box is forced to contain a tumor voxel.
+        random: Source of randomness.
+    """
     focus: NDArray[np.intp] | None = None
     if random.random() < tumor_share:
         tumor = np.flatnonzero(labels)
@@ -142,14 +167,14 @@ def _box(
 
 
 def _cut(volume: NDArray, box: Sequence[slice], size: Sequence[int]) -> NDArray:
-    """The box out of (C, D, H, W), with zeros behind where the volume is smaller than ``size``."""
+    """Cut a box out of a volume (C, D, H, W), padded with zeros at the end if the volume is smaller than ``size``."""
     cut = np.asarray(volume[(slice(None), *box)])
     missing = [side - extent for side, extent in zip(size, cut.shape[1:], strict=True)]
     return np.pad(cut, [(0, 0), *((0, m) for m in missing)]) if any(missing) else cut
 
 
 class _Batches:
-    """All batches of a process from a step on, for the loader."""
+    """Batches of a process from a step on, as the batch sampler of a loader."""
 
     def __init__(self, schedule: Schedule, first_step: int, rank: int, ranks: int) -> None:
         self._arguments = (schedule, first_step, rank, ranks)
@@ -161,7 +186,15 @@ class _Batches:
 
 
 def patch_loader(dataset: PatchDataset, schedule: Schedule, first_step: int, rank: int, ranks: int) -> DataLoader:
-    """Batches from a step to the end of the training, in order; one loader, so that its processes start only once."""
+    """Return a loader of all batches from a step to the end of the training, so that its processes start only once.
+
+    Args:
+        dataset: Dataset of patches.
+        schedule: Order of the patches.
+        first_step: Number of the first step, from 0.
+        rank: Rank of the process.
+        ranks: Number of processes.
+    """
     workers = schedule.configuration.workers
     ahead = 2 if schedule.configuration.whole_brains else 4
     return DataLoader(

@@ -1,4 +1,4 @@
-"""Augmentation strong enough for a handful of real patients: shapes, contrasts, acquisition, missing sequences."""
+"""Strong augmentation for a handful of real patients: shape, contrast, acquisition and missing sequences."""
 
 import numpy as np
 import torch
@@ -15,21 +15,24 @@ _DROPPED_PAIRS: tuple[tuple[SequenceName, SequenceName], ...] = (
     ("T1ce", "T2"),
     ("T1ce", "FLAIR"),
 )
-"""Sequences that may be missing together; without T2 and FLAIR no edema can be seen."""
+"""Sequences that may be missing together; without both T2 and FLAIR, edema is invisible."""
 _OTHERS: tuple[SequenceName, ...] = ("T1", "T2", "FLAIR")
 _TWO_MISSING, _T1CE_MISSING, _OTHER_MISSING = 0.05, 0.15, 0.14
 _BLACK = 3.5
-"""Standard deviations by which the mean of a brain is brighter than black, roughly."""
+"""Approximate distance of black from the mean of a brain, in standard deviations."""
 _KNOTS = np.linspace(-3, 4, 8)
 
 
 def deformed(image: Tensor, regions: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Return both turned by up to 20 degrees, scaled by up to a quarter and, mostly, warped smoothly.
+    """Rotate by up to 20 degrees, scale by up to a quarter and, mostly, warp smoothly.
 
     Args:
-        image: Float32 (C, D, H, W), 0 outside the brain.
-        regions: Uint8 (R, D, H, W).
+        image: Image (C, D, H, W), float32, 0 outside the brain.
+        regions: Regions (R, D, H, W), uint8.
         random: Source of randomness.
+
+    Returns:
+        Deformed image and regions.
     """
     shape: tuple[int, int, int] = tuple(image.shape[1:])  # type: ignore[assignment]
     half = torch.tensor(shape[::-1], dtype=torch.float32) / 2
@@ -47,12 +50,12 @@ def deformed(image: Tensor, regions: Tensor, random: np.random.Generator) -> tup
 
 
 def recolored(image: Tensor, random: np.random.Generator, strength: float = 1.0) -> Tensor:
-    """Return what another scanner might have made of (C, D, H, W): contrast, blur, thick slices, bias field, noise.
+    """Change contrast, blur, slice thickness, bias field and noise, as between scanners.
 
     Args:
-        image: Z-scores, 0 outside the brain.
+        image: Z-scores (C, D, H, W), 0 outside the brain.
         random: Source of randomness.
-        strength: Factor on how often each is done; patients that are made with all of this need little.
+        strength: Factor on the probability of each change; synthetic patients, which vary already, need little.
     """
     brain = (image != 0).any(0)
     shape: tuple[int, int, int] = tuple(image.shape[1:])  # type: ignore[assignment]
@@ -80,7 +83,7 @@ def recolored(image: Tensor, random: np.random.Generator, strength: float = 1.0)
 
 
 def shaded(image: Tensor, random: np.random.Generator) -> Tensor:
-    """Return z-scores (C, D, H, W) under strong coil profiles: in every fourth channel, smooth or growing outward."""
+    """Apply strong coil profiles, smooth or growing outward, to a quarter of the channels of z-scores (C, D, H, W)."""
     brain = (image != 0).any(0)
     shape: tuple[int, int, int] = tuple(image.shape[1:])  # type: ignore[assignment]
     axes = torch.meshgrid(*[torch.linspace(-1, 1, size) for size in shape], indexing="ij")
@@ -98,7 +101,7 @@ def shaded(image: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def rescaled(image: Tensor, random: np.random.Generator) -> Tensor:
-    """Return z-scores (C, D, H, W) as if another part of the head had been normalized, which large tumors do."""
+    """Rescale z-scores (C, D, H, W) as if another part of the head, such as a large tumor, had been normalized, too."""
     brain = (image != 0).any(0)
     factor, offset = random.uniform(0.87, 1.13, len(image)), random.uniform(-0.2, 0.2, len(image))
     changed = image * torch.from_numpy(factor).float().view(-1, 1, 1, 1) + torch.from_numpy(offset).float().view(
@@ -109,9 +112,9 @@ def rescaled(image: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def without_some(image: Tensor, random: np.random.Generator) -> Tensor:
-    """Return (C, D, H, W), in the order of `SEQUENCES`, with up to two sequences missing, which are 0 then.
+    """Set up to two sequences of an image (C, D, H, W), in the order of `SEQUENCES`, to 0.
 
-    T1ce is missing most often: where edema is isointense in it, the others must be believed.
+    T1ce is removed most often, so that a network relies on the others where edema is isointense in T1ce.
     """
     image, drawn = image.clone(), random.random()
     if drawn < _TWO_MISSING:
@@ -144,7 +147,7 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
 
 
 def _with_other_tissues(channel: Tensor, random: np.random.Generator) -> Tensor:
-    """Return z-scores through a random rising curve, which changes every tissue's contrast to the next."""
+    """Map z-scores through a random monotonic curve, which changes the contrast between tissues."""
     slopes = np.exp(random.uniform(-0.5, 0.5, len(_KNOTS)))
     heights = np.concatenate([[0.0], np.cumsum((slopes[1:] + slopes[:-1]) / 2)])
     inside = np.interp(channel.numpy(), _KNOTS, heights).astype(np.float32)
@@ -153,7 +156,7 @@ def _with_other_tissues(channel: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def _with_thick_slices(channel: Tensor, random: np.random.Generator) -> Tensor:
-    """Return (D, H, W) averaged over two to four neighbors along one axis, mostly the first, and interpolated."""
+    """Average a channel (D, H, W) over two to four slices along one axis, mostly the first, and interpolate."""
     size = list(channel.shape)
     axis = 0 if random.random() < 0.7 else int(random.integers(3))
     size[axis] = max(4, round(size[axis] / random.uniform(1.9, 4.4)))
@@ -162,7 +165,7 @@ def _with_thick_slices(channel: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def _normalized(image: Tensor, brain: Tensor) -> Tensor:
-    """Return every channel with zero mean and unit variance inside the brain; those that are missing stay 0."""
+    """Normalize every channel to zero mean and unit variance inside the brain; missing ones stay 0."""
     values = image[:, brain]
     deviation = values.std(dim=1, keepdim=True)
     present = deviation[:, 0] > 1e-4

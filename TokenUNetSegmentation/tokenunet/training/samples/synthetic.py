@@ -1,7 +1,7 @@
 """Synthetic patients as training and validation cases.
 
-Those of training are made when they are asked for, and none is seen twice. Those of validation are files like anybody's
-patients: they are drawn from wider ranges, for what counts is how a network does outside what it was trained on.
+Training patients are generated on demand and never repeated. Validation patients are files like those of a dataset;
+they are drawn from wider ranges, to measure generalization beyond the training distribution.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,22 +21,22 @@ from tokenunet.preprocessing.prepare import normalize
 from tokenunet.synthesis import SyntheticPatient, patient_name, synthetic_patient, write_patient
 
 FIRST_SEEDS = 9 * 10**7
-"""Trainings begin at seeds below it."""
+"""Upper limit of the first seed of a training."""
 VALIDATION_SEED = 10**9
-"""Of the first validation patient; beyond the seeds of any training."""
+"""Seed of the first validation patient, above the seeds of any training."""
 VALIDATION_VARIETY = 1.3
 LAYOUT = "synthetic patients"
 _MISSING_SHARE = 0.3
-"""Of the training's patients one sequence is missing, so that a network learns to do without it."""
+"""Share of training patients without one of the sequences, so that a network learns to work without it."""
 
 
 @dataclass(frozen=True)
 class SyntheticCase:
-    """A patient that is made at the first look, with the interface of `tokenunet.training.samples.cases.TrainingCase`.
+    """Patient generated at first use; implements `tokenunet.training.samples.cases.TrainingCase`.
 
     Attributes:
-        seed: of the patient.
-        spacing: in mm; one of `tokenunet.synthesis.patient.SPACINGS`.
+        seed: Seed of the patient.
+        spacing: Voxel size in mm; one of `tokenunet.synthesis.patient.SPACINGS`.
     """
 
     seed: int
@@ -44,7 +44,7 @@ class SyntheticCase:
 
     @property
     def name(self) -> str:
-        """Of the patient."""
+        """Name of the patient."""
         return patient_name(self.seed)
 
     @cached_property
@@ -52,9 +52,9 @@ class SyntheticCase:
         return synthetic_patient(self.seed, self.spacing)
 
     def image(self) -> NDArray[np.float32]:
-        """(C, D, H, W) in the order of `SEQUENCES`, prepared as inference prepares a scan.
+        """Return the image (C, D, H, W) in the order of `SEQUENCES`, prepared as for inference.
 
-        A missing sequence's channel is 0 in the brain, too, which is the others' mean there.
+        The channel of a missing sequence is 0, also inside the brain, where this is the mean of the others.
         """
         images = self._patient.images
         brain = np.logical_or.reduce([image != 0 for image in images.values()])
@@ -65,22 +65,22 @@ class SyntheticCase:
         return image
 
     def labels(self) -> NDArray[np.uint8]:
-        """(D, H, W), exclusive labels."""
+        """Return the exclusive labels (D, H, W)."""
         return self._patient.labels
 
     def regions(self) -> NDArray[np.bool_]:
-        """(3, D, H, W) in the order of `REGIONS`."""
+        """Return the regions (3, D, H, W) in the order of `REGIONS`."""
         return regions_from_labels(self.labels())
 
 
 class SyntheticCases(Sequence[SyntheticCase]):
-    """A training's patients; each follows from the training's seed and its own number.
+    """All synthetic patients of a training; each depends on the training's seed and its own number only.
 
     Args:
-        seed: of the training.
-        first: number of the first patient; those before it are another training's.
-        number: of patients.
-        spacing: in mm.
+        seed: Seed of the training.
+        first: Number of the first patient; earlier ones belong to an earlier stage.
+        number: Number of patients.
+        spacing: Voxel size in mm.
     """
 
     def __init__(self, seed: int, first: int, number: int, spacing: float) -> None:
@@ -98,11 +98,11 @@ class SyntheticCases(Sequence[SyntheticCase]):
 
 
 def validation_dataset(folder: Path, patients: int) -> Dataset:
-    """The validation patients as cases, whether or not their files are there yet.
+    """Return the validation patients as cases, whose files need not exist yet.
 
     Args:
-        folder: where the patients lie.
-        patients: number.
+        folder: Folder of the patients.
+        patients: Number of patients.
     """
     cases = []
     for name in (patient_name(VALIDATION_SEED + number) for number in range(patients)):
@@ -112,15 +112,15 @@ def validation_dataset(folder: Path, patients: int) -> Dataset:
 
 
 def write_validation_patients(dataset: Dataset, spacing: float, on_patient: Callable[[int], None]) -> None:
-    """Makes the files that are not there yet.
+    """Generate the validation patients whose files do not exist yet.
 
     Args:
-        dataset: from `validation_dataset`.
-        spacing: of the patients, in mm.
-        on_patient: is told how many are there; may raise to stop.
+        dataset: Dataset from `validation_dataset`.
+        spacing: Voxel size in mm.
+        on_patient: Callback that receives the number of patients ready; may raise to stop.
 
     Raises:
-        OutputError: where they cannot be written.
+        OutputError: If the files cannot be written.
     """
     for number, case in enumerate(dataset.cases):
         on_patient(number)

@@ -1,4 +1,4 @@
-"""Lesions of the white matter that are no tumor, as multiple sclerosis and small vessel disease make them."""
+"""White-matter lesions other than tumors, as in multiple sclerosis and small vessel disease."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +8,9 @@ from tokenunet.core.sequences import SEQUENCES
 
 _T1, _T2 = SEQUENCES.index("T1"), SEQUENCES.index("T2")
 _STRENGTH = ((-1.0, -0.1), (-0.9, -0.1), (0.5, 2.0), (0.8, 2.6))
-"""Z-scores added at a lesion's center, in the order of `SEQUENCES`."""
+"""Ranges of the z-scores added at a lesion's center, in the order of `SEQUENCES`."""
 _TUMOR_DISTANCE = 5
-"""Voxels that are kept free around a tumor."""
+"""Smallest distance of lesions from a tumor, in voxels."""
 _LARGE_SHARE = 0.3
 _CONFLUENT_SHARE = 0.3
 _LEAST_VOXELS = 50
@@ -19,10 +19,10 @@ _LEAST_VOXELS = 50
 def with_white_matter_lesions(
     image: NDArray[np.float32], labels: NDArray[np.uint8], random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return the image with lesions that are bright in T2 and FLAIR, mostly around the ventricles.
+    """Add lesions that are bright in T2 and FLAIR, mostly around the ventricles.
 
-    They teach what to leave out: the labels stay as they are. An image whose white matter cannot be found, for want of
-    T1 for example, comes back unchanged.
+    They are negative examples: the labels stay the same. An image whose white matter cannot be found, for example
+    because T1 is missing, is returned unchanged.
 
     Args:
         image: Z-scores (4, D, H, W) in the order of `SEQUENCES`, 0 outside the brain.
@@ -53,7 +53,7 @@ def with_white_matter_lesions(
 
 
 def _caps(distance: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float32]:
-    """Return confluent lesions along the ventricles, of varying thickness, between 0 and 1."""
+    """Return confluent lesions of varying thickness along the ventricles, from 0 to 1."""
     bend = ndimage.gaussian_filter(random.standard_normal(distance.shape, np.float32), 5.0)
     thickness = random.uniform(-1.0, 2.5) + random.uniform(1.0, 2.5) * bend / bend.std()
     return _falling(2 * (distance - thickness))
@@ -62,7 +62,7 @@ def _caps(distance: NDArray[np.float64], random: np.random.Generator) -> NDArray
 def _blobs(
     near: NDArray[np.bool_], white_matter: NDArray[np.bool_], random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return 2 to 21 ellipsoids between 0 and 1, seven in ten of them centered in `near`."""
+    """Return 2 to 21 ellipsoids from 0 to 1, seven in ten of them centered in `near`."""
     result = np.zeros(near.shape, np.float32)
     size = 0.95 if random.random() < _LARGE_SHARE else 0.55  # logarithm of the mean radius in voxels
     places = np.argwhere(near), np.argwhere(white_matter)
