@@ -20,7 +20,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from TokenUNetSegmentationLib.logic.options import Device, Mode, Reference
+from TokenUNetSegmentationLib.logic.options import Device, Mode
 from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def makeSample(source) -> list[vtkMRMLScalarVolumeNode]:
 class TokenUNetSegmentationParameterNode:
     """What the scene keeps of the panel.
 
-    inputT1, inputT1ce, inputT2, inputFLAIR - the four sequences of one patient
-    reference - on whose grid the result is made
+    reference - channel on whose grid the result is made
     device - what computes
     mode - whole brain at once or window by window
     withMasks - whether to load the attention masks too
@@ -89,11 +88,7 @@ class TokenUNetSegmentationParameterNode:
     maskThreshold - percent of a mask's display range below which it is transparent
     """
 
-    inputT1: vtkMRMLScalarVolumeNode
-    inputT1ce: vtkMRMLScalarVolumeNode
-    inputT2: vtkMRMLScalarVolumeNode
-    inputFLAIR: vtkMRMLScalarVolumeNode
-    reference: Reference = Reference.T1CE
+    reference: str = "T1ce"
     device: Device = Device.AUTO
     mode: Mode = Mode.SINGLE_PASS
     withMasks: bool = True
@@ -132,7 +127,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.logic = TokenUNetSegmentationLogic()
         self.ui.segmentationSelector.addAttribute("vtkMRMLSegmentationNode", RESULT_ATTRIBUTE, "1")
         requirements = read_requirements(_RESOURCES / "requirements.txt")
-        self.inputsPanel = InputsPanel(self.ui, self.parameters)
+        self.inputsPanel = InputsPanel(self.ui, self.parameters, self.onParametersChanged)
         self.runPanel = RunPanel(
             self.ui, self.parameters, self.inputsPanel, requirements, self.onParametersChanged, self.onResult
         )

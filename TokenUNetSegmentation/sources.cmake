@@ -6,6 +6,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/background_steps.py
   TokenUNetSegmentationLib/logic/diagnostics.py
   TokenUNetSegmentationLib/logic/estimate.py
+  TokenUNetSegmentationLib/logic/input_checks.py
   TokenUNetSegmentationLib/logic/inputs.py
   TokenUNetSegmentationLib/logic/model_list.py
   TokenUNetSegmentationLib/logic/options.py

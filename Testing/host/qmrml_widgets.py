@@ -2,6 +2,7 @@
 
 # ruff: noqa: N801, N815  names are those of Slicer and Qt
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -51,6 +52,12 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._attributes: dict[str, Any] = {}
         self._settings: dict[str, Any] = {"nodeTypes": [], "noneEnabled": False, "showChildNodeTypes": True}
         self._box.currentIndexChanged.connect(self._announce)
+
+    def connect(self, signal: str, slot: Callable[[Any], None]) -> bool:
+        """As PythonQt connects one of a signal's overloads."""
+        assert signal == "currentNodeChanged(vtkMRMLNode*)", signal
+        self.currentNodeChanged.connect(slot)
+        return True
 
     def setMRMLScene(self, scene: Any) -> None:
         for tag in self._observers:

@@ -120,8 +120,8 @@ def test_lines_say_what_the_volumes_are(module: host.LoadedModule, add: Add) -> 
     add("x_t1", spacing=1.5)
     rng = np.random.default_rng(0)
     add("x_t2", voxels=rng.normal(100, 10, (20, 24, 22)))
-    assert module.widget.ui.statusT1.text == "22 × 24 × 20, 1.5 × 1.5 × 1.5 mm, skull-stripped"  # noqa: RUF001
-    assert module.widget.ui.statusT2.text.endswith("with skull")
+    assert module.widget.inputsPanel.rows["T1"].status.text == "22 × 24 × 20, 1.5 × 1.5 × 1.5 mm, skull-stripped"  # noqa: RUF001
+    assert module.widget.inputsPanel.rows["T2"].status.text.endswith("with skull")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_unusable_volumes_are_refused_with_the_reason(
     for name in ("x_t1", "x_t1ce", "x_t2"):
         add(name)
     add("x_flair", voxels=voxels)
-    assert problem in module.widget.ui.statusFLAIR.text
+    assert problem in module.widget.inputsPanel.rows["FLAIR"].status.text
     assert problem in module.widget.ui.segmentButton.toolTip
     assert not module.widget.ui.segmentButton.enabled
 
@@ -146,22 +146,22 @@ def test_unusable_volumes_are_refused_with_the_reason(
 def test_a_volume_in_two_places_is_refused(module: host.LoadedModule, add: Add) -> None:
     for name in ("x_t1", "x_t1ce", "x_t2", "x_flair"):
         volume = add(name)
-    module.widget.ui.selectorT2.setCurrentNode(volume)
+    module.widget.inputsPanel.rows["T2"].selector.setCurrentNode(volume)
     assert not module.widget.ui.segmentButton.enabled
     assert module.widget.ui.segmentButton.toolTip == "“x_flair” is selected as FLAIR too."
-    assert "⚠" in module.widget.ui.statusT2.text
-    assert "⚠" in module.widget.ui.statusFLAIR.text
+    assert "⚠" in module.widget.inputsPanel.rows["T2"].status.text
+    assert "⚠" in module.widget.inputsPanel.rows["FLAIR"].status.text
 
 
 def test_one_click_swaps(module: host.LoadedModule, add: Add) -> None:
     for name in ("x_t1", "x_t1ce", "x_t2", "x_flair"):
         add(name)
-    module.widget.ui.swapT1.click()
+    module.widget.inputsPanel.rows["T1"].swap.click()
     assert selected(module) == {"T1": "x_t1ce", "T1ce": "x_t1", "T2": "x_t2", "FLAIR": "x_flair"}
-    assert "The name says T1ce" in module.widget.ui.statusT1.text
-    module.widget.ui.statusT1.linkActivated.emit("T1:T1ce")
+    assert "The name says T1ce" in module.widget.inputsPanel.rows["T1"].status.text
+    module.widget.inputsPanel.rows["T1"].status.linkActivated.emit("T1:T1ce")
     assert selected(module)["T1"] == "x_t1"
-    assert "⚠" not in module.widget.ui.statusT1.text
+    assert "⚠" not in module.widget.inputsPanel.rows["T1"].status.text
 
 
 def test_choices_survive_saving_and_loading_the_scene(
@@ -171,7 +171,7 @@ def test_choices_survive_saving_and_loading_the_scene(
 
     for name in ("x_t1", "x_t1ce", "x_t2", "x_flair"):
         add(name)
-    module.widget.ui.swapT2.click()
+    module.widget.inputsPanel.rows["T2"].swap.click()
     module.widget.ui.masksBox.click()
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear(False)
@@ -208,7 +208,7 @@ def test_looks_tell_what_no_name_does(module: host.LoadedModule, add: Add, contr
     for number, name in enumerate(("FLAIR", "T1ce", "T2", "T1")):
         add(f"scan {number}", voxels=contrasts[name], spacing=4.0)
     assert selected(module) == {"T1": "scan 3", "T1ce": "scan 1", "T2": "scan 2", "FLAIR": "scan 0"}
-    assert "its name does not say T1" in module.widget.ui.statusT1.text
+    assert "its name does not say T1" in module.widget.inputsPanel.rows["T1"].status.text
 
 
 def test_looks_that_contradict_the_names_fill_nothing(
@@ -227,8 +227,8 @@ def test_a_volume_that_looks_otherwise_can_be_swapped(
     swapped = {"T1": "T1", "T1ce": "T1ce", "T2": "FLAIR", "FLAIR": "T2"}
     for name, content in swapped.items():
         add(f"x_{name}", voxels=contrasts[content], spacing=4.0)
-    status = module.widget.ui.statusT2.text
+    status = module.widget.inputsPanel.rows["T2"].status.text
     assert "This looks like FLAIR" in status
     assert 'href="T2:FLAIR"' in status
-    assert "⚠" not in module.widget.ui.statusT1ce.text
+    assert "⚠" not in module.widget.inputsPanel.rows["T1ce"].status.text
     assert module.widget.ui.segmentButton.enabled

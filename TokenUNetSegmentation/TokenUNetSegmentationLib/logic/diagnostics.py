@@ -1,7 +1,9 @@
 """What to send to those who help: versions, settings and log, without anything about the patient."""
 
 import platform
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 import slicer
 import tokenunet
@@ -28,10 +30,7 @@ def diagnostics(run: SegmentationRun | None, message: str, requirements: Sequenc
     if run is None:
         return "\n".join([*lines, "No run yet."])
     request = run.request
-    lines += [
-        f"model {request.model}, device {request.device}, {request.mode}, reference {request.reference}, "
-        f"masks {request.masks}",
-    ]
+    lines.append("tokenunet segment " + shlex.join(request.on_files(Path()).to_arguments()))
     for sequence, volume in request.inputs.items():
         image = volume.GetImageData()
         size = image.GetDimensions() if image else None

@@ -1,16 +1,19 @@
 """What the volumes in the scene are: which sequence, of which patient, and whether they can be segmented."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import slicer
 import vtk
+from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
 from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
 from tokenunet.study.dicom_tags import dicom_tags
 from tokenunet.study.identify.image_features import sequence_looks
 from tokenunet.study.identify.tags_and_names import evidence_of, sequence_in, sequence_in_name
+from tokenunet.study.scans import REFERENCES
 
 from TokenUNetSegmentationLib.scene.attention_maps import mask_kind
 
@@ -52,6 +55,34 @@ def sequence_of(volume: slicer.vtkMRMLScalarVolumeNode, dicom_value: DicomValue)
     return sequences[0] or sequences[1]
 
 
+def input_node(parameters: Any, channel: SequenceName) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """Return the volume that a parameter node holds for a channel.
+
+    Args:
+        parameters: The module's parameter node. Models differ in their channels, so that these are no typed parameters.
+        channel: Name of the channel.
+    """
+    return parameters.parameterNode.GetNodeReference(f"input{channel}")
+
+
+def set_input_nodes(parameters: Any, volumes: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
+    """Keep volumes of channels in a parameter node; None takes a channel's volume away."""
+    with slicer.util.NodeModify(parameters.parameterNode):
+        for channel, volume in volumes.items():
+            parameters.parameterNode.SetNodeReferenceID(f"input{channel}", volume.GetID() if volume else None)
+
+
+def reference_of(wanted: str, given: Collection[SequenceName]) -> SequenceName:
+    """Return the channel on whose grid the result is: the wanted one, or the preferred one of those that are given.
+
+    Args:
+        wanted: Name of a channel, without regard to case.
+        given: Channels that have a volume; at least one.
+    """
+    names = {name.lower(): name for name in given}
+    return names.get(wanted.lower()) or next(name for name in (*REFERENCES, *given) if name in given)
+
+
 def candidates() -> list[slicer.vtkMRMLScalarVolumeNode]:
     """The volumes of the scene that may be inputs: no labels, vectors or masks, nothing hidden."""
     nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
@@ -71,9 +102,24 @@ def _is_mask(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
 
 
 def suggest_inputs(
-    volumes: Sequence[slicer.vtkMRMLScalarVolumeNode], dicom_value: DicomValue = dicom_value_from_database
+    volumes: Sequence[slicer.vtkMRMLScalarVolumeNode],
+    dicom_value: DicomValue = dicom_value_from_database,
+    channels: ChannelSet = FOUR_SEQUENCES,
 ) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
-    """The four inputs, or as many as can be told, of one patient: of the newest with the most sequences.
+    """Return the volumes of a model's channels, or as many as can be told, of one patient.
+
+    Channels other than `SEQUENCES` are told by the volumes' names alone.
+    """
+    others = {volume: channels.named(volume.GetName()) for volume in volumes}
+    found = _suggest_sequences([volume for volume in volumes if others[volume] is None], dicom_value)
+    found |= {channel: volume for volume, channel in others.items() if channel is not None}
+    return {channel: found[channel] for channel in channels.names if channel in found}
+
+
+def _suggest_sequences(
+    volumes: Sequence[slicer.vtkMRMLScalarVolumeNode], dicom_value: DicomValue
+) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
+    """Return `SEQUENCES`, or as many as can be told, of one patient: of the newest with the most of them.
 
     Volumes belong to one patient where their names differ in the sequence alone, or where they lie in one folder of
     the subject hierarchy, or at last where they are all there is. What no name speaks for is told by elimination, or
@@ -204,20 +250,6 @@ def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     return ""
 
 
-def check_inputs(inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> dict[SequenceName, str]:
-    """What stands against segmenting, by sequence: one sentence each; empty where all is well."""
-    problems: dict[SequenceName, str] = {}
-    for sequence, volume in inputs.items():
-        if volume is None:
-            problems[sequence] = f"Select the {sequence} volume."
-            continue
-        twins = [other for other, node in inputs.items() if node is volume and other != sequence]
-        problem = f"“{volume.GetName()}” is selected as {twins[0]} too." if twins else problem_with(volume)
-        if problem:
-            problems[sequence] = problem
-    return problems
-
-
 def sequences_by_name(
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None], dicom_value: DicomValue
 ) -> dict[SequenceName, SequenceName]:
@@ -231,6 +263,7 @@ def sequences_by_looks(
 ) -> dict[SequenceName, SequenceName]:
     """What the volume in each place looks like; empty where that cannot be told."""
     volumes = {place: volume for place, volume in inputs.items() if volume is not None}
+    volumes = {place: volumes[place] for place in SEQUENCES if place in volumes}
     if len({volume.GetID() for volume in volumes.values()}) < len(SEQUENCES):
         return {}
     return _looks(volumes, order_known=True) or {}

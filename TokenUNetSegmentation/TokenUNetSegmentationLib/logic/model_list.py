@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from tokenunet.bundle.store import stored_models
+from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,13 @@ class ListedModel:
         title: Name for people.
         voxel_mm3: Volume of the voxels that its network receives, in mm³.
         members: Number of networks; more than 1 for an ensemble.
+        channels: Input channels of the network.
     """
 
     title: str
     voxel_mm3: float = 1.0
     members: int = 1
+    channels: ChannelSet = FOUR_SEQUENCES
 
 
 def available_models() -> dict[str, ListedModel]:
@@ -26,5 +29,7 @@ def available_models() -> dict[str, ListedModel]:
     models: dict[str, ListedModel] = {}
     for model in stored_models():
         manifest = model.manifest
-        models.setdefault(model.name, ListedModel(manifest.name, math.prod(manifest.spacing), manifest.members))
+        models.setdefault(
+            model.name, ListedModel(manifest.name, math.prod(manifest.spacing), manifest.members, manifest.inputs)
+        )
     return models

@@ -2,26 +2,6 @@
 
 from enum import Enum
 
-from tokenunet.core.sequences import SequenceName
-
-
-class Reference(Enum):
-    """On whose grid the result is made."""
-
-    T1CE = "T1ce"
-    T1 = "T1"
-    T2 = "T2"
-    FLAIR = "FLAIR"
-
-    @property
-    def sequence(self) -> SequenceName:
-        """The sequence's name, typed."""
-        return self.value
-
-    def label(self) -> str:
-        """Text of the choice in the panel."""
-        return self.value
-
 
 class Device(Enum):
     """What computes."""

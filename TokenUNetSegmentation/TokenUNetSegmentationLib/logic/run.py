@@ -10,13 +10,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import slicer
 from tokenunet.core.errors import Cancelled, InputError, OutputError, TokenUNetError
 from tokenunet.core.events import ErrorEvent, ProgressEvent, ResultEvent, WarningEvent
 from tokenunet.core.sequences import SequenceName
+from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 
 from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
@@ -34,29 +35,29 @@ class RunRequest:
     """What to segment and how.
 
     Attributes:
-        inputs: a volume for each sequence.
-        reference: the sequence on whose grid the result comes.
-        model: name or path of a model bundle.
-        device: as the command line takes it.
-        mode: as the command line takes it.
-        masks: whether to make the attention masks too.
+        inputs: Volume of each channel that is there.
+        reference: Sequence on whose grid the result is.
+        model: Name or path of a model bundle.
+        options: How to run the network.
+        left_out: Channels of the model that are missing.
     """
 
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode]
     reference: SequenceName
     model: str
-    device: str = "auto"
-    mode: str = "single_pass"
-    masks: bool = True
+    options: InferenceOptions = field(default_factory=lambda: InferenceOptions(attention_maps=True))
+    left_out: tuple[SequenceName, ...] = ()
 
-    def command(self, files: Mapping[SequenceName, str], output: str) -> list[str]:
-        """Arguments of the ``tokenunet`` command that makes the same result from files."""
-        arguments = ["segment"]
-        for sequence, file in files.items():
-            arguments += [f"--{sequence.lower()}", file]
-        arguments += ["--output", output, "--model", self.model, "--reference", self.reference]
-        arguments += ["--device", self.device, "--mode", self.mode]
-        return [*arguments, "--attention-maps"] if self.masks else arguments
+    def on_files(self, folder: Path) -> SegmentationRequest:
+        """Return the request that makes the same result from files named after the channels in a folder."""
+        return SegmentationRequest(
+            inputs={sequence: folder / f"{sequence}.nrrd" for sequence in self.inputs},
+            output=folder / "output",
+            model=self.model,
+            reference=self.reference,
+            options=self.options,
+            left_out=self.left_out,
+        )
 
 
 class WorkerCrashError(TokenUNetError):
@@ -125,9 +126,8 @@ class SegmentationRun:
             yield
 
     def _segment(self, folder: Path) -> Iterator[None]:
-        files = {sequence: str(folder / f"{sequence}.nrrd") for sequence in self.request.inputs}
-        command = self.request.command(files, str(folder / "output"))
-        worker = self._start_worker([*command, "--progress", "json"], folder)
+        arguments = self.request.on_files(folder).to_arguments()
+        worker = self._start_worker(["segment", *arguments, "--progress", "json"], folder)
         failure: ErrorEvent | None = None
         succeeded = False
         try:

@@ -1,96 +1,204 @@
-"""The panel's part "Inputs": four selectors that fill themselves, each with a line about its volume."""
+"""The panel's part "Inputs": a selector for each of the model's channels, with a line about its volume."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
-from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
+from tokenunet.core.sequences import SequenceName
 
+from TokenUNetSegmentationLib.logic.input_checks import check_inputs, missing_text
 from TokenUNetSegmentationLib.logic.inputs import (
     candidates,
-    check_inputs,
     describe,
     dicom_value_from_database,
+    input_node,
+    reference_of,
     sequences_by_looks,
     sequences_by_name,
+    set_input_nodes,
     suggest_inputs,
 )
 
 
-class InputsPanel:
-    """Keeps the selectors' volumes and says what they are.
+@dataclass(frozen=True)
+class ChannelRow:
+    """Widgets of one channel.
 
-    Args:
-        ui: the widgets of the .ui file.
-        parameters: gives the module's parameter node, or None while there is no scene.
+    Attributes:
+        label: Name of the channel.
+        selector: Selector of its volume.
+        swap: Button that swaps its volume with the next channel's; None in the last row.
+        status: Line about its volume.
     """
 
-    def __init__(self, ui: Any, parameters: Callable[[], Any]) -> None:
+    label: Any
+    selector: Any
+    swap: Any
+    status: Any
+
+
+class InputsPanel:
+    """Selectors of the model's channels, which fill themselves.
+
+    Args:
+        ui: Widgets of the .ui file.
+        parameters: Function that returns the module's parameter node, or None while there is no scene.
+        on_changed: Callback without arguments, for changes that other parts show.
+
+    Attributes:
+        channels: Channels of the chosen model.
+        rows: Widgets of each channel.
+    """
+
+    def __init__(self, ui: Any, parameters: Callable[[], Any], on_changed: Callable[[], None]) -> None:
         self._ui = ui
         self._parameters = parameters
+        self._on_changed = on_changed
         self._dicom_value = dicom_value_from_database
         self._names: dict[SequenceName, SequenceName] = {}
         self._looks: dict[SequenceName, SequenceName] = {}
         self._looked_at: tuple[object, ...] = ()
+        self._showing = False
+        self.rows: dict[SequenceName, ChannelRow] = {}
+        self.channels = FOUR_SEQUENCES
+        self._make_rows()
         ui.findButton.clicked.connect(lambda *_: self.fill(keep=False))
-        for sequence, following in pairwise(SEQUENCES):
-            button = getattr(ui, f"swap{sequence}")
-            button.clicked.connect(lambda *_, pair=(sequence, following): self.swap(*pair))
-        for sequence in SEQUENCES:
-            self._status(sequence).linkActivated.connect(lambda link: self.swap(*link.split(":")))
+        ui.referenceBox.currentIndexChanged.connect(lambda *_: self._store_reference())
 
-    def _status(self, sequence: SequenceName) -> Any:
-        return getattr(self._ui, f"status{sequence}")
+    def set_channels(self, channels: ChannelSet) -> None:
+        """Show selectors of another model's channels; what was selected for those of the same name stays."""
+        if channels == self.channels:
+            return
+        names_before, self.channels = self.channels.names, channels
+        if channels.names != names_before:
+            self._make_rows()
+            if self._parameters() is not None:
+                self.fill()
+        self._on_changed()
+
+    def _make_rows(self) -> None:
+        layout = self._ui.channelsContents.layout()
+        for row in self.rows.values():
+            for widget in (row.label, row.selector, row.swap, row.status):
+                if widget is not None:
+                    layout.removeWidget(widget)
+                    widget.hide()
+                    widget.deleteLater()
+        names = self.channels.names
+        self.rows = {}
+        for number, name in enumerate(names):
+            following = names[number + 1] if number + 1 < len(names) else None
+            row = self.rows[name] = self._make_row(name, following)
+            layout.addWidget(row.label, 2 * number, 0)
+            layout.addWidget(row.selector, 2 * number, 1)
+            if row.swap is not None:
+                layout.addWidget(row.swap, 2 * number, 2)
+            layout.addWidget(row.status, 2 * number + 1, 1, 1, 2)
+        self._showing = True
+        self._ui.referenceBox.clear()
+        self._ui.referenceBox.addItems(list(names))
+        self._showing = False
+
+    def _make_row(self, name: SequenceName, following: SequenceName | None) -> ChannelRow:
+        label = qt.QLabel(f"{name}:")
+        label.setToolTip(_description(name))
+        selector = slicer.qMRMLNodeComboBox()
+        selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        selector.showChildNodeTypes = False
+        selector.noneEnabled = True
+        selector.addEnabled = selector.removeEnabled = False
+        selector.setToolTip(_("The {name} volume: {what}.").format(name=name, what=_description(name)))
+        selector.setMRMLScene(slicer.mrmlScene)
+        selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda *_: self._store(name))
+        swap = None
+        if following is not None:
+            swap = qt.QToolButton()
+            swap.setText("\N{UPWARDS ARROW LEFTWARDS OF DOWNWARDS ARROW}")
+            swap.setToolTip(_("Swap {one} and {other}.").format(one=name, other=following))
+            swap.clicked.connect(lambda *_: self.swap(name, following))
+        status = qt.QLabel()
+        status.setWordWrap(True)
+        status.linkActivated.connect(lambda link: self.swap(*link.split(":")))
+        for widget, kind in ((label, "label"), (selector, "selector"), (swap, "swap"), (status, "status")):
+            if widget is not None:
+                widget.setObjectName(f"{kind}{name}")
+        return ChannelRow(label, selector, swap, status)
+
+    def _store(self, name: SequenceName) -> None:
+        parameters = self._parameters()
+        if not self._showing and parameters is not None and name in self.rows:
+            set_input_nodes(parameters, {name: self.rows[name].selector.currentNode()})
+
+    def _store_reference(self) -> None:
+        parameters = self._parameters()
+        if not self._showing and parameters is not None:
+            parameters.reference = self._ui.referenceBox.currentText
 
     def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]:
-        """The selected volumes."""
+        """Return the selected volume of each channel."""
         parameters = self._parameters()
-        return {sequence: getattr(parameters, f"input{sequence}") for sequence in SEQUENCES}
+        return {name: input_node(parameters, name) for name in self.channels.names}
+
+    def reference(self) -> SequenceName:
+        """Return the channel on whose grid the result will be; the first one if nothing is selected."""
+        given = [name for name, volume in self.inputs().items() if volume is not None]
+        return reference_of(self._parameters().reference, given or self.channels.names)
 
     def problems(self) -> dict[SequenceName, str]:
-        """What stands against segmenting, by sequence."""
-        return check_inputs(self.inputs())
+        """Return what prevents a segmentation, by channel."""
+        return check_inputs(self.inputs(), self.channels)
 
     def fill(self, keep: bool = True) -> None:
-        """Selects what the names and DICOM tags of the scene's volumes suggest.
+        """Select what the names and DICOM tags of the scene's volumes suggest.
 
         Args:
-            keep: leave selected volumes alone, and complete them only with others of the same patient.
+            keep: Whether to leave selected volumes alone, and complete them only with others of the same patient.
         """
-        selected = {sequence: node for sequence, node in self.inputs().items() if node is not None}
-        suggested = suggest_inputs(candidates(), self._dicom_value)
-        if keep and any(suggested.get(sequence) is not node for sequence, node in selected.items()):
+        selected = {name: node for name, node in self.inputs().items() if node is not None}
+        suggested = suggest_inputs(candidates(), self._dicom_value, self.channels)
+        if keep and any(suggested.get(name) is not node for name, node in selected.items()):
             return
-        self._select(suggested)
+        set_input_nodes(self._parameters(), suggested)
 
     def swap(self, one: SequenceName, other: SequenceName) -> None:
-        """Exchanges the volumes of two sequences."""
+        """Exchange the volumes of two channels."""
         inputs = self.inputs()
-        self._select({one: inputs[other], other: inputs[one]})
-
-    def _select(self, volumes: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
-        parameters = self._parameters()
-        with slicer.util.NodeModify(parameters):
-            for sequence, volume in volumes.items():
-                setattr(parameters, f"input{sequence}", volume)
+        set_input_nodes(self._parameters(), {one: inputs[other], other: inputs[one]})
 
     def show(self, running: bool) -> None:
-        """Brings all that is seen up to date; while a run goes on its inputs stay."""
+        """Bring all that is seen up to date.
+
+        Args:
+            running: Whether a segmentation is running, in which the inputs stay.
+        """
         inputs = self.inputs()
-        problems = check_inputs(inputs)
+        problems = check_inputs(inputs, self.channels)
+        missing = missing_text(inputs, self.channels)
         self._look_at(inputs)
-        for sequence, volume in inputs.items():
-            getattr(self._ui, f"selector{sequence}").setEnabled(not running)
-            line = self._line(
-                sequence, volume, problems.get(sequence), self._names.get(sequence), self._looks.get(sequence)
+        self._showing = True
+        try:
+            for name, row in self.rows.items():
+                row.selector.setCurrentNode(inputs[name])
+            self._ui.referenceBox.setCurrentIndex(self.channels.names.index(self.reference()))
+        finally:
+            self._showing = False
+        for name, row in self.rows.items():
+            volume = inputs[name]
+            line = (
+                escape(missing)
+                if volume is None
+                else self._line(name, volume, problems.get(name), self._names.get(name), self._looks.get(name))
             )
-            self._status(sequence).setText(line)
-            self._status(sequence).setVisible(bool(line))
-        for sequence in SEQUENCES[:-1]:
-            getattr(self._ui, f"swap{sequence}").setEnabled(not running)
+            row.status.setText(line)
+            row.status.setVisible(bool(line))
+            row.selector.setEnabled(not running)
+            if row.swap is not None:
+                row.swap.setEnabled(not running)
         self._ui.findButton.setEnabled(not running)
 
     def _look_at(self, inputs: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
@@ -113,8 +221,6 @@ class InputsPanel:
 
     def _line(self, place: SequenceName, volume: Any, problem: str | None, name: str | None, look: str | None) -> str:
         """What a volume is, or the first thing that is wrong with it."""
-        if volume is None:
-            return ""
         if problem:
             return f"<b>⚠</b> {escape(problem)}"
         if name not in (None, place):
@@ -127,3 +233,13 @@ class InputsPanel:
     def _offer_swap(self, warning: str, place: SequenceName, other: str | None) -> str:
         swap = _("Swap with {other}").format(other=other)
         return f'<b>⚠</b> {warning} <a href="{place}:{other}">{swap}</a>'
+
+
+def _description(name: SequenceName) -> str:
+    descriptions = {
+        "T1": _("T1-weighted, without contrast agent"),
+        "T1ce": _("T1-weighted, after contrast agent (gadolinium)"),
+        "T2": _("T2-weighted"),
+        "FLAIR": _("T2 FLAIR: fluid suppressed"),
+    }
+    return descriptions.get(name, _("named by the model"))

@@ -11,6 +11,7 @@ import slicer
 from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.core.errors import Cancelled
+from tokenunet.inference.request import InferenceOptions
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.logic.diagnostics import diagnostics
@@ -84,6 +85,8 @@ class RunPanel:
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
         self._models: dict[str, ListedModel] = {}
         self.find_models()
+        ui.modelBox.currentIndexChanged.connect(lambda *_: self._on_model())
+        self._on_model()
         ui.segmentButton.clicked.connect(lambda *_: self.segment())
         ui.cancelButton.clicked.connect(lambda *_: self.cancel())
         ui.logButton.toggled.connect(lambda *_: self.show())
@@ -145,6 +148,9 @@ class RunPanel:
         self._ui.logView.setVisible(self._ui.logButton.checked)
         self._ui.logView.setPlainText(self._run.log if self._run else "")
 
+    def _on_model(self) -> None:
+        self._inputs.set_channels(self._model().channels)
+
     def _model_name(self) -> str:
         return str(self._ui.modelBox.itemData(self._ui.modelBox.currentIndex))
 
@@ -154,7 +160,7 @@ class RunPanel:
 
     def _estimate(self) -> str:
         parameters = self._parameters()
-        reference = self._inputs.inputs()[parameters.reference.sequence]
+        reference = self._inputs.inputs()[self._inputs.reference()]
         seconds, gigabytes = estimate(reference, self._model(), parameters.device, parameters.mode)
         free = free_gigabytes()
         if free is None:
@@ -172,13 +178,13 @@ class RunPanel:
         parameters = self._parameters()
         if parameters is None or self._inputs.problems():  # the scene was closed or changed during the installation
             return
+        inputs = {name: volume for name, volume in self._inputs.inputs().items() if volume is not None}
         request = RunRequest(
-            self._inputs.inputs(),
-            parameters.reference.sequence,
+            inputs,
+            self._inputs.reference(),
             self._model_name(),
-            parameters.device.value,
-            parameters.mode.value,
-            parameters.withMasks,
+            InferenceOptions(parameters.device.value, parameters.mode.value, attention_maps=parameters.withMasks),
+            tuple(name for name in self._inputs.channels.names if name not in inputs),
         )
         self._run = self.start_run(request, Path(slicer.app.temporaryPath))
         self._run.expected_seconds, _gigabytes = estimate(

@@ -9,6 +9,7 @@ from pathlib import Path
 import slicer
 from tokenunet.core.errors import OutputError
 from tokenunet.core.regions import labels_from_regions
+from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 
 from TokenUNetSegmentationLib.logic.inputs import Answer
 from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -79,19 +80,24 @@ def export_dicom(result: PatientResult) -> None:
 def command_line(result: PatientResult) -> str:
     """The ``tokenunet`` command that makes the same result from the files that the scans were loaded from."""
     report = result.report
-    words = ["tokenunet", "segment"]
+    files = {}
     for sequence, node in result.inputs.items():
         storage = node.GetStorageNode()
-        file = storage.GetFileName() if storage is not None else None
-        words += [f"--{sequence.lower()}", file or f"{node.GetName()}.nii.gz"]
+        files[sequence] = Path((storage.GetFileName() if storage is not None else None) or f"{node.GetName()}.nii.gz")
     model = report.get("model", {})
-    words += ["--model", str(model.get("path") or model.get("name"))]
-    for option in ("reference", "device", "mode"):
-        if option in report:
-            words += [f"--{option}", str(report[option])]
-    if report.get("masks"):
-        words.append("--attention-maps")
-    words += ["--output", "result"]
+    request = SegmentationRequest(
+        inputs=files,
+        output=Path("result"),
+        model=str(model.get("path") or model.get("name")),
+        reference=report.get("reference"),
+        options=InferenceOptions(
+            device=report.get("device", "auto"),
+            mode=report.get("mode", "single_pass"),
+            attention_maps=bool(report.get("masks")),
+        ),
+        left_out=tuple(report.get("missing", ())),
+    )
+    words = ["tokenunet", "segment", *request.to_arguments()]
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 

@@ -20,13 +20,13 @@ from TokenUNetSegmentationLib.scene.displays import show_surfaces, shows_surface
 from TokenUNetSegmentationLib.scene.results import (
     COLOR_ROLES,
     DISAGREEMENT_ROLE,
-    INPUT_ROLES,
+    INPUT_ROLE,
     LABELS_ROLE,
     MASK_ROLES,
     REFERENCE_ROLE,
     REPORT_ROLE,
     RESULT_ATTRIBUTE,
-    TRANSFORM_ROLES,
+    TRANSFORM_ROLE,
     VOLUME_TABLE_ROLE,
     PatientResult,
     all_results,
@@ -78,7 +78,7 @@ def build_steps(
         result.segmentation.SetAttribute(RESULT_ATTRIBUTE, "1")
         result.segmentation.SetNodeReferenceID(REFERENCE_ROLE, volume.GetID())
         for sequence, node in inputs.items():
-            result.segmentation.SetNodeReferenceID(INPUT_ROLES[sequence], node.GetID())
+            result.segmentation.SetNodeReferenceID(INPUT_ROLE + sequence, node.GetID())
         folder = create_result_folder(_parent_item(volume), f"{volume.GetName()} Token-UNet{number}")
         _put_into(folder, result.segmentation)
         yield result
@@ -117,7 +117,8 @@ def volume_table_steps(result: PatientResult) -> Iterator[None]:
         parts.append((label_name, LABEL_STYLES[label_name].title, int(np.count_nonzero(region & ~inner))))
         inner |= region
         yield
-    rows = regions + parts[1:]
+    unclaimed = result.report.get("not_segmented", ())
+    rows = [row for row in regions + parts[1:] if row[0] not in unclaimed]
     ml_per_voxel = float(np.prod(reference.GetSpacing())) / 1000
     ranges = result.report.get("volumes_range_ml", {})
     names, volumes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
@@ -236,7 +237,7 @@ def _add_masks(
 
 def _add_transform(result: PatientResult, sequence: SequenceName, path: Path, folder: int) -> None:
     node = load_transform(path, f"{sequence} to {result.require_reference().GetName()}")
-    result.segmentation.SetNodeReferenceID(TRANSFORM_ROLES[sequence], node.GetID())
+    result.segmentation.SetNodeReferenceID(TRANSFORM_ROLE + sequence, node.GetID())
     _put_into(folder, node)
 
 

@@ -28,8 +28,9 @@ REPORT_ROLE = "tokenUNetReport"
 LABELS_ROLE = "tokenUNetExclusiveLabels"
 HINTS_ROLE = "tokenUNetReviewHints"
 DISAGREEMENT_ROLE = "tokenUNetDisagreement"
-TRANSFORM_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetAlignment{sequence}" for sequence in SEQUENCES}
-INPUT_ROLES: dict[SequenceName, str] = {sequence: f"tokenUNetInput{sequence}" for sequence in SEQUENCES}
+TRANSFORM_ROLE = "tokenUNetAlignment"
+INPUT_ROLE = "tokenUNetInput"
+"""Followed by the channel's name."""
 MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
 COLOR_ROLES = {kind: f"tokenUNet{kind.network_part}Colors" for kind in MaskKind}
 _SAME_GRID_MM = 1e-4
@@ -41,7 +42,6 @@ _RESULT_ROLES = (
     DISAGREEMENT_ROLE,
     *MASK_ROLES.values(),
     *COLOR_ROLES.values(),
-    *TRANSFORM_ROLES.values(),
 )
 
 
@@ -82,14 +82,12 @@ class PatientResult:
     @property
     def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
         """The volumes that were segmented."""
-        nodes = {sequence: self.segmentation.GetNodeReference(role) for sequence, role in INPUT_ROLES.items()}
-        return {sequence: node for sequence, node in nodes.items() if node is not None}
+        return _by_channel(self.segmentation, INPUT_ROLE)
 
     @property
     def transforms(self) -> dict[SequenceName, slicer.vtkMRMLLinearTransformNode]:
         """How the scans were aligned to the reference; empty where they lay on it already."""
-        nodes = {sequence: self.segmentation.GetNodeReference(role) for sequence, role in TRANSFORM_ROLES.items()}
-        return {sequence: node for sequence, node in nodes.items() if node is not None}
+        return _by_channel(self.segmentation, TRANSFORM_ROLE)
 
     def masks(self, kind: MaskKind) -> dict[int, slicer.vtkMRMLScalarVolumeNode]:
         """The mask volumes of a kind by their numbers, which start at 1; empty where none were asked for."""
@@ -152,6 +150,7 @@ class PatientResult:
         """All nodes the result is made of, the inputs not among them."""
         for role in _RESULT_ROLES:
             yield from _referenced(self.segmentation, role)
+        yield from self.transforms.values()
         yield self.segmentation
 
 
@@ -265,3 +264,11 @@ def _resampled_voxels(
 def _referenced(node: slicer.vtkMRMLNode, role: str) -> list[slicer.vtkMRMLNode]:
     nodes = (node.GetNthNodeReference(role, i) for i in range(node.GetNumberOfNodeReferences(role)))
     return [n for n in nodes if n is not None]
+
+
+def _by_channel(node: slicer.vtkMRMLNode, role: str) -> dict[SequenceName, slicer.vtkMRMLNode]:
+    """Return the nodes of a role by channel, those of `SEQUENCES` first."""
+    roles = [node.GetNthNodeReferenceRole(i) for i in range(node.GetNumberOfNodeReferenceRoles())]
+    names = [r.removeprefix(role) for r in roles if r.startswith(role)]
+    found = {name: node.GetNodeReference(role + name) for name in (*SEQUENCES, *sorted(set(names) - set(SEQUENCES)))}
+    return {name: referenced for name, referenced in found.items() if referenced is not None}

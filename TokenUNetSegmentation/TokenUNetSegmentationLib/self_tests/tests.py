@@ -51,14 +51,14 @@ def test_inputs_are_found(case: unittest.TestCase) -> None:
     widget = open_module()
     case.assertEqual(widget.inputsPanel.inputs(), volumes)
     case.assertEqual(widget.inputsPanel.problems(), {})
-    case.assertIn("skull-stripped", widget.ui.statusT1ce.text)
+    case.assertIn("skull-stripped", widget.inputsPanel.rows["T1ce"].status.text)
 
 
 def test_volume_in_two_places_is_refused(case: unittest.TestCase) -> None:
     """The same volume cannot be two sequences."""
     volumes = add_volumes("Patient1")
     widget = open_module()
-    widget.parameters().inputT2 = volumes["T1"]
+    widget.inputsPanel.rows["T2"].selector.setCurrentNode(volumes["T1"])
     case.assertFalse(widget.ui.segmentButton.enabled)
     case.assertIn("selected as", widget.ui.segmentButton.toolTip)
     widget.ui.findButton.click()
