@@ -49,8 +49,8 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/api.py
   tokenunet/benchmark/__init__.py
   tokenunet/benchmark/cases.py
-  tokenunet/benchmark/ceiling.py
   tokenunet/benchmark/figure.py
+  tokenunet/benchmark/hardware_peak.py
   tokenunet/benchmark/networks.py
   tokenunet/benchmark/process.py
   tokenunet/benchmark/rows.py
@@ -158,8 +158,8 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/preprocessing/skull_stripping.py
   tokenunet/preprocessing/stripped_brain.py
   tokenunet/review/__init__.py
-  tokenunet/review/following.py
-  tokenunet/review/hints.py
+  tokenunet/review/candidates.py
+  tokenunet/review/selectivity.py
   tokenunet/runtime/__init__.py
   tokenunet/runtime/allocator.py
   tokenunet/runtime/device.py

@@ -2,7 +2,7 @@
 
     python -m tools.map_calibration --model Resources/Models/default
 
-The note, ``training.tumor_following_masks`` of ``model.json``, is what review hints go by where a patient has next to
+The note, ``training.tumor_selective_maps`` of ``model.json``, is what review hints go by where a patient has next to
 no segmented tumor to measure the masks on.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tokenunet.bundle.bundle import ModelBundle, load_bundle, save_bundle
 from tokenunet.evaluation.synthetic_cases import segmented_case
-from tokenunet.review import Basis, MapLevels, find_review_hints
+from tokenunet.review import Basis, MapLevels, find_review_candidates
 
 FIRST_SEED = 2 * 10**9
 """Far from the seeds of training, validation and measurement."""
@@ -32,9 +32,11 @@ def calibrated(bundle: ModelBundle, patients: int) -> tuple[MapLevels, ...]:
     for seed in range(FIRST_SEED, FIRST_SEED + patients):
         case = segmented_case(seed, bundle)
         assert case.prediction.attention is not None
-        hints = find_review_hints(case.whole_tumor, case.prepared.brain, case.prepared.grid, case.prediction.attention)
+        hints = find_review_candidates(
+            case.whole_tumor, case.prepared.brain, case.prepared.grid, case.prediction.attention
+        )
         if hints.basis is Basis.PATIENT:
-            measured.append(hints.following)
+            measured.append(hints.selective_maps)
     return consensus(measured)
 
 
@@ -68,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_bundle(options.model)
     levels = calibrated(bundle, options.patients)
-    training = {**bundle.manifest.training, "tumor_following_masks": [asdict(one) for one in levels]}
+    training = {**bundle.manifest.training, "tumor_selective_maps": [asdict(one) for one in levels]}
     networks = (bundle.build(member) for member in range(bundle.manifest.members))
     save_bundle(options.model, replace(bundle.manifest, training=training), networks)
     print(f"{options.model}: {', '.join(one.name for one in levels) or 'no mask follows tumor'}")

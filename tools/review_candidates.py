@@ -28,7 +28,7 @@ from tokenunet.bundle.bundle import load_bundle
 from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.evaluation.synthetic_cases import SyntheticCase, segmented_case
 from tokenunet.io.resources import resource
-from tokenunet.review import MapLevels, ReviewHints, find_review_hints, levels_from_notes
+from tokenunet.review import MapLevels, ReviewCandidates, find_review_candidates, levels_from_notes
 from tokenunet.synthesis import draw_parameters
 
 FIRST_SEED = 4 * 10**9
@@ -90,7 +90,7 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MapLevels, ...]) -> Iter
 
     def trial(weakening: Weakening, lesion: NDArray[np.bool_], segmented: NDArray[np.bool_]) -> Trial:
         assert case.prediction.attention is not None
-        hints = find_review_hints(segmented, case.prepared.brain, grid, case.prediction.attention, known)
+        hints = find_review_candidates(segmented, case.prepared.brain, grid, case.prediction.attention, known)
         in_lesion, in_tumor = (_overlaps(hints, where, case) for where in (lesion, case.whole_tumor))
         return Trial(
             seed=seed,
@@ -98,7 +98,7 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MapLevels, ...]) -> Iter
             lesion_ml=round(float(lesion.sum()) * grid.voxel_ml, 1),
             several=len(found) > 1,
             found=any(share >= _QUARTER for share in in_lesion),
-            hints=len(hints.hints),
+            hints=len(hints.candidates),
             false_hints=sum(share < _QUARTER for share in in_tumor),
             basis=hints.basis.value,
         )
@@ -153,11 +153,11 @@ def sentence(counts: dict[str, Any]) -> str:
     )
 
 
-def _overlaps(hints: ReviewHints, where: NDArray[np.bool_], case: SyntheticCase) -> list[float]:
+def _overlaps(hints: ReviewCandidates, where: NDArray[np.bool_], case: SyntheticCase) -> list[float]:
     """Which share of each hint lies in a region of the prepared grid."""
     region = case.prepared.grid.image(where.astype(np.uint8))
     inside = sitk.GetArrayFromImage(hints.grid.resample(region, sitk.sitkNearestNeighbor)) > 0
-    return [float(inside[hints.labels == hint.number].mean()) for hint in hints.hints]
+    return [float(inside[hints.labels == hint.number].mean()) for hint in hints.candidates]
 
 
 def _within(region: NDArray[np.bool_], distance_mm: float, spacing: tuple[float, ...]) -> NDArray[np.bool_]:
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file for the counts and every trial")
     options = parser.parse_args()
     bundle = load_bundle(options.model or resource(f"Models/{DEFAULT_MODEL}"))
-    known = levels_from_notes(bundle.manifest.training.get("tumor_following_masks"))
+    known = levels_from_notes(bundle.manifest.training.get("tumor_selective_maps"))
     done: list[Trial] = []
     for number, seed in enumerate(patients_to_measure(options.patients), start=1):
         done += trials(seed, segmented_case(seed, bundle), known)

@@ -70,7 +70,7 @@ def test_a_table_may_name_folders_or_files(tmp_path: Path, model: Path) -> None:
         ("name,input\nA,a\n", "has the columns name, input"),
         ("patient,t1,t2\nA,a,b\n", "has the columns"),
         ("patient,input\n../A,a\n", "cannot name a patient"),
-        ("patient,input\nA,../../a\n", "leaves the CSV's folder"),
+        ("patient,input\nA,../../a\n", "leaves the folder of the CSV file"),
         ("patient,input\nA,a\na,b\n", "2 patients named a"),
         ("patient,T1,T1ce,T2,FLAIR,t1n\nA,a,b,c,d,e\n", "several columns for T1: T1, t1n"),
         ("patient,T1_a,T1_b,T1ce,T2,FLAIR\nA,a,b,c,d,e\n", "several columns for T1: T1_a, T1_b"),

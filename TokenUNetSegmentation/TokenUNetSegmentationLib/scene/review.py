@@ -17,7 +17,7 @@ from tokenunet.core.background import foreground
 from tokenunet.core.grid import Grid, Triple
 from tokenunet.core.prediction import AttentionMaps
 from tokenunet.core.terminology import Code, SegmentStyle
-from tokenunet.review import Basis, ReviewHints, levels_from_notes, review_steps
+from tokenunet.review import Basis, ReviewCandidates, levels_from_notes, review_steps
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
@@ -89,7 +89,7 @@ def look_for_hints(result: PatientResult) -> Iterator[None]:
         yield
     brain = foreground(slicer.util.arrayFromVolume(reference))
     yield
-    known = levels_from_notes(result.report.get("model", {}).get("tumor_following_masks"))
+    known = levels_from_notes(result.report.get("model", {}).get("tumor_selective_maps"))
     for found in review_steps(segmented, brain, _grid(reference), _attention_masks(result), known):
         yield
         if found is not None:
@@ -225,7 +225,7 @@ def _grid(volume: slicer.vtkMRMLScalarVolumeNode) -> Grid:
     )
 
 
-def _add_to_scene(result: PatientResult, found: ReviewHints) -> None:
+def _add_to_scene(result: PatientResult, found: ReviewCandidates) -> None:
     earlier = result.review_hints
     if earlier is not None:
         remove_node(earlier)
@@ -233,16 +233,16 @@ def _add_to_scene(result: PatientResult, found: ReviewHints) -> None:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{reference.GetName()} review hints")
     node.CreateDefaultDisplayNodes()
     node.SetAttribute(_BASIS_ATTRIBUTE, found.basis.value)
-    node.SetAttribute(_MASKS_ATTRIBUTE, ", ".join(levels.name for levels in found.following))
+    node.SetAttribute(_MASKS_ATTRIBUTE, ", ".join(levels.name for levels in found.selective_maps))
     taken = max((_number(identifier) for identifier in _accepted(result)), default=0)
-    for hint in found.hints:
+    for hint in found.candidates:
         segment = _segment(taken + hint.number, (found.labels == hint.number).astype(np.uint8), found.grid)
         x, y, z = hint.center
         for tag, text in {
             _VOLUME_TAG: f"{hint.volume_ml:.3f}",
             _PEAK_TAG: f"{hint.peak:.3f}",
             _CENTER_TAG: f"{-x:.3f} {-y:.3f} {z:.3f}",
-            _MASKS_TAG: ", ".join(levels.name for levels in hint.masks),
+            _MASKS_TAG: ", ".join(levels.name for levels in hint.maps),
         }.items():
             segment.SetTag(tag, text)
         node.GetSegmentation().AddSegment(segment, f"{_IDENTIFIER}{taken + hint.number}")

@@ -1,4 +1,4 @@
-"""Whole cases from four files to a written segmentation: the `tokenunet` command and baselines with random weights."""
+"""Benchmark of whole cases, from four files to a written segmentation: the command and baselines."""
 
 import json
 import subprocess
@@ -22,9 +22,9 @@ from tokenunet.study.scans import find_sequences
 from tokenunet.synthesis import synthetic_patient
 from tokenunet.synthesis.writing import write_patient
 
-SEGMENT, SEGMENT_WITH_MASKS = "tokenunet_segment", "tokenunet_segment_with_masks"
+SEGMENT, SEGMENT_WITH_MAPS = "tokenunet_segment", "tokenunet_segment_with_maps"
 MONAI_SWIN_UNETR, NNUNET = "monai_sliding_window_swin_unetr", "nnunet_predictor"
-CASES = (SEGMENT, SEGMENT_WITH_MASKS, MONAI_SWIN_UNETR, NNUNET)
+CASES = (SEGMENT, SEGMENT_WITH_MAPS, MONAI_SWIN_UNETR, NNUNET)
 Files = Mapping[SequenceName, Path]
 VOXELS = 240 * 240 * 155
 _SEED = 4
@@ -33,12 +33,22 @@ _OVERLAP = 0.5
 
 
 def write_case(folder: Path) -> dict[SequenceName, Path]:
-    """Write a synthetic patient of 240 x 240 x 155 voxels of 1 mm, and return its files by sequence."""
+    """Write a synthetic patient of 240 x 240 x 155 voxels of 1 mm.
+
+    Returns:
+        Files by sequence.
+    """
     return find_sequences(write_patient(synthetic_patient(_SEED), folder))
 
 
 def run_command(files: Files, output: Path, maps: bool, device: torch.device) -> Measurement:
     """Measure ``tokenunet segment`` with the default model in a new process, as a user runs it.
+
+    Args:
+        files: Input files by sequence.
+        output: Folder for the results.
+        maps: Whether to write attention maps.
+        device: Device to run on.
 
     Raises:
         TokenUNetError: If the command fails.

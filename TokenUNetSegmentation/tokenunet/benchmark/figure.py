@@ -25,7 +25,7 @@ def draw_rows(rows: Sequence[Row]) -> bytes:
             size = f" {row.size}³" if len({r.size for r in rows}) > 1 else ""
             place = round(math.log10(gigabytes), 1), round(math.log10(row.seconds), 1)
             groups.setdefault(place, []).append((gigabytes, row.seconds, f"{row.name}{size}, {row.precision}"))
-        for group in groups.values():  # one list for bubbles that lie on each other
+        for group in groups.values():  # one list for overlapping bubbles
             (x, *_), (y, *_), texts = zip(*group, strict=True)
             axes.annotate("\n".join(texts), (x, y), (9, 0), textcoords="offset points", size=7, va="center")
         axes.set(xscale="log", yscale="log", xlabel="peak memory (GB)", ylabel="seconds")

@@ -1,8 +1,8 @@
-"""Forward passes and training steps of the project's networks and of the baselines.
+"""Benchmark of forward passes and training steps of the project's networks and of the baselines.
 
-Ours run as `predict` and the training engine run them, the others in single precision as published, and again under
-autocast. Passes of all keep freed memory, which makes the others up to twice as fast as they are by themselves; their
-training steps do not, as SwinUNETR's would then take 19 GB.
+The project's networks run as in `predict` and the training engine; the baselines in single precision as published, and
+again under autocast. All forward passes keep freed memory, which makes the baselines up to twice as fast; their
+training steps do not, since SwinUNETR's would then take 19 GB.
 """
 
 import functools
@@ -81,13 +81,13 @@ def precisions(device: torch.device) -> tuple[Precision, ...]:
 
 
 def window_pass(name: str, size: int, precision: Precision, device: torch.device) -> Callable[[], object]:
-    """Return a forward pass over a cube, as inference runs it.
+    """Return a forward pass over a cube, as in inference.
 
     Args:
-        name: of the network.
-        size: side of the cube in voxels.
-        precision: of the heavy operations.
-        device: where.
+        name: Name of the network.
+        size: Side of the cube in voxels.
+        precision: Precision of the heavy operations.
+        device: Device to run on.
     """
     reuse_freed_memory()
     network = make_network(name).eval()
@@ -106,10 +106,10 @@ def training_step(name: str, size: int, precision: Precision, device: torch.devi
     """Return a training step on one cube, with the paper's settings.
 
     Args:
-        name: of the network.
-        size: side of the cube in voxels.
-        precision: of the heavy operations, by autocast.
-        device: where.
+        name: Name of the network.
+        size: Side of the cube in voxels.
+        precision: Precision of the heavy operations, by autocast.
+        device: Device to run on.
     """
     network = make_network(name).train()
     known = architecture_of(network)
@@ -147,7 +147,7 @@ def _wait_for(device: torch.device) -> None:
 def facts(name: str, size: int, training: bool) -> tuple[int, int]:
     """Count trainable parameters, and floating-point operations of a pass or training step over a cube.
 
-    Counted on a small cube of the readable network and scaled: all of these networks grow with the voxels.
+    Operations are counted for a small cube and scaled, since they grow in proportion to the number of voxels.
     """
     parameters, flops = _small_facts(name, training)
     return parameters, round(flops * (size / _SMALL_SIDE) ** 3)
@@ -157,7 +157,7 @@ def facts(name: str, size: int, training: bool) -> tuple[int, int]:
 def _small_facts(name: str, training: bool) -> tuple[int, int]:
     """Count parameters and operations for a small cube.
 
-    Pooling and projecting in one convolution, as `ResidualBlock` does, is counted as the projection of what was pooled.
+    Pooling and projection in one convolution, as in `ResidualBlock`, count as the projection of the pooled features.
     """
     network = make_network(name)
     x = _cube(_SMALL_SIDE)

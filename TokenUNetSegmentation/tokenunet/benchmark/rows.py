@@ -21,7 +21,7 @@ class Row:
         peak_bytes: Peak memory above the start; for the `tokenunet` command, of the whole process.
         parameters: Number of trainable parameters; 0 if unknown.
         flops: Floating-point operations of a run, counting a multiply-add as two; 0 if unknown.
-        ceiling_s: Duration of these operations at the hardware peak, in seconds; 0 if unknown.
+        hardware_peak_s: Duration of these operations at the hardware peak, in seconds; 0 if unknown.
         first_progress_s: Seconds from the start of a case to its first progress event; 0 if it reports none.
     """
 
@@ -34,7 +34,7 @@ class Row:
     peak_bytes: int
     parameters: int = 0
     flops: int = 0
-    ceiling_s: float = 0.0
+    hardware_peak_s: float = 0.0
     first_progress_s: float = 0.0
 
     @property
@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class HardwarePeak:
     """Measured hardware peak in one precision.
 
     Attributes:
@@ -65,17 +65,17 @@ class Machine:
     """Machine that a benchmark ran on.
 
     Attributes:
-        processor: Name of the CPU and its number of cores.
+        cpu: Name of the CPU and its number of cores.
         memory_bytes: Main memory in bytes.
         device: ``cpu``, or the name of the GPU.
         torch: Version of PyTorch.
         copy_bytes: Bytes read and written per second by a copy in memory.
-        ceilings: Hardware peak by precision.
+        hardware_peaks: Hardware peak by precision.
     """
 
-    processor: str
+    cpu: str
     memory_bytes: int
     device: str
     torch: str
     copy_bytes: float
-    ceilings: dict[str, Ceiling] = field(default_factory=dict)
+    hardware_peaks: dict[str, HardwarePeak] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from tokenunet.benchmark import cases
-from tokenunet.benchmark.ceiling import measure_machine
+from tokenunet.benchmark.hardware_peak import measure_machine
 from tokenunet.benchmark.networks import facts, precisions, training_step, window_pass
 from tokenunet.benchmark.process import LONGEST_S, Measurement, measure
 from tokenunet.benchmark.rows import Kind, Machine, Row
@@ -87,8 +87,9 @@ def _network_subjects(
     for name in names:
         parameters, flops = facts(name, size, training=kind == "train")
         for precision in precisions(device):
-            ceiling_s = machine.ceilings[precision].seconds(flops) if precision in machine.ceilings else 0.0
-            row = Row(name, kind, size, precision, device.type, (), 0, parameters, flops, ceiling_s)
+            hardware_peak = machine.hardware_peaks.get(precision)
+            peak_s = hardware_peak.seconds(flops) if hardware_peak is not None else 0.0
+            row = Row(name, kind, size, precision, device.type, (), 0, parameters, flops, peak_s)
             yield _Subject(row, partial(measure, make, (name, size, precision, device), device))
 
 
@@ -98,8 +99,8 @@ def _case_subjects(names: Sequence[str], device: torch.device, folder: Path) -> 
     files = cases.write_case(folder)
     for name in names:
         output = folder / name
-        if name in (cases.SEGMENT, cases.SEGMENT_WITH_MASKS):
-            with_maps = name == cases.SEGMENT_WITH_MASKS
+        if name in (cases.SEGMENT, cases.SEGMENT_WITH_MAPS):
+            with_maps = name == cases.SEGMENT_WITH_MAPS
             row = Row(name, "case", cases.VOXELS, fastest_precision(device), device.type, (), 0)
             yield _Subject(row, partial(cases.run_command, files, output, with_maps, device))
         else:

@@ -55,11 +55,11 @@ def _line(row: Row) -> str:
     spread = f" ({min(row.times_s):.2f} to {max(row.times_s):.2f})" if len(row.times_s) > 1 else " (once)"
     parameters = f"{row.parameters / 1e6:.2f} M" if row.parameters else ""
     flops = f"{row.flops / 1e9:.0f}" if row.flops else ""
-    ceiling = f"{row.seconds / row.ceiling_s:.1f}" if row.ceiling_s else ""
+    peak = f"{row.seconds / row.hardware_peak_s:.1f}" if row.hardware_peak_s else ""
     name = f"`{row.name}`" + (f", first progress after {row.first_progress_s:.1f} s" if row.first_progress_s else "")
     return (
         f"| {name} | {size} | {row.precision} | {row.seconds:.2f}{spread} "
-        f"| {row.peak_bytes / 1e9:.2f} GB | {parameters} | {flops} | {ceiling} |"
+        f"| {row.peak_bytes / 1e9:.2f} GB | {parameters} | {flops} | {peak} |"
     )
 
 
@@ -91,10 +91,10 @@ def _growth_line(name: str, precision: str, rows: Sequence[Row]) -> str:
 def _machine_lines(machine: Machine) -> list[str]:
     rates = "; ".join(
         f"{name}: matrix product {c.matrix_flops / 1e9:.0f}, convolution {c.convolution_flops / 1e9:.0f} GFLOP/s"
-        for name, c in machine.ceilings.items()
+        for name, c in machine.hardware_peaks.items()
     )
     return [
-        f"Machine: {machine.processor}, {machine.memory_bytes / 1e9:.0f} GB, device {machine.device}, "
+        f"Machine: {machine.cpu}, {machine.memory_bytes / 1e9:.0f} GB, device {machine.device}, "
         f"PyTorch {machine.torch}.",
-        f"Its measured ceiling: {rates}; copying {machine.copy_bytes / 1e9:.0f} GB/s.",
+        f"Measured hardware peak: {rates}; copying {machine.copy_bytes / 1e9:.0f} GB/s.",
     ]

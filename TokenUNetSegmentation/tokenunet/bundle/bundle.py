@@ -1,12 +1,12 @@
 """Model bundles: a folder or one .zip with ``model.json`` and ``weights.safetensors``.
 
-The manifest says all that the weights themselves do not: architecture and arguments, order and names of channels and
-regions, spacing, orientation, normalization, patch size, how it was trained and what it may be used for.
-A bundle holds one network, or several as an ensemble: then the weights of member k are those named ``k.…``.
+The manifest describes what the weights do not: architecture and arguments, order and names of channels and regions,
+spacing, orientation, normalization, patch size, training and intended use.
+A bundle contains one network, or several as an ensemble; the weights of ensemble member k are then named ``k.…``.
 Nothing in a bundle is unpickled or executed, and nothing is unpacked to disk: the two files are read, sized and
 checked in memory.
 
-`load_bundle` reads one, `save_bundle` writes one, `ModelBundle.build` makes the network.
+`load_bundle` reads a bundle, `save_bundle` writes one, and `ModelBundle.build` builds the network.
 """
 
 import hashlib
@@ -37,12 +37,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A manifest with its weights in memory.
+    """Manifest with its weights in memory.
 
     Attributes:
-        manifest: what ``model.json`` holds.
-        weights: parameters by name; those of an ensemble's member k under ``k.`` and their name.
-        source: where the bundle was read from, for messages and run reports.
+        manifest: Content of ``model.json``.
+        weights: Parameters by name; those of ensemble member k have the prefix ``k.``.
+        source: Path of the bundle, for messages and run reports.
     """
 
     manifest: ModelManifest
@@ -50,19 +50,22 @@ class ModelBundle:
     source: str
 
     def build(self, member: int = 0) -> nn.Module:
-        """A network with its weights, in single precision, on the CPU, in evaluation mode.
+        """Build a network with its weights.
 
         Args:
-            member: which of the manifest's ``members``, from 0.
+            member: Number of the ensemble member, from 0.
+
+        Returns:
+            Network in single precision on the CPU, in evaluation mode.
 
         Raises:
-            IndexError: where there is no such member.
-            ModelError: where the arguments do not fit the architecture.
-            UnusableWeightsError: where the weights do not fit the network.
+            IndexError: If there is no such member.
+            ModelError: If the arguments do not fit the architecture.
+            UnusableWeightsError: If the weights do not fit the network.
         """
         m = self.manifest
         if not 0 <= member < m.members:
-            raise IndexError(f"{self.source} has no member {member}: it holds {m.members}")
+            raise IndexError(f"{self.source} has no member {member}, only {m.members}")
         try:
             network = build_network(m.architecture, len(m.channels), m.outputs, **m.arguments)
         except ArchitectureError as error:
@@ -79,17 +82,20 @@ class ModelBundle:
 def save_bundle(
     folder: Path, manifest: ModelManifest, networks: Iterable[nn.Module], dtype: torch.dtype = torch.float16
 ) -> Path:
-    """Writes a bundle folder, replacing the one that was there; returns ``folder``.
+    """Write a bundle folder, replacing an earlier bundle in it.
 
     Args:
-        folder: the bundle, made if it does not exist.
-        manifest: its checksum and number of members are filled in here.
-        networks: give the weights, each of one member; they are taken one after the other.
-        dtype: floating-point type of the stored weights.
+        folder: Folder of the bundle; created if needed.
+        manifest: Manifest, whose checksum and number of members are set here.
+        networks: Network of each ensemble member; consumed one at a time.
+        dtype: Floating-point type of the stored weights.
+
+    Returns:
+        The folder.
 
     Raises:
-        ModelError: where there is no network, or the weights are more than a bundle may hold.
-        OutputError: where the folder cannot be written.
+        ModelError: If there is no network, or the weights exceed the size limit.
+        OutputError: If the folder cannot be written.
     """
     members = [
         {
@@ -106,8 +112,8 @@ def save_bundle(
     data = safetensors.torch.save(weights)
     if len(data) > SIZE_LIMITS[WEIGHTS_NAME]:
         raise ModelError(
-            f"The weights for {folder} take {len(data)} bytes; a model may have {SIZE_LIMITS[WEIGHTS_NAME]}.",
-            "Store them in half precision, or fewer of the networks.",
+            f"The weights for {folder} have {len(data)} bytes; the limit is {SIZE_LIMITS[WEIGHTS_NAME]}.",
+            "Store them in half precision, or store fewer networks.",
         )
     with staging_folder(folder) as staging:
         (staging / WEIGHTS_NAME).write_bytes(data)
@@ -117,20 +123,23 @@ def save_bundle(
 
 
 def load_bundle(path: Path) -> ModelBundle:
-    """Reads a bundle folder or .zip and verifies its checksum.
+    """Read a bundle folder or .zip file and verify its checksum.
+
+    Args:
+        path: Bundle folder or .zip file.
 
     Raises:
-        ModelError: where there is no bundle, or its manifest is not usable.
-        UnsafeBundleError: where an archive holds links, paths that leave it, or entries beyond the size limits.
-        UnusableWeightsError: where the weights do not match the manifest's checksum, are no safetensors file, or are
-            not those of as many like networks as the manifest says.
+        ModelError: If there is no bundle, or its manifest is not usable.
+        UnsafeBundleError: If an archive contains links, paths that leave it, or entries beyond the size limits.
+        UnusableWeightsError: If the weights do not match the manifest's checksum or number of members, or are not a
+            safetensors file.
     """
     files = read_bundle_files(path)
     manifest = ModelManifest.from_json(files[MANIFEST_NAME], str(path))
     if hashlib.sha256(files[WEIGHTS_NAME]).hexdigest() != manifest.weights_sha256:
         raise UnusableWeightsError(
-            f"The weights of {path} do not match their checksum: the file was damaged or changed.",
-            "Get the model again from where it came from.",
+            f"The weights of {path} do not match their checksum: the file is damaged or was changed.",
+            "Get the model again from its source.",
         )
     try:
         weights = safetensors.torch.load(files[WEIGHTS_NAME])
@@ -147,7 +156,11 @@ def _member_weights(weights: dict[str, torch.Tensor], member: int) -> dict[str, 
 
 
 def _check_members(weights: dict[str, torch.Tensor], members: int, path: Path) -> None:
-    """Sees to it that all members are like the first, so that all can be built if that one can."""
+    """Check that all ensemble members have identical parameter shapes.
+
+    Raises:
+        UnusableWeightsError: If they differ.
+    """
     shapes = [{name: w.shape for name, w in _member_weights(weights, k).items()} for k in range(members)]
     if any(shape != shapes[0] for shape in shapes) or sum(map(len, shapes)) != len(weights):
         raise UnusableWeightsError(

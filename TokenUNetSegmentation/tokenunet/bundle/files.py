@@ -1,4 +1,4 @@
-"""The two files of a model bundle, read and size-checked in memory; needs no PyTorch."""
+"""Reading of the two files of a model bundle, without PyTorch."""
 
 import stat
 import zipfile
@@ -14,11 +14,17 @@ SIZE_LIMITS = {MANIFEST_NAME: 2**20, WEIGHTS_NAME: 2**30}
 
 
 def read_bundle_files(path: Path) -> dict[str, bytes]:
-    """The bytes of ``model.json`` and ``weights.safetensors`` of a bundle folder or .zip, not yet interpreted.
+    """Read ``model.json`` and ``weights.safetensors`` of a bundle folder or .zip file, without interpreting them.
+
+    Args:
+        path: Bundle folder or .zip file.
+
+    Returns:
+        Content by file name.
 
     Raises:
-        ModelError: where one is missing or unreadable.
-        UnsafeBundleError: as for `load_bundle`.
+        ModelError: If a file is missing or unreadable.
+        UnsafeBundleError: If an archive contains links, paths that leave it, or entries beyond the size limits.
     """
     if path.is_dir():
         return _read_folder(path)
@@ -34,31 +40,31 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
         if not file.is_file():
             raise ModelError(f"{folder} is not a model: it has no {name}.", "Run: tokenunet models list")
         if file.stat().st_size > limit:
-            raise UnsafeBundleError(f"{file} is larger than a model's may be ({limit} bytes).")
+            raise UnsafeBundleError(f"{file} is larger than the limit of {limit} bytes.", "Get the model again.")
         files[name] = file.read_bytes()
     return files
 
 
 def _read_zip(path: Path) -> dict[str, bytes]:
-    """The two files of a zipped bundle, which lie at its top or in one folder."""
+    """Read the two files of a zipped bundle, at its top level or in one folder."""
     files: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
                 location = PurePosixPath(entry.filename.replace("\\", "/"))
                 if location.is_absolute() or ".." in location.parts or ":" in entry.filename:
-                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, a path that leaves the archive.")
+                    raise UnsafeBundleError(f"{path} contains {entry.filename!r}, a path that leaves the archive.")
                 if stat.S_ISLNK(entry.external_attr >> 16):
-                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, a link.")
+                    raise UnsafeBundleError(f"{path} contains {entry.filename!r}, a link.")
                 if entry.is_dir() or location.name not in SIZE_LIMITS or len(location.parts) > 2:
                     continue
                 if entry.file_size > SIZE_LIMITS[location.name]:
-                    raise UnsafeBundleError(f"{path} holds {entry.filename!r}, larger than a model's may be.")
+                    raise UnsafeBundleError(f"{path} contains {entry.filename!r}, which is too large for a model.")
                 if location.name in files:
-                    raise UnsafeBundleError(f"{path} holds {location.name} twice.")
+                    raise UnsafeBundleError(f"{path} contains {location.name} twice.")
                 files[location.name] = archive.read(entry)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        raise ModelError(f"{path} cannot be read: {error}", "Get the model again from where it came from.") from error
+        raise ModelError(f"{path} cannot be read: {error}", "Get the model again from its source.") from error
     for name in SIZE_LIMITS:
         if name not in files:
             raise ModelError(f"{path} is not a model: it has no {name}.")

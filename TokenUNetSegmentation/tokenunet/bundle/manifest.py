@@ -1,4 +1,4 @@
-"""``model.json`` of a model bundle: all that the weights themselves do not say."""
+"""Manifest of a model bundle, ``model.json``: everything but the weights."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _LARGEST_ARGUMENT = 4096
 _MOST_MEMBERS = 100
 
 _CHANNEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9+-]{0,31}")
-"""It becomes part of file names, options and node references."""
+"""Channel names become part of file names, options and node references."""
 
 Normalization = Literal["zscore"]
 Activation = Literal["sigmoid", "softmax"]
@@ -27,7 +27,12 @@ Activation = Literal["sigmoid", "softmax"]
 
 @dataclass(frozen=True)
 class Channel:
-    """One input channel: the sequence it takes, and the names under which users have it."""
+    """Input channel.
+
+    Attributes:
+        name: Name of the channel, usually that of a sequence.
+        aliases: Other accepted names.
+    """
 
     name: SequenceName
     aliases: tuple[str, ...] = ()
@@ -35,29 +40,29 @@ class Channel:
 
 @dataclass(frozen=True)
 class ModelManifest:
-    """What ``model.json`` holds.
+    """Content of ``model.json``.
 
     Attributes:
-        name: the model's name, as shown to users.
+        name: Display name of the model.
         architecture: Name of a registered architecture.
-        arguments: the architecture's own arguments.
-        channels: the input channels in the network's order.
+        arguments: The architecture's own arguments.
+        channels: Input channels in the network's order.
         optional_channels: Sets of channels that may be missing; the network receives 0 in their place.
-        regions: names of the regions in the order of the network's outputs. With ``softmax`` the outputs are the
-            background and the exclusive parts NCR, ED and ET instead, and the regions are sums of them.
-        labels: values of the exclusive labels NCR, ED and ET that this model was trained on.
+        regions: Names of the regions in the order of the network's outputs. With ``softmax``, the outputs are the
+            background and the exclusive labels NCR, ED and ET instead, and the regions are sums of them.
+        labels: Values of the exclusive labels NCR, ED and ET in the training data.
         activation: ``sigmoid`` for independent regions, ``softmax`` for exclusive labels.
-        spacing: voxel size of the network's input in mm, in the order x, y, z.
-        orientation: three letters toward which x, y and z grow, such as ``LPS``.
+        spacing: Voxel size of the network's input along x, y and z in mm.
+        orientation: Anatomical directions toward which x, y and z grow, such as ``LPS``.
         normalization: ``zscore`` is zero mean and unit variance inside the brain, 0 outside, for each channel.
-        patch_size: sliding window in voxels, in the order z, y, x.
-        training: summary of how it was trained; free form.
-        license: SPDX identifier or a sentence.
-        intended_use: what it may and may not be used for.
-        members: networks in the bundle, all of this architecture; more than one are an ensemble, such as the five folds
-            of a cross-validation, whose probabilities are averaged.
+        patch_size: Size of the sliding window along z, y and x in voxels.
+        training: Summary of the training; free form.
+        license: SPDX identifier, or a sentence.
+        intended_use: Sentence on what the model may and may not be used for.
+        members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the
+            five folds of a cross-validation, whose probabilities are averaged.
         weights_sha256: SHA-256 of ``weights.safetensors``.
-        schema_version: version of this format.
+        schema_version: Version of this format.
     """
 
     name: str
@@ -81,7 +86,7 @@ class ModelManifest:
 
     @property
     def space(self) -> ModelSpace:
-        """What the network's input looks like."""
+        """Channels, voxel size and orientation of the network's input."""
         return ModelSpace(tuple(c.name for c in self.channels), self.spacing, self.orientation)
 
     @property
@@ -96,26 +101,30 @@ class ModelManifest:
 
     @property
     def kind(self) -> str:
-        """The architecture, and how many networks of it there are: "unet_star, ensemble of 5"."""
+        """Architecture and number of ensemble members, such as "unet_star, ensemble of 5"."""
         return self.architecture + (f", ensemble of {self.members}" if self.members > 1 else "")
 
     def to_json(self) -> str:
-        """The text of ``model.json``."""
+        """Return the text of ``model.json``."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     @staticmethod
     def from_json(text: str | bytes, source: str) -> "ModelManifest":
-        """Reads and checks ``model.json``; ``source`` names the bundle in errors.
+        """Parse and check the text of ``model.json``.
+
+        Args:
+            text: Text of the file.
+            source: Path of the bundle, for errors.
 
         Raises:
-            ModelError: where the text is no JSON object, is of another schema version, or holds unusable values.
+            ModelError: If the text is not a JSON object, has another schema version, or contains unusable values.
         """
         try:
             values = with_current_keys(json.loads(text))
         except ValueError as error:
             raise ModelError(f"{MANIFEST_NAME} of {source} is not valid JSON: {error}") from error
         if not isinstance(values, dict):
-            raise ModelError(f"{MANIFEST_NAME} of {source} does not hold a JSON object.")
+            raise ModelError(f"{MANIFEST_NAME} of {source} is not a JSON object.")
         if values.get("schema_version") != SCHEMA_VERSION:
             raise ModelError(
                 f"{source} has schema version {values.get('schema_version')!r}; this program reads {SCHEMA_VERSION}.",
@@ -140,7 +149,11 @@ class ModelManifest:
         return manifest
 
     def _check_channels(self, source: str) -> None:
-        """Raise ChannelError for channels that are unknown, named twice or named in a way that nobody could type."""
+        """Check the channels and their aliases.
+
+        Raises:
+            ChannelError: If a channel is unknown, named twice, or has an unusable name.
+        """
 
         def refuse(problem: str) -> None:
             raise ChannelError(
@@ -172,7 +185,12 @@ class ModelManifest:
                 refuse(f"lets {' and '.join(option.channels) or 'nothing'} be missing, which cannot be")
 
     def _check(self) -> None:
-        """Raises ValueError or TypeError for values that the program could not work with."""
+        """Check that all values are known and in range.
+
+        Raises:
+            ValueError: If a value is unknown or out of range.
+            TypeError: If a value has the wrong type.
+        """
         known = architectures()
         if self.architecture not in known:
             raise ValueError(f"unknown architecture {self.architecture!r}")

@@ -1,4 +1,4 @@
-"""Where models are found: those that ship with the program, and those a user imported."""
+"""Models that can be chosen by name: those that ship with the program, and those that a user imported."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,13 @@ _FORMER_NAMES = {"token_unet_transformer": DEFAULT_MODEL}
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model that can be chosen by name, without its weights."""
+    """Model that can be chosen by name, without its weights.
+
+    Attributes:
+        name: Name of the bundle's folder.
+        path: Path of the bundle.
+        manifest: Content of ``model.json``.
+    """
 
     name: str
     path: Path
@@ -27,12 +33,12 @@ class StoredModel:
 
 
 def user_models_folder() -> Path:
-    """Where imported models are kept: ``$TOKENUNET_MODELS``, or ``.tokenunet/models`` in the home folder."""
+    """Return the folder of imported models: ``$TOKENUNET_MODELS``, or ``.tokenunet/models`` in the home folder."""
     return Path(os.environ.get("TOKENUNET_MODELS") or Path.home() / ".tokenunet" / "models")
 
 
 def stored_models() -> list[StoredModel]:
-    """The models that can be chosen by name, shipped ones first; unreadable ones are left out."""
+    """Return the models that can be chosen by name, shipped ones first, without unreadable ones."""
     models = []
     for folder in _model_folders():
         for manifest_file in sorted(folder.glob(f"*/{MANIFEST_NAME}")):
@@ -52,10 +58,13 @@ def _model_folders() -> Iterator[Path]:
 
 
 def find_model(name_or_path: str) -> Path:
-    """The bundle of that name or at that path.
+    """Return the path of the bundle with a name or at a path.
+
+    Args:
+        name_or_path: Name from `stored_models`, or path of a bundle folder or .zip file.
 
     Raises:
-        ModelError: where there is none.
+        ModelError: If there is none.
     """
     models = {model.name: model.path for model in reversed(stored_models())}
     name = name_or_path if name_or_path in models else _FORMER_NAMES.get(name_or_path, "")
@@ -69,7 +78,7 @@ def find_model(name_or_path: str) -> Path:
 
 
 def find_manifest(name_or_path: str) -> ModelManifest:
-    """Return the manifest of the bundle of that name or at that path.
+    """Return the manifest of the bundle with a name or at a path.
 
     Raises:
         ModelError: If there is none, or it is not usable.
@@ -79,12 +88,18 @@ def find_manifest(name_or_path: str) -> ModelManifest:
 
 
 def import_model(path: Path) -> Path:
-    """Verifies a bundle and copies it to the user's models under its folder's or archive's name.
+    """Verify a bundle and copy it to the user's models under the name of its folder or archive.
+
+    Args:
+        path: Bundle folder or .zip file.
+
+    Returns:
+        Path of the copy.
 
     Raises:
-        ModelError: where the bundle is not usable.
-        OutputExistsError: where a model of that name exists.
-        OutputError: where the user's folder cannot be written.
+        ModelError: If the bundle is not usable.
+        OutputExistsError: If there is a model of that name.
+        OutputError: If the user's folder cannot be written.
     """
     from tokenunet.bundle.bundle import load_bundle  # imports PyTorch, which listing models does without
 
@@ -92,7 +107,7 @@ def import_model(path: Path) -> Path:
     name = path.stem if path.is_file() else path.resolve().name
     target = user_models_folder() / name
     if target.exists() or any(model.name == name for model in stored_models()):
-        raise OutputExistsError(f"There is a model {name!r} already.", "Rename the bundle, or remove the other model.")
+        raise OutputExistsError(f"A model {name!r} already exists.", "Rename the bundle, or remove the other model.")
     with staging_folder(target, last=MANIFEST_NAME) as staging:
         for file, data in read_bundle_files(path).items():
             (staging / file).write_bytes(data)

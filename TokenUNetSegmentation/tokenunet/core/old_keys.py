@@ -7,7 +7,8 @@ _CURRENT = {
     "licence": "license",
     "optimiser": "optimizer",
     "tumour_share": "tumor_share",
-    "tumour_following_masks": "tumor_following_masks",
+    "tumour_following_masks": "tumor_selective_maps",
+    "tumor_following_masks": "tumor_selective_maps",
 }
 
 

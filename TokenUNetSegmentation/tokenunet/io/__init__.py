@@ -1,1 +1,1 @@
-"""Files in and out: transactional writing, shipped resources, segmentation formats, HTML pages and figures."""
+"""Input and output: atomic writing, shipped resources, segmentation formats, HTML pages and figures."""

@@ -1,4 +1,4 @@
-"""Nested regions as a DICOM segmentation object beside the series they were drawn on (the extra ``dicom``)."""
+"""Export of nested regions as a DICOM segmentation object (the extra ``dicom``)."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -21,9 +21,9 @@ from tokenunet.io.files import write_bytes
 
 _TOLERANCE_VOXELS = 0.05
 _LONGEST_NAME = 64
-"""DICOM's type LO takes no more characters."""
+"""Largest length of DICOM's type LO."""
 _SERIES_NUMBER_OFFSET = 1000
-"""Added to the source's, so that the new series follows those of the scanner in an archive's list."""
+"""Added to the source's series number, so that the new series follows those of the scanner in an archive's list."""
 _MAY_BE_UNKNOWN = (
     "PatientID",
     "PatientName",
@@ -34,7 +34,7 @@ _MAY_BE_UNKNOWN = (
     "StudyDate",
     "StudyTime",
 )
-"""Attributes that an object must hold, though perhaps without a value; anonymized files often lack them."""
+"""Attributes that must be present, possibly without a value; anonymized files often lack them."""
 
 
 def write_dicom_segmentation(
@@ -45,24 +45,24 @@ def write_dicom_segmentation(
     algorithm_name: str,
     algorithm_version: str,
 ) -> None:
-    """Writes the regions as three overlapping binary segments of one DICOM object (PS3.3, A.51).
+    """Write the regions as three overlapping binary segments of one DICOM object (PS3.3, A.51).
 
-    Patient, study and frame of reference are the source's, and every frame refers to the slice it lies on. Slices
-    without a region have no frame of it; where there is no tumor at all, all frames are empty.
+    Patient, study and frame of reference are the source's, and every frame refers to its slice of the source. Slices
+    without a region have no frame of it; if there is no tumor at all, all frames are present and empty.
 
     Args:
-        regions: (3, z, y, x) in the order of `REGIONS`.
-        grid: of the regions; its slices may lie in another order than the files, its rows and columns may not.
-        source_files: the series that has this grid, a file for each slice, or one multi-frame file.
-        path: of the new file.
-        algorithm_name: of the model.
-        algorithm_version: of the model.
+        regions: Regions (3, z, y, x) in the order of `REGIONS`.
+        grid: Grid of the regions; its slices, but not its rows and columns, may be in another order than the files.
+        source_files: Series with this grid: a file for each slice, or one multi-frame file.
+        path: Path of the new file.
+        algorithm_name: Name of the model.
+        algorithm_version: Version of the model.
 
     Raises:
-        UnreadableImageError: where a source file is absent or no DICOM.
-        UnusableImageError: where the source does not say where it lies.
-        GridMismatchError: where the slices are not those of the grid.
-        OutputError: where the file cannot be written.
+        UnreadableImageError: If a source file is missing or not DICOM.
+        UnusableImageError: If the source has no position in space.
+        GridMismatchError: If the slices are not those of the grid.
+        OutputError: If the file cannot be written.
     """
     sources = [_read_header(file) for file in source_files]
     order = _slice_order(sources, grid, source_files[0])
@@ -84,7 +84,7 @@ def write_dicom_segmentation(
         software_versions=tokenunet.__version__,
         device_serial_number=tokenunet.__version__,
         content_label="TUMOR",
-        omit_empty_frames=bool(regions.any()),  # an object has at least one frame
+        omit_empty_frames=bool(regions.any()),  # an object needs at least one frame
         content_description="Nested regions of a brain tumor, for research only",
     )
     file = BytesIO()
@@ -117,7 +117,7 @@ def _read_header(file: Path) -> pydicom.Dataset:
         header = pydicom.dcmread(file, stop_before_pixels=True)
     except (OSError, pydicom.errors.InvalidDicomError) as error:
         raise UnreadableImageError(
-            f"{file} cannot be read as DICOM.", "The segmentation refers to the files of the series; bring them back."
+            f"{file} cannot be read as DICOM.", "The segmentation refers to the files of the series; restore them."
         ) from error
     for keyword in _MAY_BE_UNKNOWN:
         if keyword not in header:
@@ -126,13 +126,18 @@ def _read_header(file: Path) -> pydicom.Dataset:
 
 
 def _slice_order(sources: list[pydicom.Dataset], grid: Grid, file: Path) -> list[int]:
-    """For each slice of the source, in its order, which slice of the grid it is."""
+    """Return the index in the grid of each slice of the source.
+
+    Raises:
+        UnusableImageError: If the source has no position in space.
+        GridMismatchError: If the slices are not those of the grid.
+    """
     try:
         corners = np.array([_corners(source, frame) for source in sources for frame in _frames(source)])
         uids = {source.FrameOfReferenceUID for source in sources}
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise UnusableImageError(
-            f"The series of {file} does not say where its slices lie.", "Choose the series as the scanner made it."
+            f"The series of {file} has no positions of its slices.", "Choose the original series of the scanner."
         ) from error
     to_index = np.linalg.inv(grid.index_to_lps)
     indices = corners @ to_index[:3, :3].T + to_index[:3, 3]
@@ -141,8 +146,8 @@ def _slice_order(sources: list[pydicom.Dataset], grid: Grid, file: Path) -> list
     expected = [[(0, 0, k), (width - 1, height - 1, k)] for k in order]
     if len(uids) > 1 or sorted(order) != list(range(depth)) or np.abs(indices - expected).max() > _TOLERANCE_VOXELS:
         raise GridMismatchError(
-            f"{file} and the files with it are not the slices that were segmented.",
-            "Choose the series whose grid the result lies on.",
+            f"{file} and the other files of its series are not the slices that were segmented.",
+            "Choose the series that has the grid of the result.",
         )
     return order
 
@@ -152,6 +157,6 @@ def _frames(source: pydicom.Dataset) -> Sequence[int | None]:
 
 
 def _corners(source: pydicom.Dataset, frame: int | None) -> NDArray[np.float64]:
-    """Centers of the first and the last pixel of a slice, (2, 3), in LPS mm."""
+    """Return the centers of the first and the last pixel of a slice, (2, 3), in LPS mm."""
     to_lps = PixelToReferenceTransformer.for_image(source, frame_number=frame)
     return to_lps(np.array([[0, 0], [source.Columns - 1, source.Rows - 1]]))

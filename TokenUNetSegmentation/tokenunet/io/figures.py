@@ -1,4 +1,4 @@
-"""Style of all matplotlib figures, and their export as SVG. Needs matplotlib."""
+"""Style of all matplotlib figures, and their export as SVG; needs matplotlib."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -16,19 +16,25 @@ _STYLE: Any = {
     "axes.axisbelow": True,
     "grid.color": "#e5e5e5",
     "legend.frameon": False,
-    "svg.hashsalt": "tokenunet",  # the same numbers give the same file
+    "svg.hashsalt": "tokenunet",  # makes files reproducible
 }
 
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """How every figure of a report looks."""
+    """Apply the style of all figures while the block runs."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 def svg(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
-    """A figure of that many inches, drawn in the style of all plots."""
+    """Draw a figure and return it as SVG.
+
+    Args:
+        draw: Function that draws on an empty figure.
+        width: Width in inches.
+        height: Height in inches.
+    """
     with plot_style():
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)

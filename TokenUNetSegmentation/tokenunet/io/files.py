@@ -19,34 +19,34 @@ _LOCK = ".tokenunet.lock"
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether a file is named as an archive of other files, such as ``study.zip``."""
+    """Return whether a file is named like an archive, such as ``study.zip``."""
     return path.name.lower().endswith(_ARCHIVES) and not path.name.startswith(".") and path.is_file()
 
 
 def is_broken_link(path: Path) -> bool:
-    """Return whether a path is a link to something that is not there."""
+    """Return whether a path is a link to a missing file."""
     return path.is_symlink() and not path.exists()
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and of all folders below, links followed, hidden and broken ones left out."""
+    """Iterate over the files of a folder and its subfolders, following links, without hidden files and broken links."""
     return (path for path in _entries_below(folder) if path.is_file())
 
 
 def broken_links(folder: Path) -> list[Path]:
-    """Return the links in a folder and in all folders below that lead to nothing."""
+    """Return the broken links in a folder and its subfolders."""
     return [path for path in _entries_below(folder) if is_broken_link(path)]
 
 
 def broken_link_text(link: Path) -> str:
-    """Return the sentence that a person reads about a broken link."""
-    return f"{link} is a link to {link.readlink()}, which is not there: it was ignored."
+    """Return the warning about a broken link."""
+    return f"{link} was ignored: it is a link to {link.readlink()}, which does not exist."
 
 
 def _entries_below(folder: Path) -> Iterator[Path]:
@@ -62,10 +62,14 @@ def _entries_below(folder: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file, and its folder where there is none, in one step: whole or not at all.
+    """Write a file atomically: completely or not at all.
+
+    Args:
+        path: File to write or replace; its folder is created if needed.
+        data: Content of the file.
 
     Raises:
-        OutputError: where it cannot be written.
+        OutputError: If it cannot be written.
     """
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
@@ -80,12 +84,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         with suppress(OSError):
             unfinished.unlink()
         raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}.", "Make room on the disk, or check its rights."
+            f"{path} cannot be written: {error.strerror or error}.", "Make room on the disk, or check its permissions."
         ) from error
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a renaming survive a power cut, where the system lets one ask for it."""
+    """Flush the renaming of a file to disk, if the system supports it."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -95,23 +99,24 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`, in UTF-8."""
+    """Write a text file in UTF-8 atomically; see `write_bytes`."""
     write_bytes(path, text.encode())
 
 
 @contextmanager
 def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "") -> Iterator[Path]:
-    """A temporary folder inside ``target`` whose files move into it once the block ends without an error.
+    """Create a temporary folder inside ``target`` whose files move to ``target`` when the block ends without an error.
 
-    After an error ``target`` is as it was. What a killed process left staged there is removed; other files stay.
+    After an error, ``target`` is unchanged. Staging folders of killed processes are removed; other files stay.
 
     Args:
-        target: where the results go; made if it does not exist.
-        replaces: patterns of earlier results in ``target`` that are removed when the new ones come.
-        last: the file that moves last and whose earlier version goes first: where it stands, all others do.
+        target: Folder for the results; created if needed.
+        replaces: Patterns of earlier results in ``target``, which are removed before the new files are moved.
+        last: Name of the file that is removed first and moved last, so that its presence shows that all files are
+            complete.
 
     Raises:
-        OutputError: where the folder cannot be written or its disk is full.
+        OutputError: If the folder cannot be written, or the disk is full.
     """
     created = not target.exists()
     staging: Path | None = None

@@ -1,4 +1,4 @@
-"""Finds what ships beside the code: models, atlas, color tables."""
+"""Paths of the resources that ship with the code: models, atlas and color tables."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ _FOLDERS = (
 
 
 def resource(relative: str) -> Path:
-    """Path of a file or folder that ships beside the code, such as ``Models`` or ``Atlas/LICENSE.txt``.
+    """Return the path of a file or folder that ships with the code, such as ``Models`` or ``Atlas/LICENSE.txt``.
 
     Raises:
-        FileNotFoundError: where none of the three layouts has it, which means a broken installation.
+        FileNotFoundError: If the installation is incomplete.
     """
     for folder in _FOLDERS:
         if (folder / relative).exists():

@@ -1,4 +1,4 @@
-"""Nested regions as a Slicer segmentation file: one layer per region, so that overlapping segments stay whole."""
+"""Export of nested regions as a Slicer segmentation file, with one layer per region, since regions overlap."""
 
 from pathlib import Path
 
@@ -14,17 +14,17 @@ _REPRESENTATION = "Binary labelmap"
 
 
 def write_segmentation(regions: NDArray[np.bool_], reference: sitk.Image, path: Path) -> None:
-    """Writes the regions as three overlapping segments in the ``.seg.nrrd`` format of 3D Slicer.
+    """Write the regions as three overlapping segments in the ``.seg.nrrd`` format of 3D Slicer.
 
-    The segments' IDs are the names of the regions ("WT", "TC", "ET").
+    The segments' IDs are the names of the regions (WT, TC, ET).
 
     Args:
-        regions: (3, D, H, W) in the order of `REGIONS`.
-        reference: an image on the regions' grid.
-        path: ends in ``.seg.nrrd``, by which Slicer tells a segmentation from a volume.
+        regions: Regions (3, D, H, W) in the order of `REGIONS`.
+        reference: Image on the grid of the regions.
+        path: Path of the file, ending in ``.seg.nrrd``, by which Slicer recognizes segmentations.
 
     Raises:
-        OutputError: where the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     layers = np.moveaxis(regions, 0, -1).astype(np.uint8)
     image = sitk.GetImageFromArray(layers, isVector=True)
@@ -38,7 +38,7 @@ def write_segmentation(regions: NDArray[np.bool_], reference: sitk.Image, path: 
 
 
 def _metadata(regions: NDArray[np.bool_], grid: sitk.Image) -> dict[str, str]:
-    """The keys that Slicer's vtkMRMLSegmentationStorageNode reads."""
+    """Return the metadata that Slicer's vtkMRMLSegmentationStorageNode reads."""
     metadata = {
         "Segmentation_MasterRepresentation": _REPRESENTATION,
         "Segmentation_ContainedRepresentationNames": f"{_REPRESENTATION}|",
@@ -63,7 +63,7 @@ def _metadata(regions: NDArray[np.bool_], grid: sitk.Image) -> dict[str, str]:
 
 
 def _extent(region: NDArray[np.bool_]) -> str:
-    """First and last index that the region has along x, y and z; Slicer keeps no voxels outside it."""
+    """Return the first and last index of a region along x, y and z; Slicer ignores voxels outside it."""
     spans = []
     for axis in (2, 1, 0):
         indices = np.flatnonzero(region.any(axis=tuple(a for a in range(3) if a != axis)))
@@ -72,7 +72,7 @@ def _extent(region: NDArray[np.bool_]) -> str:
 
 
 def _slicer_geometry(grid: sitk.Image) -> str:
-    """The grid as Slicer serializes a reference geometry: 4 x 4 matrix of voxel indices to RAS, then the extent."""
+    """Serialize a grid like Slicer's reference geometry: 4 x 4 matrix from voxel indices to RAS, then the extent."""
     index_to_lps = np.eye(4)
     index_to_lps[:3, :3] = np.reshape(grid.GetDirection(), (3, 3)) * grid.GetSpacing()
     index_to_lps[:3, 3] = grid.GetOrigin()

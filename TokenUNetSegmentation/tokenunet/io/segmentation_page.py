@@ -1,4 +1,4 @@
-"""The page that shows one segmented patient: pictures, volumes, attention masks and how it was made."""
+"""HTML page of a segmented patient: pictures, volumes, attention maps and provenance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from tokenunet.io.page import css_color, data_url, render_page
 
 @dataclass(frozen=True)
 class Picture:
-    """A rendered view.
+    """Rendered view.
 
     Attributes:
-        group: ``slices``, ``surface``, ``token_learner`` or ``token_fuser``: where on the page it stands.
-        title: what it shows.
-        path: a PNG file.
+        group: Section of the page: ``slices``, ``surface``, ``token_learner`` or ``token_fuser``.
+        title: Caption.
+        path: PNG file.
     """
 
     group: str
@@ -26,7 +26,7 @@ class Picture:
 
     @property
     def data_url(self) -> str:
-        """The picture itself as a URL, so that the page needs no other file."""
+        """Picture as a data URL, so that the page needs no other file."""
         return data_url(self.path.read_bytes(), "image/png")
 
 
@@ -37,14 +37,14 @@ def segmentation_report(
     dice: dict[str, float] | None = None,
     no_pictures_because: str = "",
 ) -> str:
-    """HTML of the page.
+    """Render the page of a segmented patient as HTML.
 
     Args:
-        run: the run report, as in ``run.json``.
-        pictures: rendered views; may be empty.
-        patient: how the page calls the patient.
-        dice: by region, where the truth is known.
-        no_pictures_because: a sentence shown in the pictures' place.
+        run: Run report, as in ``run.json``.
+        pictures: Rendered views; may be empty.
+        patient: Name of the patient.
+        dice: Dice by region, if the ground truth is known.
+        no_pictures_because: Sentence displayed instead of pictures.
     """
     groups: dict[str, list[Picture]] = {}
     for picture in pictures:

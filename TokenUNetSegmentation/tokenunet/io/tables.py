@@ -1,4 +1,4 @@
-"""Tables of patients: a CSV with a row per patient and columns named after what they hold."""
+"""Patient tables: CSV files with one row per patient."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from tokenunet.core.sequences import sequence_named
 
 @dataclass(frozen=True)
 class PatientTable:
-    """Rows of a CSV by the known columns.
+    """Rows of a CSV file by known columns.
 
     Attributes:
-        path: Path of the CSV.
+        path: Path of the CSV file.
         names: Names of all columns, in their order.
-        columns: Name in the file of each known column.
-        rows: Value by known column, without the blanks around it; empty rows are left out.
+        columns: Name in the file by known column.
+        rows: Values by known column, without surrounding blanks, of all rows that are not empty.
     """
 
     path: Path
@@ -28,35 +28,35 @@ class PatientTable:
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """Names of the columns that were taken for nothing."""
+        """Names of the columns that are ignored."""
         return tuple(name for name in self.names if name not in self.columns.values())
 
     def file(self, entry: str) -> Path:
-        """Return the path that an entry names; a relative one starts from the CSV's folder and stays below it.
+        """Return the path of an entry; a relative one starts from the folder of the CSV file.
 
         Raises:
-            InputError: If it leaves that folder.
+            InputError: If a relative path leaves that folder.
         """
         if ".." in Path(entry).parts:
             raise InputError(
-                f"{self.path} names {entry}, which leaves the CSV's folder.", "Write the whole path instead."
+                f"{self.path} names {entry}, which leaves the folder of the CSV file.", "Write the full path instead."
             )
         return self.path.parent / entry
 
 
 def read_patient_table(path: Path, other_columns: Sequence[str], channels: ChannelSet = FOUR_SEQUENCES) -> PatientTable:
-    """Read a CSV in UTF-8 with commas or semicolons, whose columns are channels and others.
+    """Read a CSV file in UTF-8 with commas or semicolons, whose columns are channels and others.
 
-    A column named just as a channel (``T1``, ``t1n``) goes before others that speak of it (``T1_raw``).
+    A column with the exact name of a channel (``T1``, ``t1n``) takes precedence over similar ones (``T1_raw``).
 
     Args:
-        path: Path of the CSV.
+        path: Path of the CSV file.
         other_columns: Known columns besides the channels, in lower case.
         channels: Channels of the model.
 
     Raises:
-        InputError: If it is no such table, or several columns fit one channel.
-        OSError: If it cannot be read.
+        InputError: If the file is not such a table, or several columns match one channel.
+        OSError: If the file cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
@@ -64,7 +64,7 @@ def read_patient_table(path: Path, other_columns: Sequence[str], channels: Chann
         names = [name for name in reader.fieldnames or () if name.strip()]
         raw = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV in UTF-8.", "Save it as CSV UTF-8.") from error
+        raise InputError(f"{path} is not a CSV file in UTF-8.", "Save it as CSV UTF-8.") from error
     columns = _known_columns(path, names, other_columns, channels)
     rows = tuple({column: (row[name] or "").strip() for column, name in columns.items()} for row in raw)
     return PatientTable(path, tuple(names), columns, tuple(row for row in rows if any(row.values())))

@@ -1,6 +1,14 @@
-"""Review hints: places where the attention masks are as in the tumor, but that are not in the segmentation."""
+"""Review candidates: regions outside the segmentation where attention maps are as high as in the tumor."""
 
-from tokenunet.review.following import MapLevels, levels_from_notes
-from tokenunet.review.hints import Basis, ReviewHint, ReviewHints, find_review_hints, review_steps
+from tokenunet.review.candidates import Basis, ReviewCandidate, ReviewCandidates, find_review_candidates, review_steps
+from tokenunet.review.selectivity import MapLevels, levels_from_notes
 
-__all__ = ["Basis", "MapLevels", "ReviewHint", "ReviewHints", "find_review_hints", "levels_from_notes", "review_steps"]
+__all__ = [
+    "Basis",
+    "MapLevels",
+    "ReviewCandidate",
+    "ReviewCandidates",
+    "find_review_candidates",
+    "levels_from_notes",
+    "review_steps",
+]

@@ -28,7 +28,8 @@ def with_other_contrast(
     """Brighten, darken or fade the parts of a tumor, keeping their texture and shape.
 
     These changes are drawn independently: the whole lesion fades toward its surroundings, edema becomes isointense to
-    white matter or brighter in T1ce, the core is shifted in every sequence, enhancement fades. Missing sequences stay 0.
+    white matter or brighter in T1ce, the core is shifted in every sequence, and enhancement fades. Missing sequences
+    stay 0.
 
     Args:
         image: Z-scores (4, D, H, W) in the order of `SEQUENCES`, 0 outside the brain.

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from tokenunet.core.grid import Grid
 from tokenunet.core.prediction import AttentionMaps
-from tokenunet.review import Basis, MapLevels, find_review_hints, levels_from_notes
+from tokenunet.review import Basis, MapLevels, find_review_candidates, levels_from_notes
 
 SHAPE = (96, 104, 112)
 # on oblique axes: a mix-up of axes or handedness shows
@@ -38,11 +38,11 @@ def masks_of(*high: tuple[tuple[int, int, int], int], seed: int = 0) -> Attentio
 
 
 def test_a_missed_lesion_is_found_with_its_place_and_size() -> None:
-    found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks_of(SEGMENTED, MISSED))
+    found = find_review_candidates(ball(SEGMENTED), BRAIN, GRID, masks_of(SEGMENTED, MISSED))
     assert found.basis is Basis.PATIENT
-    assert [levels.name for levels in found.following] == ["TokenFuser 3", "TokenFuser 6"]
-    assert len(found.hints) == 1
-    hint = found.hints[0]
+    assert [levels.name for levels in found.selective_maps] == ["TokenFuser 3", "TokenFuser 6"]
+    assert len(found.candidates) == 1
+    hint = found.candidates[0]
     truth = ball(MISSED)
     voxels = found.voxels(hint.number, GRID)
     assert 2 * (voxels & truth).sum() / (voxels.sum() + truth.sum()) > 0.8
@@ -50,13 +50,13 @@ def test_a_missed_lesion_is_found_with_its_place_and_size() -> None:
     assert hint.peak == pytest.approx(1, abs=0.2)
     middle = GRID.image(truth.astype(np.uint8)).TransformIndexToPhysicalPoint(MISSED[0][::-1])
     assert np.linalg.norm(np.subtract(hint.center, middle)) < 4
-    assert [levels.number for levels in hint.masks] == [3, 6]
+    assert [levels.number for levels in hint.maps] == [3, 6]
 
 
 def test_hints_come_by_falling_volume() -> None:
-    found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks_of(SEGMENTED, SMALL, MISSED))
-    assert [hint.number for hint in found.hints] == [1, 2]
-    assert found.hints[0].volume_ml > found.hints[1].volume_ml
+    found = find_review_candidates(ball(SEGMENTED), BRAIN, GRID, masks_of(SEGMENTED, SMALL, MISSED))
+    assert [hint.number for hint in found.candidates] == [1, 2]
+    assert found.candidates[0].volume_ml > found.candidates[1].volume_ml
     assert found.voxels(1, GRID)[MISSED[0]]
     assert found.voxels(2, GRID)[SMALL[0]]
 
@@ -64,26 +64,26 @@ def test_hints_come_by_falling_volume() -> None:
 @pytest.mark.parametrize("radius", [10, 16, 25])
 def test_the_halo_of_the_segmented_tumor_is_not_reported(radius: int) -> None:
     lesion = ((51, 55, 53), radius)  # voxels of the masks lie across its border
-    found = find_review_hints(ball(lesion), BRAIN, GRID, masks_of(lesion))
+    found = find_review_candidates(ball(lesion), BRAIN, GRID, masks_of(lesion))
     assert found.basis is Basis.PATIENT
-    assert found.hints == ()
+    assert found.candidates == ()
     assert not found.labels.any()
 
 
 def test_the_missed_part_of_a_segmented_tumor_is_found() -> None:
     whole = ((48, 52, 56), 28)
     most = ball(whole) & (np.arange(SHAPE[2]) < 64)
-    found = find_review_hints(most, BRAIN, GRID, masks_of(whole))
-    assert len(found.hints) == 1
+    found = find_review_candidates(most, BRAIN, GRID, masks_of(whole))
+    assert len(found.candidates) == 1
     assert not (found.voxels(1, GRID) & most).any()
     assert (found.voxels(1, GRID) & ball(whole)).sum() > 0.5 * (ball(whole) & ~most).sum()
 
 
 def test_nothing_is_listed_outside_the_brain() -> None:
     brain = BRAIN & ~ball((MISSED[0], 20))
-    found = find_review_hints(ball(SEGMENTED), brain, GRID, masks_of(SEGMENTED, MISSED))
+    found = find_review_candidates(ball(SEGMENTED), brain, GRID, masks_of(SEGMENTED, MISSED))
     assert found.basis is Basis.PATIENT
-    assert found.hints == ()
+    assert found.candidates == ()
 
 
 def test_a_segmentation_on_another_grid_gives_the_same_hints() -> None:
@@ -94,37 +94,37 @@ def test_a_segmentation_on_another_grid_gives_the_same_hints() -> None:
         sitk.GetArrayFromImage(coarse.resample(GRID.image(region.astype(np.uint8)), sitk.sitkNearestNeighbor)) > 0
         for region in (ball(SEGMENTED), BRAIN)
     )
-    there = find_review_hints(segmented, brain, coarse, masks)
-    here = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks)
-    assert len(there.hints) == 1
-    assert np.linalg.norm(np.subtract(there.hints[0].center, here.hints[0].center)) < 3
-    assert there.voxels(1, coarse).sum() * coarse.voxel_ml == pytest.approx(there.hints[0].volume_ml, rel=0.1)
+    there = find_review_candidates(segmented, brain, coarse, masks)
+    here = find_review_candidates(ball(SEGMENTED), BRAIN, GRID, masks)
+    assert len(there.candidates) == 1
+    assert np.linalg.norm(np.subtract(there.candidates[0].center, here.candidates[0].center)) < 3
+    assert there.voxels(1, coarse).sum() * coarse.voxel_ml == pytest.approx(there.candidates[0].volume_ml, rel=0.1)
 
 
 def test_without_a_segmentation_the_model_knows_the_masks() -> None:
     nothing = np.zeros(SHAPE, bool)
     masks = masks_of(MISSED)
     known = (MapLevels("token_fuser", 3, outside=0.2, inside=2.2, separation=0.99),)
-    found = find_review_hints(nothing, BRAIN, GRID, masks, known)
+    found = find_review_candidates(nothing, BRAIN, GRID, masks, known)
     assert found.basis is Basis.MODEL
-    assert found.following == known
+    assert found.selective_maps == known
     assert found.voxels(1, GRID)[MISSED[0]]
-    unknown = find_review_hints(nothing, BRAIN, GRID, masks)
+    unknown = find_review_candidates(nothing, BRAIN, GRID, masks)
     assert unknown.basis is Basis.NONE
-    assert unknown.hints == ()
+    assert unknown.candidates == ()
 
 
 def test_masks_that_do_not_follow_the_tumor_give_no_hints() -> None:
-    found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, masks_of(MISSED))
+    found = find_review_candidates(ball(SEGMENTED), BRAIN, GRID, masks_of(MISSED))
     assert found.basis is Basis.NONE
-    assert found.hints == ()
+    assert found.candidates == ()
 
 
 def test_a_token_learner_mask_that_avoids_tumor_does_not_follow_it() -> None:
     masks = masks_of(SEGMENTED)
     avoiding = AttentionMaps(-masks.token_fuser, np.ones_like(masks.token_fuser), masks.grid)
-    found = find_review_hints(ball(SEGMENTED), BRAIN, GRID, avoiding)
-    assert [levels.name for levels in found.following] == ["TokenLearner 6"]
+    found = find_review_candidates(ball(SEGMENTED), BRAIN, GRID, avoiding)
+    assert [levels.name for levels in found.selective_maps] == ["TokenLearner 6"]
 
 
 @pytest.mark.parametrize("notes", [None, 3, [{"kind": "token_fuser"}], ["x"]])

@@ -10,7 +10,7 @@ import psutil
 import torch
 from torch import nn
 
-from tokenunet.benchmark.rows import Ceiling, Machine
+from tokenunet.benchmark.rows import HardwarePeak, Machine
 
 _REPEATS = 4
 _MATRIX_SIDE = 4096
@@ -25,16 +25,16 @@ def measure_machine(device: torch.device) -> Machine:
     values = torch.zeros(_COPY_VALUES, device=device)
     copy = torch.empty_like(values)
     return Machine(
-        processor=f"{_processor()}, {os.cpu_count()} cores",
+        cpu=f"{_cpu_name()}, {os.cpu_count()} cores",
         memory_bytes=psutil.virtual_memory().total,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         torch=torch.__version__,
         copy_bytes=2 * values.nbytes / _fastest(lambda: copy.copy_(values), device),
-        ceilings={name: _ceiling(dtype, device) for name, dtype in DTYPES.items()},
+        hardware_peaks={name: _hardware_peak(dtype, device) for name, dtype in DTYPES.items()},
     )
 
 
-def _ceiling(dtype: torch.dtype, device: torch.device) -> Ceiling:
+def _hardware_peak(dtype: torch.dtype, device: torch.device) -> HardwarePeak:
     a = torch.rand(_MATRIX_SIDE, _MATRIX_SIDE, dtype=dtype, device=device)
     matrix = 2 * _MATRIX_SIDE**3 / _fastest(lambda: a @ a, device)
     convolution = nn.Conv3d(_CHANNELS, _CHANNELS, 3, padding=1).to(device, dtype)
@@ -42,7 +42,7 @@ def _ceiling(dtype: torch.dtype, device: torch.device) -> Ceiling:
     x = torch.rand(1, _CHANNELS, _SIDE, _SIDE, _SIDE, dtype=dtype, device=device)
     x = x.to(memory_format=torch.channels_last_3d)
     flops = 2 * 27 * _CHANNELS**2 * _SIDE**3
-    return Ceiling(matrix, flops / _fastest(lambda: convolution(x), device))
+    return HardwarePeak(matrix, flops / _fastest(lambda: convolution(x), device))
 
 
 def _fastest(work: Callable[[], object], device: torch.device) -> float:
@@ -57,7 +57,7 @@ def _fastest(work: Callable[[], object], device: torch.device) -> float:
     return min(times[1:])
 
 
-def _processor() -> str:
+def _cpu_name() -> str:
     """Return the model name of the CPU where the system reports it."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
