@@ -87,7 +87,7 @@ def test_a_moved_scan_gets_its_transform_its_labels_and_pictures(tmp_path: Path,
     assert Grid.of(sitk.ReadImage(output / "labels_T2.nii.gz")).same_as(Grid.of(native))
     page = (output / "quality.html").read_text()
     assert page.count("data:image/png") == 3 * (2 * 3 + 1)
-    assert "not to be trusted" not in page
+    assert ": unreliable" not in page
 
 
 @needs_real_patient

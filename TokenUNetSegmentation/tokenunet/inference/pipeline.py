@@ -139,7 +139,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
                 "architecture": bundle.manifest.architecture,
                 "members": bundle.manifest.members,
                 "sha256": bundle.manifest.weights_sha256,
-                "tumor_selective_maps": bundle.manifest.training.get("tumor_following_masks", []),
+                "tumor_selective_maps": bundle.manifest.training.get("tumor_selective_maps", []),
             },
             "reference": study.reference,
             "missing": missing,
