@@ -16,8 +16,9 @@ endif
 demo: .venv/ready
 	$(BIN)/tokenunet demo --output demo --force
 
+# Two processes, which take whole files of tests in turn; each computes with one thread.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .

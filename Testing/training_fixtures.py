@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.sequences import SEQUENCES
 from tokenunet.data import Case, Dataset, ImageSource
-from tokenunet.synthesis import synthetic_patient, write_patient
+from tokenunet.synthesis import SyntheticPatient, synthetic_patient, write_patient
 from tokenunet.training.experiment.create import create_experiment
 from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
 from tokenunet.training.experiment.fold_folder import FoldFolder, append_log
@@ -131,7 +132,12 @@ def _random(job: FoldFolder) -> np.random.Generator:
 
 
 def write_small_patients(folder: Path, seeds: Iterable[int]) -> Path:
-    """Synthetic patients as a dataset, at 2 mm to be quick; returns the folder."""
+    """Write synthetic patients as a dataset, at 2 mm to be quick, and return the folder."""
     for seed in seeds:
-        write_patient(synthetic_patient(seed, 2.0), folder)
+        write_patient(_small_patient(seed), folder)
     return folder
+
+
+@cache
+def _small_patient(seed: int) -> SyntheticPatient:
+    return synthetic_patient(seed, 2.0)

@@ -2,20 +2,19 @@
 
 import csv
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
 import SimpleITK as sitk
+from processes import ForkedProcess, start_command
 from tokenunet.core.sequences import SEQUENCES
 from tokenunet.inference.batch.job import PatientJob
 from tokenunet.inference.request import SegmentationRequest
 
 Table = dict[str, dict[str, str]]
 VOLUMES = ["WT_ml", "TC_ml", "ET_ml", "NCR_ml", "ED_ml"]
-BROKEN = {"patient_03": "missing_sequence", "patient_08": "unreadable_image", "patient_15": "unusable_image"}
+BROKEN = {"patient_03": "missing_sequence", "patient_08": "unreadable_image", "patient_09": "unusable_image"}
 
 
 def write_patients(folder: Path, three: list[Path], numbers: list[int]) -> Path:
@@ -42,14 +41,8 @@ def command(patients: Path, output: Path, model: Path) -> list[str]:
     ]
 
 
-def start(command: list[str], *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tokenunet", *command, *more, "--progress", "json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def start(command: list[str], *more: str) -> ForkedProcess:
+    return start_command([*command, *more, "--progress", "json"])
 
 
 def table(output: Path) -> Table:

@@ -226,7 +226,7 @@ def test_requirements_name_what_the_library_needs() -> None:
     root = Path(__file__).resolve().parents[2]
     package = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
     module = read_requirements(root / "TokenUNetSegmentation" / "Resources" / "requirements.txt")
-    in_slicer = {"numpy", "SimpleITK"}
+    in_slicer = {"numpy", "pydicom", "SimpleITK"}
     assert {str(r) for r in module} == {p for p in package if Requirement(p).name not in in_slicer}
 
 

@@ -39,7 +39,7 @@ def open_module() -> host.LoadedModule:
 
 @pytest.fixture(scope="session")
 def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_patients(tmp_path_factory.mktemp("patients"), range(31, 35))
+    return write_small_patients(tmp_path_factory.mktemp("patients"), range(11, 15))
 
 
 def fill_in(module: host.LoadedModule, data: Path, experiment: Path, **settings: str) -> Any:
@@ -52,7 +52,7 @@ def fill_in(module: host.LoadedModule, data: Path, experiment: Path, **settings:
     ui.foldsBox.setValue(2)
     ui.deviceBox.setCurrentIndex(3)
     for name, value in (TINY | settings).items():
-        getattr(ui, f"setting_{name}").setText(value)
+        module.widget.trainingPanel.edits[name].setText(value)
     return ui
 
 

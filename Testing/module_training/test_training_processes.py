@@ -71,7 +71,7 @@ def test_a_stop_that_cannot_be_written_is_said(
 def test_the_check_lists_what_is_wrong(module: host.LoadedModule, patients: Path, tmp_path: Path) -> None:
     data = tmp_path / "patients"
     shutil.copytree(patients, data)
-    next(data.glob("*31/*_t2.nii.gz")).unlink()
+    next(data.glob("*11/*_t2.nii.gz")).unlink()
     ui = fill_in(module, data, tmp_path / "experiment")
     ui.checkButton.click()
     assert ui.checkButton.text == "Stop checking"

@@ -1,5 +1,6 @@
 """The fitted output: what was best at another threshold is now best at one half."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ def test_a_model_that_is_too_unsure_finds_its_threshold_and_keeps_it(
         scans, truths["now"] = made(patient)
         return scans, truths["now"]
 
+    monkeypatch.setattr(output_calibration, "synthetic_patient", cache(output_calibration.synthetic_patient))
     monkeypatch.setattr(output_calibration, "synthetic_study", study)
     monkeypatch.setattr(output_calibration, "predict", predicted)
     assert best_thresholds(bundle, 3) == dict.fromkeys(REGIONS, 0.35)

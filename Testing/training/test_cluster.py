@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -11,13 +9,20 @@ from typing import Any
 
 import psutil
 import pytest
+from processes import start_command
 from tokenunet.training.experiment.experiment import Experiment
 from training.test_jobs import TINY
 from training_fixtures import write_small_patients
 
-COMMAND = [sys.executable, "-m", "tokenunet", "train", "--device", "auto", "--progress", "json"]
+COMMAND = ["train", "--device", "auto", "--progress", "json"]
 # Results are the same to the last bit only where as many threads add the numbers up; Ray gives a job of one CPU one.
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def train(*arguments: str) -> None:
+    with start_command([*COMMAND, *arguments], ENVIRONMENT) as process:
+        _, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
 
 
 def kill_a_worker(folder: Path, killed: list[int]) -> None:
@@ -34,23 +39,14 @@ def kill_a_worker(folder: Path, killed: list[int]) -> None:
 
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_numbers_are_those_of_a_local_run(tmp_path: Path) -> None:
-    patients = write_small_patients(tmp_path / "patients", range(21, 25))
+    patients = write_small_patients(tmp_path / "patients", range(11, 15))
     arguments = ["--data", str(patients), *TINY, "--set", "epochs=6", "--architectures", "unet_star"]
     killed: list[int] = []
     killer = threading.Thread(target=kill_a_worker, args=(tmp_path / "cluster", killed), daemon=True)
     killer.start()
-    cluster = subprocess.run(
-        [*COMMAND, *arguments, "--output", str(tmp_path / "cluster"), "--cluster", "local"],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
-    assert cluster.returncode == 0, cluster.stderr
+    train(*arguments, "--output", str(tmp_path / "cluster"), "--cluster", "local")
     assert killed
-    subprocess.run(
-        [*COMMAND, *arguments, "--output", str(tmp_path / "local")], env=ENVIRONMENT, check=True, timeout=400
-    )
+    train(*arguments, "--output", str(tmp_path / "local"))
     on_cluster, locally = (Experiment(tmp_path / name) for name in ("cluster", "local"))
     for there, here in zip(on_cluster.jobs(), locally.jobs(), strict=True):
         assert there.last_weights.read_bytes() == here.last_weights.read_bytes()
@@ -67,10 +63,9 @@ def cases_of(metrics: Path) -> list[dict[str, Any]]:
 
 
 def test_a_cluster_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    patients = write_small_patients(tmp_path / "patients", range(21, 23))
+    patients = write_small_patients(tmp_path / "patients", range(11, 13))
     arguments = ["--data", str(patients), *TINY, "--output", str(tmp_path / "experiment")]
-    result = subprocess.run(
-        [*COMMAND, *arguments, "--cluster", "127.0.0.1:1"], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
-    )
-    assert result.returncode == 5
-    assert "There is no Ray cluster at 127.0.0.1:1" in result.stderr
+    with start_command([*COMMAND, *arguments, "--cluster", "127.0.0.1:1"], ENVIRONMENT) as process:
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 5
+    assert "There is no Ray cluster at 127.0.0.1:1" in errors

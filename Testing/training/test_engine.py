@@ -1,10 +1,11 @@
 """One fold: what is learned, what is logged, and what stopping and killing leave behind."""
 
-import json
 import math
 import os
-import subprocess
-import sys
+import random
+import signal
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from processes import ForkedProcess
 from tokenunet.core.errors import Cancelled, ExperimentError, OutputError, TrainingError
 from tokenunet.training.experiment.fold_folder import FoldFolder, StopWhen
 from tokenunet.training.loop import engine
@@ -19,10 +21,8 @@ from tokenunet.training.loop.checkpoint import load_newest
 from tokenunet.training.loop.engine import FoldTraining
 from tokenunet.training.loop.optimization import learning_rate
 from training.learning_cases import tiny_configuration
-from training.train_tiny import fold_folder, fold_training
-
-SCRIPT = Path(__file__).with_name("train_tiny.py")
-ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+from training.train_tiny import fold_folder, fold_training, torchrun_environment, train, train_with_others
+from waiting import wait_until
 
 
 def training(folder: Path, stop: Any = lambda: None, **settings: Any) -> FoldTraining:
@@ -100,15 +100,15 @@ def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path: Path) -> N
 def test_two_processes_move_the_weights_as_one_does(tmp_path: Path) -> None:
     settings = {"accumulation": 4, "epochs": 2, "optimizer": "sgd", "momentum": 0.0}
     training(tmp_path / "one", **settings).run()
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
-            *(str(SCRIPT), str(tmp_path / "two"), json.dumps(settings)),
-        ],
-        check=True,
-        env=os.environ | ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
-        timeout=120,
-    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ranks = [os.environ | torchrun_environment(rank, port) for rank in range(2)]
+    arguments = [tmp_path / "two", settings]
+    with ForkedProcess(train_with_others, arguments, ranks[0]) as first:
+        with ForkedProcess(train_with_others, arguments, ranks[1]) as second:
+            assert second.communicate(timeout=120)[0] == ""
+        errors = first.communicate(timeout=120)[1]
+    assert (first.returncode, second.returncode) == (0, 0), errors
     one, two = (fold_folder(tmp_path / name) for name in ("one", "two"))
     assert steps_of(one) == steps_of(two) == [1, 2, 3, 4]
     for name, weights in weights_of(one).items():
@@ -120,22 +120,24 @@ def test_two_processes_move_the_weights_as_one_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_twenty_times_it_ends_with_the_same_bits(tmp_path: Path) -> None:
-    settings = {"epochs": 80, "validate_every": 20}
+def test_killed_eight_times_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    settings = {"epochs": 40, "validate_every": 20}
     training(tmp_path / "whole", **settings).run()
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), str(tmp_path / "killed"), json.dumps(settings), "kill", "7", "20"],
-        check=True,
-        env=os.environ | ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    moments = random.Random(7)
+    place = tmp_path / "killed"
+    for attempt in range(8):
+        with ForkedProcess(train, [place, settings]) as process:
+            begun = len(steps_of(fold_folder(place)))
+            if attempt % 4:  # else while it starts
+                wait_until(lambda begun=begun: len(steps_of(fold_folder(place))) > begun)
+            time.sleep(moments.uniform(0, 0.1))
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+    training(place, **settings).run()
     whole, killed = (fold_folder(tmp_path / name) for name in ("whole", "killed"))
-    assert json.loads(result.stdout) == {"killed": 20}
     assert same(weights_of(killed), weights_of(whole))
     assert without_times(killed.log_lines()) == without_times(whole.log_lines())
-    assert steps_of(killed) == list(range(1, 241))
+    assert steps_of(killed) == list(range(1, 121))
 
 
 @pytest.mark.parametrize("when", ["now", "epoch"])

@@ -14,6 +14,7 @@ import safetensors.torch
 import SimpleITK as sitk
 import torch
 from monai.metrics import DiceMetric
+from processes import start_command
 from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
 from tokenunet.core.errors import ExperimentError
@@ -111,10 +112,8 @@ def test_what_was_lost_is_trained_again_to_the_same_bits(unfinished: Experiment,
 
 def test_a_terminated_training_saves_and_is_resumed(tmp_path: Path, patients: Path, finished: Experiment) -> None:
     folder = tmp_path / "experiment"
-    command = [sys.executable, "-m", "tokenunet", "train", "--device", "cpu", "--data", str(patients)]
-    with subprocess.Popen(
-        [*command, "--output", str(folder), *TINY, "--architectures", ARCHITECTURES], stderr=subprocess.PIPE, text=True
-    ) as process:
+    command = ["train", "--device", "cpu", "--data", patients, "--output", folder, *TINY]
+    with start_command([*command, "--architectures", ARCHITECTURES]) as process:
         first = folder / "token_unet" / "fold_0" / "checkpoints" / "step_00000001.pt"
         wait_until(first.exists)
         with pytest.raises(ExperimentError, match="being trained already"):

@@ -1,17 +1,15 @@
 """Training without data from the shell: two stages, killed and resumed, exported."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
+from processes import start_command
 from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
 from tokenunet.data import read_scans
@@ -82,7 +80,7 @@ def test_the_fine_stage_begins_with_the_coarse_ones_averaged_weights(tmp_path: P
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_bits(finished: Experiment, tmp_path: Path) -> None:
     folder = tmp_path / "experiment"
-    command = [sys.executable, "-m", "tokenunet", "train", "--device", "cpu", "--output", str(folder)]
+    command = ["train", "--device", "cpu", "--output", folder]
     moments = (
         lambda: (folder / "experiment.json").exists(),  # while validation patients are made
         lambda: (folder / COARSE / "fold_0" / "checkpoints" / "step_00000002.pt").exists(),
@@ -90,7 +88,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(finished: Experiment, t
     )
     for number, reached in enumerate(moments):
         arguments = ("--resume",) if number else TINY
-        with subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL, env=os.environ) as process:
+        with start_command([*command, *arguments]) as process:
             wait_until(lambda reached=reached, process=process: reached() or process.poll() is not None)
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL

@@ -1,15 +1,5 @@
-"""Trains the tiny network in a process of its own, for tests that kill it or start two.
+"""Training of the tiny network, here or in other processes."""
 
-``train_tiny.py FOLDER SETTINGS_AS_JSON [kill SEED TIMES]``. With ``kill`` the training runs in child processes, each of
-which is killed with signal 9 at a random moment, before one is left to end.
-"""
-
-import json
-import multiprocessing
-import os
-import random
-import signal
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -53,30 +43,14 @@ def train(folder: Path, settings: dict[str, Any]) -> None:
     fold_training(folder, settings).run()
 
 
-def train_and_be_killed(folder: Path, settings: dict[str, Any], seed: int, times: int) -> None:
-    """Prints how many children were killed while they trained."""
-    fork = multiprocessing.get_context("fork")  # this process has no threads yet, and importing takes seconds
-    moments = random.Random(seed)
-    killed = 0
-    while True:
-        child = fork.Process(target=train, args=(folder, settings))
-        child.start()
-        child.join(moments.uniform(0.1, 0.7) if killed < times else None)
-        if child.exitcode is None:
-            os.kill(child.pid or 0, signal.SIGKILL)
-            child.join()
-            killed += 1
-        elif child.exitcode == 0:
-            break
-        else:
-            raise SystemExit(f"a resumed training ended with {child.exitcode}")
-    print(json.dumps({"killed": killed}))
+def train_with_others(folder: Path, settings: dict[str, Any]) -> None:
+    """Train in ``folder`` as one of several processes."""
+    train(folder, settings)
+    end_processes(make_fabric(torch.device("cpu")))
 
 
-if __name__ == "__main__":
-    place, settings = Path(sys.argv[1]), json.loads(sys.argv[2])
-    if "kill" in sys.argv:
-        train_and_be_killed(place, settings, int(sys.argv[4]), int(sys.argv[5]))
-    else:
-        train(place, settings)
-        end_processes(make_fabric(torch.device("cpu")))
+def torchrun_environment(rank: int, port: int) -> dict[str, str]:
+    """Return the variables that ``torchrun --nproc_per_node=2`` sets for a process."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    variables = {name: str(number) for name, number in numbers.items()}
+    return variables | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
