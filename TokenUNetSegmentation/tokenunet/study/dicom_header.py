@@ -1,11 +1,12 @@
-"""What a DICOM file says of itself, read with SimpleITK alone."""
+"""Header of a DICOM file: SimpleITK reads it, pydicom the functional groups of enhanced files."""
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,13 +16,18 @@ from tokenunet.core.errors import UnreadableImageError
 from tokenunet.study.dicom_tags import DicomTags, dicom_tags, number_in
 from tokenunet.study.scans import READING, check_name
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4",  # MR
     "1.2.840.10008.5.1.4.1.1.4.1",  # enhanced MR
     "1.2.840.10008.5.1.4.1.1.4.4",  # MR converted to enhanced
 }
-_PER_FRAME = struct.pack("<HH", 0x5200, 0x9230)
-_PIXELS = struct.pack("<HH", 0x7FE0, 0x10)
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_AGENTS = "ContrastBolusAgentSequence"
+_UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, struct.error)
+"""What pydicom raises for damaged headers."""
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 
 
@@ -111,61 +117,64 @@ def _header_of(file: Path, values: dict[str, str]) -> DicomHeader:
 
 
 def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
-    """Adds what an enhanced file keeps in sequences of groups, which SimpleITK does not pass on."""
-    data = header.file.read_bytes()
-    groups = max(data.find(_PER_FRAME), 132)  # a preview's pixels may stand before them
-    data = data[: data.find(_PIXELS, groups)]
+    """Add what an enhanced file keeps in functional groups, which SimpleITK does not pass on."""
+    groups, agents = _nested(header.file)
+    orientations = _values(groups, "PlaneOrientationSequence", "ImageOrientationPatient")
+    spacings = _values(groups, "PixelMeasuresSequence", "PixelSpacing")
+    positions = _values(groups, "PlanePositionSequence", "ImagePositionPatient")
+    slopes = _values(groups, "PixelValueTransformationSequence", "RescaleSlope")
+    complete = (
+        {len(orientation) for orientation in orientations} == {6}
+        and {len(spacing) for spacing in spacings} == {2}
+        and {len(position) for position in positions} == {3}
+        and len(set(orientations)) == len(set(spacings)) == 1
+        and len(positions) == frames
+    )
 
-    def texts(group: int, element: int) -> list[str]:
-        return [value.decode("latin-1").strip(" \0") for value in _nested(data, group, element)]
-
-    def first(group: int, element: int, kind: Callable[[bytes], float | None]) -> float | None:
-        return next((kind(value) for value in _nested(data, group, element)), None)
+    def first(sequence: str, keyword: str) -> float | None:
+        return next((value[0] or None for value in _values(groups, sequence, keyword) if value), None)
 
     tags = header.tags
-    # Only the first after the start of its own group: makers' private groups hold positions of their own.
-    orientation = _first_in_each(data, (0x20, 0x9116), (0x20, 0x37))
-    spacing = _first_in_each(data, (0x28, 0x9110), (0x28, 0x30))
-    slopes = _first_in_each(data, (0x28, 0x9145), (0x28, 0x1053))
-    same_for_all = len(set(orientation)) == 1 and len(set(spacing)) == 1
-    positions = [_numbers(text) for text in _first_in_each(data, (0x20, 0x9113), (0x20, 0x32))]
-    complete = same_for_all and len(positions) == frames and all(len(position) == 3 for position in positions)
     return replace(
         header,
-        positions=np.stack(positions) if complete else np.empty((0, 3)),
-        orientation=_vectors(orientation[0]) if complete else np.empty((0, 3)),
-        pixel_spacing=(float(_numbers(spacing[0])[1]), float(_numbers(spacing[0])[0])) if complete else (0.0, 0.0),
+        positions=np.array(positions) if complete else np.empty((0, 3)),
+        orientation=np.reshape(orientations[0], (2, 3)) if complete else np.empty((0, 3)),
+        pixel_spacing=(spacings[0][1], spacings[0][0]) if complete else (0.0, 0.0),
         tags=replace(
             tags,
-            echo_time=tags.echo_time or first(0x18, 0x9082, _double),
-            repetition_time=tags.repetition_time or first(0x18, 0x80, lambda value: number_in(value.decode("latin-1"))),
-            inversion_time=tags.inversion_time or first(0x18, 0x9079, _double),
-            contrast_agent=tags.contrast_agent or next(iter(texts(0x18, 0x10)), ""),
+            echo_time=tags.echo_time or first("MREchoSequence", "EffectiveEchoTime"),
+            repetition_time=tags.repetition_time or first("MRTimingAndRelatedParametersSequence", "RepetitionTime"),
+            inversion_time=tags.inversion_time or first("MRModifierSequence", "InversionTimes"),
+            contrast_agent=tags.contrast_agent or next(filter(None, agents), ""),
         ),
         frames=frames,
         evenly_scaled=len(set(slopes)) <= 1,
     )
 
 
-def _first_in_each(data: bytes, sequence: tuple[int, int], tag: tuple[int, int]) -> list[str]:
-    """The text of a tag's first occurrence in each of the sequences of that tag."""
-    parts = data.split(struct.pack("<HH", *sequence))[1:]
-    values = (next(iter(_nested(part, *tag)), None) for part in parts)
-    return [value.decode("latin-1").strip(" \0") for value in values if value is not None]
+def _nested(file: Path) -> tuple[list["Dataset"], list[str]]:
+    """Read an enhanced file's functional groups, and the names of contrast agents; nothing where pydicom cannot."""
+    from pydicom import dcmread
+
+    try:
+        whole = dcmread(file, stop_before_pixels=True, force=True, specific_tags=[*_GROUPS, _AGENTS])
+        agents = [str(item.get("ContrastBolusAgent", "")) for item in whole.get(_AGENTS) or ()]
+        return [group for name in _GROUPS for group in whole.get(name) or ()], agents
+    except _UNREADABLE:
+        return [], []
 
 
-def _nested(data: bytes, group: int, element: int) -> list[bytes]:
-    """Values of a tag at any depth, in the order of the file; little endian, with or without a named type."""
-    tag = struct.pack("<HH", group, element)
-    values: list[bytes] = []
-    for match in re.finditer(re.escape(tag) + rb"(?:(?:DS|FD|LO)(..)|(..)\0\0)", data, re.DOTALL):
-        length = struct.unpack("<H", match[1] or match[2])[0]
-        values.append(data[match.end() : match.end() + length])
-    return values
-
-
-def _double(value: bytes) -> float | None:
-    return (struct.unpack("<d", value[:8])[0] or None) if len(value) >= 8 else None
+def _values(groups: Sequence["Dataset"], sequence: str, keyword: str) -> list[tuple[float, ...]]:
+    """Return an attribute's numbers in each group that has that sequence; none for what is no number."""
+    found: list[tuple[float, ...]] = []
+    for group in groups:
+        try:
+            values = [item.get(keyword) for item in group.get(sequence) or ()]
+            numbers = [tuple(float(number) for number in np.atleast_1d(value)) for value in values if value is not None]
+        except _UNREADABLE:
+            numbers = [()]
+        found += [value if np.isfinite(value).all() else () for value in numbers]
+    return found
 
 
 def _numbers(text: str) -> NDArray[np.float64]:
