@@ -199,6 +199,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/training/config/__init__.py
   tokenunet/training/config/configuration.py
   tokenunet/training/config/presets.py
+  tokenunet/training/config/settings.py
   tokenunet/training/config/stages.py
   tokenunet/training/experiment/__init__.py
   tokenunet/training/experiment/create.py

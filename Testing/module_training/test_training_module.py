@@ -26,6 +26,12 @@ def test_buttons_say_why_they_cannot_be_pressed(module: host.LoadedModule, tmp_p
     assert "folder for the experiment" in ui.startButton.toolTip
     ui.experimentPath.setCurrentPath(str(tmp_path / "new"))
     assert ui.startButton.enabled
+    for text, said in (("0", "epochs must be from 1 to 100000, not 0"), ("many", "epochs cannot be 'many'")):
+        module.widget.trainingPanel.edits["epochs"].setText(text)
+        assert not ui.startButton.enabled
+        assert said in ui.startButton.toolTip
+    module.widget.trainingPanel.edits["epochs"].setText("")
+    assert ui.startButton.enabled
     module.widget.trainingPanel.boxes["token_unet_transformer"].setChecked(False)
     assert "at least one architecture" in ui.startButton.toolTip
     assert "no experiment" in ui.resumeButton.toolTip
@@ -34,16 +40,16 @@ def test_buttons_say_why_they_cannot_be_pressed(module: host.LoadedModule, tmp_p
 
 
 def test_presets_show_their_numbers_and_the_scene_keeps_what_was_typed(module: host.LoadedModule) -> None:
-    ui = module.widget.ui
-    assert ui.setting_epochs.placeholderText == "20"
+    ui, edits = module.widget.ui, module.widget.trainingPanel.edits
+    assert edits["epochs"].placeholderText == "20"
     ui.presetBox.setCurrentIndex(2)
-    assert ui.setting_epochs.placeholderText == "60"
-    assert ui.setting_patch_size.placeholderText == "128, 128, 128"
-    assert ui.setting_learning_rate.placeholderText == "0.01"
-    ui.setting_epochs.setText("7")
+    assert edits["epochs"].placeholderText == "60"
+    assert edits["patch_size"].placeholderText == "128, 128, 128"
+    assert edits["learning_rate"].placeholderText == "0.01"
+    edits["epochs"].setText("7")
     assert module.widget.trainingPanel.request().settings == {"epochs": "7"}
     again = open_module()
-    assert again.widget.ui.setting_epochs.text == "7"
+    assert again.widget.trainingPanel.edits["epochs"].text == "7"
     assert again.widget.ui.presetBox.currentIndex == 2
     again.close()
 
@@ -100,7 +106,7 @@ def test_form_shows_the_experiment_after_a_restart(module: host.LoadedModule, tm
     assert (boxes["unet"].checked, boxes["token_unet_transformer"].checked) == (True, False)
     assert (set(request.architectures), request.folds, request.preset) == ({"unet", "token_unet"}, 3, "quick")
     assert ui.foldsBox.value == 3
-    assert ui.setting_epochs.text == "8"
+    assert again.widget.trainingPanel.edits["epochs"].text == "8"
     again.close()
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from tokenunet.bundle.store import find_model
+from tokenunet.cli import main
 from tokenunet.core.errors import UsageError
 from tokenunet.networks import architectures
-from tokenunet.training.config.configuration import PRESETS, TrainingConfiguration, configuration_of
+from tokenunet.training.config.configuration import PRESETS, SETTINGS, TrainingConfiguration, configuration_of
 
 PAPER: dict[str, Any] = {
     # section 3.3: "Each fold training runs for 60 epochs"
@@ -47,6 +48,22 @@ def test_paper_preset_is_the_papers_protocol(architecture: str) -> None:
 def test_presets_survive_being_written_and_read(preset: Any, architecture: str) -> None:
     configuration = configuration_of(architecture, preset)
     assert TrainingConfiguration.from_json(json.loads(json.dumps(configuration.to_json()))) == configuration
+
+
+def test_every_setting_describes_itself_and_every_number_has_bounds() -> None:
+    for name, value in vars(TrainingConfiguration("unet")).items():
+        found = SETTINGS[name]
+        assert found.description.endswith(".")
+        assert (found.bounds is not None) == (type(value) in (int, float)), name
+        assert found.bounds is None or found.bounds[0] <= value <= found.bounds[1]
+
+
+def test_the_command_explains_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for name, found in SETTINGS.items():
+        assert name == "architecture" or f"{name} {found.hint}" in said
 
 
 def test_any_number_can_be_given_as_text() -> None:

@@ -46,17 +46,17 @@ def test_form_survives_a_saved_scene(case: unittest.TestCase) -> None:
     widget = open_module()
     with tempfile.TemporaryDirectory() as folder:
         widget.ui.experimentPath.setCurrentPath(str(Path(folder) / "experiment"))
-        widget.ui.setting_epochs.setText("7")
+        widget.trainingPanel.edits["epochs"].setText("7")
         path = str(Path(folder) / "scene.mrb")
         case.assertTrue(slicer.util.saveScene(path))
         slicer.mrmlScene.Clear()
         widget.enter()
-        widget.ui.setting_epochs.setText("")
+        widget.trainingPanel.edits["epochs"].setText("")
         slicer.util.loadScene(path)
         slicer.app.processEvents()
-        case.assertEqual(widget.ui.setting_epochs.text, "7")
+        case.assertEqual(widget.trainingPanel.edits["epochs"].text, "7")
         case.assertEqual(widget.trainingPanel.request().settings, {"epochs": "7"})
-        widget.ui.setting_epochs.setText("")
+        widget.trainingPanel.edits["epochs"].setText("")
         widget.ui.experimentPath.setCurrentPath("")
 
 

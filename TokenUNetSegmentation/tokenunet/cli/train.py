@@ -1,6 +1,7 @@
 """``tokenunet train``: folds by architectures, from labeled or synthetic patients to report.html."""
 
 import argparse
+import textwrap
 from pathlib import Path
 
 from tokenunet.cli.dataset import add_labels_argument
@@ -11,16 +12,20 @@ from tokenunet.core.errors import Cancelled, UsageError
 from tokenunet.core.events import OnEvent, ResultEvent
 from tokenunet.networks.registry import architectures
 from tokenunet.runtime.device import resolve_device
+from tokenunet.training.config.configuration import SETTINGS
 from tokenunet.training.config.presets import PRESETS
 from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
 
 DEFAULT_ARCHITECTURE = "token_unet_transformer"
-_FILES = ("initial", "pretrained_transformer")
-"""Settings that are paths."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("train", help="train one or more architectures on labeled or synthetic patients")
+    parser = commands.add_parser(
+        "train",
+        help="train one or more architectures on labeled or synthetic patients",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_settings_help(),
+    )
     parser.add_argument(
         "--data", type=Path, metavar="DIR_OR_CSV", help="the patients; with --resume, where they are now"
     )
@@ -42,7 +47,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="0,2",
         help="train these folds only, counted from 0",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another value for a setting")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="value of a setting, see below"
+    )
     parser.add_argument("--seed", type=int, help="of splits, weights and patches (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on with the experiment in --output")
@@ -51,6 +58,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add_progress_argument(parser)
     parser.set_defaults(run=run)
+
+
+def _settings_help() -> str:
+    """Return what `--set` takes, with the values of the preset ``paper``."""
+    lines = ["settings for --set, with the values of the preset paper:"]
+    for name, found in SETTINGS.items():
+        if name != "architecture":
+            default = "" if found.default in (None, "") else f" (default: {found.default})"
+            text = f"{found.hint}{default}"
+            lines += textwrap.wrap(text, 110, initial_indent=f"  {name:<22} ", subsequent_indent=" " * 25)
+    return "\n".join(lines)
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
@@ -126,8 +144,13 @@ def _settings(settings: list[str]) -> dict[str, str]:
         if not separator:
             raise UsageError(f"--set {setting} has no value.", "Write --set NAME=VALUE, for instance --set epochs=3.")
         # Any other path in a configuration is the experiment's own.
-        overrides[name] = str(Path(value).absolute()) if name.rpartition(".")[2] in _FILES else value
+        overrides[name] = str(Path(value).absolute()) if _is_file(name) else value
     return overrides
+
+
+def _is_file(name: str) -> bool:
+    found = SETTINGS.get(name.rpartition(".")[2])
+    return found is not None and found.is_file
 
 
 def _stop(experiment: Experiment) -> None:

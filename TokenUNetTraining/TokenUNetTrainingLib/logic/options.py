@@ -2,9 +2,6 @@
 
 from enum import Enum
 
-SETTINGS = ("epochs", "learning_rate", "patch_size", "accumulation", "workers")
-"""Of `tokenunet.training.config.configuration.TrainingConfiguration`: those that people change."""
-
 
 class Preset(Enum):
     """Where the numbers of a training come from."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
-from tokenunet.core.errors import TokenUNetError
+from tokenunet.core.errors import TokenUNetError, UsageError
 from tokenunet.core.events import ErrorEvent, ProgressEvent, WarningEvent
+from tokenunet.training.config.configuration import check_setting
 from TokenUNetSegmentationLib.logic.inputs import Answer
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
@@ -182,6 +183,11 @@ def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, 
     with suppress(OSError):  # what cannot be looked into, the training itself complains about
         if request.experiment.is_dir() and any(request.experiment.iterdir()):
             return Answer(False, _("The experiment's folder is not empty: choose another."))
+    try:
+        for name, value in request.settings.items():
+            check_setting(name, value)
+    except UsageError as error:
+        return Answer(False, f"{error} {error.hint}".strip())
     if missing:
         return Answer(True, _("Train; first this asks to install {what}.").format(what=missing))
     return Answer(True, _("Check the patients and train. It goes on when Slicer is closed."))

@@ -12,13 +12,13 @@ from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.networks.registry import architectures
-from tokenunet.training.config.configuration import preset_values
+from tokenunet.training.config.configuration import SETTINGS, preset_values
 from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.process.dependencies import describe
 
-from TokenUNetTrainingLib.logic.options import SETTINGS, Preset
+from TokenUNetTrainingLib.logic.options import Preset
 from TokenUNetTrainingLib.logic.run import (
     ExperimentWatch,
     TrainingRequest,
@@ -65,7 +65,8 @@ class TrainingPanel:
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
         self.boxes = _architecture_boxes(ui.architecturesForm)
         """Check box of each registered architecture, by name."""
-        self._edits = {name: getattr(ui, f"setting_{name}") for name in SETTINGS}
+        self.edits = _setting_edits(ui.settingsForm)
+        """Line edit of each setting in the form, by name."""
         ui.foldsBox.setRange(2, 20)
         ui.dataPath.filters = ui.experimentPath.filters = ctk.ctkPathLineEdit.Dirs
         ui.dataPath.currentPathChanged.connect(lambda *_: self._store())
@@ -74,7 +75,7 @@ class TrainingPanel:
         ui.experimentPath.validInputChanged.connect(lambda *_: self._store())
         for box in self.boxes.values():
             box.toggled.connect(lambda *_: self._store())
-        for edit in self._edits.values():
+        for edit in self.edits.values():
             edit.textChanged.connect(lambda *_: self._store())
         ui.startButton.clicked.connect(lambda *_: self._start(self.request().command()))
         ui.resumeButton.clicked.connect(lambda *_: self._start(self.request().resume_command()))
@@ -110,7 +111,7 @@ class TrainingPanel:
             self._ui.experimentPath.setCurrentPath(str(request.experiment or ""))
             for name, box in self.boxes.items():
                 box.setChecked(name in request.architectures)
-            for name, edit in self._edits.items():
+            for name, edit in self.edits.items():
                 edit.setText(request.settings.get(name, ""))
         finally:
             self._loading = False
@@ -140,7 +141,7 @@ class TrainingPanel:
             parameters.settings = "\n".join(f"{name}={value}" for name, value in overrides.items())
             for name, box in self.boxes.items():
                 box.setChecked(name in plan.architectures)
-            for name, edit in self._edits.items():
+            for name, edit in self.edits.items():
                 edit.setText(overrides.get(name, ""))
         finally:
             self._loading = False
@@ -152,7 +153,7 @@ class TrainingPanel:
         parameters.data = self._ui.dataPath.currentPath
         parameters.experiment = self._ui.experimentPath.currentPath
         parameters.architectures = ",".join(name for name, box in self.boxes.items() if box.checked)
-        changed = {name: edit.text.strip() for name, edit in self._edits.items()}
+        changed = {name: edit.text.strip() for name, edit in self.edits.items()}
         parameters.settings = "\n".join(f"{name}={value}" for name, value in changed.items() if value)
         slicer.app.settings().setValue(_LAST_EXPERIMENT, parameters.experiment)
         experiment = self.request().experiment
@@ -220,7 +221,7 @@ class TrainingPanel:
     def _show_defaults(self, request: TrainingRequest) -> None:
         """The preset's numbers, where the user gave none."""
         values = preset_values(request.preset)  # type: ignore[arg-type]
-        for name, edit in self._edits.items():
+        for name, edit in self.edits.items():
             value = values[name]
             edit.setPlaceholderText(", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}")
 
@@ -259,6 +260,19 @@ def _architecture_boxes(form: Any) -> dict[str, Any]:
         form.layout().addWidget(box)
         boxes[name] = box
     return boxes
+
+
+def _setting_edits(form: Any) -> dict[str, Any]:
+    """Create a row for each setting that people change."""
+    edits = {}
+    for name, found in SETTINGS.items():
+        if found.title:
+            label, edits[name] = qt.QLabel(_(found.title) + ":"), qt.QLineEdit()
+            edits[name].setObjectName(f"setting_{name}")
+            for widget in (label, edits[name]):
+                widget.setToolTip(_(found.hint))
+            form.layout().addRow(label, edits[name])
+    return edits
 
 
 def _stage_title(stage: str) -> str:

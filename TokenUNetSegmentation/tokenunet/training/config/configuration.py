@@ -4,8 +4,8 @@
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -13,11 +13,9 @@ from tokenunet.core.errors import ArchitectureError, TrainingError, UsageError
 from tokenunet.core.old_keys import with_current_keys
 from tokenunet.networks.registry import architectures, build_network
 from tokenunet.training.config.presets import INITIAL_MODELS, PRESET_VALUES, PRESETS, SHIPPED_ARCHITECTURE, PresetName
+from tokenunet.training.config.settings import setting, settings_of
 
 MOST_SYNTHETIC_PATIENTS = 10**7
-
-OPERATIONAL = ("workers", "checkpoint_every_s")
-"""Settings that decide nothing about the result, so that a resumed training may change them."""
 
 
 @dataclass(frozen=True)
@@ -28,77 +26,117 @@ class TrainingConfiguration:
     (0.5, as in nnU-Net) and how often to validate (every tenth epoch: validating 250 whole scans takes longer than
     learning from 1000 patches).
 
-    Attributes:
-        architecture: a name in `tokenunet.networks.architectures`.
-        arguments: the architecture's own arguments.
-        initial: file of weights to begin from; relative to the experiment's folder. Random ones where empty.
-        pretrained_transformer: Safetensors file of a Vision Transformer whose first blocks initialize the token mixer;
-            relative to the experiment's folder. Empty keeps random weights.
-        spacing: of the voxels that the network sees, in mm.
-        synthetic_patients: that are made for every epoch, none of them twice; 0 learns from the experiment's cases.
-        real_share: Share of the places of synthetic patients that show one of the experiment's cases instead, strongly
-            augmented, or its tumor in another one.
-        first_patient: number of the first of them; those before are an earlier stage's.
-        validation_patients: synthetic ones that an experiment without data measures on.
-        epochs: passes over the training cases.
-        patches_per_case: random patches of each case in an epoch.
-        whole_brains: learns from whole brains in place of patches, and measures on them; then `patch_size` is only that
-            of the model's windows where memory does not suffice for a whole brain.
-        patch_size: in voxels, along z, y and x.
-        tumor_share: share of the patches that are made to hold a voxel of tumor.
-        augmentation: whether patches are flipped, turned, blurred and so on.
-        batch_size: patches in one forward pass.
-        accumulation: forward passes whose gradients make one step.
-        dice_smoothing: added to numerator and denominator of the soft Dice, in voxels.
-        absent_smoothing: in place of it for a region of which a patch holds nothing; 0 takes the same.
-        optimizer: ``sgd`` (Nesterov momentum) or ``adamw``.
-        learning_rate: at its highest.
-        momentum: of SGD; the first moment's decay of AdamW.
-        second_moment: its decay, of AdamW.
-        weight_decay: of the optimizer.
-        warm_up_steps: in which the learning rate rises to its highest; then it falls to 0 along a cosine.
-        clip_norm: longest gradient, in the L2 norm; 0 does not shorten any.
-        average_decay: of the exponential moving average of the weights, which are then the ones validated and kept; 0
-            keeps the weights themselves.
-        precision: ``auto`` computes in half precision where the device has it.
-        validate_every: epochs between two validations; the last epoch is always validated.
-        validation_overlap: of neighboring windows.
-        workers: processes that make patches in the background; 0 makes them between the steps.
-        checkpoint_every_s: seconds between two checkpoints; there is one at the end of every epoch, too.
+    Every field describes itself, see `SETTINGS`.
     """
 
-    architecture: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    initial: str = ""
-    pretrained_transformer: str = ""
-    spacing: float = 1.0
-    synthetic_patients: int = 0
-    real_share: float = 0.0
-    first_patient: int = 0
-    validation_patients: int = 0
-    epochs: int = 60
-    patches_per_case: int = 1
-    whole_brains: bool = False
-    patch_size: tuple[int, int, int] = (128, 128, 128)
-    tumor_share: float = 0.0
-    augmentation: bool = False
-    batch_size: int = 1
-    accumulation: int = 16
-    dice_smoothing: float = 1e-5
-    absent_smoothing: float = 0.0
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = 1e-2
-    momentum: float = 0.9
-    second_moment: float = 0.999
-    weight_decay: float = 0.0
-    warm_up_steps: int = 0
-    clip_norm: float = 0.0
-    average_decay: float = 0.0
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    validate_every: int = 10
-    validation_overlap: float = 0.5
-    workers: int = 2
-    checkpoint_every_s: float = 300.0
+    architecture: str = setting(description="Name in `tokenunet.networks.architectures`.")
+    arguments: dict[str, Any] = setting(default_factory=dict, description="Arguments of the architecture, as JSON.")
+    initial: str = setting(
+        "",
+        description="File of weights to start from, relative to the experiment's folder; empty for random weights.",
+        is_file=True,
+    )
+    pretrained_transformer: str = setting(
+        "",
+        description="Safetensors file of a Vision Transformer whose first blocks initialize the token mixer, relative "
+        "to the experiment's folder; empty for random weights.",
+        is_file=True,
+    )
+    spacing: float = setting(1.0, description="Voxel size that the network sees.", unit="mm", bounds=(0.5, 4))
+    synthetic_patients: int = setting(
+        0,
+        description="Synthetic patients generated per epoch, never repeated; 0 trains on the dataset.",
+        bounds=(0, MOST_SYNTHETIC_PATIENTS),
+    )
+    real_share: float = setting(
+        0.0,
+        description="Share of the synthetic patients that are replaced by cases of the dataset, strongly augmented or "
+        "with the tumor of one in another.",
+        bounds=(0, 1),
+    )
+    first_patient: int = setting(
+        0,
+        description="Number of the first synthetic patient; those before it are an earlier stage's.",
+        bounds=(0, MOST_SYNTHETIC_PATIENTS),
+    )
+    validation_patients: int = setting(
+        0, description="Synthetic patients for validation in an experiment without data.", bounds=(0, 1000)
+    )
+    epochs: int = setting(60, description="Passes over the training cases.", bounds=(1, 100_000), title="Epochs")
+    patches_per_case: int = setting(1, description="Random patches of each case per epoch.", bounds=(1, 1000))
+    whole_brains: bool = setting(
+        False,
+        description="Train and validate on whole brains instead of patches; `patch_size` is then the window of the "
+        "model where memory does not suffice for a whole brain.",
+    )
+    patch_size: tuple[int, int, int] = setting(
+        (128, 128, 128),
+        description="Sides of a patch along z, y and x in voxels, separated by commas; one number for a cube.",
+        title="Patch (voxels)",
+    )
+    tumor_share: float = setting(
+        0.0, description="Share of the patches that are forced to contain tumor.", bounds=(0, 1)
+    )
+    augmentation: bool = setting(False, description="Augment patches: flips, rotations, blur and so on.")
+    batch_size: int = setting(1, description="Patches in one forward pass.", bounds=(1, 64))
+    accumulation: int = setting(
+        16,
+        description="Forward passes whose gradients make one optimizer step.",
+        bounds=(1, 1024),
+        title="Accumulation",
+    )
+    dice_smoothing: float = setting(
+        1e-5, description="Added to numerator and denominator of the soft Dice.", unit="voxels", bounds=(0, 1e4)
+    )
+    absent_smoothing: float = setting(
+        0.0,
+        description="Smoothing used when a region is absent from the patch; 0 reuses `dice_smoothing`.",
+        unit="voxels",
+        bounds=(0, 1e6),
+    )
+    optimizer: Literal["sgd", "adamw"] = setting("sgd", description="sgd (with Nesterov momentum) or adamw.")
+    learning_rate: float = setting(
+        1e-2,
+        description="Highest learning rate; it falls to 0 along a cosine.",
+        bounds=(1e-9, 10),
+        title="Learning rate",
+    )
+    momentum: float = setting(
+        0.9, description="Momentum of SGD; decay of the first moment of AdamW.", bounds=(0, 0.9999)
+    )
+    second_moment: float = setting(0.999, description="Decay of the second moment of AdamW.", bounds=(0, 0.99999))
+    weight_decay: float = setting(0.0, description="Weight decay of the optimizer.", bounds=(0, 1))
+    warm_up_steps: int = setting(
+        0, description="Steps in which the learning rate rises to its highest.", unit="steps", bounds=(0, 100_000)
+    )
+    clip_norm: float = setting(0.0, description="Longest gradient in the L2 norm; 0 clips none.", bounds=(0, 1e6))
+    average_decay: float = setting(
+        0.0,
+        description="Decay of the exponential moving average of the weights, which are then validated and kept; 0 "
+        "keeps the weights themselves.",
+        bounds=(0, 0.99999),
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto", description="fp32, bf16 or fp16; auto uses half precision where the device has it."
+    )
+    validate_every: int = setting(
+        10, description="Epochs between validations; the last epoch is always validated.", bounds=(1, 100_000)
+    )
+    validation_overlap: float = setting(0.5, description="Overlap of neighboring windows.", bounds=(0, 0.9))
+    workers: int = setting(
+        2,
+        description="Processes that make patches in the background; 0 makes them between the steps.",
+        bounds=(0, 64),
+        title="Workers",
+        operational=True,
+    )
+    checkpoint_every_s: float = setting(
+        300.0,
+        description="Time between checkpoints; each epoch ends with one, too.",
+        unit="s",
+        bounds=(0, 86_400),
+        operational=True,
+    )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -112,12 +150,7 @@ class TrainingConfiguration:
             UsageError: for an unknown field or a value out of range.
         """
         values = with_current_keys(dict(values))
-        unknown = set(values) - {f.name for f in fields(cls)}
-        if unknown:
-            names = ", ".join(f.name for f in fields(cls))
-            raise UsageError(
-                f"A training has no setting {', '.join(sorted(unknown))}.", f"It has these settings: {names}."
-            )
+        _refuse_unknown(values)
         checked = {name: _converted(name, value) for name, value in values.items()}
         configuration = cls(**checked)
         configuration._check()
@@ -130,9 +163,8 @@ class TrainingConfiguration:
         multiple = known[self.architecture].size_multiple
         if any(side < multiple or side % multiple for side in self.patch_size):
             raise UsageError(f"The sides of {self.architecture}'s patches must be multiples of {multiple} voxels.")
-        for name, (low, high) in _RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"{name} must be from {low:g} to {high:g}, not {getattr(self, name):g}.")
+        for name in SETTINGS:
+            _check_bounds(name, getattr(self, name))
         if self.whole_brains and self.batch_size > 1:
             raise UsageError("Whole brains differ in size, so that no two make a batch.", "Use --set batch_size=1.")
         if self.synthetic_patients:
@@ -147,31 +179,37 @@ class TrainingConfiguration:
             raise UsageError(f"A training has at most {MOST_SYNTHETIC_PATIENTS} synthetic patients.")
 
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "spacing": (0.5, 4),
-    "synthetic_patients": (0, MOST_SYNTHETIC_PATIENTS),
-    "real_share": (0, 1),
-    "first_patient": (0, MOST_SYNTHETIC_PATIENTS),
-    "validation_patients": (0, 1000),
-    "epochs": (1, 100_000),
-    "patches_per_case": (1, 1000),
-    "tumor_share": (0, 1),
-    "batch_size": (1, 64),
-    "accumulation": (1, 1024),
-    "dice_smoothing": (0, 1e4),
-    "absent_smoothing": (0, 1e6),
-    "learning_rate": (1e-9, 10),
-    "momentum": (0, 0.9999),
-    "second_moment": (0, 0.99999),
-    "weight_decay": (0, 1),
-    "warm_up_steps": (0, 100_000),
-    "clip_norm": (0, 1e6),
-    "average_decay": (0, 0.99999),
-    "validate_every": (1, 100_000),
-    "validation_overlap": (0, 0.9),
-    "workers": (0, 64),
-    "checkpoint_every_s": (0, 86_400),
-}
+SETTINGS = settings_of(TrainingConfiguration)
+"""Description, range and unit of every setting, by name."""
+OPERATIONAL = tuple(name for name, found in SETTINGS.items() if found.operational)
+"""Settings that do not influence the result, so that a resumed training may change them."""
+
+
+def check_setting(name: str, value: Any) -> None:
+    """Check one value, whatever the others are.
+
+    Args:
+        name: Name in `SETTINGS`.
+        value: Value; text is converted.
+
+    Raises:
+        UsageError: If there is no such setting, or the value has the wrong type or is out of range.
+    """
+    _refuse_unknown([name])
+    _check_bounds(name, _converted(name, value))
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    if unknown := sorted(set(names) - set(SETTINGS)):
+        raise UsageError(
+            f"A training has no setting {', '.join(unknown)}.", f"It has these settings: {', '.join(SETTINGS)}."
+        )
+
+
+def _check_bounds(name: str, value: Any) -> None:
+    bounds = SETTINGS[name].bounds
+    if bounds is not None and not bounds[0] <= value <= bounds[1]:
+        raise UsageError(f"{name} must be from {bounds[0]:g} to {bounds[1]:g}, not {value:g}.")
 
 
 def configuration_of(
