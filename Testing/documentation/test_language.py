@@ -22,7 +22,6 @@ NOT_YET: tuple[str, ...] = (
     *(
         f"TokenUNetSegmentation/tokenunet/{room}"
         for room in (
-            "cli",
             "data",
             "evaluation",
             "inference",

@@ -83,7 +83,7 @@ def test_the_command_keeps_an_existing_sheet(tmp_path, capsys):
     file = tmp_path / "sheet.png"
     file.write_bytes(b"mine")
     assert main(["synth", "--sheet", str(file)]) == 6
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert file.read_bytes() == b"mine"
 
 

@@ -1,4 +1,4 @@
-"""Runs the command line as ``python -m tokenunet``."""
+"""Command line interface as ``python -m tokenunet``."""
 
 import sys
 

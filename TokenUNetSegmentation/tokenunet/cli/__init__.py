@@ -1,7 +1,8 @@
-"""The ``tokenunet`` command.
+"""Command line interface ``tokenunet``.
 
 Exit codes: 0 done, 2 usage, 3 bad input, 4 bad model, 5 device or memory, 6 cannot write, 130 cancelled.
-Events go to standard output as JSON lines where asked for; text for people goes to standard error.
+With ``--progress json``, events are written to standard output as JSON lines; text for people is written to standard
+error.
 """
 
 import argparse
@@ -16,14 +17,20 @@ from tokenunet.core.errors import Cancelled, TokenUNetError
 from tokenunet.core.events import ErrorEvent
 from tokenunet.runtime.allocator import reuse_freed_memory
 
+_DESCRIPTION = "Segment brain tumors in MRI with Token-UNet, and train and evaluate models. For research only."
+_EPILOG = "Run 'tokenunet COMMAND --help' for the options of a command. Documentation: docs/ in the repository."
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code.
+    """Run one command.
 
     Args:
-        arguments: Command-line arguments; ``sys.argv`` if None.
+        arguments: Command-line arguments; None uses ``sys.argv``.
+
+    Returns:
+        Exit code.
     """
-    parser = argparse.ArgumentParser(prog="tokenunet", description=tokenunet.__doc__)
+    parser = argparse.ArgumentParser(prog="tokenunet", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (segment, demo, networks, models, synth, dataset, train, export, evaluate, benchmark):
@@ -42,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         with interruptions_call(cancel):
             options.run(options, on_event)
     except Exception as caught:
-        # The library that was at work may have caught the interruption and raised an error of its own.
+        # A library may have caught the interruption and raised an error of its own.
         error = Cancelled() if interrupted and not isinstance(caught, Cancelled) else caught
         if not isinstance(error, TokenUNetError):
             raise

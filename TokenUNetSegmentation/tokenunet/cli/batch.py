@@ -1,4 +1,4 @@
-"""``tokenunet segment --batch``: a folder or a CSV of patients, and a table of how they went."""
+"""Option ``--batch`` of ``tokenunet segment``: many patients, and a table of their results."""
 
 import argparse
 from functools import partial
@@ -15,35 +15,49 @@ from tokenunet.runtime.device import resolve_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds those that are about many patients."""
+    """Add the options for many patients."""
     batch = parser.add_argument_group(
         "many patients",
-        "A folder of results for each below --output, and summary.csv, which says how they went. Patients whose "
-        "results stand are skipped, so that the same command goes on after an interruption.",
+        "Results are written to one folder per patient below --output, with a table in summary.csv. Patients with "
+        "finished results are skipped, so that the same command continues after an interruption.",
     )
     batch.add_argument(
         "--batch",
         type=Path,
         metavar="DIR_OR_CSV",
-        help="a folder with a folder per patient (and below, per session), or a CSV with the columns patient and "
-        "input, or patient and one for each channel (t1, t1ce, ...)",
+        help="folder with one folder per patient (and per session, if any), or CSV file with the columns patient and "
+        "input, or patient and one column per channel (t1, t1ce, ...)",
     )
-    batch.add_argument("--jobs", type=int, metavar="N", help="patients at a time (default: 1)")
-    batch.add_argument("--cluster", metavar="ADDRESS", help="of a Ray cluster; 'local' begins one on this computer")
+    batch.add_argument("--jobs", type=int, metavar="N", help="number of patients to segment in parallel (default: 1)")
+    batch.add_argument("--cluster", metavar="ADDRESS", help="address of a Ray cluster; 'local' starts one here")
 
 
 def refuse_without_batch(options: argparse.Namespace) -> None:
-    """Raises UsageError where an argument is given that is about many patients only."""
+    """Check that no option for many patients is given without ``--batch``.
+
+    Raises:
+        UsageError: If one is given.
+    """
     for name in ("jobs", "cluster"):
         if getattr(options, name) is not None:
-            raise UsageError(f"--{name} is for many patients.", "Use it with --batch.")
+            raise UsageError(f"--{name} is for many patients.", "Use it together with --batch.")
 
 
 def run(options: argparse.Namespace, request: SegmentationRequest, on_event: OnEvent) -> None:
-    """Segments all patients of ``options.batch``; ``request`` says how."""
+    """Segment all patients of ``--batch``.
+
+    Args:
+        options: Parsed arguments.
+        request: Request whose settings apply to every patient.
+        on_event: Callback that receives progress and warnings.
+
+    Raises:
+        UsageError: If an option for one patient is given.
+        TokenUNetError: If patients cannot be found or segmented.
+    """
     scans = [scan_arguments(name, "")[0] for name in (*request.inputs, *request.left_out)]
     for option in (*scans, *(["--input"] if request.folder else [])):
-        raise UsageError(f"{option} is for one patient and cannot be given with --batch.", "Leave out either.")
+        raise UsageError(f"{option} is for one patient and cannot be given with --batch.", "Leave out one of them.")
     jobs = find_patients(options.batch, request, on_event)
     counts = segment_batch(jobs, jobs[0].request.output.parent, _runner(options), on_event)
     if options.progress != "json":
@@ -54,7 +68,7 @@ def run(options: argparse.Namespace, request: SegmentationRequest, on_event: OnE
 def _runner(options: argparse.Namespace) -> Runner:
     if options.cluster is not None:
         if options.jobs is not None:
-            raise UsageError("--jobs cannot be given with --cluster.", "A cluster runs as many as it has room for.")
+            raise UsageError("--jobs cannot be given with --cluster.", "A cluster uses all of its resources.")
         with extra("cluster"):
             from tokenunet.inference.batch.cluster import run_on_cluster
 

@@ -1,4 +1,4 @@
-"""``tokenunet benchmark``: time and memory of every network and the baselines, next to the hardware peak."""
+"""Command ``tokenunet benchmark``: time and memory of the networks and the baselines."""
 
 import argparse
 from pathlib import Path
@@ -14,18 +14,26 @@ _RESULTS = ("benchmark.json", "benchmark.csv", "benchmark.md", "benchmark.svg")
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the ``benchmark`` command."""
-    parser = commands.add_parser("benchmark", help="measure time and memory of the networks and the baselines")
+    text = "measure time and memory of the networks and the baselines"
+    parser = commands.add_parser(
+        "benchmark",
+        help=text,
+        description=f"{text.capitalize()}, relative to the hardware peak of this computer.",
+    )
     parser.add_argument(
         "--kind",
         choices=("window", "case", "train"),
         default="window",
-        help="a forward pass, a patient from files to files, or a training step (default: %(default)s)",
+        help="what to measure: a forward pass, a patient from files to files, or a training step "
+        "(default: %(default)s)",
     )
-    parser.add_argument("--size", type=int, nargs="+", default=[128], metavar="N", help="sides of the cubes in voxels")
+    parser.add_argument(
+        "--size", type=int, nargs="+", default=[128], metavar="N", help="sides of the cubes in voxels (default: 128)"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="networks or cases to measure (default: all)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each, interleaved (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda:N (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="file that receives all figures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="file for all figures as JSON")
     parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder for {', '.join(_RESULTS)}")
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier benchmark")
     add_progress_argument(parser)
@@ -40,7 +48,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.runtime.device import resolve_device
 
     if options.json is not None and options.json.exists() and not options.force:
-        raise OutputExistsError(f"{options.json} exists already.", "Choose another name, or use --force.")
+        raise OutputExistsError(f"{options.json} already exists.", "Choose another name, or use --force.")
     if options.output is not None:
         check_output(options.output, options.force, _RESULTS)
         with extra("benchmark"):  # fails before the long measurement

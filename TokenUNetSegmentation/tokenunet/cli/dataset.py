@@ -1,4 +1,4 @@
-"""``tokenunet dataset``: what is wrong with a dataset, before it is trained on."""
+"""Command ``tokenunet dataset``: checks of a dataset before training."""
 
 import argparse
 import json
@@ -10,11 +10,14 @@ from tokenunet.core.label_schemes import LABEL_SCHEMES, described
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("dataset", help="check labeled patients before training on them")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    check = actions.add_parser("check", help="read every file and report what is wrong; exits with 3 on errors")
+    """Add the ``dataset`` command."""
+    text = "check labeled patients before training on them"
+    parser = commands.add_parser("dataset", help=text, description=f"{text.capitalize()}.")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    text = "read every file and report all problems"
+    check = actions.add_parser("check", help=text, description=f"{text.capitalize()}. Exits with code 3 on errors.")
     check.add_argument(
-        "data", type=Path, metavar="DIR_OR_CSV", help="a BraTS, FeTS, MSD, nnU-Net or BIDS folder, or a CSV"
+        "data", type=Path, metavar="DIR_OR_CSV", help="BraTS, FeTS, MSD, nnU-Net or BIDS folder, or CSV file"
     )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     add_labels_argument(check)
@@ -23,11 +26,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def add_labels_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--labels``, which says what the values of the ground truths mean."""
+    """Add the ``--labels`` option, which defines the meaning of label values."""
     parser.add_argument(
         "--labels",
         choices=LABEL_SCHEMES,
-        help=f"meaning of the ground truths' values, where it is in doubt: {', '.join(map(described, LABEL_SCHEMES))}",
+        help="meaning of the label values, if it is ambiguous: " + ", ".join(map(described, LABEL_SCHEMES)),
     )
 
 
@@ -36,6 +39,6 @@ def _check(options: argparse.Namespace, on_event: OnEvent) -> None:
 
     report = check_dataset(read_dataset(options.data, options.labels or ""), on_event)
     on_event(ResultEvent(str(options.data), report.to_json()))
-    if options.progress != "json":  # else the report is in the event
+    if options.progress != "json":  # otherwise, the report is part of the event
         print(json.dumps(report.to_json(), indent=1) if options.json else report.to_text().rstrip())
     report.raise_errors()

@@ -1,4 +1,4 @@
-"""``tokenunet demo``: segmentation of one patient as HTML page, Slicer scene and pictures."""
+"""Command ``tokenunet demo``: segmentation of one patient as HTML page, Slicer scene and pictures."""
 
 import argparse
 import json
@@ -30,11 +30,17 @@ _SCENE_PROGRAM = "slicer_offscreen.demo_scene"
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the ``demo`` command."""
-    parser = commands.add_parser("demo", help="segment a synthetic patient (or your own) and show it in a page")
-    parser.add_argument(
-        "--input", type=Path, metavar="DIR", help="folder with four image files; a synthetic patient if left out"
+    parser = commands.add_parser(
+        "demo",
+        help="segment a synthetic patient and display the result in a page",
+        description="Segment a synthetic patient, or your own, and write an HTML page with pictures and a scene.",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", default=Path("demo"), help="default: %(default)s")
+    parser.add_argument(
+        "--input", type=Path, metavar="DIR", help="folder with four image files (default: a synthetic patient)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", default=Path("demo"), help="folder for the results (default: %(default)s)"
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=5, help="seed of the synthetic patient (default: %(default)s)")
@@ -84,7 +90,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
 
 
 def _make_patient(seed: int, folder: Path) -> Path:
-    from tokenunet.synthesis import patient_name, synthetic_patient, write_patient  # brings MONAI, slow to import
+    from tokenunet.synthesis import patient_name, synthetic_patient, write_patient  # imports MONAI, which takes seconds
 
     patient = folder / patient_name(seed)
     return patient if patient.is_dir() else write_patient(synthetic_patient(seed), folder)
@@ -93,9 +99,18 @@ def _make_patient(seed: int, folder: Path) -> Path:
 def _draw(
     inputs: dict[SequenceName, Path], reference: SequenceName, output: Path, on_event: OnEvent
 ) -> tuple[list[Picture], str]:
-    """Return pictures of the result, or the reason why there are none.
+    """Render pictures of the result in a separate process.
 
-    A separate process draws them: it needs the optional slicer-core package, and VTK ends it where OpenGL fails.
+    The process needs the optional slicer-core package, and VTK aborts it if OpenGL fails.
+
+    Args:
+        inputs: Input files by sequence.
+        reference: Sequence whose grid the result has.
+        output: Folder of the results.
+        on_event: Callback that receives progress.
+
+    Returns:
+        Pictures, and an empty string or the reason why there are none.
     """
     files = [argument for sequence, path in inputs.items() for argument in (f"--{sequence.lower()}", str(path))]
     command = [sys.executable, "-m", _SCENE_PROGRAM, str(output), *files, "--reference", reference]
@@ -122,13 +137,13 @@ def _draw(
         return [], f"There are no pictures: {last['message']} {last['hint']}"
     if "No module named 'slicer'" in errors:
         return [], "There are no pictures and no scene: they need the slicer extra, pip install 'tokenunet[slicer]'."
-    return [], f"There are no pictures: drawing them ended with exit code {process.returncode}. {errors[-500:]}"
+    return [], f"There are no pictures: rendering ended with exit code {process.returncode}. {errors[-500:]}"
 
 
 def _dice(labels: Path, patient: Path) -> dict[str, float] | None:
-    """Return Dice by region against the ``*_seg`` image of the patient's folder, if one lies on the same grid."""
-    for truth in sorted(patient.glob("*_seg.nii*")):
-        prediction, expected = sitk.ReadImage(labels), sitk.ReadImage(truth)
+    """Return Dice by region against the ``*_seg`` image of the patient's folder, if there is one on the same grid."""
+    for ground_truth in sorted(patient.glob("*_seg.nii*")):
+        prediction, expected = sitk.ReadImage(labels), sitk.ReadImage(ground_truth)
         if Grid.of(prediction).same_as(Grid.of(expected)):
             return dice_by_region(sitk.GetArrayFromImage(prediction), sitk.GetArrayFromImage(expected))
     return None

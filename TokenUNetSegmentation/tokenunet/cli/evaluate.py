@@ -1,4 +1,4 @@
-"""``tokenunet evaluate``: how good a model is, on synthetic patients it has not seen and on real ones with a truth."""
+"""Command ``tokenunet evaluate``: evaluation of a model on synthetic and labeled real patients."""
 
 import argparse
 import json
@@ -18,7 +18,13 @@ _RESULTS = (_REPORT, "evaluation.md", "calibration.png", "real_*.png")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("evaluate", help="measure a model on patients it has not seen")
+    """Add the ``evaluate`` command."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="evaluate a model on patients that it was not trained on",
+        description="Evaluate a model on synthetic patients with and without a tumor, on perturbed scans and, if "
+        "given, on real patients.",
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model bundle (default: %(default)s)")
     parser.add_argument(
         "--output",
@@ -32,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=int,
         default=30,
         metavar="N",
-        help="synthetic patients with a tumor; half as many healthy ones come on top (default: %(default)s)",
+        help="number of synthetic patients with a tumor; half as many healthy ones are added (default: %(default)s)",
     )
     parser.add_argument(
         "--real",
@@ -40,7 +46,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         default=[],
         metavar="DIR",
-        help="folders with four sequences and a truth, laid out as for training",
+        help="folders with four sequences and a ground truth, in a layout for training",
     )
     parser.add_argument(
         "--tumor-free",
@@ -48,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         default=[],
         metavar="DIR",
-        help="folders with four sequences of brains without a tumor: what is marked there is false",
+        help="folders with four sequences of brains without a tumor, to measure false positives",
     )
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier evaluation")
     add_progress_argument(parser)
@@ -56,9 +62,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    """Evaluate a model and write tables and figures."""
     if options.patients < 1:
-        raise UsageError(f"There must be at least one patient, not {options.patients}.", "Leave out --patients.")
-    with extra("train"):  # before the work, which takes long
+        raise UsageError(f"--patients must be at least 1, not {options.patients}.", "Leave out --patients.")
+    with extra("train"):  # fails before the long evaluation
         from tokenunet.evaluation.evidence_figures import draw_calibration, draw_contours
     from tokenunet.bundle.bundle import load_bundle
     from tokenunet.evaluation.evidence import CountedModel, gather, passes

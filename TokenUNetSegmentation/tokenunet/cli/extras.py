@@ -1,4 +1,4 @@
-"""Optional packages."""
+"""Error messages for missing optional packages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from tokenunet.core.errors import UsageError
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Name the extra to install if the block cannot import a package.
+    """Report the extra to install if the block cannot import a package.
 
     Args:
-        name: Extra of the pip package that holds the missing packages.
+        name: Extra of the pip package.
 
     Raises:
         UsageError: If a package is missing.

@@ -1,4 +1,4 @@
-"""``tokenunet models``: the model bundles at hand."""
+"""Command ``tokenunet models``: list, check and import of model bundles."""
 
 import argparse
 import sys
@@ -10,17 +10,18 @@ from tokenunet.core.events import OnEvent
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Add the command's arguments."""
-    parser = commands.add_parser("models", help="list, show, verify or import model bundles")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    actions.add_parser("list", help="the models that can be chosen by name").set_defaults(run=_list)
+    """Add the ``models`` command."""
+    text = "list, show, verify or import model bundles"
+    parser = commands.add_parser("models", help=text, description=f"{text.capitalize()}.")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    actions.add_parser("list", help="list the models that can be chosen by name").set_defaults(run=_list)
     for name, run, text in (
         ("show", _show, "print a model's manifest"),
         ("verify", _verify, "check a model's weights against its checksum and architecture"),
         ("import", _import, "verify a bundle and copy it to your models"),
     ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("model", help="a name from the list, or the path of a bundle folder or .zip")
+        action = actions.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        action.add_argument("model", help="name from the list, or path of a bundle folder or .zip file")
         action.set_defaults(run=run)
 
 
@@ -33,7 +34,7 @@ def _list(options: argparse.Namespace, on_event: OnEvent) -> None:
 def _show(options: argparse.Namespace, on_event: OnEvent) -> None:
     manifest = load_bundle(find_model(options.model)).manifest
     if manifest.members > 1:
-        print(f"{manifest.name}: {manifest.kind}", file=sys.stderr)  # standard output holds the manifest alone
+        print(f"{manifest.name}: {manifest.kind}", file=sys.stderr)  # standard output is JSON
     print(manifest.to_json(), end="")
 
 

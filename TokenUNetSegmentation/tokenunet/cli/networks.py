@@ -1,4 +1,4 @@
-"""``tokenunet networks``: the architectures and their sizes."""
+"""Command ``tokenunet networks``: list of the architectures."""
 
 import argparse
 import json
@@ -8,8 +8,9 @@ from tokenunet.networks import architectures, build_network
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Add the command's arguments."""
-    parser = commands.add_parser("networks", help="list the architectures with their trainable parameters")
+    """Add the ``networks`` command."""
+    text = "list the architectures with their trainable parameters"
+    parser = commands.add_parser("networks", help=text, description=f"{text.capitalize()}.")
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
     parser.set_defaults(run=run)
 

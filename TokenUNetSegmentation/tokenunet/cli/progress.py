@@ -1,4 +1,4 @@
-"""Event display: JSON lines for programs, a progress bar and sentences for people."""
+"""Display of events: JSON lines for programs, a progress bar and messages for people."""
 
 import argparse
 import sys
@@ -16,7 +16,8 @@ def add_progress_argument(parser: argparse.ArgumentParser) -> None:
         "--progress",
         choices=("json", "bar", "none"),
         default="bar" if sys.stderr.isatty() else "none",
-        help="json: one event a line on standard output; bar: a bar on standard error (default on a terminal)",
+        help="json: one event per line on standard output; bar: progress bar on standard error (default: bar on a "
+        "terminal, otherwise none)",
     )
 
 
@@ -24,7 +25,7 @@ def event_receiver(style: ProgressStyle | None) -> OnEvent:
     """Return the callback that displays events in a style.
 
     Args:
-        style: Display style; None shows warnings only.
+        style: Display style; None displays warnings only.
     """
     if style == "json":
         return _print_json

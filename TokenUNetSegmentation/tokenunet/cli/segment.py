@@ -1,4 +1,4 @@
-"""``tokenunet segment``: scans in, labels, segmentation and masks out; with ``--batch`` many times over."""
+"""Command ``tokenunet segment``: segmentation of one patient or, with ``--batch``, of many."""
 
 import argparse
 from typing import Any
@@ -13,8 +13,12 @@ from tokenunet.inference.request import SegmentationRequest, add_arguments
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Add the command's arguments."""
-    parser = commands.add_parser("segment", help="segment one patient, or many")
+    """Add the ``segment`` command."""
+    parser = commands.add_parser(
+        "segment",
+        help="segment the tumor of one patient, or of many",
+        description="Segment the tumor of one patient, or with --batch of many, in skull-stripped or raw MRI.",
+    )
     add_arguments(parser)
     batch.add_arguments(parser)
     add_progress_argument(parser)

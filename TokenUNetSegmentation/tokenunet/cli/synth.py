@@ -1,4 +1,4 @@
-"""``tokenunet synth``: synthetic glioma patients as BraTS-style folders or on a contact sheet."""
+"""Command ``tokenunet synth``: synthetic glioma patients as BraTS-style folders or on a contact sheet."""
 
 import argparse
 import sys
@@ -11,12 +11,13 @@ from tokenunet.core.events import OnEvent, Progress, Stage
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the ``synth`` command."""
-    parser = commands.add_parser("synth", help="make synthetic patients with known ground truth")
+    text = "generate synthetic patients with their ground truth"
+    parser = commands.add_parser("synth", help=text, description=f"{text.capitalize()}.")
     parser.add_argument(
         "--patients", type=int, default=1, metavar="N", help="number of patients (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the first patient (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="folder that receives one folder per patient")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for one folder per patient")
     parser.add_argument(
         "--sheet",
         type=Path,
@@ -45,11 +46,11 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         existing = [name for name in map(patient_name, seeds) if (options.output / name).exists()]
         if existing:
             raise OutputExistsError(
-                f"{options.output} already holds {', '.join(existing[:3])}{' and more' if len(existing) > 3 else ''}.",
+                f"{options.output} already has {', '.join(existing[:3])}{' and more' if len(existing) > 3 else ''}.",
                 "Choose another folder or another --seed.",
             )
     if options.sheet is not None and options.sheet.exists():
-        raise OutputExistsError(f"{options.sheet} exists already.", "Choose another name.")
+        raise OutputExistsError(f"{options.sheet} already exists.", "Choose another name.")
     progress = Progress(on_event, {Stage.WRITE: 1.0})
     shown = []
     for done, seed in enumerate(seeds, start=1):

@@ -1,4 +1,4 @@
-"""``tokenunet train``: folds by architectures, from labeled or synthetic patients to report.html."""
+"""Command ``tokenunet train``: training of architectures by cross-validation, with an HTML report."""
 
 import argparse
 import textwrap
@@ -20,48 +20,54 @@ DEFAULT_ARCHITECTURE = "token_unet_transformer"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the ``train`` command."""
     parser = commands.add_parser(
         "train",
         help="train one or more architectures on labeled or synthetic patients",
+        description="Train one or more architectures by cross-validation on labeled patients, or on synthetic ones, "
+        "and write a report. Ctrl-C saves the state;\n--resume continues.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_settings_help(),
     )
     parser.add_argument(
-        "--data", type=Path, metavar="DIR_OR_CSV", help="the patients; with --resume, where they are now"
+        "--data",
+        type=Path,
+        metavar="DIR_OR_CSV",
+        help="folder or CSV file of the patients; with --resume, their new location if they were moved",
     )
     add_labels_argument(parser)
     parser.add_argument("--output", type=Path, metavar="EXPERIMENT", required=True, help="folder of the experiment")
     parser.add_argument(
-        "--preset", choices=PRESETS, help="the configuration to begin with (default: paper); synthetic takes no --data"
+        "--preset", choices=PRESETS, help="preset of the settings (default: paper); synthetic needs no --data"
     )
     parser.add_argument(
         "--architectures",
         type=lambda text: tuple(text.split(",")),
         metavar="A,B",
-        help=f"of {', '.join(architectures())} (default: {DEFAULT_ARCHITECTURE})",
+        help=f"architectures to train, out of {', '.join(architectures())} (default: {DEFAULT_ARCHITECTURE})",
     )
-    parser.add_argument("--folds", type=int, help="of the cross-validation (default: 5)")
+    parser.add_argument("--folds", type=int, metavar="N", help="number of folds of the cross-validation (default: 5)")
     parser.add_argument(
         "--only-folds",
         type=lambda text: tuple(int(n) for n in text.split(",")),
         metavar="0,2",
-        help="train these folds only, counted from 0",
+        help="numbers of the folds to train, from 0 (default: all)",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="value of a setting, see below"
     )
-    parser.add_argument("--seed", type=int, help="of splits, weights and patches (default: 0)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of splits, weights and patches (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--resume", action="store_true", help="go on with the experiment in --output")
+    parser.add_argument("--resume", action="store_true", help="continue the experiment in --output")
     parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="train the folds on a Ray cluster; 'local' begins one on this computer"
+        "--cluster", metavar="ADDRESS", help="address of a Ray cluster to train the folds on; 'local' starts one here"
     )
     add_progress_argument(parser)
     parser.set_defaults(run=run)
 
 
 def _settings_help() -> str:
-    """Return what `--set` takes, with the values of the preset ``paper``."""
+    """Return the description of the settings, with the values of the preset ``paper``."""
     lines = ["settings for --set, with the values of the preset paper:"]
     for name, found in SETTINGS.items():
         if name != "architecture":
@@ -72,7 +78,8 @@ def _settings_help() -> str:
 
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
-    with extra("train"):  # only here, for it takes seconds to import
+    """Create or resume an experiment, and train it."""
+    with extra("train"):  # takes seconds to import
         from tokenunet.training import jobs
 
     processes = jobs.make_fabric(resolve_device(options.device))
@@ -86,14 +93,14 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         elif options.data is None:
             raise UsageError(
                 "No patients were given.",
-                "Use --data DIR, --preset synthetic, or --resume to go on with an experiment.",
+                "Use --data DIR, --preset synthetic, or --resume to continue an experiment.",
             )
         else:
             jobs.begin(options.output, options.data, _plan(options), on_event, options.labels or "")
     processes.barrier()
     experiment = Experiment(options.output)
     if options.cluster is not None and experiment.synthetic:
-        raise UsageError("The stages of synthetic training cannot be trained side by side.", "Leave out --cluster.")
+        raise UsageError("The stages of synthetic training cannot be trained in parallel.", "Leave out --cluster.")
     with interruptions_call(lambda: _stop(experiment)):
         if options.cluster is None:
             jobs.train(experiment, options.device, on_event)
@@ -126,7 +133,7 @@ def _refuse_with_synthetic(options: argparse.Namespace) -> None:
         if getattr(options, name) is not None:
             raise UsageError(
                 f"--{name.replace('_', '-')} cannot be given with --preset synthetic.",
-                "Its patients are made, for training and validation; its stages are trained one after the other.",
+                "Its patients are generated, and its stages are trained one after the other; leave the option out.",
             )
 
 
@@ -134,7 +141,9 @@ def _refuse_with_resume(options: argparse.Namespace) -> None:
     for name in ("labels", "preset", "architectures", "folds", "only_folds", "seed"):
         if getattr(options, name) is not None:
             flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} cannot be given with --resume.", "The experiment's folder says what it trains.")
+            raise UsageError(
+                f"--{flag} cannot be given with --resume.", "The experiment keeps its settings; leave it out."
+            )
 
 
 def _settings(settings: list[str]) -> dict[str, str]:
@@ -143,8 +152,8 @@ def _settings(settings: list[str]) -> dict[str, str]:
         name, separator, value = setting.partition("=")
         if not separator:
             raise UsageError(f"--set {setting} has no value.", "Write --set NAME=VALUE, for instance --set epochs=3.")
-        # Any other path in a configuration is the experiment's own.
-        overrides[name] = str(Path(value).absolute()) if _is_file(name) else value
+        # Other relative paths in a configuration start from the experiment's folder.
+        overrides[name] = str(Path(value).absolute()) if name.rpartition(".")[2] in _FILES else value
     return overrides
 
 
@@ -154,7 +163,11 @@ def _is_file(name: str) -> bool:
 
 
 def _stop(experiment: Experiment) -> None:
-    """The first time, saves everything and stops; the second time, at once."""
+    """Request a stop at the first call; stop at once at the second.
+
+    Raises:
+        Cancelled: If a stop was already requested.
+    """
     if experiment.stop_requested() == "now":
-        raise Cancelled("Stopped at once; --resume goes on from the last checkpoint.")
+        raise Cancelled("Stopped at once. Use --resume to continue from the last checkpoint.")
     experiment.request_stop("now")

@@ -1,6 +1,6 @@
-"""What to segment and how: one dataclass, and the options of ``tokenunet segment`` that say the same.
+"""Segmentation requests, and their equivalent options of ``tokenunet segment``.
 
-Nothing here imports PyTorch, so that the Slicer module can make requests before it is installed.
+Nothing here imports PyTorch, so that the Slicer module can create requests before it is installed.
 """
 
 import argparse
@@ -22,14 +22,14 @@ _ET_LABELS = {"brats": ET_LABEL, "brats2023": ET_LABEL_BRATS2023}
 
 @dataclass(frozen=True)
 class InferenceOptions:
-    """How to run the network.
+    """Options of the inference.
 
     Attributes:
         device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
         mode: `single_pass` processes the whole brain at once, `sliding_window` the bundle's patch size at a time.
-        precision: `auto` chooses half precision if the hardware computes it directly.
+        precision: `auto` chooses half precision if the hardware supports it natively.
         overlap: Overlap of neighboring windows, as a fraction of their size, below 1.
-        attention_maps: Whether to return the attention maps too.
+        attention_maps: Whether to return the attention maps, too.
     """
 
     device: str = "auto"
@@ -41,19 +41,19 @@ class InferenceOptions:
 
 @dataclass(frozen=True)
 class SegmentationRequest:
-    """What to segment, with what, and where the results go.
+    """Request to segment one patient.
 
     Attributes:
         inputs: Image file, or any file or the folder of a DICOM series, by channel.
         output: Folder for the results.
         model: Name or path of a bundle.
-        folder: Folder in which the channels that `inputs` lacks are found.
+        folder: Folder in which the channels missing from `inputs` are searched.
         reference: Sequence on whose grid the results are; None chooses T1ce, or T1 if that is much finer.
-        options: How to run the network.
+        options: Options of the inference.
         et_label: Value of enhancing tumor in the label images, 4 or 3.
         dicom_seg: Whether to write a DICOM segmentation object of the reference's series; needs the extra `dicom`.
         force: Whether to replace the results of an earlier run.
-        left_out: Channels that are missing, and are not looked for in `folder`.
+        left_out: Channels that are missing, and are not searched in `folder`.
 
     Example:
         >>> request = SegmentationRequest({"T1ce": Path("t1ce.nii")}, Path("out"), left_out=("T1",))
@@ -75,7 +75,7 @@ class SegmentationRequest:
     left_out: tuple[SequenceName, ...] = ()
 
     def to_arguments(self) -> list[str]:
-        """Return the options of `tokenunet segment` that make the same request, without default values."""
+        """Return the equivalent options of `tokenunet segment`, without default values."""
         words = [word for name, path in self.inputs.items() for word in scan_arguments(name, str(path))]
         words += [word for name in self.left_out for word in scan_arguments(name, _LEFT_OUT)]
         if self.folder is not None:
@@ -98,13 +98,13 @@ class SegmentationRequest:
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[str]) -> "SegmentationRequest":
-        """Return the request that options of `tokenunet segment` make.
+        """Return the request of options of `tokenunet segment`.
 
         Args:
-            arguments: Words after `tokenunet segment`, without those about batches and progress.
+            arguments: Words after `tokenunet segment`, without options for batches and progress.
 
         Raises:
-            UsageError: If an option is unknown, lacks its value, or a channel is given twice.
+            UsageError: If an option is unknown or has no value, or a channel is given twice.
         """
         parser = _Parser(add_help=False, allow_abbrev=False)
         add_arguments(parser)
@@ -112,7 +112,10 @@ class SegmentationRequest:
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> "SegmentationRequest":
-        """Return the request of options that a parser with `add_arguments` has read.
+        """Return the request of parsed options.
+
+        Args:
+            options: Result of a parser with `add_arguments`.
 
         Raises:
             UsageError: If a channel is given twice.
@@ -121,7 +124,7 @@ class SegmentationRequest:
         scans = [(s, getattr(options, s.lower())) for s in SEQUENCES if getattr(options, s.lower()) is not None]
         for name, place in scans + options.scan:
             if name in given:
-                raise UsageError(f"{name} was given twice: {given[name]} and {place}.", "Leave out either.")
+                raise UsageError(f"{name} was given twice: {given[name]} and {place}.", "Leave out one of them.")
             given[name] = place
         return cls(
             inputs={name: Path(place) for name, place in given.items() if place != _LEFT_OUT},
@@ -140,30 +143,28 @@ class SegmentationRequest:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Parser that raises what is wrong."""
+    """Parser that raises `UsageError` instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"The options are wrong: {message}.", "Run: tokenunet segment --help")
 
 
 def scan_arguments(name: SequenceName, place: str) -> list[str]:
-    """Return the option that gives a channel its file, or says "none"."""
+    """Return the option for the file of a channel, or "none"."""
     return [f"--{name.lower()}", place] if name in SEQUENCES else ["--scan", f"{name}={place}"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that `SegmentationRequest.from_options` reads."""
     for sequence in SEQUENCES:
-        parser.add_argument(
-            f"--{sequence.lower()}", metavar="FILE", help=f"the {sequence} image, or none if there is none"
-        )
+        parser.add_argument(f"--{sequence.lower()}", metavar="FILE", help=f"{sequence} image, or none if it is missing")
     parser.add_argument(
         "--scan",
         action="append",
         default=[],
         type=_named_scan,
         metavar="NAME=FILE",
-        help="the image of any channel that the model takes, or none; may be repeated",
+        help="image of any channel of the model, or none; may be repeated",
     )
     parser.add_argument("--input", type=Path, metavar="DIR", help="folder of one patient: DICOM or images")
     parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the results")
@@ -173,26 +174,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mode",
         choices=get_args(Mode),
         default="single_pass",
-        help="the whole brain at once, or overlapping windows (default: %(default)s)",
+        help="whole brain in a single pass, or overlapping windows (default: %(default)s)",
     )
-    parser.add_argument("--overlap", type=float, default=0.5, help="of windows, 0 to below 1 (default: %(default)s)")
-    parser.add_argument("--precision", choices=get_args(PrecisionOption), default="auto")
+    parser.add_argument("--overlap", type=float, default=0.5, help="overlap of windows, below 1 (default: %(default)s)")
+    parser.add_argument(
+        "--precision",
+        choices=get_args(PrecisionOption),
+        default="auto",
+        help="precision of the computation; auto is half precision if the hardware supports it (default: %(default)s)",
+    )
     parser.add_argument(
         "--attention-maps", "--masks", action="store_true", help="also write the TokenLearner and TokenFuser maps"
     )
     parser.add_argument(
         "--reference",
         metavar="NAME",
-        help="the sequence on whose grid the results are (default: T1ce, or T1 if that is much finer)",
+        help="sequence whose grid the results have (default: T1ce, or T1 if that is much finer)",
     )
     parser.add_argument(
         "--labels",
         choices=tuple(_ET_LABELS),
         default="brats",
-        help=f"value of enhancing tumor: {ET_LABEL}, or {ET_LABEL_BRATS2023} as in BraTS since 2023",
+        help=f"label of enhancing tumor: {ET_LABEL} (brats), or {ET_LABEL_BRATS2023} as in BraTS since 2023 "
+        "(default: %(default)s)",
     )
     parser.add_argument(
-        "--dicom-seg", action="store_true", help="also write a DICOM SEG that refers to the reference's series"
+        "--dicom-seg",
+        action="store_true",
+        help="also write a DICOM segmentation that refers to the series of the reference",
     )
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
 
@@ -200,5 +209,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _named_scan(text: str) -> tuple[SequenceName, str]:
     name, separator, place = text.partition("=")
     if not name or not separator or not place:
-        raise argparse.ArgumentTypeError(f"{text} has no name and file: write NAME=FILE")
+        raise argparse.ArgumentTypeError(f"{text} is not of the form NAME=FILE")
     return next((s for s in SEQUENCES if name.lower() in ALIASES[s]), name), place
