@@ -103,7 +103,14 @@ def write_metrics(job: FoldFolder, experiment: Experiment) -> None:
         quality = QUALITY[job.architecture] + random.normal(0, 0.05, len(REGIONS)) - [0, 0.03, 0.06]
         dice = dict(zip(REGIONS, np.clip(quality, 0, 1).tolist(), strict=True))
         rows.append(
-            {"case": name, "patient": patients[name], "dice": with_mean(dice), "seconds": 1 + float(random.random())}
+            {
+                "case": name,
+                "patient": patients[name],
+                "dice": with_mean(dice),
+                "seconds": 1 + float(random.random()),
+                "hd95_mm": with_mean({region: 50 * (1 - value) for region, value in dice.items()}),
+                "surface_dice": with_mean({region: value**2 for region, value in dice.items()}),
+            }
         )
     metrics = {
         "architecture": job.architecture,

@@ -21,6 +21,7 @@ from tokenunet.core.errors import ExperimentError
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.training import jobs
 from tokenunet.training.experiment.experiment import Experiment
+from tokenunet.training.experiment.summary import SURFACE_MEASURES
 from training_fixtures import write_small_patients
 from waiting import wait_until
 
@@ -94,6 +95,8 @@ def test_dice_is_what_monai_and_ten_lines_of_numpy_say(finished: Experiment) -> 
             *(torch.from_numpy(regions_from_labels(array))[None] for array in (predicted, true))
         )
         assert [case["dice"][name] for name in members] == pytest.approx(monai[0].tolist(), abs=1e-6)
+        for measure in SURFACE_MEASURES:
+            assert set(case[measure]) == {*members, "mean"}
 
 
 def test_seeds_and_splits_are_the_same_for_every_architecture(finished: Experiment, patients: Path) -> None:

@@ -11,6 +11,7 @@ from scipy.stats import norm, rankdata, wilcoxon
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.summary import (
     SCORES,
+    SURFACE_MEASURES,
     CaseResult,
     compare,
     epoch_of_reduction,
@@ -41,6 +42,36 @@ def test_dice_is_mean_and_deviation_of_the_folds_means(experiment: Experiment, a
     spread = summarize(experiment).architectures[architecture].dice[score]
     assert spread.mean == pytest.approx(np.mean(means))
     assert spread.std == pytest.approx(np.std(means, ddof=1))
+
+
+def test_distances_of_surfaces_are_summarized_like_dice(experiment: Experiment) -> None:
+    write_summary(experiment)
+    summary = json.loads(experiment.summary.read_text())["architectures"]["unet"]
+    with experiment.summary_table.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["architecture"] == "unet"]
+    for measure in SURFACE_MEASURES:
+        for score in SCORES:
+            folds = [
+                [float(row[f"{measure}_{score}"]) for row in rows if row["fold"] == str(fold)] for fold in range(3)
+            ]
+            means = [np.mean(fold) for fold in folds]
+            expected = {"mean": pytest.approx(np.mean(means)), "std": pytest.approx(np.std(means, ddof=1))}
+            assert summary[measure][score] == expected
+
+
+def test_experiments_without_distances_of_surfaces_are_read(tmp_path: Path) -> None:
+    experiment = fabricated_experiment(tmp_path / "experiment", ("unet", "unet_star"), folds=2)
+    for job in experiment.jobs()[:2]:
+        metrics = json.loads(job.metrics.read_text())
+        for case in metrics["cases"]:
+            del case["hd95_mm"], case["surface_dice"]
+        job.metrics.write_text(json.dumps(metrics))
+    write_summary(experiment)
+    assert "hd95_mm" not in json.loads(experiment.summary.read_text())["architectures"]["unet"]
+    with experiment.summary_table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {bool(row["hd95_mm_WT"]) for row in rows if row["fold"] == "0"} == {False}
+    assert {bool(row["hd95_mm_WT"]) for row in rows if row["fold"] == "1"} == {True}
 
 
 def test_every_pair_is_tested_on_its_shared_cases(experiment: Experiment) -> None:

@@ -11,6 +11,7 @@ from tokenunet.evaluation.evidence import AS_IT_IS, POSTPROCESSING, Evidence, Tu
 from tokenunet.evaluation.holdout import SIZES_ML, size_class
 from tokenunet.evaluation.robustness import conditions
 from tokenunet.evaluation.segmented import NEGLIGIBLE_ML, DiceScores
+from tokenunet.evaluation.surface import TOLERANCE_MM
 from tokenunet.synthesis import Kind
 
 
@@ -38,6 +39,7 @@ def summary(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
             "patients": len(evidence.real),
             "dice": _means([dict(row.brats_dice) for row in evidence.real]),
             "hd95_mm": _means([dict(row.hd95_mm) for row in evidence.real]),
+            "surface_dice": _means([dict(row.surface_dice) for row in evidence.real]),
         },
         "tumor_free": _false_volumes([row.marked_ml for row in evidence.tumor_free]),
         "healthy": _false_volumes([row.false_ml[AS_IT_IS] for row in evidence.healthy]),
@@ -163,16 +165,25 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     if report["real"]:
         parts += [
             "## Real patients",
-            "Dice and the 95th percentile of the distances between the surfaces (HD95, mm). Where a patient lacks a "
-            f"region, its Dice is 1 if at most {NEGLIGIBLE_ML:g} ml are marked, else 0.",
+            "Dice, the 95th percentile of the distances between the surfaces (HD95, mm) and the share of the surfaces "
+            f"within {TOLERANCE_MM:g} mm of each other (NSD). Where a patient lacks a region, its Dice is 1 if at most "
+            f"{NEGLIGIBLE_ML:g} ml are marked, else 0.",
             _table(
-                ("patient", *REGIONS, *(f"HD95 {region}" for region in REGIONS), "whole tumor, ml", "found, ml"),
+                (
+                    *(
+                        "patient",
+                        *REGIONS,
+                        *(f"{measure} {region}" for measure in ("HD95", "NSD") for region in REGIONS),
+                    ),
+                    *("whole tumor, ml", "found, ml"),
+                ),
                 [
                     *(
                         (
                             row["name"],
                             *(_number(row["brats_dice"][region]) for region in REGIONS),
                             *(f"{row['hd95_mm'][region]:.1f}" for region in REGIONS),
+                            *(_number(row["surface_dice"][region]) for region in REGIONS),
                             f"{row['volumes_ml']['WT']:.1f}",
                             f"{row['predicted_ml']['WT']:.1f}",
                         )
@@ -182,6 +193,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
                         "mean",
                         *(_number(figures["real"]["dice"][region]["mean"]) for region in REGIONS),
                         *(f"{figures['real']['hd95_mm'][region]['mean']:.1f}" for region in REGIONS),
+                        *(_number(figures["real"]["surface_dice"][region]["mean"]) for region in REGIONS),
                         "",
                         "",
                     ),

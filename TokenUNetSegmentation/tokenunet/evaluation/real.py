@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 
 from tokenunet.core.errors import DatasetError, UsageError
 from tokenunet.core.model_space import ModelSpace
-from tokenunet.core.regions import REGIONS, RegionName
+from tokenunet.core.regions import RegionName
 from tokenunet.core.sequences import SequenceName
 from tokenunet.data import Case, read_dataset, read_scans, read_truth
 from tokenunet.evaluation.segmented import (
     DiceScores,
     Predictor,
-    Segmented,
     brats_scores,
     dice_scores,
     segmented,
     true_regions,
     volumes_ml,
 )
-from tokenunet.evaluation.surface import hausdorff95
+from tokenunet.evaluation.surface import surface_scores
 from tokenunet.preprocessing import prepare, restore
 from tokenunet.preprocessing.restore import regions_on_grid
 
@@ -41,6 +40,7 @@ class RealRow:
         dice: by region.
         brats_dice: Dice by region, 1 or 0 where the truth has no such region.
         hd95_mm: 95th percentile of the distances between the surfaces, by region.
+        surface_dice: Share of the surfaces within `TOLERANCE_MM` of each other, by region.
     """
 
     name: str
@@ -49,6 +49,7 @@ class RealRow:
     dice: DiceScores
     brats_dice: dict[RegionName, float]
     hd95_mm: dict[RegionName, float]
+    surface_dice: dict[RegionName, float]
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def measure_real(case: Case, space: ModelSpace, predictor: Predictor) -> tuple[R
         volumes_ml(done.predicted, done.grid),
         dice_scores(done.predicted, done.truth),
         brats_scores(done.predicted, done.truth, done.grid),
-        _distances(done),
+        *surface_scores(done.predicted, done.truth, done.grid),
     )
     prepared = done.prepared
     true = true_regions(truth, prepared.grid)
@@ -152,9 +153,3 @@ def measure_tumor_free(case: Case, space: ModelSpace, predictor: Predictor) -> T
     """
     prepared = prepare(read_scans(case), space)
     return TumorFreeRow(case.name, restore(predictor(prepared), prepared).volumes_ml["WT"])
-
-
-def _distances(done: Segmented) -> dict[RegionName, float]:
-    spacing = tuple(reversed(done.grid.spacing))
-    pairs = zip(REGIONS, done.predicted, done.truth, strict=True)
-    return {name: round(hausdorff95(predicted, truth, spacing), 2) for name, predicted, truth in pairs}

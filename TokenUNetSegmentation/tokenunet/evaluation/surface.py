@@ -2,11 +2,17 @@
 
 import numpy as np
 import torch
-from monai.metrics import compute_hausdorff_distance
+from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
+from torch import Tensor
+
+from tokenunet.core.grid import Grid
+from tokenunet.core.regions import REGIONS, RegionName
 
 ABSENT_MM = 373.13
 """The diagonal of BraTS's field of view: BraTS's distance where only one of two segmentations holds the region."""
+TOLERANCE_MM = 1.0
+"""Distance up to which surface Dice counts a surface as found."""
 _MARGIN = 2
 
 
@@ -22,9 +28,48 @@ def hausdorff95(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spa
         return 0.0
     if not prediction.any() or not reference.any():
         return ABSENT_MM
+    masks = _cropped(prediction, reference)
+    return float(compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=list(spacing)))
+
+
+def surface_dice(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: tuple[float, ...]) -> float:
+    """Return the share of two surfaces that is within `TOLERANCE_MM` of the other one (normalized surface Dice).
+
+    It is 1 where both regions are absent, 0 where one is.
+
+    Args:
+        prediction: Mask, (D, H, W).
+        reference: Mask of the same shape.
+        spacing: Voxel size along (z, y, x), in mm.
+    """
+    if not prediction.any() or not reference.any():
+        return float(prediction.any() == reference.any())
+    masks = _cropped(prediction, reference)
+    return float(compute_surface_dice(*masks, [TOLERANCE_MM], include_background=True, spacing=list(spacing)))
+
+
+def surface_scores(
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], grid: Grid
+) -> tuple[dict[RegionName, float], dict[RegionName, float]]:
+    """Return HD95 in mm and surface Dice, each by region.
+
+    Args:
+        prediction: Regions (3, D, H, W) in the order of `REGIONS`.
+        reference: Regions of the same shape.
+        grid: Grid of both.
+    """
+    spacing = tuple(reversed(grid.spacing))
+    pairs = list(zip(REGIONS, prediction, reference, strict=True))
+    return (
+        {name: round(hausdorff95(predicted, true, spacing), 2) for name, predicted, true in pairs},
+        {name: round(surface_dice(predicted, true, spacing), 4) for name, predicted, true in pairs},
+    )
+
+
+def _cropped(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> list[Tensor]:
+    """Cut both to what they contain, as tensors (1, 1, d, h, w)."""
     box = tuple(
         slice(max(0, int(indices.min()) - _MARGIN), int(indices.max()) + 1 + _MARGIN)
         for indices in np.nonzero(prediction | reference)
     )
-    masks = [torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (prediction, reference)]
-    return float(compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=list(spacing)))
+    return [torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (prediction, reference)]

@@ -11,8 +11,9 @@ import torch
 
 from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.dice import dice_by_region
-from tokenunet.core.regions import REGIONS
+from tokenunet.core.regions import REGIONS, regions_from_labels
 from tokenunet.data.cases import Case, read_scans, read_truth
+from tokenunet.evaluation.surface import surface_scores
 from tokenunet.inference.predict import predict
 from tokenunet.inference.request import InferenceOptions, Mode
 from tokenunet.io.files import staging_folder, write_text
@@ -43,7 +44,7 @@ def measure_fold(
 ) -> None:
     """Segments the validation cases as users would, and writes predictions and ``metrics.json``.
 
-    Dice is measured on the grid of each case's own scans, with BraTS's rule for empty regions.
+    Dice, HD95 and surface Dice are measured on the grid of each case's own scans, with BraTS's rule for empty regions.
 
     Args:
         fold: where the predictions and metrics go.
@@ -73,13 +74,16 @@ def measure_fold(
         result = restore(prediction, prepared)
         with staging_folder(fold.predictions) as staging:
             sitk.WriteImage(result.grid.image(result.labels), str(staging / f"{case.name}.nii.gz"))
-        truth = result.grid.resample(read_truth(case), sitk.sitkNearestNeighbor)
-        scores = dice_by_region(result.labels, sitk.GetArrayFromImage(truth))
+        true = sitk.GetArrayFromImage(result.grid.resample(read_truth(case), sitk.sitkNearestNeighbor))
+        regions = (regions_from_labels(result.labels), regions_from_labels(true))
+        hd95_mm, surface_dice = surface_scores(*regions, result.grid)
         rows.append(
             {
                 "case": case.name,
                 "patient": case.patient,
-                "dice": scores | {"mean": statistics.fmean(scores.values())},
+                "dice": _with_mean(dice_by_region(result.labels, true)),
+                "hd95_mm": _with_mean(hd95_mm),
+                "surface_dice": _with_mean(surface_dice),
                 "seconds": round(seconds, 3),
             }
         )
@@ -95,3 +99,8 @@ def measure_fold(
         },
     }
     write_text(fold.metrics, json.dumps(metrics, indent=1) + "\n")
+
+
+def _with_mean(scores: Mapping[Any, float]) -> dict[str, float]:
+    """Return the scores of the regions and their mean."""
+    return {**scores, "mean": statistics.fmean(scores.values())}

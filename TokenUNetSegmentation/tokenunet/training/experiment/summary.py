@@ -9,7 +9,7 @@ import itertools
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,10 @@ from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import FoldFolder
 
 SCORES: tuple[str, ...] = (*REGIONS, "mean")
-"""Dice of the three regions, and their mean."""
+"""The three regions, and their mean."""
+
+SURFACE_MEASURES: tuple[str, ...] = ("hd95_mm", "surface_dice")
+"""Measured next to Dice; experiments of version 0.1 lack them."""
 
 FEWEST_DIFFERENCES = 6
 """With fewer cases that differ, no outcome of the exact two-sided test has p < 0.05: the least p of n is 2 / 2**n."""
@@ -33,6 +36,7 @@ class CaseResult:
     Attributes:
         dice: by name in `SCORES`.
         seconds: that the network took.
+        surface: Values by name in `SCORES`, by name in `SURFACE_MEASURES`; empty for folds of version 0.1.
     """
 
     architecture: str
@@ -41,6 +45,7 @@ class CaseResult:
     patient: str
     dice: dict[str, float]
     seconds: float
+    surface: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class ArchitectureSummary:
         parameters: trainable ones.
         folds: mean Dice over the cases of every finished fold, by name in `SCORES`.
         dice: of the folds' means, by name in `SCORES`.
+        surface: Spread of the folds' means by name in `SCORES`, by name in `SURFACE_MEASURES`; empty if a fold lacks
+            them.
         inference_seconds: median over all cases.
         peak_memory_bytes: the most that the device, or on the CPU the process, held while cases were segmented.
         training_seconds: of all folds together.
@@ -72,11 +79,13 @@ class ArchitectureSummary:
     peak_memory_bytes: int
     training_seconds: float
     epoch_of_90_percent: dict[int, int | None]
+    surface: dict[str, dict[str, Spread]]
 
     def to_json(self) -> dict[str, Any]:
         """As in ``summary.json``."""
-        folds = [{"fold": fold, "dice": dice} for fold, dice in self.folds.items()]
-        return asdict(self) | {"folds": folds}
+        values = asdict(self)
+        surface = values.pop("surface")
+        return values | {"folds": [{"fold": f, "dice": dice} for f, dice in self.folds.items()]} | surface
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,15 @@ def summarize(experiment: Experiment) -> Summary:
             continue
         metrics = {job.fold: json.loads(job.metrics.read_text(encoding="utf-8")) for job in jobs}
         own = [
-            CaseResult(architecture, fold, c["case"], c["patient"], c["dice"], c["seconds"])
+            CaseResult(
+                architecture,
+                fold,
+                c["case"],
+                c["patient"],
+                c["dice"],
+                c["seconds"],
+                {measure: c[measure] for measure in SURFACE_MEASURES if measure in c},
+            )
             for fold, values in metrics.items()
             for c in values["cases"]
         ]
@@ -139,6 +156,7 @@ def summarize(experiment: Experiment) -> Summary:
             peak_memory_bytes=max(values["inference"]["peak_memory_bytes"] for values in metrics.values()),
             training_seconds=sum(values["training"]["seconds"] for values in metrics.values()),
             epoch_of_90_percent={job.fold: epoch_of_reduction(list(epoch_losses(job).values())) for job in jobs},
+            surface=_surface(own),
         )
     return Summary(architectures, compare(cases, list(architectures)), tuple(cases))
 
@@ -152,10 +170,13 @@ def write_summary(experiment: Experiment) -> None:
     summary = summarize(experiment)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["architecture", "fold", "case", "patient", *SCORES, "seconds"])
+    surface = [(measure, score) for measure in SURFACE_MEASURES for score in SCORES]
+    names = [f"{measure}_{score}" for measure, score in surface]
+    writer.writerow(["architecture", "fold", "case", "patient", *SCORES, "seconds", *names])
     for case in summary.cases:
         scores = (case.dice[score] for score in SCORES)
-        writer.writerow([case.architecture, case.fold, case.case, case.patient, *scores, case.seconds])
+        distances = (case.surface.get(measure, {}).get(score, "") for measure, score in surface)
+        writer.writerow([case.architecture, case.fold, case.case, case.patient, *scores, case.seconds, *distances])
     write_text(experiment.summary_table, table.getvalue())
     values = {
         "architectures": {name: architecture.to_json() for name, architecture in summary.architectures.items()},
@@ -212,6 +233,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(order))
     corrected[order] = np.minimum(1, np.maximum.accumulate(np.asarray(p_values, float)[order] * factors))
     return corrected.tolist()
+
+
+def _surface(cases: Sequence[CaseResult]) -> dict[str, dict[str, Spread]]:
+    """Return the spread of the folds' means, for each measure that all cases have."""
+    folds = [[case for case in cases if case.fold == fold] for fold in dict.fromkeys(case.fold for case in cases)]
+    return {
+        measure: {
+            score: _spread([statistics.fmean(case.surface[measure][score] for case in fold) for fold in folds])
+            for score in SCORES
+        }
+        for measure in SURFACE_MEASURES
+        if all(measure in case.surface for case in cases)
+    }
 
 
 def _spread(values: Sequence[float]) -> Spread:

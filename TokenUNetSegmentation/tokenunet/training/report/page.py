@@ -8,17 +8,26 @@ from safetensors import SafetensorError
 
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.regions import REGION_TITLES
+from tokenunet.evaluation.surface import ABSENT_MM, TOLERANCE_MM
 from tokenunet.io.files import write_text
 from tokenunet.io.page import data_url, render_page
 from tokenunet.networks import architecture
 from tokenunet.runtime.environment import versions
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import FoldFolder
-from tokenunet.training.experiment.summary import FEWEST_DIFFERENCES, SCORES, CaseResult, Summary, summarize
+from tokenunet.training.experiment.summary import (
+    FEWEST_DIFFERENCES,
+    SCORES,
+    SURFACE_MEASURES,
+    CaseResult,
+    Summary,
+    summarize,
+)
 from tokenunet.training.report.attention_figure import draw_masks, mask_view
 from tokenunet.training.report.figures import boxes, bubbles, draw_boxes, draw_curves, draw_time_and_memory, fold_curves
 
 _WORST_CASES = 5
+_SURFACE_TITLES = dict(zip(SURFACE_MEASURES, ("HD95 (mm)", "Surface Dice"), strict=True))
 _SIGNIFICANT = 0.05
 
 
@@ -83,6 +92,9 @@ def training_report(experiment: Experiment) -> str:
         summary=summary,
         scores=SCORES,
         score_titles={**REGION_TITLES, "mean": "mean"},
+        surface_measures=_measured(summary),
+        absent_mm=f"{ABSENT_MM:g}",
+        tolerance_mm=f"{TOLERANCE_MM:g}",
         same_folds=same_folds(summary),
         figures=figures,
         mask_figures=_mask_figures(experiment, summary),
@@ -96,6 +108,15 @@ def training_report(experiment: Experiment) -> str:
         devices=devices(experiment),
         versions=versions(),
     )
+
+
+def _measured(summary: Summary) -> dict[str, str]:
+    """Return the titles of the measures of surfaces that at least one architecture has, by name."""
+    return {
+        measure: title
+        for measure, title in _SURFACE_TITLES.items()
+        if any(measure in architecture.surface for architecture in summary.architectures.values())
+    }
 
 
 def headline(experiment: Experiment, summary: Summary) -> str:
