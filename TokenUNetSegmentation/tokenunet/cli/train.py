@@ -153,7 +153,7 @@ def _settings(settings: list[str]) -> dict[str, str]:
         if not separator:
             raise UsageError(f"--set {setting} has no value.", "Write --set NAME=VALUE, for instance --set epochs=3.")
         # Other relative paths in a configuration start from the experiment's folder.
-        overrides[name] = str(Path(value).absolute()) if name.rpartition(".")[2] in _FILES else value
+        overrides[name] = str(Path(value).absolute()) if _is_file(name) else value
     return overrides
 
 
