@@ -78,6 +78,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/cli/train.py
   tokenunet/core/__init__.py
   tokenunet/core/background.py
+  tokenunet/core/builtin_overlays.py
   tokenunet/core/channels.py
   tokenunet/core/dice.py
   tokenunet/core/errors.py
@@ -87,6 +88,8 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/core/label_schemes.py
   tokenunet/core/model_space.py
   tokenunet/core/old_keys.py
+  tokenunet/core/overlays.py
+  tokenunet/core/plugins.py
   tokenunet/core/prediction.py
   tokenunet/core/regions.py
   tokenunet/core/sequences.py
@@ -128,6 +131,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/fallback.py
   tokenunet/inference/forward.py
   tokenunet/inference/output.py
+  tokenunet/inference/overlays.py
   tokenunet/inference/pipeline.py
   tokenunet/inference/postprocessing.py
   tokenunet/inference/predict.py
@@ -137,6 +141,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/io/dicom_seg.py
   tokenunet/io/figures.py
   tokenunet/io/files.py
+  tokenunet/io/overlay_files.py
   tokenunet/io/page.py
   tokenunet/io/resources.py
   tokenunet/io/seg_nrrd.py

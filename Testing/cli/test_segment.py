@@ -56,11 +56,11 @@ def start(command: list[str]) -> subprocess.Popen[str]:
 
 
 def test_one_command_writes_everything_on_the_input_grid(command: list[str], patient: Path, tmp_path: Path) -> None:
-    assert main([*command, "--masks"]) == 0
+    assert main([*command, "--attention-maps"]) == 0
     out = tmp_path / "out"
-    assert {p.name for p in out.iterdir()} == FILES | {"masks"}
-    assert {p.name for p in (out / "masks").iterdir()} == {
-        f"{kind}_{number}.nii.gz" for kind in ("token_learner", "token_fuser") for number in range(1, 9)
+    assert {p.name for p in out.iterdir()} == FILES | {"overlays"}
+    assert {p.relative_to(out / "overlays").as_posix() for p in out.glob("overlays/*/*")} == {
+        f"{group}/{group}_{number}.nii.gz" for group in ("token_learner", "token_fuser") for number in range(1, 9)
     }
     labels, reference = sitk.ReadImage(out / "labels.nii.gz"), sitk.ReadImage(image_of(patient, "T1ce"))
     assert labels.GetPixelID() == sitk.sitkUInt8
@@ -73,7 +73,7 @@ def test_one_command_writes_everything_on_the_input_grid(command: list[str], pat
 
 
 def test_the_run_report_says_what_was_done(command: list[str], model: Path, patient: Path, tmp_path: Path) -> None:
-    assert main([*command, "--device", "cpu", "--precision", "fp32", "--masks"]) == 0
+    assert main([*command, "--device", "cpu", "--precision", "fp32", "--attention-maps"]) == 0
     report = json.loads((tmp_path / "out" / "run.json").read_text())
     assert report["device"] == "cpu"
     assert report["precision"] == "fp32"
@@ -83,7 +83,10 @@ def test_the_run_report_says_what_was_done(command: list[str], model: Path, pati
         assert report["inputs"][sequence]["sha256"] == sha256_of(image_of(patient, sequence))
     assert list(report["timings_s"]) == ["load", "align", "prepare", "predict", "restore", "write"]
     assert report["peak_memory_bytes"] > 50e6
-    assert report["masks"] == {"token_learner": 8, "token_fuser": 8}
+    learner, fuser = report["overlays"]
+    assert [overlay["name"] for overlay in fuser["overlays"]] == [f"token_fuser_{n}" for n in range(1, 9)]
+    assert (learner["title"], learner["overlays"][2]["title"]) == ("TokenLearner maps", "TokenLearner 3")
+    assert (learner["overlays"][2]["unit"], learner["overlays"][2]["range"][0]) == ("times uniform", 1)
     assert {"tokenunet", "torch", "monai", "numpy", "SimpleITK", "python"} <= set(report["versions"])
     array = sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / "out" / "labels.nii.gz"))
     assert report["volumes_ml"]["WT"] == pytest.approx((array > 0).sum() * 0.064, abs=1e-3)
@@ -92,23 +95,24 @@ def test_the_run_report_says_what_was_done(command: list[str], model: Path, pati
     }
 
 
-def test_an_ensemble_gives_a_disagreement_map_and_volumes_with_their_range(
+def test_an_ensemble_gives_an_uncertainty_map_and_volumes_with_their_range(
     command: list[str], patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = replace(SMALL_MANIFEST, spacing=(4.0, 4.0, 4.0))
     ensemble = small_bundle(tmp_path / "ensemble", manifest, members=3)
-    assert main([*command, "--model", str(ensemble), "--masks"]) == 0
+    assert main([*command, "--model", str(ensemble), "--attention-maps"]) == 0
     out = tmp_path / "out"
-    assert {p.name for p in out.iterdir()} == FILES | {"disagreement.nii.gz", "masks"}
-    assert len(list((out / "masks").iterdir())) == 16
-    disagreement, reference = sitk.ReadImage(out / "disagreement.nii.gz"), sitk.ReadImage(image_of(patient, "T1ce"))
-    assert disagreement.GetPixelID() == sitk.sitkFloat32
-    assert disagreement.GetSize() == reference.GetSize()
-    np.testing.assert_allclose(disagreement.GetOrigin(), reference.GetOrigin(), atol=1e-4)
-    assert 0 < sitk.GetArrayFromImage(disagreement).max() <= 0.5
+    assert {p.name for p in out.iterdir()} == FILES | {"overlays"}
+    assert len(list(out.glob("overlays/token_*/*"))) == 16
+    file = "overlays/ensemble_uncertainty/ensemble_uncertainty.nii.gz"
+    uncertainty, reference = sitk.ReadImage(out / file), sitk.ReadImage(image_of(patient, "T1ce"))
+    assert uncertainty.GetPixelID() == sitk.sitkFloat32
+    assert uncertainty.GetSize() == reference.GetSize()
+    np.testing.assert_allclose(uncertainty.GetOrigin(), reference.GetOrigin(), atol=1e-4)
+    assert 0 < sitk.GetArrayFromImage(uncertainty).max() <= 0.5
     report = json.loads((out / "run.json").read_text())
     assert report["model"]["members"] == 3
-    assert "disagreement.nii.gz" in report["outputs"]
+    assert file in report["outputs"]
     assert report["volumes_range_ml"].keys() == report["volumes_ml"].keys()
     low, high = report["volumes_range_ml"]["WT"]
     assert low < high
@@ -145,7 +149,7 @@ def test_events_are_json_lines_and_nothing_else(command: list[str], tmp_path: Pa
 
 
 def test_results_are_not_overwritten_unless_forced(command: list[str], tmp_path: Path) -> None:
-    assert main([*command, "--masks"]) == 0
+    assert main([*command, "--attention-maps"]) == 0
     earlier = snapshot(tmp_path / "out")
     assert main(command) == 6
     assert snapshot(tmp_path / "out") == earlier
@@ -233,7 +237,7 @@ def test_a_full_disk_is_one_clear_sentence_and_loses_nothing(
         pytest.skip("making a small disk needs the rights of an administrator")
     try:
         (disk / "notes.txt").write_text("mine")
-        assert main([*command, "--masks", "--output", str(disk)]) == 6
+        assert main([*command, "--attention-maps", "--output", str(disk)]) == 6
         assert "cannot be written" in capsys.readouterr().err
         assert [p.name for p in disk.iterdir()] == ["notes.txt"]
     finally:

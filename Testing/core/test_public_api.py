@@ -54,11 +54,11 @@ def test_segment_returns_arrays_and_writes_only_what_was_asked_for(tmp_path: Pat
     np.testing.assert_array_equal(result.labels, sitk.GetArrayFromImage(written))
     assert result.regions.shape == (3, *result.labels.shape)
     assert result.grid.size == written.GetSize()
-    assert result.attention_maps and result.attention_grid is not None
+    assert {o.group for o in result.overlays.values()} == {"token_learner", "token_fuser"}
     before = sorted(tmp_path.rglob("*"))
     again = tokenunet.segment(study=patient, model=model, device="cpu", overlays=False)
     np.testing.assert_array_equal(again.labels, result.labels)
-    assert not again.attention_maps
+    assert not again.overlays
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -129,19 +129,19 @@ def test_an_ensemble_says_the_mean_of_its_networks_and_how_far_they_differ(
     alone = np.stack([predict(prepared, member_bundle(ensemble, k), options)[0].probabilities for k in range(3)])
     np.testing.assert_array_equal(together.members, alone)
     np.testing.assert_allclose(together.probabilities, alone.mean(axis=0), atol=1e-6)
-    assert together.disagreement is not None
+    assert together.uncertainty is not None
     whole = alone[:, 0].astype(np.float64)
     expected = np.sqrt(((whole - whole.mean(axis=0)) ** 2).mean(axis=0))
-    np.testing.assert_allclose(together.disagreement, expected, atol=1e-6)
-    assert together.disagreement.dtype == np.float32
-    assert together.disagreement.max() > 0.001
-    assert not together.disagreement[~prepared.brain].any()
+    np.testing.assert_allclose(together.uncertainty, expected, atol=1e-6)
+    assert together.uncertainty.dtype == np.float32
+    assert together.uncertainty.max() > 0.001
+    assert not together.uncertainty[~prepared.brain].any()
 
 
 def test_one_network_has_nobody_to_disagree_with(bundle: ModelBundle, prepared: Prepared) -> None:
     prediction, _ = predict(prepared, bundle, CPU)
     assert prediction.members is None
-    assert prediction.disagreement is None
+    assert prediction.uncertainty is None
 
 
 def test_an_ensembles_maps_are_those_of_its_first_network(ensemble: ModelBundle, prepared: Prepared) -> None:

@@ -45,19 +45,20 @@ def test_stale_results_go_and_other_files_stay(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"notes.txt": "earlier", "run.json": "new"}
 
 
+OVERLAY_FILES = ("masks/token_learner_9.nii.gz", "overlays/token_learner/token_learner_9.nii.gz")
+
+
 def test_files_of_others_stay_in_the_same_folders_too(tmp_path: Path) -> None:
     from tokenunet.inference.output import result_patterns
 
     mine = ("labels_radiologist.nii.gz", "masks/radiologist.nii.gz", "transforms/mine.tfm")
-    for name in (*mine, "masks/token_learner_9.nii.gz", "transforms/T2.tfm", "labels_T2.nii.gz", "run.json"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in (*mine, *OVERLAY_FILES, "transforms/T2.tfm", "labels_T2.nii.gz", "run.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("earlier")
     with staging_folder(tmp_path, replaces=result_patterns(), last="run.json") as staging:
-        (staging / "masks").mkdir()
-        (staging / "masks" / "token_learner_1.nii.gz").write_text("new")
         (staging / "run.json").write_text("new")
-    new = {"masks/token_learner_1.nii.gz": "new", "run.json": "new"}
-    assert contents(tmp_path) == dict.fromkeys(mine, "earlier") | new
+    assert contents(tmp_path) == dict.fromkeys(mine, "earlier") | {"run.json": "new"}
+    assert not (tmp_path / "overlays").exists()
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.core.sequences import SEQUENCES
+from tokenunet.inference.overlays import with_overlays
 from tokenunet.preprocessing import prepare, restore
 from tokenunet.study.scans import Scan, Study
 
@@ -95,13 +96,14 @@ def test_every_other_native_grid_gets_labels_of_its_own() -> None:
     assert (labels > 0).sum() * thick.voxel_ml == pytest.approx(result.volumes_ml["WT"], rel=0.05)
 
 
-def test_an_ensembles_volumes_have_the_range_of_its_members_and_disagreement_lies_on_the_reference() -> None:
+def test_an_ensembles_volumes_have_the_range_of_its_members_and_uncertainty_is_on_the_reference() -> None:
     native = Grid((72, 72, 36), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
     prepared = prepare(study_on(native), model_space())
     small, large = blobs(prepared.grid), blobs(prepared.grid)
     small[0, :30] = 0  # the first member leaves out a part of whole tumor, and what of the core lies there
     members = np.stack([small, large, large])
-    result = restore(Prediction(members.mean(axis=0), None, members), prepared)
+    prediction = with_overlays(Prediction(members.mean(axis=0), None, members), prepared)
+    result = restore(prediction, prepared)
     alone = [restore(Prediction(member), prepared) for member in (small, large)]
     assert result.volumes_range_ml == {
         name: tuple(sorted(one.volumes_ml[name] for one in alone)) for name in result.volumes_ml
@@ -109,12 +111,12 @@ def test_an_ensembles_volumes_have_the_range_of_its_members_and_disagreement_lie
     low, high = result.volumes_range_ml["WT"]
     assert low < result.volumes_ml["WT"] < high
     assert alone[0].volumes_range_ml == {}
-    assert alone[0].disagreement is None
-    assert result.disagreement is not None
-    assert result.disagreement.shape == (36, 72, 72)
+    assert alone[0].overlays == ()
+    (uncertainty,) = result.overlays
+    assert uncertainty.grid == native
     changed = alone[0].regions[0] != alone[1].regions[0]
-    assert result.disagreement[changed].min() > 0.2
-    assert result.disagreement[16:].max() < 1e-6  # from 32 mm on all members say the same
+    assert uncertainty.array[changed].min() > 0.2
+    assert uncertainty.array[16:].max() < 1e-6  # from 32 mm on all members say the same
 
 
 def test_volumes_of_the_parts_are_those_of_their_labels() -> None:

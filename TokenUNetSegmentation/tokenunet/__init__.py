@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tokenunet.api import SegmentationResult, load_model, segment, train
     from tokenunet.bundle.store import stored_models as list_models
+    from tokenunet.inference.overlays import register_overlays
     from tokenunet.networks.registry import build_network, register_architecture
     from tokenunet.synthesis import synthetic_patient
 
@@ -20,6 +21,7 @@ __all__ = [
     "list_models",
     "load_model",
     "register_architecture",
+    "register_overlays",
     "segment",
     "synthetic_patient",
     "train",
@@ -31,6 +33,7 @@ _LAZY = {
     "list_models": ("tokenunet.bundle.store", "stored_models"),
     "load_model": ("tokenunet.api", "load_model"),
     "register_architecture": ("tokenunet.networks.registry", "register_architecture"),
+    "register_overlays": ("tokenunet.inference.overlays", "register_overlays"),
     "segment": ("tokenunet.api", "segment"),
     "synthetic_patient": ("tokenunet.synthesis", "synthetic_patient"),
     "train": ("tokenunet.api", "train"),

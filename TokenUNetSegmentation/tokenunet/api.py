@@ -14,11 +14,13 @@ from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.bundle.store import DEFAULT_MODEL, find_manifest, find_model
 from tokenunet.core.events import OnEvent, ignore_events
 from tokenunet.core.grid import Grid
+from tokenunet.core.overlays import Overlay
 from tokenunet.core.regions import ET_LABEL, regions_from_labels
 from tokenunet.core.sequences import SEQUENCES, SequenceName
-from tokenunet.inference.output import DISAGREEMENT, LABELS_FILE, MASKS
+from tokenunet.inference.output import LABELS_FILE
 from tokenunet.inference.pipeline import segment as segment_to_folder
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
+from tokenunet.io.overlay_files import read_overlays
 from tokenunet.networks.registry import architecture
 from tokenunet.training.config.presets import PresetName
 
@@ -34,9 +36,8 @@ class SegmentationResult:
         regions: Nested regions (3, z, y, x) on `grid` in the order WT, TC, ET.
         grid: Grid of the reference scan.
         volumes_ml: Volumes of WT, TC, ET, NCR and ED in ml.
-        attention_maps: Maps (d, h, w) on `attention_grid` by name, such as `token_learner_1`.
-        attention_grid: Grid of the attention maps; None without any.
-        uncertainty: Ensemble uncertainty (z, y, x) on `grid`; None for a single network.
+        overlays: Maps to display over the scans by name, such as `token_learner_1` and `ensemble_uncertainty`, each
+            with its grid, title, unit and display range.
         report: Run report, as in `run.json`.
     """
 
@@ -44,9 +45,7 @@ class SegmentationResult:
     regions: NDArray[np.bool_]
     grid: Grid
     volumes_ml: dict[str, float]
-    attention_maps: dict[str, NDArray[np.float32]]
-    attention_grid: Grid | None
-    uncertainty: NDArray[np.float32] | None
+    overlays: dict[str, Overlay]
     report: dict[str, Any]
 
 
@@ -84,7 +83,7 @@ def segment(
         on_event: Callback that receives progress and warnings; may raise `Cancelled` to stop.
 
     Returns:
-        Labels, regions, volumes, attention maps and the run report.
+        Labels, regions, volumes, overlays and the run report.
 
     Raises:
         UsageError: If channels are missing, no study is given and nobody said that they are left out.
@@ -176,15 +175,11 @@ def train(
 def _read_result(folder: Path, report: dict[str, Any]) -> SegmentationResult:
     image = sitk.ReadImage(folder / LABELS_FILE)
     labels = sitk.GetArrayFromImage(image).astype(np.uint8)
-    maps = {path.name.removesuffix(".nii.gz"): sitk.ReadImage(path) for path in (folder / MASKS).glob("token_*.nii.gz")}
-    uncertainty = folder / DISAGREEMENT
     return SegmentationResult(
         labels,
         regions_from_labels(labels),
         Grid.of(image),
         report["volumes_ml"],
-        {name: sitk.GetArrayFromImage(map_image) for name, map_image in maps.items()},
-        Grid.of(next(iter(maps.values()))) if maps else None,
-        sitk.GetArrayFromImage(sitk.ReadImage(uncertainty)) if uncertainty.exists() else None,
+        read_overlays(report, folder),
         report,
     )

@@ -115,6 +115,12 @@ class ArchitectureError(ModelError):
     code = "architecture"
 
 
+class OverlayError(TokenUNetError):
+    """An overlay is not what it must be: its name is taken, or its array does not fit its grid."""
+
+    code, exit_code = "overlay", 4
+
+
 class UnsafeBundleError(ModelError):
     """A bundle's archive contains links, paths that leave it, or oversized entries."""
 

@@ -1,4 +1,4 @@
-"""What a network says about one patient, on the prepared grid."""
+"""What a network returns for one patient, on the prepared grid."""
 
 from dataclasses import dataclass
 
@@ -6,50 +6,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid
+from tokenunet.core.overlays import Overlay
 
 
 @dataclass(frozen=True)
 class AttentionMaps:
-    """The masks of TokenLearner and TokenFuser at the bottleneck's resolution.
+    """Attention maps of TokenLearner and TokenFuser at the bottleneck's resolution.
 
     Attributes:
-        token_learner: (N, d, h, w); how many times more than uniform a place counts: A_n of equation 2 times the
+        token_learner: How many times more than uniform every voxel counts, (N, d, h, w): A_n of equation 2 times the
             number of voxels, so that windows and volumes compare.
-        token_fuser: (N, d, h, w); B_n of equation 4, of any sign.
-        grid: of both; a voxel is eight voxels of the network's input wide.
+        token_fuser: Weights of either sign, (N, d, h, w): B_n of equation 4.
+        grid: Grid of both; its voxels are as many times wider than those of the input as the bottleneck is coarser.
     """
 
     token_learner: NDArray[np.float32]
     token_fuser: NDArray[np.float32]
     grid: Grid
 
-    def by_kind(self) -> dict[str, NDArray[np.float32]]:
-        """Both stacks by the name that files and reports give them."""
+    def by_group(self) -> dict[str, NDArray[np.float32]]:
+        """Return both stacks by the names of their overlay groups."""
         return {"token_learner": self.token_learner, "token_fuser": self.token_fuser}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities and attention maps of one patient.
+    """Region probabilities of one patient, and what else the network gave.
 
     Attributes:
-        probabilities: (3, D, H, W) of WT, TC and ET, on the prepared grid; of an ensemble, the mean of its members'.
+        probabilities: Probabilities of WT, TC and ET on the prepared grid, (3, D, H, W); of an ensemble, their mean
+            over the members.
         attention: Attention maps, if asked for. An ensemble's are those of its first member: the members' maps have no
             common order, so that they cannot be averaged.
-        members: of an ensemble, the probabilities of each of its networks, (members, 3, D, H, W).
+        members: Probabilities of each member of an ensemble, (members, 3, D, H, W); None for a single network.
+        overlays: Maps to display over the scans, made by `tokenunet.inference.overlays.with_overlays`.
     """
 
     probabilities: NDArray[np.float32]
     attention: AttentionMaps | None = None
     members: NDArray[np.float32] | None = None
+    overlays: tuple[Overlay, ...] = ()
 
     @property
-    def disagreement(self) -> NDArray[np.float32] | None:
-        """Where the members of an ensemble differ: (D, H, W), None where there is one network.
+    def uncertainty(self) -> NDArray[np.float32] | None:
+        """Ensemble uncertainty (D, H, W); None for a single network.
 
         The standard deviation over the members of the probability of whole tumor, from 0 where all say the same to 0.5
-        where half of them are sure of tumor and half of none. What networks trained apart disagree on is likely to be
-        wrong (Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep ensembles",
-        NeurIPS 2017).
+        where half of them are sure of tumor and half of none. Where networks trained apart differ, they are likely to
+        be wrong (Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep
+        ensembles", NeurIPS 2017).
         """
         return None if self.members is None else self.members[:, 0].std(axis=0)

@@ -9,8 +9,7 @@
 | ``brain.nii.gz`` | the brain on the reference grid, if it had to be cut out of the head |
 | ``transforms/<sequence>.tfm`` | how a sequence was aligned: from the reference's space to its own, for Slicer |
 | ``quality.html`` | pictures of alignment, brain and result, if scans were aligned or the brain cut out |
-| ``disagreement.nii.gz`` | `Prediction.disagreement` on the reference grid, if the model is an ensemble |
-| ``masks/token_learner_1.nii.gz`` ... | attention masks on the bottleneck's grid, if asked for |
+| ``overlays/<group>/<name>.nii.gz`` | overlays, such as attention maps on the bottleneck's grid |
 | ``run.json`` | the run report; where it stands, the rest is complete |
 """
 
@@ -23,10 +22,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from tokenunet.core.errors import OutputError, OutputExistsError
-from tokenunet.core.prediction import AttentionMaps
+from tokenunet.core.overlays import OVERLAYS
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.inference.quality_page import quality_page
 from tokenunet.io.files import staging_folder
+from tokenunet.io.overlay_files import FILES_0_1, write_overlays
 from tokenunet.io.seg_nrrd import write_segmentation
 from tokenunet.preprocessing import Prepared, Result
 from tokenunet.study.scans import Study
@@ -34,8 +34,6 @@ from tokenunet.study.scans import Study
 RUN_REPORT = "run.json"
 LABELS_FILE = "labels.nii.gz"
 SEGMENTATION = "segmentation.seg.nrrd"
-DISAGREEMENT = "disagreement.nii.gz"
-MASKS = "masks"
 BRAIN = "brain.nii.gz"
 TRANSFORMS = "transforms"
 QUALITY = "quality.html"
@@ -54,8 +52,8 @@ def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
         *(f"labels_{name}.nii.gz" for name in names),
         SEGMENTATION,
         DICOM_SEG,
-        DISAGREEMENT,
-        f"{MASKS}/token_*.nii.gz",
+        f"{OVERLAYS}/*/*.nii.gz",
+        *FILES_0_1,
         BRAIN,
         *(f"{TRANSFORMS}/{name}.tfm" for name in names),
         QUALITY,
@@ -98,10 +96,7 @@ def write_result(result: Result, folder: Path) -> None:
         for sequence, (labels, grid) in result.other_labels.items():
             _write_image(grid.image(labels), folder / f"labels_{sequence}.nii.gz")
         write_segmentation(result.regions, labels_image, folder / SEGMENTATION)
-        if result.disagreement is not None:
-            _write_image(result.grid.image(result.disagreement), folder / DISAGREEMENT)
-        if result.masks is not None:
-            _write_masks(result.masks, folder / MASKS)
+        write_overlays(result.overlays, folder)
     except RuntimeError as error:  # SimpleITK's only kind of error
         raise OutputError(f"Results cannot be written to {folder.parent}.", "Make room on the disk.") from error
 
@@ -130,13 +125,6 @@ def write_preparation(study: Study, prepared: Prepared, result: Result, folder: 
 def write_report(report: dict[str, Any], folder: Path) -> None:
     """Writes ``run.json``."""
     (folder / RUN_REPORT).write_text(json.dumps(report, indent=2) + "\n")
-
-
-def _write_masks(masks: AttentionMaps, folder: Path) -> None:
-    folder.mkdir()
-    for kind, stack in masks.by_kind().items():
-        for number, mask in enumerate(stack, start=1):
-            _write_image(masks.grid.image(mask), folder / f"{kind}_{number}.nii.gz")
 
 
 def _write_image(image: sitk.Image, path: Path) -> None:

@@ -28,9 +28,11 @@ from tokenunet.inference.output import (
     write_report,
     write_result,
 )
+from tokenunet.inference.overlays import grouped, with_overlays
 from tokenunet.inference.predict import predict
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import locked_folder, staging_folder
+from tokenunet.io.overlay_files import INDEX
 from tokenunet.preprocessing import align_study, check_sequences, prepare, restore
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.runtime.environment import versions
@@ -103,7 +105,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
     with run.stage(Stage.RESTORE):
         if unclaimed:
             prediction = without_enhancing_tumor(prediction)
-        result = restore(prediction, prepared, request.et_label)
+        result = restore(with_overlays(prediction, prepared), prepared, request.et_label)
     with (
         run.stage(Stage.WRITE),
         staging_folder(request.output, replaces=result_patterns(channels.names), last=RUN_REPORT) as staging,
@@ -150,7 +152,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},
             "volumes_ml": {name: ml for name, ml in result.volumes_ml.items() if name not in unclaimed},
             "volumes_range_ml": {n: ends for n, ends in result.volumes_range_ml.items() if n not in unclaimed},
-            "masks": {} if result.masks is None else {k: len(m) for k, m in result.masks.by_kind().items()},
+            INDEX: [group.to_json() for group in grouped(result.overlays)],
             "warnings": run.warnings,
             "timings_s": run.timings(),
             "peak_memory_bytes": peak_memory_bytes(),

@@ -133,8 +133,10 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
             (target / last).unlink(missing_ok=True)
         for path in [path for pattern in replaces for path in target.glob(pattern)]:
             path.unlink()
-            if path.parent != target and not any(path.parent.iterdir()):
-                path.parent.rmdir()
+            for folder in path.parents:
+                if folder == target or any(folder.iterdir()):
+                    break
+                folder.rmdir()
         for path in sorted(files, key=lambda path: (str(path) == last, path)):
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             (staging / path).replace(target / path)

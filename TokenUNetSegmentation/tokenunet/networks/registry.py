@@ -10,24 +10,17 @@ The file is found when it is imported, when it is located in the folder `$TOKENU
 `~/.tokenunet/networks`), or when an installed package names it as an entry point of the group `tokenunet.networks`.
 """
 
-import importlib.util
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
-from importlib.metadata import EntryPoints, entry_points
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenunet.core.errors import ArchitectureError
+from tokenunet.core.plugins import Plugins
 
 if TYPE_CHECKING:
     from torch import nn
 
-ENTRY_POINT_GROUP = "tokenunet.networks"
 _Builder = TypeVar("_Builder", bound=Callable[..., Any])
 
 
@@ -62,7 +55,7 @@ class Architecture:
 
 
 _registered: dict[str, Architecture] = {}
-_discovered: set[Path] = set()
+_plugins = Plugins("networks")
 
 
 def register_architecture(
@@ -122,11 +115,6 @@ def register_architecture(
     return register
 
 
-def plugin_folder() -> Path:
-    """Return the folder of the user's own networks: `$TOKENUNET_NETWORKS`, or `~/.tokenunet/networks`."""
-    return Path(os.environ.get("TOKENUNET_NETWORKS") or Path.home() / ".tokenunet" / "networks")
-
-
 def architectures() -> Mapping[str, Architecture]:
     """Return all registered architectures by name, the built-in ones first.
 
@@ -137,14 +125,7 @@ def architectures() -> Mapping[str, Architecture]:
         >>> architectures()["token_unet"].has_attention_maps
         True
     """
-    for source, load in _plugins():
-        if source in _discovered:
-            continue
-        _discovered.add(source)
-        try:
-            load()
-        except Exception as error:  # whatever a plugin's own code raises must not take the other networks along
-            warnings.warn(f"The network in {source} cannot be loaded: {error}", stacklevel=2)
+    _plugins.load()
     return MappingProxyType(_registered)
 
 
@@ -205,26 +186,3 @@ def build_network(name: str, in_channels: int = 4, out_channels: int = 3, **argu
         raise ArchitectureError(f"The architecture {name!r} does not take these arguments: {error}") from error
     network.tokenunet_architecture = found  # type: ignore[assignment]
     return network
-
-
-def _plugins() -> Iterator[tuple[Path, Callable[[], object]]]:
-    """Iterate over the plugins: the source of each, and a function that imports it."""
-    for entry_point in _entry_points():
-        yield Path(entry_point.value), entry_point.load
-    for file in sorted(plugin_folder().glob("*.py")):
-        yield file, partial(_import_file, file)
-
-
-@cache
-def _entry_points() -> EntryPoints:
-    """Return the plugins of installed packages; looking for them reads the metadata of every package."""
-    return entry_points(group=ENTRY_POINT_GROUP)
-
-
-def _import_file(file: Path) -> None:
-    name = f"tokenunet_plugin_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)

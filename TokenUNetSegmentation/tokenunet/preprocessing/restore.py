@@ -7,7 +7,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid
-from tokenunet.core.prediction import AttentionMaps, Prediction
+from tokenunet.core.overlays import Overlay
+from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import ET_LABEL, labels_from_regions
 from tokenunet.core.sequences import SequenceName
 from tokenunet.preprocessing.prepare import Prepared
@@ -25,10 +26,10 @@ class Result:
         grid: of the reference scan.
         other_labels: exclusive labels of the sequences with another grid, with that grid.
         volumes_ml: of WT, TC, ET, NCR and ED, measured on ``grid``.
-        masks: where they were asked for; on a grid of their own.
+        overlays: Maps to display over the scans; those on the prepared grid are brought to `grid`, others, such as
+            attention maps, keep theirs.
         volumes_range_ml: of an ensemble, the smallest and the largest of its members' volumes; else empty. Where the
             members mark different places, ``volumes_ml``, of their averaged probabilities, may lie outside.
-        disagreement: of an ensemble, `Prediction.disagreement` on ``grid``, (z, y, x).
     """
 
     regions: NDArray[np.bool_]
@@ -36,9 +37,8 @@ class Result:
     grid: Grid
     other_labels: dict[SequenceName, tuple[NDArray[np.uint8], Grid]]
     volumes_ml: dict[str, float]
-    masks: AttentionMaps | None
+    overlays: tuple[Overlay, ...]
     volumes_range_ml: dict[str, tuple[float, float]] = field(default_factory=dict)
-    disagreement: NDArray[np.float32] | None = None
 
 
 def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL) -> Result:
@@ -61,16 +61,22 @@ def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL
         )
         for sequence, other in prepared.other_grids.items()
     }
-    result = Result(regions, labels, grid, others, _volumes_ml(regions, grid), prediction.attention)
-    disagreement = prediction.disagreement
-    if prediction.members is None or disagreement is None:
+    overlays = tuple(_overlay_on_grid(overlay, prepared.grid, grid) for overlay in prediction.overlays)
+    result = Result(regions, labels, grid, others, _volumes_ml(regions, grid), overlays)
+    if prediction.members is None:
         return result
     volumes = [_volumes_ml(regions_on_grid(member, prepared.grid, grid), grid) for member in prediction.members]
     return replace(
         result,
         volumes_range_ml={n: (min(v[n] for v in volumes), max(v[n] for v in volumes)) for n in result.volumes_ml},
-        disagreement=sitk.GetArrayFromImage(_on_grid(disagreement, prepared.grid, grid)),
     )
+
+
+def _overlay_on_grid(overlay: Overlay, source: Grid, target: Grid) -> Overlay:
+    """Return an overlay of the prepared grid on the reference's grid, and any other as it is."""
+    if overlay.grid != source:
+        return overlay
+    return replace(overlay, array=sitk.GetArrayFromImage(_on_grid(overlay.array, source, target)), grid=target)
 
 
 def _volumes_ml(regions: NDArray[np.bool_], grid: Grid) -> dict[str, float]:

@@ -57,7 +57,7 @@ def tumor_selective(
     if min(tumor.sum(), elsewhere.sum()) < LEAST_VOXELS:
         return None
     levels = []
-    for kind, stack in maps.by_kind().items():
+    for kind, stack in maps.by_group().items():
         for number, values in enumerate(stack, start=1):
             inside, outside = values[tumor], values[elsewhere]
             separation = _probability_of_higher(inside, outside)
@@ -71,7 +71,7 @@ def tumor_selective(
 
 def tumor_score(maps: AttentionMaps, levels: MapLevels) -> NDArray[np.float32]:
     """Return a map (d, h, w) scaled from 0, its median elsewhere in the brain, to 1, its median in tumor."""
-    values = maps.by_kind()[levels.kind][levels.number - 1]
+    values = maps.by_group()[levels.kind][levels.number - 1]
     return ((values - levels.outside) / (levels.inside - levels.outside)).astype(np.float32)
 
 

@@ -13,6 +13,7 @@ from tokenunet.inference.output import RUN_REPORT
 from tokenunet.inference.pipeline import segment
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import STAGING_PREFIX
+from tokenunet.io.overlay_files import has_attention_maps
 from tokenunet.runtime.device import is_out_of_memory
 
 
@@ -120,7 +121,7 @@ def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, wr
         "another reference": request.reference not in (None, report["reference"]),
         "another scheme of labels": report["labels"]["ET"] != request.et_label,
         "another mode": report["mode"] != options.mode and not report["fallbacks"],
-        "a run without attention maps": options.attention_maps and not report["masks"],
+        "a run without attention maps": options.attention_maps and not has_attention_maps(report),
     }
     return next((name for name, differs in differences.items() if differs), "")
 
