@@ -21,7 +21,6 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 from TokenUNetSegmentationLib.logic.options import Device, Mode
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 
 if TYPE_CHECKING:
     from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -43,7 +42,7 @@ class TokenUNetSegmentation(ScriptedLoadableModule):
         picture = self.resourcePath("Icons/TokenUNetSegmentation.png")
         parent.helpText = f'<p><img src="{picture}" width="96" height="96"></p><p>' + _(
             "Segments glioma (whole tumor, tumor core, enhancing tumor) in T1, contrast-enhanced T1, T2 and FLAIR, "
-            "and shows the attention masks of the network. Load the four volumes, press Segment. "
+            "and displays the attention maps of the network. Load the four volumes, press Segment. "
             "Everything stays on this computer. Research software, not a medical device."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
@@ -80,23 +79,23 @@ class TokenUNetSegmentationParameterNode:
     reference - channel on whose grid the result is made
     device - what computes
     mode - whole brain at once or window by window
-    withMasks - whether to load the attention masks too
+    attentionMaps - whether to load the attention maps, too
     segmentation - the result that is looked at
-    maskKind - which of the two kinds of masks is looked at
-    maskNumber - which of the masks lies over the slices; 0 is none
-    maskOpacity - of the mask over the slices
-    maskThreshold - percent of a mask's display range below which it is transparent
+    overlayGroup - group of overlays that is displayed; empty is the first one
+    overlayNumber - number of the overlay over the slices; 0 is none
+    overlayOpacity - opacity of the overlay over the slices
+    overlayThreshold - percent of an overlay's display range below which it is transparent
     """
 
     reference: str = "T1ce"
     device: Device = Device.AUTO
     mode: Mode = Mode.SINGLE_PASS
-    withMasks: bool = True
+    attentionMaps: bool = True
     segmentation: vtkMRMLSegmentationNode
-    maskKind: MaskKind = MaskKind.TOKEN_LEARNER
-    maskNumber: int = 0
-    maskOpacity: Annotated[float, WithinRange(0, 1)] = 0.6
-    maskThreshold: Annotated[float, WithinRange(0, 100)] = 15.0
+    overlayGroup: str = ""
+    overlayNumber: int = 0
+    overlayOpacity: Annotated[float, WithinRange(0, 1)] = 0.6
+    overlayThreshold: Annotated[float, WithinRange(0, 100)] = 15.0
 
 
 class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -111,8 +110,8 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self._nodesSettling = False
 
     def setup(self) -> None:
-        from TokenUNetSegmentationLib.panels.attention_maps import MasksPanel
         from TokenUNetSegmentationLib.panels.inputs import InputsPanel
+        from TokenUNetSegmentationLib.panels.overlays import OverlaysPanel
         from TokenUNetSegmentationLib.panels.result import ResultPanel
         from TokenUNetSegmentationLib.panels.review import ReviewPanel
         from TokenUNetSegmentationLib.panels.run import RunPanel
@@ -132,7 +131,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.ui, self.parameters, self.inputsPanel, requirements, self.onParametersChanged, self.onResult
         )
         self.resultPanel = ResultPanel(self.ui, self.result)
-        self.masksPanel = MasksPanel(self.ui, self.parameters, self.result, panel)
+        self.overlaysPanel = OverlaysPanel(self.ui, self.parameters, self.result, panel)
         self.reviewPanel = ReviewPanel(self.ui, self.result)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -154,14 +153,14 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         """No process stays behind."""
         self.runPanel.abandon()
         self.resultPanel.abandon()
-        self.masksPanel.abandon()
+        self.overlaysPanel.abandon()
         self.reviewPanel.abandon()
 
     def enter(self) -> None:
         self.initializeParameterNode()
         self.runPanel.enter()
         self.resultPanel.finish_edit()
-        self.masksPanel.forget()
+        self.overlaysPanel.forget()
         self.onNodesSettled()
 
     def onSceneStartClose(self, caller, event) -> None:
@@ -226,7 +225,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.inputsPanel.show(self.runPanel.running)
             self.runPanel.show()
             self.resultPanel.show()
-            self.masksPanel.show()
+            self.overlaysPanel.show()
             self.reviewPanel.show()
 
     def onResult(self, result: "PatientResult") -> Iterator[None]:

@@ -14,10 +14,10 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/sample_data.py
   TokenUNetSegmentationLib/logic/stages.py
   TokenUNetSegmentationLib/panels/__init__.py
-  TokenUNetSegmentationLib/panels/attention_maps.py
   TokenUNetSegmentationLib/panels/inputs.py
   TokenUNetSegmentationLib/panels/installation.py
   TokenUNetSegmentationLib/panels/messages.py
+  TokenUNetSegmentationLib/panels/overlays.py
   TokenUNetSegmentationLib/panels/result.py
   TokenUNetSegmentationLib/panels/review.py
   TokenUNetSegmentationLib/panels/run.py
@@ -29,17 +29,16 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/process/worker.py
   TokenUNetSegmentationLib/scene/__init__.py
   TokenUNetSegmentationLib/scene/alignment.py
-  TokenUNetSegmentationLib/scene/attention_maps.py
   TokenUNetSegmentationLib/scene/displays.py
   TokenUNetSegmentationLib/scene/editing.py
   TokenUNetSegmentationLib/scene/export.py
   TokenUNetSegmentationLib/scene/load_result.py
-  TokenUNetSegmentationLib/scene/map_colors.py
-  TokenUNetSegmentationLib/scene/map_overlap.py
-  TokenUNetSegmentationLib/scene/map_views.py
+  TokenUNetSegmentationLib/scene/overlay_colors.py
+  TokenUNetSegmentationLib/scene/overlay_overlap.py
+  TokenUNetSegmentationLib/scene/overlay_views.py
+  TokenUNetSegmentationLib/scene/overlays.py
   TokenUNetSegmentationLib/scene/results.py
   TokenUNetSegmentationLib/scene/review.py
-  TokenUNetSegmentationLib/scene/uncertainty.py
   TokenUNetSegmentationLib/scene/volumes.py
   TokenUNetSegmentationLib/self_tests/__init__.py
   TokenUNetSegmentationLib/self_tests/patient.py

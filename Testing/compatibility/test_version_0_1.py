@@ -16,6 +16,8 @@ from tokenunet.core.sequences import SEQUENCES
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.progress import ExperimentProgress, FoldState
 from TokenUNetSegmentationLib.scene.load_result import build_result
+from TokenUNetSegmentationLib.scene.overlay_colors import recolor
+from TokenUNetSegmentationLib.scene.overlays import range_text
 from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 
@@ -88,11 +90,17 @@ def check_result(result: PatientResult) -> None:
     volumes = [round(float(region.sum()) * voxel_ml, 3) for region in result.regions()]
     assert volumes == [RUN_REPORT["volumes_ml"][name] for name in ("WT", "TC", "ET")]
     assert result.report["volumes_range_ml"] == RUN_REPORT["volumes_range_ml"]
-    names = {node.GetName() for node in result.nodes()}
-    maps = {f"{part} {number}" for part in ("TokenLearner", "TokenFuser") for number in range(1, 9)}
-    assert maps <= names
-    uncertainty = next(node for node in result.nodes() if "disagreement" in node.GetName())
+    assert list(result.overlay_groups) == ["token_learner", "token_fuser", "ensemble_uncertainty"]
+    for group, part in (("token_learner", "TokenLearner"), ("token_fuser", "TokenFuser")):
+        names = {number: node.GetName() for number, node in result.overlays(group).items()}
+        assert names == {number: f"{part} {number}" for number in range(1, 9)}
+    (uncertainty,) = result.overlays("ensemble_uncertainty").values()
     assert np.ptp(slicer.util.arrayFromVolume(uncertainty)) > 0
+    assert range_text(uncertainty) == "0 to 0.5 standard deviation"
+    assert range_text(result.overlays("token_learner")[1]).endswith("times uniform")
+    for group in result.overlay_groups:
+        recolor(result, group, slicer.mrmlScene.GetNodeByID("vtkMRMLColorTableNodeRainbow"))
+        recolor(result, group, None)
 
 
 def test_result_is_loaded_into_a_scene(host: OffscreenHost) -> None:

@@ -81,7 +81,7 @@ def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], No
     script = _ROOT / "Testing" / "module" / "standin_worker.py"
     start_worker = functools.partial(WorkerProcess, script=script)
     run_panel.start_run = functools.partial(SegmentationRun, start_worker=start_worker)
-    for section in (ui.resultSection, ui.masksSection, ui.reviewSection):
+    for section in (ui.resultSection, ui.overlaysSection, ui.reviewSection):
         section.collapsed = True
     module.widget.onParametersChanged()
     draw("empty", panel)
@@ -95,15 +95,15 @@ def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], No
     draw("running", panel)
     _live(app, lambda: not run_panel.running)
     ui.inputsSection.collapsed = True
-    ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = False
-    module.widget.masksPanel.button(3).click()
+    ui.resultSection.collapsed = ui.overlaysSection.collapsed = ui.reviewSection.collapsed = False
+    module.widget.overlaysPanel.button(3).click()
     _live(app, lambda: ui.overlapTable.rowCount == 8)
     ui.reviewButton.click()
     _live(app, lambda: ui.reviewButton.enabled)
     draw("done", panel)
 
     ui.inputsSection.collapsed = False
-    ui.resultSection.collapsed = ui.masksSection.collapsed = ui.reviewSection.collapsed = True
+    ui.resultSection.collapsed = ui.overlaysSection.collapsed = ui.reviewSection.collapsed = True
     os.environ["STANDIN_ERROR"] = "grid_mismatch"
     ui.segmentButton.click()
     _live(app, lambda: not run_panel.running)

@@ -113,13 +113,13 @@ def _what_a_user_does(module: host.LoadedModule) -> Iterator[tuple[str, Callable
     yield "masks panel", ui.segmentButton.click, lambda: not widget.runPanel.running and ui.overlapTable.rowCount == 8
     if not ui.messageLabel.text.startswith("Done."):
         raise RuntimeError(ui.messageLabel.text)
-    yield "toggle mask 3", module.widget.masksPanel.button(3).click, always
-    yield "mask opacity", lambda: setattr(ui.maskOpacitySlider, "value", 0.3), always
-    yield "mask threshold", lambda: setattr(ui.maskThresholdSlider, "value", 40), always
-    yield "TokenFuser", lambda: ui.maskKindBox.setCurrentIndex(1), lambda: ui.overlapTable.rowCount == 8
-    yield "TokenFuser threshold", lambda: setattr(ui.maskThresholdSlider, "value", 20), always
+    yield "toggle mask 3", module.widget.overlaysPanel.button(3).click, always
+    yield "mask opacity", lambda: setattr(ui.overlayOpacitySlider, "value", 0.3), always
+    yield "mask threshold", lambda: setattr(ui.overlayThresholdSlider, "value", 40), always
+    yield "TokenFuser", lambda: ui.overlayGroupBox.setCurrentIndex(1), lambda: ui.overlapTable.rowCount == 8
+    yield "TokenFuser threshold", lambda: setattr(ui.overlayThresholdSlider, "value", 20), always
     yield "all eight", ui.gridButton.click, always
-    yield "mask 5 of all eight", module.widget.masksPanel.button(5).click, always
+    yield "mask 5 of all eight", module.widget.overlaysPanel.button(5).click, always
     yield "back from all eight", ui.gridButton.click, always
     yield "review list", ui.reviewButton.click, lambda: ui.reviewButton.enabled
     if ui.reviewTable.rowCount:

@@ -77,9 +77,9 @@ def test_tags_are_not_read_again_at_every_move_of_a_slider(module: host.LoadedMo
     asked: list[str] = []
     module.widget.inputsPanel._dicom_value = lambda uid, tag: asked.append(tag) or ""
     add("T1").SetAttribute("DICOM.instanceUIDs", "1.1")
-    module.widget.parameters().maskOpacity = 0.3
+    module.widget.parameters().overlayOpacity = 0.3
     read = len(asked)
-    module.widget.parameters().maskOpacity = 0.4
+    module.widget.parameters().overlayOpacity = 0.4
     assert len(asked) == read > 0
 
 
@@ -172,7 +172,7 @@ def test_choices_survive_saving_and_loading_the_scene(
     for name in ("x_t1", "x_t1ce", "x_t2", "x_flair"):
         add(name)
     module.widget.inputsPanel.rows["T2"].swap.click()
-    module.widget.ui.masksBox.click()
+    module.widget.ui.attentionMapsBox.click()
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear(False)
     app.processEvents()
@@ -180,7 +180,7 @@ def test_choices_survive_saving_and_loading_the_scene(
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     app.processEvents()
     assert selected(module) == {"T1": "x_t1", "T1ce": "x_t1ce", "T2": "x_flair", "FLAIR": "x_t2"}
-    assert not module.widget.ui.masksBox.checked
+    assert not module.widget.ui.attentionMapsBox.checked
 
 
 @pytest.fixture

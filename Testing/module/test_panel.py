@@ -36,7 +36,7 @@ def test_segment_brings_a_result_into_the_scene(
         "enhancing tumor",
     ]
     assert float(ui.volumesTable.item(0, 1).text()) > 1
-    assert len(result.masks(module.python.MaskKind.TOKEN_LEARNER)) == 8
+    assert len(result.overlays("token_learner")) == 8
     assert list(Path(app.temporaryPath).iterdir()) == []
     after = app.layout_manager.pixels("Red")
     assert (np.ptp(after.astype(int), axis=2) > 40).any(), "no colored outline in the slice view"
@@ -69,12 +69,12 @@ def test_key_and_button_toggle_mask_3_over_the_slices(
     segment(module)
     ui = module.widget.ui
     without = app.layout_manager.pixels("Red")
-    module.widget.masksPanel.button(3).click()
+    module.widget.overlaysPanel.button(3).click()
     assert foreground("Red").GetName() == "TokenLearner 3"
     shown = app.layout_manager.pixels("Red")
     assert changed(without, shown) > 0.02
-    assert [module.widget.masksPanel.button(n).checked for n in range(1, 9)] == [n == 3 for n in range(1, 9)]
-    ui.maskOpacitySlider.value = 0.1
+    assert [module.widget.overlaysPanel.button(n).checked for n in range(1, 9)] == [n == 3 for n in range(1, 9)]
+    ui.overlayOpacitySlider.value = 0.1
     fainter = app.layout_manager.pixels("Red")
     assert 0 < difference(without, fainter) < difference(without, shown)
     press(module, "5")
@@ -91,13 +91,13 @@ def test_threshold_hides_the_weak_part_of_a_mask(
     ui = module.widget.ui
     without = app.layout_manager.pixels("Red")
     for kind in (0, 1):
-        ui.maskKindBox.setCurrentIndex(kind)
-        module.widget._parameterNode.maskNumber = 2
-        ui.maskThresholdSlider.value = 5
+        ui.overlayGroupBox.setCurrentIndex(kind)
+        module.widget._parameterNode.overlayNumber = 2
+        ui.overlayThresholdSlider.value = 5
         much = changed(without, app.layout_manager.pixels("Red"))
-        ui.maskThresholdSlider.value = 70
+        ui.overlayThresholdSlider.value = 70
         little = changed(without, app.layout_manager.pixels("Red"))
-        assert 0 < little < 0.8 * much, ui.maskKindBox.currentText
+        assert 0 < little < 0.8 * much, ui.overlayGroupBox.currentText
 
 
 def test_all_eight_views_show_one_mask_each_and_return(
@@ -108,13 +108,13 @@ def test_all_eight_views_show_one_mask_each_and_return(
     manager = app.layout_manager
     before = manager.layout
     ui.gridButton.click()
-    names = [f"TokenUNetMask{n}" for n in range(1, 9)]
+    names = [f"TokenUNetOverlay{n}" for n in range(1, 9)]
     assert [foreground(name).GetName() for name in names] == [f"TokenLearner {n}" for n in range(1, 9)]
     pictures = [manager.pixels(name) for name in names]
     assert all(picture.max() > 100 for picture in pictures)
     assert all(changed(a, b) > 0.001 for a, b in pairwise(pictures))
     assert len({round(manager.sliceWidget(name).mrmlSliceNode().GetSliceOffset(), 3) for name in names}) == 1
-    ui.maskKindBox.setCurrentIndex(1)
+    ui.overlayGroupBox.setCurrentIndex(1)
     assert foreground(names[4]).GetName() == "TokenFuser 5"
     ui.gridButton.click()
     assert manager.layout == before
@@ -127,13 +127,13 @@ def test_colors_change_in_the_views(
 
     segment(module)
     ui = module.widget.ui
-    module.widget.masksPanel.button(1).click()
+    module.widget.overlaysPanel.button(1).click()
     before = app.layout_manager.pixels("Red")
     rainbow = slicer.mrmlScene.GetNodeByID("vtkMRMLColorTableNodeRainbow")
-    ui.maskColorBox.setCurrentNode(rainbow)
+    ui.overlayColorBox.setCurrentNode(rainbow)
     assert changed(before, app.layout_manager.pixels("Red")) > 0.01
     assert rainbow.GetLookupTable().GetTableValue(128)[3] == 1, "Slicer's own table was changed"
-    ui.maskColorBox.setCurrentNode(None)
+    ui.overlayColorBox.setCurrentNode(None)
     assert changed(before, app.layout_manager.pixels("Red")) == 0
 
 
@@ -147,18 +147,18 @@ def test_overlap_table_is_headed_as_a_description(
     values = [[float(ui.overlapTable.item(r, c).text()) for c in range(3)] for r in range(8)]
     assert all(0 <= v <= 1 for row in values for v in row)
     assert max(max(row) for row in values) > 0.2
-    assert not module.widget.masksPanel.button(1).icon.isNull()
+    assert not module.widget.overlaysPanel.button(1).icon.isNull()
 
 
 def test_closed_panel_no_longer_follows_the_scene(module: host.LoadedModule, app: Any) -> None:
     """As on a reload of the module: in the application its widgets are gone then."""
     another = host.load_module(MODULE)
     parameters, ui = another.widget.parameters(), another.widget.ui
-    parameters.maskOpacity = 0.7
-    assert ui.maskOpacitySlider.value == 0.7
+    parameters.overlayOpacity = 0.7
+    assert ui.overlayOpacitySlider.value == 0.7
     another.close()
-    parameters.maskOpacity = 0.2
-    assert ui.maskOpacitySlider.value == 0.7
+    parameters.overlayOpacity = 0.2
+    assert ui.overlayOpacitySlider.value == 0.7
     another.widget.onNodesSettled()
 
 

@@ -54,16 +54,16 @@ def test_synthetic_patient_from_click_to_masks_and_a_cancelled_second_run(ready:
     assert changed(before, pixels("Red")) > 0.01, "no outline"
 
     without = pixels("Red")
-    ui.maskThresholdSlider.value = 0
-    ready.widget.masksPanel.button(3).click()
+    ui.overlayThresholdSlider.value = 0
+    ready.widget.overlaysPanel.button(3).click()
     assert foreground("Red").GetName() == "TokenLearner 3"
     shown = pixels("Red")
     assert changed(without, shown) > 0.05
-    ui.maskOpacitySlider.value = 0.2
+    ui.overlayOpacitySlider.value = 0.2
     assert 0 < changed(without, pixels("Red")) <= changed(without, shown)
 
     ui.gridButton.click()
-    views = [f"TokenUNetMask{number}" for number in range(1, 9)]
+    views = [f"TokenUNetOverlay{number}" for number in range(1, 9)]
     assert [foreground(view).GetName() for view in views] == [f"TokenLearner {n}" for n in range(1, 9)]
     assert all(np.ptp(pixels(view)) > 50 for view in views)
     ui.gridButton.click()
@@ -85,7 +85,7 @@ def test_synthetic_patient_from_click_to_masks_and_a_cancelled_second_run(ready:
 def test_window_stays_alive_during_a_real_run(ready: host.LoadedModule) -> None:
     longest = []
     for _ in range(3):  # other programs on this computer stop the window too, but hardly three times in a row
-        ready.widget.masksPanel.forget()
+        ready.widget.overlaysPanel.forget()
         heartbeat = Heartbeat()
         segment(ready)
         wait_until(lambda: ready.widget.ui.overlapTable.rowCount == 8)

@@ -34,7 +34,7 @@ def test_blocks_are_told_by_phase(app: Any) -> None:
 
 def longest_block_of_a_run(module: host.LoadedModule) -> float:
     """Seconds, from the click to the last thing that the panel shows of the result."""
-    module.widget.masksPanel.forget()
+    module.widget.overlaysPanel.forget()
     heartbeat = Heartbeat()
     segment(module)
     wait_until(lambda: module.widget.ui.overlapTable.rowCount == 8)

@@ -263,7 +263,7 @@ def test_an_ensembles_volumes_have_their_range_beside_them(
     table = module.widget.ui.volumesTable
     assert table.columnCount == 2
     result = segment(module)
-    assert result.disagreement is not None
+    assert result.overlays("ensemble_uncertainty")
     assert table.columnCount == 3
     assert table.horizontalHeaderItem(2).text() == "Range"
     assert "networks" in table.toolTip

@@ -17,12 +17,14 @@ def test_grid_shows_sixteen_maps(
 
     standin.setenv("STANDIN_RESULT", str(write_patient(tmp_path / "sixteen", tokens=16).output))
     segment(module)
-    panel, ui = module.widget.masksPanel, module.widget.ui
+    panel, ui = module.widget.overlaysPanel, module.widget.ui
     assert all(panel.button(number).visible for number in range(1, 17))
     ui.gridButton.click()
-    assert [foreground(f"TokenUNetMask{n}").GetName() for n in (1, 9, 16)] == [f"TokenLearner {n}" for n in (1, 9, 16)]
+    assert [foreground(f"TokenUNetOverlay{n}").GetName() for n in (1, 9, 16)] == [
+        f"TokenLearner {n}" for n in (1, 9, 16)
+    ]
     app.processEvents()
-    offsets = {app.layout_manager.sliceWidget(f"TokenUNetMask{n}").mrmlSliceNode().GetSliceOffset() for n in (1, 16)}
+    offsets = {app.layout_manager.sliceWidget(f"TokenUNetOverlay{n}").mrmlSliceNode().GetSliceOffset() for n in (1, 16)}
     assert 0 not in offsets
     ui.gridButton.click()
     assert app.layout_manager.layout == 2

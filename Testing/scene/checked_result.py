@@ -5,11 +5,10 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
-from synthetic_output import NUMBER_OF_MASKS, SyntheticPatient
+from synthetic_output import NUMBER_OF_MAPS, SyntheticPatient
 from test_segmentation_file import ijk_to_ras
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 from TokenUNetSegmentationLib.scene.load_result import build_result
 from TokenUNetSegmentationLib.scene.results import PatientResult, child_items, subject_hierarchy
 from TokenUNetSegmentationLib.scene.volumes import load_volume
@@ -38,8 +37,8 @@ def check_result(result: PatientResult, patient: SyntheticPatient) -> None:
     assert result.reference is result.inputs["T1ce"]
     geometry = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
     assert result.segmentation.GetNodeReference(geometry) is result.reference
-    for kind in MaskKind:
-        check_masks(result, patient, kind)
+    for group in ("token_learner", "token_fuser"):
+        check_overlays(result, patient, group)
     table = result.volume_table.GetTable()
     assert [table.GetColumnName(i) for i in range(table.GetNumberOfColumns())] == ["Region", "Volume"]
     assert result.volume_table.GetColumnUnitLabel("Volume") == "ml"
@@ -52,34 +51,36 @@ def check_result(result: PatientResult, patient: SyntheticPatient) -> None:
         result.segmentation.GetName(),
         result.volume_table.GetName(),
         result.report_node.GetName(),
-        "TokenLearner masks",
-        "TokenFuser masks",
+        "TokenLearner maps",
+        "TokenFuser maps",
     }
 
 
-def check_masks(result: PatientResult, patient: SyntheticPatient, kind: MaskKind) -> None:
-    masks = result.masks(kind)
-    assert list(masks) == list(range(1, NUMBER_OF_MASKS + 1))
-    assert len({mask.GetDisplayNode().GetColorNodeID() for mask in masks.values()}) == 1
+def check_overlays(result: PatientResult, patient: SyntheticPatient, group: str) -> None:
+    overlays = result.overlays(group)
+    part = {"token_learner": "TokenLearner", "token_fuser": "TokenFuser"}[group]
+    assert list(overlays) == list(range(1, NUMBER_OF_MAPS + 1))
+    assert len({overlay.GetDisplayNode().GetColorNodeID() for overlay in overlays.values()}) == 1
     folders = {
-        subject_hierarchy().GetItemParent(subject_hierarchy().GetItemByDataNode(mask)) for mask in masks.values()
+        subject_hierarchy().GetItemParent(subject_hierarchy().GetItemByDataNode(overlay))
+        for overlay in overlays.values()
     }
-    assert [subject_hierarchy().GetItemName(folder) for folder in folders] == [f"{kind.network_part} masks"]
+    assert [subject_hierarchy().GetItemName(folder) for folder in folders] == [f"{part} maps"]
     assert subject_hierarchy().GetItemParent(folders.pop()) == result.folder_item
-    for number, mask in masks.items():
-        stem = f"{kind.value}_{number}"
-        assert mask.GetName() == f"{kind.network_part} {number}"
-        np.testing.assert_array_equal(slicer.util.arrayFromVolume(mask), patient.masks[stem])
-        file = sitk.ReadImage(patient.output / "masks" / f"{stem}.nii.gz")
+    for number, overlay in overlays.items():
+        stem = f"{group}_{number}"
+        assert overlay.GetName() == f"{part} {number}"
+        np.testing.assert_array_equal(slicer.util.arrayFromVolume(overlay), patient.maps[stem])
+        file = sitk.ReadImage(patient.output / "overlays" / group / f"{stem}.nii.gz")
         matrix = vtk.vtkMatrix4x4()
-        mask.GetIJKToRASMatrix(matrix)
+        overlay.GetIJKToRASMatrix(matrix)
         np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrix), ijk_to_ras(file), atol=1e-5)
-        display = mask.GetDisplayNode()
+        display = overlay.GetDisplayNode()
         assert display.GetInterpolate()
         assert not display.GetAutoWindowLevel()
         colors = display.GetColorNode()
         assert colors.GetNumberOfColors() == 256
-        if kind is MaskKind.TOKEN_LEARNER:
+        if group == "token_learner":
             assert display.GetWindowLevelMin() == pytest.approx(1, abs=1e-3)
             assert display.GetApplyThreshold()
             assert 1 <= display.GetLowerThreshold() < display.GetWindowLevelMax()

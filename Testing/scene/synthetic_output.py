@@ -1,4 +1,4 @@
-"""A small patient with the output folder that ``tokenunet segment --masks`` would have written for it."""
+"""A small patient with the output folder that `tokenunet segment --attention-maps` would have written for it."""
 
 import json
 from dataclasses import dataclass
@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from tokenunet.core.builtin_overlays import token_fuser_overlay, token_learner_overlay, uncertainty_overlay
+from tokenunet.core.grid import Grid
+from tokenunet.core.overlays import Overlay
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.inference.overlays import grouped
+from tokenunet.io.overlay_files import INDEX, write_overlays
 from tokenunet.io.seg_nrrd import write_segmentation
 
-NUMBER_OF_MASKS = 8
+NUMBER_OF_MAPS = 8
 _DOWNSAMPLING = 4
 
 
@@ -24,7 +29,7 @@ class SyntheticPatient:
         output: the output folder.
         regions: (3, D, H, W), the tumor.
         scan: T1ce, for its grid.
-        masks: by file stem, such as "token_learner_3".
+        maps: by name, such as "token_learner_3".
         report: contents of run.json.
     """
 
@@ -32,16 +37,16 @@ class SyntheticPatient:
     output: Path
     regions: NDArray[np.bool_]
     scan: sitk.Image
-    masks: dict[str, NDArray[np.float32]]
+    maps: dict[str, NDArray[np.float32]]
     report: dict[str, object]
 
 
 def write_patient(
-    folder: Path, seed: int = 0, tumor: bool = True, ensemble: bool = False, tokens: int = NUMBER_OF_MASKS
+    folder: Path, seed: int = 0, tumor: bool = True, ensemble: bool = False, tokens: int = NUMBER_OF_MAPS
 ) -> SyntheticPatient:
     """Writes scans (2 mm, on oblique axes) and the output folder of one patient, segmented by one network or by five.
 
-    The five differ within a shell around the tumor, where ``disagreement.nii.gz`` is 0.25.
+    The five differ within a shell around the tumor, where the uncertainty is 0.25.
     """
     random = np.random.default_rng(seed)
     size = (48, 56, 40)
@@ -66,18 +71,18 @@ def write_patient(
         _write(signal.astype(np.float32), scan, inputs[sequence])
 
     output = folder / "output"
-    (output / "masks").mkdir(parents=True)
+    output.mkdir()
     _write(labels, scan, output / "labels.nii.gz")
     write_segmentation(regions, scan, output / "segmentation.seg.nrrd")
     coarse_scan = sitk.Shrink(scan, [_DOWNSAMPLING] * 3)
     coarse = (slice(_DOWNSAMPLING // 2, None, _DOWNSAMPLING),) * 3
-    masks: dict[str, NDArray[np.float32]] = {}
+    overlays: list[Overlay] = []
     for number in range(1, tokens + 1):
         bump = np.exp(-((distance[coarse] - 0.05 * number) ** 2) / 0.05)
-        masks[f"token_learner_{number}"] = (bump / bump.mean()).astype(np.float32)
-        masks[f"token_fuser_{number}"] = (bump - 0.5 * np.cos(number * x[coarse])).astype(np.float32)
-    for stem, mask in masks.items():
-        _write(mask, coarse_scan, output / "masks" / f"{stem}.nii.gz")
+        learner = (bump / bump.mean()).astype(np.float32)
+        fuser = (bump - 0.5 * np.cos(number * x[coarse])).astype(np.float32)
+        overlays.append(token_learner_overlay(number, learner, Grid.of(coarse_scan)))
+        overlays.append(token_fuser_overlay(number, fuser, Grid.of(coarse_scan)))
 
     ml = float(np.prod(scan.GetSpacing())) / 1000
     volumes = {"WT": regions[0], "TC": regions[1], "ET": regions[2], "NCR": labels == 1, "ED": labels == 2}
@@ -87,15 +92,16 @@ def write_patient(
         "reference": "T1ce",
         "warnings": [{"code": "example", "message": "Ödem «µ» µl"}],
         "volumes_ml": ml_of,
-        "masks": {"token_learner": tokens, "token_fuser": tokens},
     }
     if ensemble:
         shell = ((distance > 0.35) & (distance < 0.45)).astype(np.float32)
-        _write(shell / 4, scan, output / "disagreement.nii.gz")
+        overlays.append(uncertainty_overlay(shell / 4, Grid.of(scan)))
         report["model"] = {"name": "Five folds", "architecture": "token_unet", "members": 5}
         report["volumes_range_ml"] = {name: [round(0.8 * ml, 3), round(1.1 * ml, 3)] for name, ml in ml_of.items()}
+    write_overlays(overlays, output)
+    report[INDEX] = [group.to_json() for group in grouped(overlays)]
     (output / "run.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
-    return SyntheticPatient(inputs, output, regions, scan, masks, report)
+    return SyntheticPatient(inputs, output, regions, scan, {o.name: o.array for o in overlays}, report)
 
 
 def _write(array: NDArray[np.generic], grid: sitk.Image, path: Path) -> None:

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import slicer_offscreen
 from checked_result import check_result
 from slicer_offscreen import OffscreenHost
-from synthetic_output import NUMBER_OF_MASKS, SyntheticPatient
+from synthetic_output import NUMBER_OF_MAPS, SyntheticPatient
 from TokenUNetSegmentationLib.scene.results import all_results
 
 
@@ -46,7 +46,7 @@ def test_the_program_writes_scene_and_pictures_and_tells_of_them(
     pictures = result["report"]["pictures"]
     groups = [picture["group"] for picture in pictures]
     assert groups == ["slices"] * 3 + ["token_learner"] * 8 + ["token_fuser"] * 8 + ["surface"]
-    assert len({picture["file"] for picture in pictures}) == 4 + 2 * NUMBER_OF_MASKS
+    assert len({picture["file"] for picture in pictures}) == 4 + 2 * NUMBER_OF_MAPS
     for picture in pictures:
         pixels = sitk.GetArrayFromImage(sitk.ReadImage(output / picture["file"])).astype(int)
         assert np.ptp(pixels, axis=2).max() > 30, picture

@@ -1,4 +1,4 @@
-"""An ensemble's result in the scene: the map of disagreement and the ranges of volumes."""
+"""An ensemble's result in the scene: its uncertainty and the ranges of volumes."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ from TokenUNetSegmentationLib.scene.results import PatientResult, all_results, r
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 
-def test_an_ensembles_result_has_a_map_of_disagreement_and_ranges_of_volumes(host: OffscreenHost, tmp_path: Path):
+def test_an_ensembles_result_has_its_uncertainty_and_ranges_of_volumes(host: OffscreenHost, tmp_path: Path):
     patient = write_patient(tmp_path / "patient", ensemble=True)
     result = build(patient)
     host.save(tmp_path / "scene.mrb")
@@ -35,15 +35,15 @@ def test_an_ensembles_result_has_a_map_of_disagreement_and_ranges_of_volumes(hos
         [loaded] = all_results()
         check_ensemble(loaded, patient)
         nodes_before = {node.GetID() for node in loaded.nodes()}
-        assert loaded.disagreement.GetID() in nodes_before
+        assert loaded.overlays("ensemble_uncertainty")[1].GetID() in nodes_before
         remove_result(loaded)
         assert not any(slicer.mrmlScene.GetNodeByID(node) for node in nodes_before)
 
 
 def check_ensemble(result: PatientResult, patient: SyntheticPatient) -> None:
-    volume = result.disagreement
-    assert volume.GetName() == "T1ce disagreement of folds"
-    assert volume.GetName() in item_names(result.folder_item)
+    volume = result.overlays("ensemble_uncertainty")[1]
+    assert volume.GetName() == "Ensemble uncertainty"
+    assert "Ensemble uncertainty" in item_names(result.folder_item)
     values = slicer.util.arrayFromVolume(volume)
     assert values.shape == patient.regions[0].shape
     assert set(np.unique(values)) == {0, 0.25}
@@ -51,7 +51,7 @@ def check_ensemble(result: PatientResult, patient: SyntheticPatient) -> None:
     volume.GetIJKToRASMatrix(matrix)
     np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrix), ijk_to_ras(patient.scan), atol=1e-4)
     display = volume.GetDisplayNode()
-    assert display.GetColorNode().GetName() == "Iron"
+    assert display.GetColorNode() in result.color_tables
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0, 0.5))
     assert display.GetApplyThreshold()
     assert 0 < display.GetLowerThreshold() < 0.25
@@ -71,15 +71,15 @@ def test_an_ensembles_result_without_its_map_leaves_the_scene_as_it_was(
     host: OffscreenHost, tmp_path: Path, expected_vtk_messages
 ):
     patient = write_patient(tmp_path / "patient", ensemble=True)
-    (patient.output / "disagreement.nii.gz").unlink()
+    shutil.rmtree(patient.output / "overlays" / "ensemble_uncertainty")
     nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
     before = scene_state()
 
-    with pytest.raises(UnreadableImageError, match=r"disagreement\.nii\.gz"):
+    with pytest.raises(UnreadableImageError, match=r"ensemble_uncertainty\.nii\.gz"):
         build_result(nodes, "T1ce", patient.output)
 
     assert scene_state() == before
 
 
-def test_one_networks_result_has_no_map_of_disagreement(host: OffscreenHost, patient: SyntheticPatient):
-    assert build(patient).disagreement is None
+def test_one_networks_result_has_no_uncertainty(host: OffscreenHost, patient: SyntheticPatient):
+    assert build(patient).overlays("ensemble_uncertainty") == {}

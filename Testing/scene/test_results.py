@@ -11,11 +11,13 @@ from checked_result import build, check_result, item_names, opacity, rgba
 from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient, write_patient
 from tokenunet.core.terminology import LABEL_STYLES
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, mask_number, range_text, set_threshold
 from TokenUNetSegmentationLib.scene.displays import head_box, tumor_center
 from TokenUNetSegmentationLib.scene.load_result import build_result, show_exclusive_labels, volume_table_steps
+from TokenUNetSegmentationLib.scene.overlays import overlay_number, range_text, set_threshold
 from TokenUNetSegmentationLib.scene.results import MissingNodeError, all_results, subject_hierarchy
 from TokenUNetSegmentationLib.scene.volumes import load_volume
+
+GROUPS = ("token_learner", "token_fuser")
 
 
 def test_a_result_has_every_node_in_its_place(host: OffscreenHost, patient: SyntheticPatient):
@@ -56,9 +58,9 @@ def test_a_saved_scene_loads_into_a_fresh_host_with_everything_intact(
 ):
     result = build(patient)
     show_exclusive_labels(result, True)
-    colors = {kind: result.masks(kind)[1].GetDisplayNode().GetColorNode() for kind in MaskKind}
+    colors = {kind: result.overlays(kind)[1].GetDisplayNode().GetColorNode() for kind in GROUPS}
     tables = {kind: [rgba(node, i) for i in range(256)] for kind, node in colors.items()}
-    thresholds = [mask.GetDisplayNode().GetLowerThreshold() for mask in result.masks(MaskKind.TOKEN_LEARNER).values()]
+    thresholds = [mask.GetDisplayNode().GetLowerThreshold() for mask in result.overlays("token_learner").values()]
     host.save(tmp_path / "scene.mrb")
     host.close()
 
@@ -68,10 +70,10 @@ def test_a_saved_scene_loads_into_a_fresh_host_with_everything_intact(
         [loaded] = all_results()
         check_result(loaded, patient)
         assert loaded.exclusive_labels.GetSegmentation().GetSegmentIDs() == tuple(LABEL_STYLES)
-        for kind in MaskKind:
-            node = loaded.masks(kind)[1].GetDisplayNode().GetColorNode()
+        for kind in GROUPS:
+            node = loaded.overlays(kind)[1].GetDisplayNode().GetColorNode()
             np.testing.assert_allclose([rgba(node, i) for i in range(256)], tables[kind], atol=1 / 255)
-        loaded_masks = loaded.masks(MaskKind.TOKEN_LEARNER).values()
+        loaded_masks = loaded.overlays("token_learner").values()
         assert [mask.GetDisplayNode().GetLowerThreshold() for mask in loaded_masks] == pytest.approx(
             thresholds, rel=1e-4
         )
@@ -90,14 +92,15 @@ def test_two_patients_of_the_same_names_do_not_mix(
     check_result(second, other_patient)
 
 
-def test_a_run_without_masks_has_none(host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path):
-    shutil.copytree(patient.output, tmp_path / "output", ignore=shutil.ignore_patterns("masks"))
+def test_a_run_whose_report_lists_no_overlays_has_none(host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path):
+    shutil.copytree(patient.output, tmp_path / "output")
+    (tmp_path / "output" / "run.json").write_text(json.dumps(patient.report | {"overlays": []}))
     nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
 
     result = build_result(nodes, "T1ce", tmp_path / "output")
 
-    assert result.masks(MaskKind.TOKEN_LEARNER) == {}
-    assert "TokenLearner masks" not in item_names(result.folder_item)
+    assert result.overlays("token_learner") == {}
+    assert "TokenLearner maps" not in item_names(result.folder_item)
 
 
 def test_a_patient_without_tumor_has_empty_segments_and_no_center(host: OffscreenHost, tmp_path: Path):
@@ -110,11 +113,11 @@ def test_a_patient_without_tumor_has_empty_segments_and_no_center(host: Offscree
 
 def test_deleted_parts_are_simply_missing(host: OffscreenHost, patient: SyntheticPatient):
     result = build(patient)
-    for node in (result.masks(MaskKind.TOKEN_LEARNER)[3], result.report_node, result.inputs["T2"]):
+    for node in (result.overlays("token_learner")[3], result.report_node, result.inputs["T2"]):
         slicer.mrmlScene.RemoveNode(node)
 
-    assert list(result.masks(MaskKind.TOKEN_LEARNER)) == [1, 2, 4, 5, 6, 7, 8]
-    assert mask_number(result.masks(MaskKind.TOKEN_LEARNER)[4]) == 4
+    assert list(result.overlays("token_learner")) == [1, 2, 4, 5, 6, 7, 8]
+    assert overlay_number(result.overlays("token_learner")[4]) == 4
     assert result.report == {}
     assert set(result.inputs) == {"T1", "T1ce", "FLAIR"}
 
@@ -165,10 +168,10 @@ def test_exclusive_labels_take_the_place_of_the_regions_and_go_again(host: Offsc
 
 def test_a_threshold_hides_what_lies_below_it(host: OffscreenHost, patient: SyntheticPatient):
     result = build(patient)
-    learner, fuser = (result.masks(kind)[2] for kind in MaskKind)
+    learner, fuser = (result.overlays(kind)[2] for kind in GROUPS)
 
-    set_threshold(learner, 0.5)
-    set_threshold(fuser, 0.5)
+    set_threshold([learner], 0.5)
+    set_threshold([fuser], 0.5)
 
     display = learner.GetDisplayNode()
     assert display.GetLowerThreshold() == pytest.approx((1 + display.GetWindowLevelMax()) / 2)
@@ -179,8 +182,8 @@ def test_a_threshold_hides_what_lies_below_it(host: OffscreenHost, patient: Synt
 def test_a_masks_range_is_told_in_words(host: OffscreenHost, patient: SyntheticPatient):
     result = build(patient)
 
-    assert range_text(result.masks(MaskKind.TOKEN_LEARNER)[1]).startswith("1 to ")
-    assert range_text(result.masks(MaskKind.TOKEN_FUSER)[1]).startswith("weights -")
+    assert range_text(result.overlays("token_learner")[1]).startswith("1 to ")
+    assert range_text(result.overlays("token_fuser")[1]).startswith("-")
 
 
 def test_the_tumors_center_lies_in_the_tumor_under_a_transform_too(host: OffscreenHost, patient: SyntheticPatient):

@@ -9,7 +9,6 @@ from checked_result import build, check_result, item_names, scene_state
 from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient
 from tokenunet.core.errors import UnreadableImageError
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 from TokenUNetSegmentationLib.scene.load_result import build_result, build_steps
 from TokenUNetSegmentationLib.scene.results import remove_node, remove_result, subject_hierarchy
 from TokenUNetSegmentationLib.scene.volumes import load_volume
@@ -46,7 +45,7 @@ def test_a_damaged_mask_leaves_the_scene_as_it_was(
     host: OffscreenHost, patient: SyntheticPatient, tmp_path: Path, expected_vtk_messages
 ):
     shutil.copytree(patient.output, tmp_path / "output")
-    (tmp_path / "output" / "masks" / "token_fuser_5.nii.gz").write_bytes(b"damaged")
+    (tmp_path / "output" / "overlays" / "token_fuser" / "token_fuser_5.nii.gz").write_bytes(b"damaged")
     nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
     before = scene_state()
 
@@ -61,7 +60,7 @@ def test_stopping_halfway_leaves_the_scene_as_it_was(host: OffscreenHost, patien
     steps = build_steps(nodes, "T1ce", patient.output)
     for _step in range(5):
         result = next(steps)
-    assert len(result.masks(MaskKind.TOKEN_LEARNER)) == 4
+    assert len(result.overlays("token_learner")) == 4
     loaded_meanwhile = load_volume(patient.inputs["T1"], "another")
 
     steps.close()

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from slicer_offscreen import OffscreenHost, SliceView, ThreeDView, views
 from synthetic_output import SyntheticPatient
 from tokenunet.core.terminology import REGION_STYLES
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 from TokenUNetSegmentationLib.scene.displays import (
     head_box,
-    show_mask,
-    show_masks_side_by_side,
+    show_overlay,
+    show_overlays_side_by_side,
     show_result,
     show_surfaces,
 )
 from TokenUNetSegmentationLib.scene.results import PatientResult
+
+GROUPS = ("token_learner", "token_fuser")
 
 pytestmark = pytest.mark.usefixtures("rendering")
 
@@ -68,14 +69,14 @@ def test_each_slice_view_has_jumped_to_the_tumor(host: OffscreenHost, result: Pa
             assert colored(view.grab()).sum() > 30, orientation
 
 
-@pytest.mark.parametrize("kind", MaskKind)
-def test_a_mask_covers_the_anatomy_and_goes_again(red: SliceView, result: PatientResult, kind: MaskKind):
+@pytest.mark.parametrize("kind", GROUPS)
+def test_a_mask_covers_the_anatomy_and_goes_again(red: SliceView, result: PatientResult, kind: str):
     result.segmentation.GetDisplayNode().SetVisibility(False)
     before = red.grab()
 
-    show_mask(result.masks(kind)[3])
+    show_overlay(result.overlays(kind)[3])
     shown = red.grab()
-    show_mask(None)
+    show_overlay(None)
 
     changed = np.abs(shown.astype(int) - before).max(axis=2) > 12
     assert 0.02 < changed.mean() < 0.9  # somewhere, and the anatomy is seen elsewhere
@@ -84,10 +85,10 @@ def test_a_mask_covers_the_anatomy_and_goes_again(red: SliceView, result: Patien
 
 
 def test_masks_differ_and_opacity_counts(red: SliceView, result: PatientResult):
-    masks = result.masks(MaskKind.TOKEN_LEARNER)
+    masks = result.overlays("token_learner")
     pictures = []
     for number, opacity in ((1, 0.6), (8, 0.6), (8, 0.1)):
-        show_mask(masks[number], opacity)
+        show_overlay(masks[number], opacity)
         pictures.append(red.grab().astype(int))
 
     assert np.abs(pictures[0] - pictures[1]).max() > 30
@@ -95,11 +96,11 @@ def test_masks_differ_and_opacity_counts(red: SliceView, result: PatientResult):
 
 
 def test_masks_side_by_side_are_each_in_their_own_view(host: OffscreenHost, result: PatientResult):
-    masks = result.masks(MaskKind.TOKEN_LEARNER)
+    masks = result.overlays("token_learner")
     names = [f"Mask{number}" for number in masks]
     slice_views = [SliceView(host, name, "Axial", (60, 60)) for name in names]
 
-    show_masks_side_by_side(result, masks.values(), names)
+    show_overlays_side_by_side(result, masks.values(), names)
 
     for view, mask in zip(slice_views, masks.values(), strict=True):
         assert view.layers.GetForegroundVolumeID() == mask.GetID()

@@ -20,9 +20,9 @@ from tokenunet.core.errors import OutputError, TokenUNetError
 from tokenunet.core.events import ErrorEvent, ProgressEvent, ResultEvent
 from tokenunet.core.regions import REGION_TITLES
 from tokenunet.core.sequences import SEQUENCES, SequenceName
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, range_text
-from TokenUNetSegmentationLib.scene.displays import head_box, show_mask, show_result, show_surfaces
+from TokenUNetSegmentationLib.scene.displays import head_box, show_overlay, show_result, show_surfaces
 from TokenUNetSegmentationLib.scene.load_result import build_result
+from TokenUNetSegmentationLib.scene.overlays import range_text
 from TokenUNetSegmentationLib.scene.results import PatientResult
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 
@@ -31,7 +31,7 @@ from slicer_offscreen import OffscreenHost, SliceView, ThreeDView, require_rende
 STAGE = "scene"
 _ORIENTATIONS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 _SLICE_SIZE = (600, 600)
-_MASK_SIZE = (400, 400)
+_OVERLAY_SIZE = (400, 400)
 _SURFACE_SIZE = (700, 600)
 
 
@@ -40,7 +40,7 @@ class RenderedView:
     """A picture; ``file`` is relative to the output folder.
 
     Attributes:
-        group: ``slices``, ``token_learner``, ``token_fuser`` or ``surface``.
+        group: `slices`, `surface` or the name of a group of overlays.
     """
 
     group: str
@@ -90,7 +90,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _number_of_pictures(result: PatientResult) -> int:
-    return len(_ORIENTATIONS) + sum(len(result.masks(kind)) for kind in MaskKind) + 1
+    return len(_ORIENTATIONS) + sum(len(result.overlays(group)) for group in result.overlay_groups) + 1
 
 
 def _draw(host: OffscreenHost, result: PatientResult, output: Path) -> Iterator[RenderedView]:
@@ -112,14 +112,14 @@ def _draw(host: OffscreenHost, result: PatientResult, output: Path) -> Iterator[
             view.frame(box)
             yield draw(view, "slices", orientation, f"slice_{orientation.lower()}")
 
-    with closing(SliceView(host, "Red", "Axial", _MASK_SIZE)) as view:
+    with closing(SliceView(host, "Red", "Axial", _OVERLAY_SIZE)) as view:
         view.frame(box)
         result.segmentation.GetDisplayNode().SetOpacity2DFill(0)
-        for kind in MaskKind:
-            for number, mask in result.masks(kind).items():
-                show_mask(mask)
-                yield draw(view, kind.value, f"{mask.GetName()}: {range_text(mask)}", f"{kind.value}_{number}")
-    show_mask(None)
+        for group in result.overlay_groups:
+            for number, overlay in result.overlays(group).items():
+                show_overlay(overlay)
+                yield draw(view, group, f"{overlay.GetName()}: {range_text(overlay)}", f"{group}_{number}")
+    show_overlay(None)
     show_result(result)
 
     show_surfaces(result)

@@ -15,7 +15,7 @@ from tokenunet.study.identify.image_features import sequence_looks
 from tokenunet.study.identify.tags_and_names import evidence_of, sequence_in, sequence_in_name
 from tokenunet.study.scans import REFERENCES
 
-from TokenUNetSegmentationLib.scene.attention_maps import mask_kind
+from TokenUNetSegmentationLib.scene.overlays import overlay_group
 
 DicomValue = Callable[[str, str], str]
 """Value of a DICOM tag ("GGGG,EEEE") of an instance (UID)."""
@@ -84,21 +84,15 @@ def reference_of(wanted: str, given: Collection[SequenceName]) -> SequenceName:
 
 
 def candidates() -> list[slicer.vtkMRMLScalarVolumeNode]:
-    """The volumes of the scene that may be inputs: no labels, vectors or masks, nothing hidden."""
+    """The volumes of the scene that may be inputs: no labels, vectors or overlays, nothing hidden."""
     nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     return [
         node
         for node in nodes
-        if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors() and not _is_mask(node)
+        if node.GetClassName() == "vtkMRMLScalarVolumeNode"
+        and not node.GetHideFromEditors()
+        and overlay_group(node) is None
     ]
-
-
-def _is_mask(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    try:
-        mask_kind(node)
-    except ValueError:
-        return False
-    return True
 
 
 def suggest_inputs(

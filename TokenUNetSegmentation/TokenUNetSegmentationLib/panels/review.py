@@ -11,7 +11,6 @@ from tokenunet.review import Basis
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 from TokenUNetSegmentationLib.scene.results import MissingNodeError, PatientResult
 from TokenUNetSegmentationLib.scene.review import (
     HintState,
@@ -94,7 +93,7 @@ class ReviewPanel:
         reason = self._why_not_look(result)
         self._ui.reviewButton.setEnabled(not reason)
         self._ui.reviewButton.setToolTip(
-            reason or _("Compare the attention masks with the segmentation as it is now; takes a few seconds.")
+            reason or _("Compare the attention maps with the segmentation as it is now; takes a few seconds.")
         )
         hint = self._chosen()
         for button in (self._ui.reviewJumpButton, self._ui.reviewAcceptButton, self._ui.reviewDismissButton):
@@ -120,8 +119,8 @@ class ReviewPanel:
             return _("Looking...")
         if result.reference is None:
             return _("The reference volume is no longer in the scene.")
-        if not all(result.masks(kind) for kind in MaskKind):
-            return _("This result was made without attention masks.")
+        if not result.has_attention_maps:
+            return _("This result was made without attention maps.")
         return ""
 
     def _chosen(self) -> ListedHint | None:

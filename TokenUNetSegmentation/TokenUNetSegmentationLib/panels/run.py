@@ -136,7 +136,13 @@ class RunPanel:
             _("Stop; scene and disk stay as they were.") if self.running else _("Nothing is running.")
         )
         self._ui.modelBox.setToolTip(_("The trained network: {name}.").format(name=self._ui.modelBox.currentText))
-        for box in (self._ui.modelBox, self._ui.deviceBox, self._ui.modeBox, self._ui.masksBox, self._ui.referenceBox):
+        for box in (
+            self._ui.modelBox,
+            self._ui.deviceBox,
+            self._ui.modeBox,
+            self._ui.attentionMapsBox,
+            self._ui.referenceBox,
+        ):
             box.setEnabled(not self.running)
         self.installation.show()
         known = bool(self._models) and not problems
@@ -183,7 +189,7 @@ class RunPanel:
             inputs,
             self._inputs.reference(),
             self._model_name(),
-            InferenceOptions(parameters.device.value, parameters.mode.value, attention_maps=parameters.withMasks),
+            InferenceOptions(parameters.device.value, parameters.mode.value, attention_maps=parameters.attentionMaps),
             tuple(name for name in self._inputs.channels.names if name not in inputs),
         )
         self._run = self.start_run(request, Path(slicer.app.temporaryPath))

@@ -1,4 +1,4 @@
-"""What the views show: masks over the anatomy, the tumor's slices, its surfaces."""
+"""What the views display: overlays over the anatomy, the tumor's slices, its surfaces."""
 
 import itertools
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from tokenunet.core.regions import RegionName
 
 from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
 
-MASK_OPACITY = 0.6
+OVERLAY_OPACITY = 0.6
 OPACITY_2D_FILL = 0.2
 OPACITY_3D: dict[RegionName, float] = {"WT": 0.25, "TC": 0.45, "ET": 1.0}
 
@@ -30,28 +30,29 @@ def show_result(result: PatientResult) -> None:
     jump_to_tumor(result)
 
 
-def show_mask(mask: slicer.vtkMRMLScalarVolumeNode | None, opacity: float = MASK_OPACITY) -> None:
-    """Lays a mask over the anatomy in all slice views; None takes it away."""
-    slicer.util.setSliceViewerLayers(foreground=mask, foregroundOpacity=opacity)
+def show_overlay(overlay: slicer.vtkMRMLScalarVolumeNode | None, opacity: float = OVERLAY_OPACITY) -> None:
+    """Display an overlay over the anatomy in all slice views; None removes it from them."""
+    slicer.util.setSliceViewerLayers(foreground=overlay, foregroundOpacity=opacity)
 
 
-def show_masks_side_by_side(
+def show_overlays_side_by_side(
     result: PatientResult,
-    masks: Iterable[slicer.vtkMRMLScalarVolumeNode],
+    overlays: Iterable[slicer.vtkMRMLScalarVolumeNode],
     views: Iterable[str],
-    opacity: float = MASK_OPACITY,
+    opacity: float = OVERLAY_OPACITY,
 ) -> None:
-    """Lays each mask over the reference in a slice view of its own.
+    """Display each overlay over the reference in a slice view of its own.
 
     Args:
-        result: the patient.
-        masks: one for each view.
-        views: the slice views' layout names.
+        result: Patient.
+        overlays: Overlays, one for each view.
+        views: Layout names of the slice views.
+        opacity: Opacity of the overlays, from 0 to 1.
     """
     layers = {node.GetLayoutName(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
-    for mask, view in zip(masks, views, strict=True):
+    for overlay, view in zip(overlays, views, strict=True):
         layers[view].SetBackgroundVolumeID(result.require_reference().GetID())
-        layers[view].SetForegroundVolumeID(mask.GetID())
+        layers[view].SetForegroundVolumeID(overlay.GetID())
         layers[view].SetForegroundOpacity(opacity)
 
 

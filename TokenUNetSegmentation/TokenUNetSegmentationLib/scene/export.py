@@ -10,6 +10,7 @@ import slicer
 from tokenunet.core.errors import OutputError
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
+from tokenunet.io.overlay_files import has_attention_maps
 
 from TokenUNetSegmentationLib.logic.inputs import Answer
 from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -93,7 +94,7 @@ def command_line(result: PatientResult) -> str:
         options=InferenceOptions(
             device=report.get("device", "auto"),
             mode=report.get("mode", "single_pass"),
-            attention_maps=bool(report.get("masks")),
+            attention_maps=has_attention_maps(report),
         ),
         left_out=tuple(report.get("missing", ())),
     )
@@ -112,9 +113,14 @@ def run_report_text(result: PatientResult) -> str:
             f"Model {model.get('name')} ({model.get('architecture')}), SHA-256 {model.get('sha256', '')[:16]}…"
         )
         if model.get("members", 1) > 1:
-            lines.append(f"Ensemble of {model['members']} networks, averaged; masks are those of the first one")
+            lines.append(
+                f"Ensemble of {model['members']} networks, averaged; attention maps are those of the first one"
+            )
     if "device" in report:
         lines.append(f"On {report['device']}, {report.get('mode')}, {report.get('precision')}")
+    if groups := result.overlay_groups:
+        counts = (f"{group.title} ({len(result.overlays(name))})" for name, group in groups.items())
+        lines.append("Overlays: " + ", ".join(counts))
     if timings := report.get("timings_s"):
         lines.append(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in timings.items()))
     if memory := report.get("peak_memory_bytes"):

@@ -12,17 +12,17 @@ from tokenunet.core.errors import UnreadableImageError
 from tokenunet.core.regions import REGIONS, RegionName, labels_from_regions
 from tokenunet.core.sequences import SequenceName
 from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES, LabelName
+from tokenunet.io.overlay_files import list_overlays
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.alignment import load_transform
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, create_color_table, load_mask, mask_files
 from TokenUNetSegmentationLib.scene.displays import show_surfaces, shows_surfaces
+from TokenUNetSegmentationLib.scene.overlays import create_color_table, load_overlay
 from TokenUNetSegmentationLib.scene.results import (
-    COLOR_ROLES,
-    DISAGREEMENT_ROLE,
+    COLORS_ROLE,
     INPUT_ROLE,
     LABELS_ROLE,
-    MASK_ROLES,
+    OVERLAY_ROLE,
     REFERENCE_ROLE,
     REPORT_ROLE,
     RESULT_ATTRIBUTE,
@@ -35,7 +35,6 @@ from TokenUNetSegmentationLib.scene.results import (
     remove_result,
     subject_hierarchy,
 )
-from TokenUNetSegmentationLib.scene.uncertainty import load_disagreement
 
 REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
 RANGE_COLUMNS = ("Smallest over folds", "Largest over folds")
@@ -46,7 +45,7 @@ _OUTERMOST_PARTS: tuple[tuple[RegionName, LabelName], ...] = (("ET", "ET"), ("TC
 def build_result(
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], reference: SequenceName, output: Path
 ) -> PatientResult:
-    """Puts the result of a run into the scene: segmentation, masks, volume table and run report.
+    """Puts the result of a run into the scene: segmentation, overlays, volume table and run report.
 
     They come into a folder of the patient's own beside the reference volume. The scene does not depend on the output
     folder afterwards. Where something is missing in the output folder, the scene is left as it was.
@@ -82,15 +81,11 @@ def build_steps(
         folder = create_result_folder(_parent_item(volume), f"{volume.GetName()} Token-UNet{number}")
         _put_into(folder, result.segmentation)
         yield result
-        for kind in MaskKind:
-            for _mask in _add_masks(result, kind, output / "masks", folder):
-                yield result
         _add_report(result, output / "run.json", folder)
+        for _overlay in _add_overlays(result, output, folder):
+            yield result
         for sequence in result.report.get("alignments", {}):
             _add_transform(result, sequence, output / "transforms" / f"{sequence}.tfm", folder)
-        if result.report.get("volumes_range_ml"):
-            _add_disagreement(result, output / "disagreement.nii.gz", folder)
-            yield result
         for _region in volume_table_steps(result):
             yield result
     except BaseException:
@@ -219,31 +214,26 @@ def _load_segmentation(
     return node
 
 
-def _add_masks(
-    result: PatientResult, kind: MaskKind, source: Path, folder: int
-) -> Iterator[slicer.vtkMRMLScalarVolumeNode]:
-    files = mask_files(source, kind)
-    if not files:
-        return
-    colors = create_color_table(kind)
-    result.segmentation.SetNodeReferenceID(COLOR_ROLES[kind], colors.GetID())
-    kind_folder = create_result_folder(folder, f"{kind.network_part} masks")
-    for number, path in files.items():
-        mask = load_mask(path, kind, number, colors)
-        result.segmentation.AddNodeReferenceID(MASK_ROLES[kind], mask.GetID())
-        _put_into(kind_folder, mask)
-        yield mask
+def _add_overlays(result: PatientResult, output: Path, folder: int) -> Iterator[slicer.vtkMRMLScalarVolumeNode]:
+    """Load the overlays, each group into a folder of its own and with color tables of its own."""
+    for files in list_overlays(result.report, output):
+        group_folder = 0
+        tables: dict[tuple[str, bool], slicer.vtkMRMLColorTableNode] = {}
+        for number, (overlay, path) in enumerate(zip(files.group.overlays, files.paths, strict=True), start=1):
+            key = overlay.colormap, overlay.signed
+            if key not in tables:
+                tables[key] = create_color_table(f"{files.group.title} colors", *key)
+                result.segmentation.AddNodeReferenceID(COLORS_ROLE, tables[key].GetID())
+            node = load_overlay(path, overlay, files.group, number, tables[key])
+            result.segmentation.AddNodeReferenceID(OVERLAY_ROLE, node.GetID())
+            group_folder = group_folder or create_result_folder(folder, files.group.title)
+            _put_into(group_folder, node)
+            yield node
 
 
 def _add_transform(result: PatientResult, sequence: SequenceName, path: Path, folder: int) -> None:
     node = load_transform(path, f"{sequence} to {result.require_reference().GetName()}")
     result.segmentation.SetNodeReferenceID(TRANSFORM_ROLE + sequence, node.GetID())
-    _put_into(folder, node)
-
-
-def _add_disagreement(result: PatientResult, path: Path, folder: int) -> None:
-    node = load_disagreement(path, f"{result.require_reference().GetName()} disagreement of folds")
-    result.segmentation.SetNodeReferenceID(DISAGREEMENT_ROLE, node.GetID())
     _put_into(folder, node)
 
 

@@ -13,13 +13,15 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
+from tokenunet.core.builtin_overlays import ENSEMBLE_UNCERTAINTY, TOKEN_FUSER, TOKEN_LEARNER
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.old_keys import with_current_keys
+from tokenunet.core.overlays import OverlayGroup
 from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind, mask_number
+from TokenUNetSegmentationLib.scene.overlays import overlay_group, overlay_number
 
 RESULT_ATTRIBUTE = "TokenUNet.Result"
 REFERENCE_ROLE = "tokenUNetReference"
@@ -27,21 +29,21 @@ VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
 REPORT_ROLE = "tokenUNetReport"
 LABELS_ROLE = "tokenUNetExclusiveLabels"
 HINTS_ROLE = "tokenUNetReviewHints"
-DISAGREEMENT_ROLE = "tokenUNetDisagreement"
 TRANSFORM_ROLE = "tokenUNetAlignment"
 INPUT_ROLE = "tokenUNetInput"
 """Followed by the channel's name."""
-MASK_ROLES = {kind: f"tokenUNet{kind.network_part}Mask" for kind in MaskKind}
-COLOR_ROLES = {kind: f"tokenUNet{kind.network_part}Colors" for kind in MaskKind}
+OVERLAY_ROLE, COLORS_ROLE = "tokenUNetOverlay", "tokenUNetOverlayColors"
+_OVERLAY_ROLES = (OVERLAY_ROLE, "tokenUNetTokenLearnerMask", "tokenUNetTokenFuserMask", "tokenUNetDisagreement")
+_COLORS_ROLES = (COLORS_ROLE, "tokenUNetTokenLearnerColors", "tokenUNetTokenFuserColors")
+"""Roles today and, from the second on, in scenes of version 0.1."""
 _SAME_GRID_MM = 1e-4
 _RESULT_ROLES = (
     VOLUME_TABLE_ROLE,
     REPORT_ROLE,
     LABELS_ROLE,
     HINTS_ROLE,
-    DISAGREEMENT_ROLE,
-    *MASK_ROLES.values(),
-    *COLOR_ROLES.values(),
+    *_OVERLAY_ROLES,
+    *_COLORS_ROLES,
 )
 
 
@@ -89,10 +91,30 @@ class PatientResult:
         """How the scans were aligned to the reference; empty where they lay on it already."""
         return _by_channel(self.segmentation, TRANSFORM_ROLE)
 
-    def masks(self, kind: MaskKind) -> dict[int, slicer.vtkMRMLScalarVolumeNode]:
-        """The mask volumes of a kind by their numbers, which start at 1; empty where none were asked for."""
-        nodes = _referenced(self.segmentation, MASK_ROLES[kind])
-        return dict(sorted((mask_number(node), node) for node in nodes))
+    @property
+    def overlay_groups(self) -> dict[str, OverlayGroup]:
+        """Groups of the overlays that the scene holds, by name, in the order in which they were loaded."""
+        return {group.name: group for group, _node in self._overlays()}
+
+    def overlays(self, group: str) -> dict[int, slicer.vtkMRMLScalarVolumeNode]:
+        """Return the overlays of a group by their numbers, which start at 1; empty if there are none."""
+        nodes = [node for own, node in self._overlays() if own.name == group]
+        return dict(sorted((overlay_number(node), node) for node in nodes))
+
+    def _overlays(self) -> Iterator[tuple[OverlayGroup, slicer.vtkMRMLScalarVolumeNode]]:
+        for role in _OVERLAY_ROLES:
+            for node in _referenced(self.segmentation, role):
+                yield overlay_group(node) or ENSEMBLE_UNCERTAINTY, node
+
+    @property
+    def has_attention_maps(self) -> bool:
+        """Whether the scene holds maps of TokenLearner and of TokenFuser."""
+        return {TOKEN_LEARNER.name, TOKEN_FUSER.name} <= set(self.overlay_groups)
+
+    @property
+    def color_tables(self) -> list[slicer.vtkMRMLColorTableNode]:
+        """Color tables that belong to the overlays."""
+        return [node for role in _COLORS_ROLES for node in _referenced(self.segmentation, role)]
 
     @property
     def volume_table(self) -> slicer.vtkMRMLTableNode | None:
@@ -108,11 +130,6 @@ class PatientResult:
     def review_hints(self) -> slicer.vtkMRMLSegmentationNode | None:
         """Places to review, once looked for."""
         return self.segmentation.GetNodeReference(HINTS_ROLE)
-
-    @property
-    def disagreement(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """Where the networks of an ensemble differ; None where one network segmented."""
-        return self.segmentation.GetNodeReference(DISAGREEMENT_ROLE)
 
     @property
     def report_node(self) -> slicer.vtkMRMLTextNode | None:

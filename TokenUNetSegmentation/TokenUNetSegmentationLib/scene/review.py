@@ -14,13 +14,13 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 from tokenunet.core.background import foreground
+from tokenunet.core.builtin_overlays import TOKEN_FUSER, TOKEN_LEARNER
 from tokenunet.core.grid import Grid, Triple
 from tokenunet.core.prediction import AttentionMaps
 from tokenunet.core.terminology import Code, SegmentStyle
 from tokenunet.review import Basis, ReviewCandidates, levels_from_notes, review_steps
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 from TokenUNetSegmentationLib.scene.results import (
     HINTS_ROLE,
     MissingNodeError,
@@ -90,7 +90,7 @@ def look_for_hints(result: PatientResult) -> Iterator[None]:
     brain = foreground(slicer.util.arrayFromVolume(reference))
     yield
     known = levels_from_notes(result.report.get("model", {}).get("tumor_selective_maps"))
-    for found in review_steps(segmented, brain, _grid(reference), _attention_masks(result), known):
+    for found in review_steps(segmented, brain, _grid(reference), _attention_maps(result), known):
         yield
         if found is not None:
             _add_to_scene(result, found)
@@ -195,15 +195,14 @@ def _hint_segment(result: PatientResult, hint: ListedHint) -> slicer.vtkSegment:
     return segment
 
 
-def _attention_masks(result: PatientResult) -> AttentionMaps:
-    nodes = {kind: result.masks(kind) for kind in MaskKind}
-    if not all(nodes.values()):
+def _attention_maps(result: PatientResult) -> AttentionMaps:
+    nodes = [list(result.overlays(group.name).values()) for group in (TOKEN_LEARNER, TOKEN_FUSER)]
+    if not all(nodes):
         raise MissingNodeError(
-            f"The masks of “{result.segmentation.GetName()}” are no longer in the scene.", "Segment again."
+            f"The attention maps of “{result.segmentation.GetName()}” are no longer in the scene.", "Segment again."
         )
-    stacks = [np.stack([slicer.util.arrayFromVolume(n) for n in nodes[kind].values()]) for kind in MaskKind]
-    learner, fuser = stacks
-    return AttentionMaps(learner, fuser, _grid(next(iter(nodes[MaskKind.TOKEN_LEARNER].values()))))
+    learner, fuser = (np.stack([slicer.util.arrayFromVolume(node) for node in group]) for group in nodes)
+    return AttentionMaps(learner, fuser, _grid(nodes[0][0]))
 
 
 def _grid(volume: slicer.vtkMRMLScalarVolumeNode) -> Grid:

@@ -1,15 +1,22 @@
 """A small made-up patient for the module's self-test, which runs in the application too."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 import slicer
+from tokenunet.core.builtin_overlays import (
+    TOKEN_FUSER,
+    TOKEN_LEARNER,
+    token_fuser_overlay,
+    token_learner_overlay,
+)
+from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.io.overlay_files import INDEX, write_overlays
 from tokenunet.io.seg_nrrd import write_segmentation
-
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 
 _SHAPE = (32, 40, 36)
 _SPACING_MM = 4.0
@@ -30,21 +37,22 @@ def add_volumes(patient: str) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNo
 
 
 def write_result(folder: Path) -> None:
-    """What ``tokenunet segment --masks`` could have written for these volumes."""
+    """Write what `tokenunet segment --attention-maps` could have written for these volumes."""
     distance = _distance(_SHAPE)
     regions = np.stack([distance < 0.5, distance < 0.35, distance < 0.2])
     grid = sitk.GetImageFromArray(regions[0].astype(np.uint8))
     grid.SetSpacing([_SPACING_MM] * 3)
     write_segmentation(regions, grid, folder / "segmentation.seg.nrrd")
-    (folder / "masks").mkdir()
     coarse = sitk.Shrink(grid, [_DOWNSAMPLING] * 3)
     coarse_distance = _distance(sitk.GetArrayFromImage(coarse).shape)
-    for kind in MaskKind:
-        for number in range(1, 9):
-            mask = sitk.GetImageFromArray(np.exp(-number * coarse_distance).astype(np.float32))
-            mask.CopyInformation(coarse)
-            sitk.WriteImage(mask, str(folder / "masks" / f"{kind.value}_{number}.nii.gz"))
-    (folder / "run.json").write_text(json.dumps({"schema": 1, "reference": "T1ce"}), encoding="utf-8")
+    groups = []
+    for group, make in ((TOKEN_LEARNER, token_learner_overlay), (TOKEN_FUSER, token_fuser_overlay)):
+        maps = (np.exp(-number * coarse_distance).astype(np.float32) for number in range(1, 9))
+        overlays = tuple(make(number, array, Grid.of(coarse)) for number, array in enumerate(maps, start=1))
+        write_overlays(overlays, folder)
+        groups.append(replace(group, overlays=overlays).to_json())
+    report = {"schema": 1, "reference": "T1ce", INDEX: groups}
+    (folder / "run.json").write_text(json.dumps(report), encoding="utf-8")
 
 
 def _distance(shape: tuple[int, ...]) -> np.ndarray:

@@ -17,10 +17,9 @@ import slicer
 import slicer.util
 
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
-from TokenUNetSegmentationLib.scene.attention_maps import MaskKind
 from TokenUNetSegmentationLib.scene.editing import Edit
 from TokenUNetSegmentationLib.scene.load_result import build_result
-from TokenUNetSegmentationLib.scene.map_views import view_name
+from TokenUNetSegmentationLib.scene.overlay_views import view_name
 from TokenUNetSegmentationLib.scene.results import PatientResult
 from TokenUNetSegmentationLib.self_tests.patient import add_volumes, write_result
 
@@ -71,10 +70,10 @@ def test_result_and_maps(case: unittest.TestCase) -> None:
     result = add_result(widget)
     case.assertEqual(widget.ui.volumesTable.rowCount, 5)
     case.assertEqual(widget.ui.segmentsTable.segmentationNode(), result.segmentation)
-    widget.masksPanel.button(3).click()
-    case.assertTrue(widget.masksPanel.button(3).checked)
+    widget.overlaysPanel.button(3).click()
+    case.assertTrue(widget.overlaysPanel.button(3).checked)
     layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-    third = result.masks(MaskKind.TOKEN_LEARNER)[3]
+    third = result.overlays("token_learner")[3]
     case.assertTrue(all(layer.GetForegroundVolumeID() == third.GetID() for layer in layers))
 
 
@@ -89,7 +88,7 @@ def test_grid_displays_the_tumor(case: unittest.TestCase) -> None:
     widget.ui.gridButton.click()
     for _ in range(10):
         slicer.app.processEvents()
-    maps = result.masks(MaskKind.TOKEN_LEARNER)
+    maps = result.overlays("token_learner")
     for number, node in maps.items():
         view = manager.sliceWidget(view_name(number))
         case.assertEqual(view.mrmlSliceCompositeNode().GetForegroundVolumeID(), node.GetID())

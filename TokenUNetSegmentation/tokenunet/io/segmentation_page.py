@@ -1,4 +1,4 @@
-"""HTML page of a segmented patient: pictures, volumes, attention maps and provenance."""
+"""HTML page of a segmented patient: pictures, volumes, overlays and provenance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Picture:
     """Rendered view.
 
     Attributes:
-        group: Section of the page: ``slices``, ``surface``, ``token_learner`` or ``token_fuser``.
+        group: Section of the page: `slices`, `surface` or the name of a group of overlays.
         title: Caption.
         path: PNG file.
     """

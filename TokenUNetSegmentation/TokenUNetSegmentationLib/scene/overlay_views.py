@@ -1,4 +1,4 @@
-"""Grid of linked slice views, one attention map each; volume rendering; thumbnails."""
+"""Grid of linked slice views, one overlay each; volume rendering; thumbnails."""
 
 import math
 from pathlib import Path
@@ -8,17 +8,17 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_masks_side_by_side
+from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_overlays_side_by_side
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
 _FIRST_GRID_LAYOUT = 83170
 """Number of the empty grid's layout; no other layout of Slicer or an extension may have the ones that follow."""
-_VIEW_NAME = "TokenUNetMask"
+_VIEW_NAME = "TokenUNetOverlay"
 _THUMBNAIL_SIZE = 64
 
 
 def view_name(number: int) -> str:
-    """Return the layout name of the slice view of one map."""
+    """Return the layout name of the slice view of one overlay."""
     return f"{_VIEW_NAME}{number}"
 
 
@@ -44,27 +44,27 @@ def layout_description(count: int) -> str:
     return f'<layout type="vertical">{items}</layout>'
 
 
-def show_grid(result: PatientResult, masks: dict[int, slicer.vtkMRMLScalarVolumeNode], opacity: float) -> int:
-    """Switch to a grid with one slice view per map.
+def show_grid(result: PatientResult, overlays: dict[int, slicer.vtkMRMLScalarVolumeNode], opacity: float) -> int:
+    """Switch to a grid with one slice view per overlay.
 
     Args:
         result: Patient whose reference is the background.
-        masks: Maps by their numbers, at least one.
-        opacity: Opacity of the maps, from 0 to 1.
+        overlays: Overlays by their numbers, at least one.
+        opacity: Opacity of the overlays, from 0 to 1.
 
     Returns:
         Number of the layout that was displayed before.
     """
     manager = slicer.app.layoutManager()
     before = manager.layout
-    count = max(masks)
+    count = max(overlays)
     layout = _FIRST_GRID_LAYOUT + count
     layout_node = manager.layoutLogic().GetLayoutNode()
     if not layout_node.IsLayoutDescription(layout):
         layout_node.AddLayoutDescription(layout, layout_description(count))
     manager.setLayout(layout)
-    views = [view_name(number) for number in masks]
-    show_masks_side_by_side(result, masks.values(), views, opacity)
+    views = [view_name(number) for number in overlays]
+    show_overlays_side_by_side(result, overlays.values(), views, opacity)
     slicer.app.processEvents()  # new views get their size in the event loop, which resets their offsets
     for name in views:
         logic = manager.sliceWidget(name).sliceLogic()
@@ -75,7 +75,7 @@ def show_grid(result: PatientResult, masks: dict[int, slicer.vtkMRMLScalarVolume
 
 
 def is_grid(layout: int) -> bool:
-    """Return whether a layout is a grid of maps."""
+    """Return whether a layout is a grid of overlays."""
     return layout > _FIRST_GRID_LAYOUT
 
 
@@ -86,14 +86,14 @@ def leave_grid(before: int) -> None:
         manager.setLayout(before)
 
 
-def show_in_3d(mask: slicer.vtkMRMLScalarVolumeNode, visible: bool) -> None:
-    """Shows a mask as volume rendering: transparent where it is low, in its colors where it is high."""
+def show_in_3d(overlay: slicer.vtkMRMLScalarVolumeNode, visible: bool) -> None:
+    """Display an overlay as volume rendering: transparent where it is low, in its colors where it is high."""
     logic = slicer.modules.volumerendering.logic()
-    display = logic.GetFirstVolumeRenderingDisplayNode(mask)
+    display = logic.GetFirstVolumeRenderingDisplayNode(overlay)
     if visible and display is None:
-        display = logic.CreateDefaultVolumeRenderingNodes(mask)
+        display = logic.CreateDefaultVolumeRenderingNodes(overlay)
     if visible:
-        _set_transfer_functions(display.GetVolumePropertyNode(), mask.GetDisplayNode())
+        _set_transfer_functions(display.GetVolumePropertyNode(), overlay.GetDisplayNode())
     if display is not None:
         display.SetVisibility(visible)
 
@@ -117,13 +117,14 @@ def _set_transfer_functions(
     volume_property.SetScalarOpacity(opacity_function)
 
 
-def write_thumbnail(mask: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
-    """Writes a small picture: the largest value of the mask along the body's axis, in the mask's colors."""
-    values = slicer.util.arrayFromVolume(mask)
-    along = int(np.argmax([abs(axis[2]) for axis in _axes(mask)]))  # the array axis that runs from feet to head
+def write_thumbnail(overlay: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
+    """Write a small picture: the largest value of the overlay along the body's axis, in the overlay's colors."""
+    values = slicer.util.arrayFromVolume(overlay)
+    values = values[tuple(slice(None, None, max(1, side // _THUMBNAIL_SIZE)) for side in values.shape)]
+    along = int(np.argmax([abs(axis[2]) for axis in _axes(overlay)]))  # the array axis that runs from feet to head
     strongest = np.take_along_axis(values, np.abs(values).argmax(axis=along, keepdims=True), axis=along)
     flat = strongest.squeeze(axis=along)
-    display = mask.GetDisplayNode()
+    display = overlay.GetDisplayNode()
     lowest, highest = display.GetWindowLevelMin(), display.GetWindowLevelMax()
     share = ((flat - lowest) / ((highest - lowest) or 1)).clip(0, 1)
     palette = _palette(display.GetColorNode())
@@ -140,7 +141,7 @@ def write_thumbnail(mask: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
 
 
 def _axes(volume: slicer.vtkMRMLVolumeNode) -> list[np.ndarray]:
-    """Directions (RAS) of the array's axes, in its order."""
+    """Return the directions (RAS) of the array's axes, in its order."""
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASDirectionMatrix(matrix)
     return list(slicer.util.arrayFromVTKMatrix(matrix)[:3, :3].T[::-1])

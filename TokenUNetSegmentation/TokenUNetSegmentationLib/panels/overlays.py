@@ -1,0 +1,235 @@
+"""The panel's section "Overlays": which overlay is displayed over the scan, and how."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from tokenunet.core.regions import REGIONS, RegionName
+
+from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
+from TokenUNetSegmentationLib.panels.messages import sentence
+from TokenUNetSegmentationLib.panels.tables import fill_table
+from TokenUNetSegmentationLib.scene.displays import show_overlay
+from TokenUNetSegmentationLib.scene.overlay_colors import recolor
+from TokenUNetSegmentationLib.scene.overlay_overlap import overlap_steps
+from TokenUNetSegmentationLib.scene.overlay_views import is_grid, leave_grid, show_grid, show_in_3d, write_thumbnail
+from TokenUNetSegmentationLib.scene.overlays import range_text, set_threshold
+from TokenUNetSegmentationLib.scene.results import PatientResult
+
+_KEYS = range(1, 10)
+_COLUMNS = 4
+_ICON_SIZE = 48
+
+
+class OverlaysPanel:
+    """Display the overlays of one result: one group at a time, with a thumbnail for each of its overlays.
+
+    Args:
+        ui: Widgets of the .ui file.
+        parameters: Callable that returns the module's parameter node, or None while there is no scene.
+        result: Callable that returns the selected result, or None.
+        shortcut_parent: Widget within which the keys 1 to 9 work.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        parameters: Callable[[], Any],
+        result: Callable[[], PatientResult | None],
+        shortcut_parent: Any,
+    ) -> None:
+        self._ui = ui
+        self._parameters = parameters
+        self._result = result
+        self._layout_before: int | None = None
+        self._described: tuple[str, str] | None = None
+        self._describing = BackgroundSteps(lambda: None, self._end_description)
+        self._shown: tuple[object, ...] = ()
+        self._groups: list[str] = []
+        self._buttons: dict[int, Any] = {}
+        for number in _KEYS:
+            shortcut = qt.QShortcut(qt.QKeySequence(str(number)), shortcut_parent)
+            shortcut.activated.connect(lambda *_, number=number: self.toggle(number))
+        ui.overlapTable.setColumnCount(len(REGIONS))
+        ui.overlapTable.setHorizontalHeaderLabels(list(REGIONS))
+        ui.overlayGroupBox.currentIndexChanged.connect(lambda *_: self._choose_group())
+        ui.gridButton.toggled.connect(lambda *_: self._toggle_grid())
+        ui.volumeRenderingButton.toggled.connect(lambda *_: self._show_in_3d())
+        ui.overlayColorBox.currentNodeChanged.connect(lambda *_: self._set_colors())
+
+    def button(self, number: int) -> Any:
+        """Return the thumbnail of an overlay, created when it is first needed."""
+        if number not in self._buttons:
+            button = qt.QToolButton()
+            button.setText(str(number))
+            button.setCheckable(True)
+            button.setToolButtonStyle(qt.Qt.ToolButtonTextUnderIcon)
+            button.setIconSize(qt.QSize(_ICON_SIZE, _ICON_SIZE))
+            button.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
+            button.clicked.connect(lambda *_arguments: self.toggle(number))
+            self._ui.overlaysWidget.layout().addWidget(button, (number - 1) // _COLUMNS, (number - 1) % _COLUMNS)
+            self._buttons[number] = button
+        return self._buttons[number]
+
+    @property
+    def group(self) -> str:
+        """Name of the displayed group, which is the first one unless the user has chosen another; empty if none."""
+        result = self._result()
+        groups = [] if result is None else list(result.overlay_groups)
+        chosen = self._parameters().overlayGroup
+        return chosen if chosen in groups else next(iter(groups), "")
+
+    def _overlays(self) -> dict[int, slicer.vtkMRMLScalarVolumeNode]:
+        result = self._result()
+        return {} if result is None else result.overlays(self.group)
+
+    def toggle(self, number: int) -> None:
+        """Display an overlay over the scan, or remove it if it is displayed."""
+        if number in self._overlays():
+            parameters = self._parameters()
+            parameters.overlayNumber = 0 if parameters.overlayNumber == number else number
+
+    def show(self) -> None:
+        """Update all that is displayed."""
+        self._show_groups()
+        overlays = self._overlays()
+        parameters = self._parameters()
+        chosen = overlays.get(parameters.overlayNumber)
+        for number in {*overlays, *self._buttons}:
+            self.button(number).setVisible(number in overlays)
+            self.button(number).setChecked(chosen is not None and number == parameters.overlayNumber)
+        for number, node in overlays.items():
+            key = _(" (key {number})").format(number=number) if number in _KEYS else ""
+            self.button(number).setToolTip(
+                _("Display {title} over the slices{key}.").format(title=node.GetName(), key=key)
+            )
+        for widget in (
+            self._ui.overlayGroupBox,
+            self._ui.overlayOpacitySlider,
+            self._ui.overlayThresholdSlider,
+            self._ui.overlayColorBox,
+            self._ui.gridButton,
+        ):
+            widget.setEnabled(bool(overlays))
+        self._ui.volumeRenderingButton.setEnabled(chosen is not None)
+        self._ui.volumeRenderingButton.setToolTip(
+            _("Volume rendering of the chosen overlay.") if chosen is not None else _("Choose an overlay first.")
+        )
+        self._ui.overlayRangeLabel.setText(
+            "" if chosen is None else _("{title}: {range}").format(title=chosen.GetName(), range=range_text(chosen))
+        )
+        self._ui.overlayRangeLabel.setVisible(chosen is not None)
+        self._say("" if overlays or self._result() is None else _("This result was made without overlays."))
+        self._show_in_views(overlays, chosen)
+        self._describe()
+
+    def _say(self, text: str) -> None:
+        self._ui.overlaysLabel.setText(text)
+        self._ui.overlaysLabel.setVisible(bool(text))
+
+    def _show_groups(self) -> None:
+        """Fill the list of groups, and select the displayed one."""
+        result = self._result()
+        groups = {} if result is None else result.overlay_groups
+        box = self._ui.overlayGroupBox
+        was_blocked = box.blockSignals(True)
+        if list(groups) != self._groups:
+            self._groups = list(groups)
+            box.clear()
+            for group in groups.values():
+                box.addItem(group.title)
+        if self._groups:
+            box.setCurrentIndex(self._groups.index(self.group))
+            box.setToolTip(groups[self.group].description)
+        box.blockSignals(was_blocked)
+
+    def _choose_group(self) -> None:
+        index = self._ui.overlayGroupBox.currentIndex
+        if 0 <= index < len(self._groups):
+            self._parameters().overlayGroup = self._groups[index]
+
+    def _show_in_views(self, overlays: dict[int, Any], chosen: Any) -> None:
+        """Update the views on a change only: what the user arranges in the meantime stays."""
+        parameters = self._parameters()
+        wanted = (chosen and chosen.GetID(), self.group, parameters.overlayOpacity, parameters.overlayThreshold)
+        if not overlays or wanted == self._shown:
+            return
+        set_threshold(overlays.values(), parameters.overlayThreshold / 100)
+        if self._ui.gridButton.checked:
+            self._fill_grid()
+        elif chosen is not None or self._shown:
+            show_overlay(chosen, parameters.overlayOpacity)
+        self._shown = wanted
+
+    def _describe(self) -> None:
+        """Make thumbnails and the table of overlaps, once for each result and group."""
+        result = self._result()
+        description = None if result is None else (result.segmentation.GetID(), self.group)
+        if description == self._described:
+            return
+        self._described = description
+        self._describing.abandon()
+        fill_table(self._ui.overlapTable, [])
+        for button in self._buttons.values():
+            button.setIcon(qt.QIcon())
+        if result is not None:
+            self._describing.start(self._description_steps(result, self.group))
+
+    def _description_steps(self, result: PatientResult, group: str) -> Iterator[None]:
+        with tempfile.TemporaryDirectory() as folder:
+            for number, overlay in result.overlays(group).items():
+                path = Path(folder) / f"{number}.png"
+                write_thumbnail(overlay, path)
+                self.button(number).setIcon(qt.QIcon(qt.QPixmap(str(path))))
+        yield
+        table: dict[int, dict[RegionName, float]] = {}
+        for table_so_far in overlap_steps(result, group):
+            table = table_so_far
+            yield
+        rows = [[f"{by_region[name]:.3f}" for name in REGIONS] for by_region in table.values()]
+        fill_table(self._ui.overlapTable, rows, [str(number) for number in table])
+
+    def _end_description(self, error: Exception | None) -> None:
+        if error is not None:
+            self._say(sentence(error))
+
+    def forget(self) -> None:
+        """Describe the overlays again at the next `show`: the segments have changed."""
+        self._described = None
+
+    def abandon(self) -> None:
+        """Stop the background work and leave the grid, whose overlays may be about to go."""
+        self._describing.abandon()
+        self._ui.gridButton.setChecked(False)
+
+    def _set_colors(self) -> None:
+        result = self._result()
+        if result is not None:
+            recolor(result, self.group, self._ui.overlayColorBox.currentNode())
+            self._described = None
+            self._describe()
+
+    def _toggle_grid(self) -> None:
+        if self._ui.gridButton.checked:
+            self._fill_grid()
+        elif self._layout_before is not None:
+            leave_grid(self._layout_before)
+            self._layout_before = None
+
+    def _fill_grid(self) -> None:
+        result = self._result()
+        overlays = self._overlays()
+        if result is None or result.reference is None or not overlays:
+            return
+        before = show_grid(result, overlays, self._parameters().overlayOpacity)
+        if self._layout_before is None and not is_grid(before):
+            self._layout_before = before
+
+    def _show_in_3d(self) -> None:
+        chosen = self._parameters().overlayNumber
+        for number, overlay in self._overlays().items():
+            show_in_3d(overlay, self._ui.volumeRenderingButton.checked and number == chosen)

@@ -1,0 +1,42 @@
+"""Other colors for a patient's overlays."""
+
+import slicer
+
+from TokenUNetSegmentationLib.scene.overlays import create_color_table, table_colormap
+from TokenUNetSegmentationLib.scene.results import PatientResult
+
+_COLORS_OF_0_1 = "vtkMRMLColorTableNodeIron"
+"""Slicer's own table, with which version 0.1 displayed the uncertainty."""
+
+
+def recolor(result: PatientResult, group: str, colors: slicer.vtkMRMLColorNode | None) -> None:
+    """Give the overlays of a group the colors of another table.
+
+    They are copied into the group's own table, whose opacities carry the threshold: Slicer's tables stay as they are.
+
+    Args:
+        result: Patient.
+        group: Name of the group.
+        colors: Table whose colors to display; None restores the group's own.
+    """
+    own = {table.GetID(): table for table in result.color_tables}
+    displays = [node.GetDisplayNode() for node in result.overlays(group).values()]
+    for identifier in {display.GetColorNodeID() for display in displays} & set(own):
+        _copy_colors(own[identifier], colors)
+    for display in displays:
+        if display.GetColorNodeID() not in own:
+            display.SetAndObserveColorNodeID(_COLORS_OF_0_1 if colors is None else colors.GetID())
+
+
+def _copy_colors(own: slicer.vtkMRMLColorTableNode, colors: slicer.vtkMRMLColorNode | None) -> None:
+    source = create_color_table("colors", table_colormap(own), signed=False) if colors is None else colors
+    was_modifying = own.StartModify()
+    last, last_of_source = own.GetNumberOfColors() - 1, source.GetNumberOfColors() - 1
+    rgba = [0.0, 0.0, 0.0, 0.0]
+    for index in range(last + 1):
+        opacity = own.GetLookupTable().GetTableValue(index)[3]
+        source.GetColor(round(index / last * last_of_source), rgba)
+        own.SetColor(index, *rgba[:3], opacity)
+    own.EndModify(was_modifying)
+    if colors is None:
+        slicer.mrmlScene.RemoveNode(source)
