@@ -225,7 +225,8 @@ def test_command_line_names_the_files(module: host.LoadedModule, result: Any, ap
     command = app.clipboard().text()
     assert command.startswith("tokenunet segment --t1 ")
     assert str(patient.inputs["FLAIR"]) in command
-    assert command.endswith("--reference T1ce --attention-maps --output result")
+    assert "--output result" in command
+    assert command.endswith("--reference T1ce --attention-maps")
 
 
 def test_run_report_is_shown(module: host.LoadedModule, result: Any, monkeypatch: pytest.MonkeyPatch) -> None:
