@@ -136,6 +136,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/predict.py
   tokenunet/inference/quality_page.py
   tokenunet/inference/request.py
+  tokenunet/inference/second_pass.py
   tokenunet/io/__init__.py
   tokenunet/io/dicom_seg.py
   tokenunet/io/figures.py

@@ -149,6 +149,8 @@ def test_weights_of_another_architecture_are_refused(bundle: Path) -> None:
         ({"arguments": {"channels": [10**9]}}, "out of range"),
         ({"arguments": []}, "must be JSON objects"),
         ({"training": []}, "must be JSON objects"),
+        ({"second_pass_without": ["PET"]}, "unknown channel PET out of the second pass"),
+        ({"second_pass_without": ["T1ce"], "activation": "softmax"}, "needs the activation sigmoid"),
         ({"members": 0}, "members 0"),
         ({"members": 10**9}, "members 1000000000"),
         ({"members": True}, "members True"),

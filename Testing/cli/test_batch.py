@@ -84,6 +84,7 @@ def test_a_second_run_touches_no_result_and_tries_the_failed_ones_again(
     [
         ([], ""),
         (["--mode", "sliding_window"], "another mode"),
+        (["--fast"], "another number of passes"),
         (["--attention-maps"], "without attention maps"),
         (["--reference", "T2"], "another reference"),
         (["--labels", "brats2023"], "another scheme"),

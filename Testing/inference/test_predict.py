@@ -245,3 +245,24 @@ def test_softmax_over_labels_gives_nested_regions() -> None:
     torch.testing.assert_close(core, necrotic + enhancing_only)
     torch.testing.assert_close(enhancing, enhancing_only)
     assert build_network("unet_star", out_channels=4).head[2].out_channels == 4
+
+
+def test_second_pass_adds_to_the_whole_tumor_and_takes_nothing_away(tmp_path: Path, prepared: Prepared) -> None:
+    single = load_bundle(small_bundle(tmp_path / "single"))
+    double = load_bundle(small_bundle(tmp_path / "double", replace(SMALL_MANIFEST, second_pass_without=("T1ce",))))
+    without = replace(prepared, tensor=prepared.tensor.clone())
+    without.tensor[1] = 0
+    first, second = (torch.from_numpy(predict(p, single, CPU)[0].probabilities).logit() for p in (prepared, without))
+    fractions: list[float] = []
+    both, execution = predict(prepared, double, CPU, fractions.append)
+    expected = first.clone()
+    expected[0] = torch.maximum(first[0], (first[0] + second[0]) / 2)
+    inside = prepared.brain
+    np.testing.assert_allclose(both.probabilities[:, inside], expected.sigmoid().numpy()[:, inside], atol=1e-5)
+    assert (expected[0] > first[0])[inside].any()
+    assert execution.passes == 2
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    for patient, options in ((prepared, replace(CPU, fast=True)), (without, CPU)):
+        fast, execution = predict(patient, double, options)
+        np.testing.assert_array_equal(fast.probabilities, predict(patient, single, CPU)[0].probabilities)
+        assert execution.passes == 1

@@ -95,6 +95,7 @@ def command_line(result: PatientResult) -> str:
             device=report.get("device", "auto"),
             mode=report.get("mode", "single_pass"),
             attention_maps=has_attention_maps(report),
+            fast=report.get("fast", False),
         ),
         left_out=tuple(report.get("missing", ())),
     )

@@ -59,6 +59,8 @@ class ModelManifest:
         training: Summary of the training; free form.
         license: SPDX identifier, or a sentence.
         intended_use: Sentence on what the model may and may not be used for.
+        second_pass_without: Channels that a second pass leaves out, whose findings are added to the whole tumor where
+            the first pass doubts; empty for a single pass.
         members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the
             five folds of a cross-validation, whose probabilities are averaged.
         weights_sha256: SHA-256 of ``weights.safetensors``.
@@ -80,6 +82,7 @@ class ModelManifest:
     training: dict[str, Any] = field(default_factory=dict)
     license: str = ""
     intended_use: str = ""
+    second_pass_without: tuple[str, ...] = ()
     members: int = 1
     weights_sha256: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -141,6 +144,7 @@ class ModelManifest:
             )
             for name in ("regions", "spacing", "patch_size"):
                 values[name] = tuple(values[name])
+            values["second_pass_without"] = tuple(values.get("second_pass_without", ()))
             manifest = ModelManifest(**values)
             manifest._check_channels(source)
             manifest._check()
@@ -183,6 +187,8 @@ class ModelManifest:
                 refuse(f"lets the unknown channel {unknown[0]} be missing")
             if len(set(option.channels)) != len(option.channels) or not 0 < len(option.channels) < len(names):
                 refuse(f"lets {' and '.join(option.channels) or 'nothing'} be missing, which cannot be")
+        if unknown := [name for name in self.second_pass_without if name not in names]:
+            refuse(f"leaves the unknown channel {unknown[0]} out of the second pass")
 
     def _check(self) -> None:
         """Check that all values are known and in range.
@@ -198,6 +204,8 @@ class ModelManifest:
             raise ValueError(f"regions must be {', '.join(REGIONS)} in any order")
         if self.activation not in ("sigmoid", "softmax"):
             raise ValueError(f"unknown activation {self.activation!r}")
+        if self.second_pass_without and self.activation != "sigmoid":
+            raise ValueError("a second pass needs the activation sigmoid")
         if self.normalization != "zscore":
             raise ValueError(f"unknown normalization {self.normalization!r}")
         if len(self.spacing) != 3 or not all(0.1 <= s <= 10 for s in self.spacing):

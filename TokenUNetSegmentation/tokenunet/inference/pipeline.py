@@ -131,6 +131,8 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "device": execution.device,
             "device_name": execution.device_name,
             "mode": execution.mode,
+            "fast": request.options.fast,
+            "passes": execution.passes,
             "overlap": request.options.overlap,
             "precision": execution.precision,
             "fallbacks": execution.fallbacks,

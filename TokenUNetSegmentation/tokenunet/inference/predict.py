@@ -17,6 +17,7 @@ from tokenunet.inference.crop import FieldOfView
 from tokenunet.inference.fallback import Attempt, attempts
 from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
 from tokenunet.inference.request import InferenceOptions, Mode
+from tokenunet.inference.second_pass import count_passes, with_second_pass, without_channels
 from tokenunet.networks import architecture
 from tokenunet.networks.blocks import trainable_parameters
 from tokenunet.networks.tokens import TokenMaps
@@ -30,6 +31,7 @@ class Execution:
     """How a prediction was in fact computed, for the run report.
 
     Attributes:
+        passes: Number of passes through each network.
         needed_bytes: what the network was expected to hold on its device, predicted before it ran.
         free_bytes: what the device had left then.
     """
@@ -41,6 +43,7 @@ class Execution:
     fallbacks: tuple[str, ...]
     needed_bytes: int
     free_bytes: int
+    passes: int = 1
 
 
 def predict(
@@ -103,6 +106,7 @@ def predict(
                 tuple(fallbacks),
                 needed_bytes=needed,
                 free_bytes=free,
+                passes=count_passes(prepared, bundle.manifest, options),
             )
             return prediction, execution
         on_fallback(fallbacks[-1])
@@ -170,27 +174,32 @@ def _run(
     view = _field_of_view(prepared, manifest, attempt)
     arithmetic = Arithmetic.fastest(network, attempt.device, precision)
     network = arithmetic.place(network)
+
+    def run(x: Tensor, with_maps: bool, on_fraction: OnFraction) -> tuple[Tensor, TokenMaps | None]:
+        if attempt.mode == "single_pass":
+            return single_pass(network, arithmetic.place_input(x), with_maps, on_fraction, _size_multiple(manifest))
+        return window_pass(
+            network,
+            x.to(attempt.device),  # in single precision, in which the windows are added up
+            with_maps,
+            on_fraction,
+            arithmetic.place_input,
+            manifest.patch_size,
+            options.overlap,
+            attempt.batch_size,
+        )
+
     x = view.cut(prepared.tensor)[None]
+    passes = count_passes(prepared, manifest, options)
     with (
         torch.inference_mode(),
         arithmetic.autocast(),
         torch.backends.cudnn.flags(benchmark=False, deterministic=True),
     ):
-        if attempt.mode == "sliding_window":
-            logits, masks = window_pass(
-                network,
-                x.to(attempt.device),  # in single precision, in which the windows are added up
-                options.attention_maps,
-                on_fraction,
-                arithmetic.place_input,
-                manifest.patch_size,
-                options.overlap,
-                attempt.batch_size,
-            )
-        else:
-            logits, masks = single_pass(
-                network, arithmetic.place_input(x), options.attention_maps, on_fraction, _size_multiple(manifest)
-            )
+        logits, masks = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes))
+        if passes == 2:
+            second, _ = run(without_channels(x, manifest), False, lambda fraction: on_fraction((1 + fraction) / 2))
+            logits = with_second_pass(logits, second, manifest)
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
     # Outside the brain there is no tumor, whatever the network makes of the empty surroundings.
     probabilities *= prepared.brain

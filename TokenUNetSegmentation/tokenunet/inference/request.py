@@ -30,6 +30,7 @@ class InferenceOptions:
         precision: `auto` chooses half precision if the hardware supports it natively.
         overlap: Overlap of neighboring windows, as a fraction of their size, below 1.
         attention_maps: Whether to return the attention maps, too.
+        fast: Whether to leave out the second pass that some models make.
     """
 
     device: str = "auto"
@@ -37,6 +38,7 @@ class InferenceOptions:
     precision: PrecisionOption = "auto"
     overlap: float = 0.5
     attention_maps: bool = False
+    fast: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class SegmentationRequest:
             words += ["--labels", next(name for name, value in _ET_LABELS.items() if value == self.et_label)]
         flags = {
             "--attention-maps": self.options.attention_maps,
+            "--fast": self.options.fast,
             "--dicom-seg": self.dicom_seg,
             "--force": self.force,
         }
@@ -133,7 +136,12 @@ class SegmentationRequest:
             folder=options.input,
             reference=options.reference,
             options=InferenceOptions(
-                options.device, options.mode, options.precision, options.overlap, options.attention_maps
+                options.device,
+                options.mode,
+                options.precision,
+                options.overlap,
+                options.attention_maps,
+                options.fast,
             ),
             et_label=_ET_LABELS[options.labels],
             dicom_seg=options.dicom_seg,
@@ -186,6 +194,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attention-maps", "--masks", action="store_true", help="also write the TokenLearner and TokenFuser maps"
     )
+    parser.add_argument("--fast", action="store_true", help="leave out the second pass that some models make")
     parser.add_argument(
         "--reference",
         metavar="NAME",

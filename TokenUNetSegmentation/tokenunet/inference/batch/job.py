@@ -121,6 +121,7 @@ def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, wr
         "another reference": request.reference not in (None, report["reference"]),
         "another scheme of labels": report["labels"]["ET"] != request.et_label,
         "another mode": report["mode"] != options.mode and not report["fallbacks"],
+        "another number of passes": report.get("fast", False) != options.fast,
         "a run without attention maps": options.attention_maps and not has_attention_maps(report),
     }
     return next((name for name, differs in differences.items() if differs), "")
