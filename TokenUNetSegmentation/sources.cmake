@@ -12,6 +12,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/options.py
   TokenUNetSegmentationLib/logic/run.py
   TokenUNetSegmentationLib/logic/sample_data.py
+  TokenUNetSegmentationLib/logic/segment.py
   TokenUNetSegmentationLib/logic/stages.py
   TokenUNetSegmentationLib/panels/__init__.py
   TokenUNetSegmentationLib/panels/inputs.py
@@ -232,6 +233,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/training/report/attention_figure.py
   tokenunet/training/report/figures.py
   tokenunet/training/report/page.py
+  tokenunet/training/request.py
   tokenunet/training/samples/__init__.py
   tokenunet/training/samples/augmentation.py
   tokenunet/training/samples/cache.py

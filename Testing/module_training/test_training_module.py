@@ -117,6 +117,7 @@ def test_failed_start_leaves_no_folder(
 ) -> None:
     import tempfile
 
+    from tokenunet.training.request import TrainingRequest
     from TokenUNetSegmentationLib.process.worker import run_command
     from TokenUNetTrainingLib.logic.run import TrainingRun
 
@@ -125,7 +126,7 @@ def test_failed_start_leaves_no_folder(
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(OSError):
-        TrainingRun([], fail)
+        TrainingRun(TrainingRequest(None), fail)
     with pytest.raises(OSError):
         next(run_command([], fail, ""))
     assert list(tmp_path.iterdir()) == []

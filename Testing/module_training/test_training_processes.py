@@ -33,10 +33,11 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
 def test_a_process_that_dies_before_its_first_word_is_reported(
     module: host.LoadedModule, patients: Path, tmp_path: Path
 ) -> None:
+    from tokenunet.training.request import TrainingRequest
     from TokenUNetTrainingLib.logic.run import TrainingRun
 
-    def start(command: list[str]) -> TrainingRun:
-        return TrainingRun(command, functools.partial(WorkerProcess, python=str(tmp_path / "python")))
+    def start(request: TrainingRequest) -> TrainingRun:
+        return TrainingRun(request, functools.partial(WorkerProcess, python=str(tmp_path / "python")))
 
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho no memory left >&2\nexit 9\n")

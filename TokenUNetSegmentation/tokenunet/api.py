@@ -162,13 +162,15 @@ def train(
         UsageError: If a setting or an architecture is unknown.
         TokenUNetError: If the patients cannot be used, or the training fails.
     """
+    from tokenunet.runtime.device import resolve_device
     from tokenunet.training import jobs
     from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
 
+    place = resolve_device(device)
     plan = ExperimentPlan(preset, tuple(architectures), folds, tuple(range(folds)), seed, dict(settings or {}))
     jobs.begin(Path(output), Path(data), plan, on_event)
     experiment = Experiment(Path(output))
-    jobs.train(experiment, device, on_event)
+    jobs.train(experiment, place, on_event)
     return experiment.report
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from tokenunet.training.request import TrainingRequest
 
 from TokenUNetTrainingLib.logic.run import TrainingRun
 
@@ -65,7 +66,7 @@ def test_process_starts_and_reports(case: unittest.TestCase) -> None:
     if importlib.util.find_spec("psutil") is None:  # installed at the first click on "Start training"
         return
     with tempfile.TemporaryDirectory() as folder:
-        run = TrainingRun(["dataset", "check", str(Path(folder) / "absent"), "--progress", "json"])
+        run = TrainingRun(TrainingRequest(Path(folder) / "experiment", Path(folder) / "absent"))
         end = time.monotonic() + _PROCESS_SECONDS
         while run.running and time.monotonic() < end:
             run.update()

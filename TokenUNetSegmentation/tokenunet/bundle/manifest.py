@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from tokenunet.core.channels import ChannelSet, OptionalChannels
+from tokenunet.core.channels import ChannelSet, OptionalChannels, channels_named
 from tokenunet.core.errors import ChannelError, ModelError
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.old_keys import with_current_keys
@@ -18,7 +19,7 @@ MANIFEST_NAME = "model.json"
 _LARGEST_ARGUMENT = 4096
 _MOST_MEMBERS = 100
 
-_CHANNEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9+-]{0,31}")
+CHANNEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9+-]{0,31}")
 """Channel names become part of file names, options and node references."""
 
 Normalization = Literal["zscore"]
@@ -36,6 +37,11 @@ class Channel:
 
     name: SequenceName
     aliases: tuple[str, ...] = ()
+
+
+def manifest_channels(names: Sequence[SequenceName]) -> tuple[Channel, ...]:
+    """Return the channels of a manifest, with the usual aliases of their names."""
+    return tuple(Channel(name, aliases) for name, aliases in channels_named(names).aliases.items())
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class ModelManifest:
     name: str
     architecture: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    channels: tuple[Channel, ...] = tuple(Channel(name, ALIASES[name]) for name in SEQUENCES)
+    channels: tuple[Channel, ...] = manifest_channels(SEQUENCES)
     optional_channels: tuple[OptionalChannels, ...] = ()
     regions: tuple[str, ...] = REGIONS
     labels: dict[str, int] = field(default_factory=lambda: {"NCR": 1, "ED": 2, "ET": 4})
@@ -168,7 +174,7 @@ class ModelManifest:
         if not names:
             refuse("names no channels")
         for name in names:
-            if not isinstance(name, str) or not _CHANNEL_NAME.fullmatch(name):
+            if not isinstance(name, str) or not CHANNEL_NAME.fullmatch(name):
                 refuse(f"names the unknown channel {name!r}: a name has letters, digits, + and -")
         spellings: dict[str, str] = {}
         for channel in self.channels:

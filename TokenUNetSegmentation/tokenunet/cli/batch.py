@@ -1,6 +1,7 @@
 """Option ``--batch`` of ``tokenunet segment``: many patients, and a table of their results."""
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -58,6 +59,9 @@ def run(options: argparse.Namespace, request: SegmentationRequest, on_event: OnE
     scans = [scan_arguments(name, "")[0] for name in (*request.inputs, *request.left_out)]
     for option in (*scans, *(["--input"] if request.folder else [])):
         raise UsageError(f"{option} is for one patient and cannot be given with --batch.", "Leave out one of them.")
+    if options.cluster is None:  # on a cluster, each machine has devices of its own
+        device = str(resolve_device(request.options.device))
+        request = replace(request, options=replace(request.options, device=device))
     jobs = find_patients(options.batch, request, on_event)
     counts = segment_batch(jobs, jobs[0].request.output.parent, _runner(options), on_event)
     if options.progress != "json":
@@ -76,5 +80,4 @@ def _runner(options: argparse.Namespace) -> Runner:
     processes = 1 if options.jobs is None else options.jobs
     if processes < 1:
         raise UsageError(f"--jobs must be at least 1, not {processes}.")
-    resolve_device(options.device)
     return partial(run_in_processes, processes=processes)

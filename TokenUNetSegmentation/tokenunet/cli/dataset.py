@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.core.events import OnEvent, ResultEvent
-from tokenunet.core.label_schemes import LABEL_SCHEMES, described
+from tokenunet.core.sequences import SEQUENCES
+from tokenunet.training.request import add_channels_argument, add_labels_argument
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -21,23 +22,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     add_labels_argument(check)
+    add_channels_argument(check)
     add_progress_argument(check)
     check.set_defaults(run=_check)
-
-
-def add_labels_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the ``--labels`` option, which defines the meaning of label values."""
-    parser.add_argument(
-        "--labels",
-        choices=LABEL_SCHEMES,
-        help="meaning of the label values, if it is ambiguous: " + ", ".join(map(described, LABEL_SCHEMES)),
-    )
 
 
 def _check(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.data import check_dataset, read_dataset
 
-    report = check_dataset(read_dataset(options.data, options.labels or ""), on_event)
+    dataset = read_dataset(options.data, options.labels or "", options.channels or SEQUENCES)
+    report = check_dataset(dataset, on_event)
     on_event(ResultEvent(str(options.data), report.to_json()))
     if options.progress != "json":  # otherwise, the report is part of the event
         print(json.dumps(report.to_json(), indent=1) if options.json else report.to_text().rstrip())

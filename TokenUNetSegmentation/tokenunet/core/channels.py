@@ -1,7 +1,7 @@
 """Input channels of a model: their names, and which of them may be missing."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tokenunet.core.regions import REGION_TITLES
@@ -87,5 +87,10 @@ class ChannelSet:
         return None
 
 
-FOUR_SEQUENCES = ChannelSet({sequence: ALIASES[sequence] for sequence in SEQUENCES})
+def channels_named(names: Sequence[SequenceName]) -> ChannelSet:
+    """Return channels with their usual aliases, all of them required."""
+    return ChannelSet({name: ALIASES.get(name, ()) for name in names})
+
+
+FOUR_SEQUENCES = channels_named(SEQUENCES)
 """T1, T1ce, T2 and FLAIR, all of them required."""

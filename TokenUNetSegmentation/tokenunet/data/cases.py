@@ -1,6 +1,6 @@
 """Labeled patients: where their files lie, and how to read them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -77,6 +77,7 @@ class Dataset:
         layout: what kind of folder it is, such as ``BraTS 2023``.
         cases: sorted by name.
         findings: what could not be understood when looking for cases.
+        channels: Sequences that a network is trained on; a case holds no others.
         label_scheme: Name of the labels' scheme if somebody or a ``dataset.json`` says it; empty if it is guessed.
     """
 
@@ -85,6 +86,7 @@ class Dataset:
     cases: tuple[Case, ...]
     findings: tuple[DatasetFinding, ...] = ()
     label_scheme: str = ""
+    channels: tuple[SequenceName, ...] = SEQUENCES
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -92,28 +94,32 @@ class Dataset:
         return tuple(sorted({case.patient for case in self.cases}))
 
 
-def read_scans(case: Case) -> Study:
-    """Reads and checks the four scans; each file is read once.
+def read_scans(case: Case, channels: Sequence[SequenceName] = SEQUENCES) -> Study:
+    """Read and check the scans of a case, each file once.
+
+    Args:
+        case: Labeled patient.
+        channels: Sequences that are needed; no others are read.
 
     Raises:
         InputError: If a scan cannot be read or used; see `tokenunet.study.scans.read_scan`.
     """
     images: dict[Path, tuple[sitk.Image, str]] = {}
     scans: dict[SequenceName, Scan] = {}
-    for sequence in (s for s in SEQUENCES if s in case.images):
+    for sequence in (s for s in channels if s in case.images):
         source = case.images[sequence]
         if source.path not in images:
             images[source.path] = read_image(source.path), sha256_of(source.path)
         image, sha256 = images[source.path]
         name = str(source.path)
         if source.channel is not None:
-            channels = image.GetSize()[3] if image.GetDimension() == 4 else 1
-            if channels <= source.channel:
-                raise DatasetError(f"{name} has {channels} channels, but dataset.json names more.", "Correct either.")
+            count = image.GetSize()[3] if image.GetDimension() == 4 else 1
+            if count <= source.channel:
+                raise DatasetError(f"{name} has {count} channels, but dataset.json names more.", "Correct either.")
             image = image[..., source.channel] if image.GetDimension() == 4 else image
             name = f"{name}, channel {source.channel}"
         scans[sequence] = as_scan(image, name, sha256)
-    return study_of(scans)
+    return study_of(scans, "T1ce" if "T1ce" in scans else None, channels)
 
 
 def read_truth(case: Case) -> sitk.Image:
@@ -177,6 +183,7 @@ def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
         "folder": str(dataset.folder.absolute()),
         "layout": dataset.layout,
         "label_scheme": dataset.label_scheme,
+        "channels": list(dataset.channels),
         "cases": [
             {
                 "name": case.name,
@@ -195,6 +202,7 @@ def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
 
 def dataset_from_json(values: Mapping[str, Any]) -> Dataset:
     """The inverse of `dataset_to_json`."""
+    channels = tuple(values.get("channels", SEQUENCES))
     cases = tuple(
         Case(
             name=case["name"],
@@ -205,4 +213,6 @@ def dataset_from_json(values: Mapping[str, Any]) -> Dataset:
         )
         for case in values["cases"]
     )
-    return Dataset(Path(values["folder"]), values["layout"], cases, label_scheme=values.get("label_scheme", ""))
+    return Dataset(
+        Path(values["folder"]), values["layout"], cases, label_scheme=values.get("label_scheme", ""), channels=channels
+    )

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from tokenunet.core.events import OnEvent, Progress, Stage, ignore_events
 from tokenunet.core.grid import Grid
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.regions import REGIONS, regions_from_labels
-from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.core.sequences import SequenceName
 from tokenunet.data.cases import Case, Dataset, DatasetFinding, Severity, read_scans, read_truth_and_values
 from tokenunet.data.fingerprint import fingerprint
 from tokenunet.data.label_doubts import doubts_about_labels
@@ -60,7 +61,7 @@ def check_dataset(dataset: Dataset, on_event: OnEvent = ignore_events) -> Datase
     examined: dict[str, _Examined] = {}
     with ThreadPoolExecutor(min(_CHECKED_AT_ONCE, os.cpu_count() or 1)) as pool:
         try:
-            for done in as_completed([pool.submit(_examine, case) for case in dataset.cases]):
+            for done in as_completed([pool.submit(_examine, case, dataset.channels) for case in dataset.cases]):
                 examined[done.result().case.name] = done.result()
                 progress.update(Stage.CHECK, len(examined) / len(dataset.cases))
         except BaseException:
@@ -82,16 +83,16 @@ def check_dataset(dataset: Dataset, on_event: OnEvent = ignore_events) -> Datase
     )
 
 
-def _examine(case: Case) -> _Examined:
+def _examine(case: Case, channels: Sequence[SequenceName]) -> _Examined:
     one = _Examined(case)
     grids: list[Grid] = []
-    missing = [sequence for sequence in SEQUENCES if sequence not in case.images]
+    missing = [sequence for sequence in channels if sequence not in case.images]
     if missing:
         one.add("missing_sequence", "error", f"There is no {' and no '.join(missing)}.{_not_taken(case)}")
     else:
         try:
-            study = read_scans(case)
-            grids = [Grid.of(study.scans[sequence].image) for sequence in SEQUENCES]
+            study = read_scans(case, channels)
+            grids = [Grid.of(study.scans[s].image) for s in (study.reference, *channels)]
             _examine_scans(one, study)
         except InputError as error:
             one.add_error(error)
@@ -126,7 +127,7 @@ def _examine_scans(one: _Examined, study: Study) -> None:
     reference = Grid.of(study.scans[study.reference].image)
     others = [s for s, scan in study.scans.items() if not Grid.of(scan.image).same_as(reference)]
     # Prepared as for training, so that nothing can go wrong there that does not go wrong here.
-    prepared = prepare(study, ModelSpace(SEQUENCES, reference.spacing, "LPS"))
+    prepared = prepare(study, ModelSpace(tuple(study.scans), reference.spacing, "LPS"))
     if others:
         one.add(
             "grid_mismatch",
@@ -139,7 +140,7 @@ def _examine_scans(one: _Examined, study: Study) -> None:
 
 
 def _examine_truth(one: _Examined, truth: sitk.Image, grids: list[Grid]) -> None:
-    """``grids`` are those of the scans, in the order of `SEQUENCES`; empty where they could not be read."""
+    """``grids`` are those of the scans, the reference's first; empty if they could not be read."""
     own = Grid.of(truth)
     if grids and not any(own.same_as(grid) for grid in grids):
         one.add(
@@ -153,7 +154,7 @@ def _examine_truth(one: _Examined, truth: sitk.Image, grids: list[Grid]) -> None
     if not labels.any():
         one.add("empty_truth", "warning", f"{one.case.truth} marks no tumor.")
     if grids:
-        reference = grids[SEQUENCES.index("T1ce")]
+        reference = grids[0]
         volumes = regions_from_labels(labels).sum(axis=(1, 2, 3)) * own.voxel_ml
         one.facts = CaseFacts(
             name=one.case.name,

@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tokenunet.core.channels import channels_named
 from tokenunet.core.errors import AmbiguousSequenceError, DatasetError, InputError
 from tokenunet.core.label_schemes import BRATS_2023_LABELS, BRATS_LABELS, LABEL_SCHEMES, LabelValues, described
 from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
@@ -38,13 +39,14 @@ _DEEPEST = 3
 """Folders below the dataset's in which patients are looked for."""
 
 
-def read_dataset(folder: Path, label_scheme: str = "") -> Dataset:
+def read_dataset(folder: Path, label_scheme: str = "", channels: tuple[SequenceName, ...] = SEQUENCES) -> Dataset:
     """Find the cases of a folder in any of the layouts, or of a CSV, without reading an image.
 
     Args:
         folder: Folder of the patients, or path of a CSV.
         label_scheme: What the labels mean, a name in `LABEL_SCHEMES`; if empty, a ``dataset.json`` or the names of
             the files tell.
+        channels: Sequences that a network is trained on; others are ignored.
 
     Raises:
         DatasetError: If there is no case, or the layout's own files are wrong.
@@ -56,13 +58,13 @@ def read_dataset(folder: Path, label_scheme: str = "") -> Dataset:
     folder = folder.resolve()
     try:
         if folder.is_file():
-            dataset = _read_csv(folder)
+            dataset = _read_csv(folder, channels)
         elif not folder.is_dir():
             raise DatasetError(f"There is no folder or CSV {folder}.", "Check the path.")
         elif (folder / "imagesTr").is_dir():
-            dataset = _read_described(folder)
+            dataset = _read_described(folder, channels)
         else:
-            dataset = _read_patient_folders(folder)
+            dataset = _read_patient_folders(folder, channels)
     except OSError as error:
         raise DatasetError(f"{folder} cannot be read: {error.strerror or error}.", "Check its rights.") from error
     if not dataset.cases and not dataset.findings:
@@ -81,6 +83,7 @@ def read_dataset(folder: Path, label_scheme: str = "") -> Dataset:
         dataset,
         cases=tuple(sorted(cases, key=lambda case: case.name)),
         label_scheme=label_scheme or dataset.label_scheme,
+        channels=channels,
     )
 
 
@@ -97,7 +100,8 @@ def _check_names(dataset: Dataset) -> None:
             )
 
 
-def _read_patient_folders(root: Path) -> Dataset:
+def _read_patient_folders(root: Path, channels: tuple[SequenceName, ...]) -> Dataset:
+    known = channels_named(channels)
     apart = separate_truths(root)
     cases, findings, layouts, without_truth = [], [], set(), []
     folders = [found for top in (apart.scans if apart else [root]) for found in _folders_with_scans(top, _DEEPEST)]
@@ -110,7 +114,11 @@ def _read_patient_folders(root: Path) -> Dataset:
             candidates = files if apart is None else list(filter(is_in_image_format, apart.truths_of(folder)))
             truth, other_truths = find_ground_truth(folder, candidates)
             drawn = {truth, *other_truths}
-            by_name = choose_by_name(folder, [p for p in files if is_image_file(p) and p not in drawn])
+            scans = [p for p in files if is_image_file(p) and p not in drawn]
+            others = {path: channel for path in scans if (channel := known.named(path.name)) is not None}
+            by_name = choose_by_name(
+                folder, [p for p in scans if p not in others], [s for s in SEQUENCES if s in channels]
+            )
         except AmbiguousSequenceError as error:
             message = f"{error} Leave only one of them in the folder."
             findings.append(DatasetFinding(error.code, "error", name, message))
@@ -123,7 +131,8 @@ def _read_patient_folders(root: Path) -> Dataset:
         if truth and other_truths:
             message = f"{truth.name} is the ground truth, and not {', '.join(p.name for p in other_truths)}."
             findings.append(DatasetFinding("passed_over", "warning", name, message))
-        images: dict[SequenceName, ImageSource] = {s: ImageSource(path) for s, path in by_name.files.items()}
+        files_by_channel = by_name.files | {channel: path for path, channel in others.items()}
+        images = {c: ImageSource(files_by_channel[c]) for c in channels if c in files_by_channel}
         cases.append(Case(name, patient, images, truth, values))
     if without_truth:
         message = f"{len(without_truth)} of {len(folders)} cases have no ground truth and are left out."
@@ -156,10 +165,10 @@ def _folders_with_scans(folder: Path, depth: int) -> Iterator[Path]:
                 yield from _folders_with_scans(entry, depth - 1)
 
 
-def _read_described(folder: Path) -> Dataset:
+def _read_described(folder: Path, wanted: tuple[SequenceName, ...]) -> Dataset:
     """MSD and both versions of nnU-Net, which describe themselves in ``dataset.json``."""
     description = _read_description(folder / "dataset.json")
-    channels = _sequence_channels(description, folder / "dataset.json")
+    channels = _sequence_channels(description, folder / "dataset.json", wanted)
     try:
         values = labels_of(description["labels"])
     except (TypeError, ValueError) as error:
@@ -198,41 +207,43 @@ def _read_description(path: Path) -> dict[str, Any]:
     return description
 
 
-def _sequence_channels(description: Mapping[str, Any], path: Path) -> dict[SequenceName, int]:
+def _sequence_channels(
+    description: Mapping[str, Any], path: Path, wanted: tuple[SequenceName, ...]
+) -> dict[SequenceName, int]:
     names = description.get("channel_names") or description.get("modality")
     if not isinstance(names, dict):
         raise DatasetError(f"{path} names no channels.", "Add channel_names (nnU-Net) or modality (MSD).")
     channels: dict[SequenceName, int] = {}
     for number, name in names.items():
-        sequence = sequence_named(str(name))
+        sequence = channels_named(wanted).find(str(name)) or sequence_named(str(name))
         if sequence in channels:
             raise DatasetError(f"{path} has two channels for {sequence}.", "Name only one so.")
         if sequence:
             channels[sequence] = int(number)
-    missing = [sequence for sequence in SEQUENCES if sequence not in channels]
+    missing = [sequence for sequence in wanted if sequence not in channels]
     if missing:
         raise DatasetError(
             f"{path} names no channel for {', '.join(missing)}; it has {', '.join(map(str, names.values()))}.",
-            "All four sequences are needed.",
+            f"{', '.join(wanted)} are needed.",
         )
-    return channels
+    return {sequence: channels[sequence] for sequence in wanted}
 
 
-def _read_csv(path: Path) -> Dataset:
+def _read_csv(path: Path, channels: tuple[SequenceName, ...]) -> Dataset:
     if is_archive(path):
         raise DatasetError(f"{path} is an archive.", "Unpack it, and choose the folder.")
     try:
-        table = read_patient_table(path, ("case", "patient", "truth"))
-        missing = [name for name in ("case", *SEQUENCES, "truth") if name not in table.columns]
+        table = read_patient_table(path, ("case", "patient", "truth"), channels_named(channels))
+        missing = [name for name in ("case", *channels, "truth") if name not in table.columns]
         if missing:
             raise DatasetError(
                 f"{path} has no column {', '.join(missing)}.",
-                "Its first line must be: case,patient,T1,T1ce,T2,FLAIR,truth",
+                f"Its first line must be: case,patient,{','.join(channels)},truth",
             )
         cases = []
         for row in table.rows:
-            files = {column: table.file(row[column]) for column in (*SEQUENCES, "truth") if row[column]}
-            images = {sequence: ImageSource(files[sequence]) for sequence in SEQUENCES if sequence in files}
+            files = {column: table.file(row[column]) for column in (*channels, "truth") if row[column]}
+            images = {channel: ImageSource(files[channel]) for channel in channels if channel in files}
             cases.append(Case(row["case"], row.get("patient", ""), images, files.get("truth"), BRATS_LABELS))
     except InputError as error:
         raise DatasetError(str(error), error.hint) from error

@@ -22,7 +22,7 @@ from tokenunet.core.errors import (
 from tokenunet.core.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
 from tokenunet.data import Dataset, FileHashes, check_dataset, fingerprint, hash_files, read_dataset
 from tokenunet.io.files import staging_folder
-from tokenunet.runtime.device import fastest_precision, resolve_device
+from tokenunet.runtime.device import fastest_precision
 from tokenunet.runtime.environment import versions
 from tokenunet.training.experiment.create import (
     create_experiment,
@@ -62,7 +62,7 @@ def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent, lab
         TokenUNetError: If the folder or the plan cannot be used.
     """
     _refuse_unusable(folder)
-    dataset = read_dataset(data, label_scheme)
+    dataset = read_dataset(data, label_scheme, plan.channels)
     report = check_dataset(dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))
     report.raise_errors()
     return create_experiment(folder, dataset, report.hashes, plan)
@@ -148,14 +148,14 @@ def _check_splits(experiment: Experiment, dataset: Dataset, hashes: FileHashes) 
         )
 
 
-def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
+def train(experiment: Experiment, device: torch.device, on_event: OnEvent) -> None:
     """Train all unfinished folds, and write summary and report after every fold.
 
     A fold that fails does not stop the others.
 
     Args:
         experiment: Experiment from `begin`, `begin_synthetic` or `resume`.
-        device: Name of the device, as for `resolve_device`.
+        device: Device to train on.
         on_event: Callback that receives warnings, and progress over all folds.
 
     Raises:
@@ -164,18 +164,17 @@ def train(experiment: Experiment, device: str, on_event: OnEvent) -> None:
         TrainingError: If folds failed, after all others were trained.
         TokenUNetError: If the data, the device or the disk fail.
     """
-    place = resolve_device(device)
-    processes = make_fabric(place)
+    processes = make_fabric(device)
     if not processes.is_global_zero:
         processes.barrier()  # until the first process has prepared the cases
-        _train_folds(experiment, place, Progress(ignore_events, SHARES), ignore_events, first=False)
+        _train_folds(experiment, device, Progress(ignore_events, SHARES), ignore_events, first=False)
         end_processes(processes)
         return
     progress = Progress(on_event, SHARES)
     with recorded(experiment):
         prepare_cases(experiment, progress)
         processes.barrier()
-        _train_folds(experiment, place, progress, on_event, first=True)
+        _train_folds(experiment, device, progress, on_event, first=True)
     end_processes(processes)
 
 

@@ -2,9 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError, UsageError
 from tokenunet.core.events import ErrorEvent, ProgressEvent, WarningEvent
 from tokenunet.training.config.configuration import check_setting
+from tokenunet.training.request import TrainingRequest
 from TokenUNetSegmentationLib.logic.inputs import Answer
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
@@ -20,41 +20,6 @@ if TYPE_CHECKING:  # it needs packages that are installed at the first click
 
 _SCRIPT = Path(__file__).parents[1] / "process" / "detached_training.py"
 _WORK_FOLDER_PREFIX = "tokenunet-training-"
-
-
-@dataclass(frozen=True)
-class TrainingRequest:
-    """What to train.
-
-    Attributes:
-        data: the patients' folder; None where none was chosen.
-        experiment: folder of the experiment; None where none was chosen.
-        preset: name of a preset.
-        architectures: names of architectures.
-        folds: of the cross-validation.
-        device: as the command line takes it.
-        settings: values that replace the preset's.
-    """
-
-    data: Path | None
-    experiment: Path | None
-    preset: str
-    architectures: tuple[str, ...]
-    folds: int
-    device: str
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-    def command(self) -> list[str]:
-        """Arguments of the ``tokenunet`` command that begins it."""
-        arguments = ["train", "--data", str(self.data), "--output", str(self.experiment), "--preset", self.preset]
-        arguments += ["--architectures", ",".join(self.architectures), "--folds", str(self.folds)]
-        for name, value in self.settings.items():
-            arguments += ["--set", f"{name}={value}"]
-        return [*arguments, "--device", self.device, "--progress", "json"]
-
-    def resume_command(self) -> list[str]:
-        """Arguments of the ``tokenunet`` command that goes on with it."""
-        return ["train", "--output", str(self.experiment), "--resume", "--device", self.device, "--progress", "json"]
 
 
 class ExperimentWatch:
@@ -119,12 +84,13 @@ class TrainingRun:
 
     def __init__(
         self,
-        arguments: Sequence[str],
+        request: TrainingRequest,
         start_process: Callable[..., WorkerProcess] = WorkerProcess,
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix=_WORK_FOLDER_PREFIX))
+        command = ["train", *request.to_arguments(), "--progress", "json"]
         try:
-            self._process = start_process(arguments, self._folder, script=_SCRIPT, detached=True)
+            self._process = start_process(command, self._folder, script=_SCRIPT, detached=True)
         except OSError:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -174,14 +140,14 @@ def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, 
         return Answer(False, _("A training is running."))
     if request.data is None:
         return Answer(False, _("Choose the folder with the patients."))
-    if request.experiment is None:
+    if request.output is None:
         return Answer(False, _("Choose a folder for the experiment."))
     if not request.architectures:
         return Answer(False, _("Choose at least one architecture."))
     if watch.progress is not None:
         return Answer(False, _("The folder holds an experiment already: resume it, or choose another folder."))
     with suppress(OSError):  # what cannot be looked into, the training itself complains about
-        if request.experiment.is_dir() and any(request.experiment.iterdir()):
+        if request.output.is_dir() and any(request.output.iterdir()):
             return Answer(False, _("The experiment's folder is not empty: choose another."))
     try:
         for name, value in request.settings.items():

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.networks.registry import architectures
 from tokenunet.training.config.configuration import SETTINGS, preset_values
+from tokenunet.training.request import TrainingRequest
 from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
@@ -21,7 +22,6 @@ from TokenUNetSegmentationLib.process.dependencies import describe
 from TokenUNetTrainingLib.logic.options import Preset
 from TokenUNetTrainingLib.logic.run import (
     ExperimentWatch,
-    TrainingRequest,
     TrainingRun,
     can_resume,
     can_start,
@@ -61,7 +61,7 @@ class TrainingPanel:
         self._message = ""
         self._stopping = ""
         self._loading = False
-        self.start_run: Callable[[list[str]], TrainingRun] = TrainingRun
+        self.start_run: Callable[[TrainingRequest], TrainingRun] = TrainingRun
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
         self.boxes = _architecture_boxes(ui.architecturesForm)
         """Check box of each registered architecture, by name."""
@@ -77,8 +77,8 @@ class TrainingPanel:
             box.toggled.connect(lambda *_: self._store())
         for edit in self.edits.values():
             edit.textChanged.connect(lambda *_: self._store())
-        ui.startButton.clicked.connect(lambda *_: self._start(self.request().command()))
-        ui.resumeButton.clicked.connect(lambda *_: self._start(self.request().resume_command()))
+        ui.startButton.clicked.connect(lambda *_: self._start(self.request()))
+        ui.resumeButton.clicked.connect(lambda *_: self._start(self.resume_request()))
         ui.stopAfterEpochButton.clicked.connect(lambda *_: self._stop("epoch"))
         ui.stopNowButton.clicked.connect(lambda *_: self._stop("now"))
 
@@ -91,13 +91,18 @@ class TrainingPanel:
         parameters = self._parameters()
         return TrainingRequest(
             data=Path(parameters.data) if parameters.data else None,
-            experiment=Path(parameters.experiment) if parameters.experiment else None,
+            output=Path(parameters.experiment) if parameters.experiment else None,
             preset=parameters.preset.value,
             architectures=tuple(name for name in self.boxes if name in parameters.architectures.split(",")),
             folds=parameters.folds,
             device=parameters.device.value,
             settings=dict(line.split("=", 1) for line in parameters.settings.splitlines()),
         )
+
+    def resume_request(self) -> TrainingRequest:
+        """Return the request that continues the experiment in the chosen folder."""
+        request = self.request()
+        return TrainingRequest(request.output, device=request.device, resume=True)
 
     def load(self) -> None:
         """Shows what the parameter node holds; a scene without an experiment gets the last one that was looked at."""
@@ -108,14 +113,14 @@ class TrainingPanel:
         self._loading = True  # filling the widgets in must not store half of it
         try:
             self._ui.dataPath.setCurrentPath(str(request.data or ""))
-            self._ui.experimentPath.setCurrentPath(str(request.experiment or ""))
+            self._ui.experimentPath.setCurrentPath(str(request.output or ""))
             for name, box in self.boxes.items():
-                box.setChecked(name in request.architectures)
+                box.setChecked(name in (request.architectures or ()))
             for name, edit in self.edits.items():
                 edit.setText(request.settings.get(name, ""))
         finally:
             self._loading = False
-        self._look_at(request.experiment)
+        self._look_at(request.output)
 
     def _look_at(self, experiment: Path | None) -> None:
         """Watch an experiment; if the folder holds one, the form shows what it trains."""
@@ -156,7 +161,7 @@ class TrainingPanel:
         changed = {name: edit.text.strip() for name, edit in self.edits.items()}
         parameters.settings = "\n".join(f"{name}={value}" for name, value in changed.items() if value)
         slicer.app.settings().setValue(_LAST_EXPERIMENT, parameters.experiment)
-        experiment = self.request().experiment
+        experiment = self.request().output
         if experiment != self._watch.folder:
             self._message = ""
         self._look_at(experiment)
@@ -225,12 +230,12 @@ class TrainingPanel:
             value = values[name]
             edit.setPlaceholderText(", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}")
 
-    def _start(self, command: list[str]) -> None:
+    def _start(self, request: TrainingRequest) -> None:
         if not self.installation.install():
             return
         self._message = self._stopping = ""
         try:
-            self._run = self.start_run(command)
+            self._run = self.start_run(request)
         except OSError as error:  # the temporary folder cannot be written, or the interpreter is gone
             self._message = sentence(error)
         self._on_changed()

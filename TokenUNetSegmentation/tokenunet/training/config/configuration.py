@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from tokenunet.bundle.manifest import CHANNEL_NAME
 from tokenunet.core.errors import ArchitectureError, TrainingError, UsageError
 from tokenunet.core.old_keys import with_current_keys
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.networks.registry import architectures, build_network
 from tokenunet.training.config.presets import INITIAL_MODELS, PRESET_VALUES, PRESETS, SHIPPED_ARCHITECTURE, PresetName
 from tokenunet.training.config.settings import setting, settings_of
@@ -31,6 +33,11 @@ class TrainingConfiguration:
 
     architecture: str = setting(description="Name in `tokenunet.networks.architectures`.")
     arguments: dict[str, Any] = setting(default_factory=dict, description="Arguments of the architecture, as JSON.")
+    channels: tuple[SequenceName, ...] = setting(
+        SEQUENCES,
+        description="Sequences that the network receives, in their order, separated by commas.",
+        title="Channels",
+    )
     initial: str = setting(
         "",
         description="File of weights to start from, relative to the experiment's folder; empty for random weights.",
@@ -165,6 +172,17 @@ class TrainingConfiguration:
             raise UsageError(f"The sides of {self.architecture}'s patches must be multiples of {multiple} voxels.")
         for name in SETTINGS:
             _check_bounds(name, getattr(self, name))
+        unusable = [name for name in self.channels if not CHANNEL_NAME.fullmatch(name)]
+        if unusable or not self.channels or len({name.lower() for name in self.channels}) < len(self.channels):
+            raise UsageError(
+                f"The channels {', '.join(self.channels)} cannot be trained on.",
+                "Name each once, with letters, digits, + and -, for instance T1ce,FLAIR.",
+            )
+        if self.synthetic_patients and self.channels != SEQUENCES:
+            raise UsageError(
+                f"Synthetic patients have {', '.join(SEQUENCES)}, not {', '.join(self.channels)}.",
+                "Choose a preset without them, or leave out the channels.",
+            )
         if self.whole_brains and self.batch_size > 1:
             raise UsageError("Whole brains differ in size, so that no two make a batch.", "Use --set batch_size=1.")
         if self.synthetic_patients:
@@ -243,7 +261,7 @@ def configuration_of(
 
     configuration = TrainingConfiguration.from_json(values | PRESET_VALUES[preset] | dict(overrides or {}))
     try:
-        network = build_network(architecture, **configuration.arguments)
+        network = build_network(architecture, len(configuration.channels), **configuration.arguments)
     except (ArchitectureError, RuntimeError) as error:
         raise UsageError(f"{architecture} cannot be built with {configuration.arguments}: {error}") from error
     loaders = {configuration.initial: load_initial, configuration.pretrained_transformer: load_pretrained_transformer}
@@ -267,6 +285,8 @@ def _converted(name: str, value: Any) -> Any:
     try:
         if name == "arguments":
             return dict(json.loads(value) if isinstance(value, str) else value)
+        if name == "channels":
+            return tuple(value.split(",") if isinstance(value, str) else value)
         if name == "patch_size":
             sides = value.split(",") if isinstance(value, str) else list(value)
             z, y, x = (int(side) for side in (sides * 3 if len(sides) == 1 else sides))

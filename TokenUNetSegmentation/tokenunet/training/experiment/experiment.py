@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tokenunet.core.errors import ExperimentError, UsageError
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.io.files import SAFE_NAME, write_text
 from tokenunet.training.experiment.fold_folder import FoldFolder, StopWhen, read_log
 
@@ -66,6 +67,12 @@ class ExperimentPlan:
     trained_folds: tuple[int, ...]
     seed: int
     overrides: Mapping[str, Any]
+
+    @property
+    def channels(self) -> tuple[SequenceName, ...]:
+        """Sequences that the networks are trained on."""
+        value = self.overrides.get("channels", SEQUENCES)
+        return tuple(value.split(",") if isinstance(value, str) else value)
 
 
 def _check_names(names: Iterable[object], folder: Path) -> None:

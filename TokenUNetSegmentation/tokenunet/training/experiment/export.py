@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenunet.bundle.bundle import save_bundle
-from tokenunet.bundle.manifest import ModelManifest
+from tokenunet.bundle.manifest import ModelManifest, manifest_channels
 from tokenunet.core.errors import ExperimentError, OutputExistsError
 from tokenunet.core.regions import REGIONS
 from tokenunet.training.config.configuration import TrainingConfiguration
@@ -69,6 +69,7 @@ def export_bundle(
         name=title or f"{experiment.folder.name}: {architecture}",
         architecture=configuration.architecture,
         arguments=configuration.arguments,
+        channels=manifest_channels(configuration.channels),
         spacing=(configuration.spacing,) * 3,
         patch_size=configuration.patch_size,
         training=_synthetic_card(experiment, jobs[0]) if experiment.synthetic else _card(experiment, jobs),

@@ -3,7 +3,7 @@
 import safetensors.torch
 
 from tokenunet.bundle.bundle import ModelBundle
-from tokenunet.bundle.manifest import ModelManifest
+from tokenunet.bundle.manifest import ModelManifest, manifest_channels
 from tokenunet.training.config.configuration import TrainingConfiguration
 from tokenunet.training.experiment.fold_folder import FoldFolder
 
@@ -20,6 +20,7 @@ def fold_bundle(job: FoldFolder, configuration: TrainingConfiguration) -> ModelB
         name=f"{job.architecture}, fold {job.fold}",
         architecture=configuration.architecture,
         arguments=configuration.arguments,
+        channels=manifest_channels(configuration.channels),
         spacing=(spacing, spacing, spacing),
         patch_size=configuration.patch_size,
     )

@@ -65,7 +65,7 @@ def measure_fold(
     peak = 0
     for case in cases:
         on_case()
-        prepared = prepare(read_scans(case), bundle.manifest.space)
+        prepared = prepare(read_scans(case, bundle.manifest.inputs.names), bundle.manifest.space)
         began = time.perf_counter()
         with PeakMemory(torch.device(device)) as memory:
             prediction, _execution = predict(prepared, bundle, options)

@@ -71,7 +71,7 @@ class TrainingState:
         self._trains = {"configuration": _decisive_settings(configuration), "cases": cases}
         """Settings and cases that must not change when a training is resumed."""
         torch.manual_seed(seed)
-        network = build_network(configuration.architecture, **configuration.arguments)
+        network = build_network(configuration.architecture, len(configuration.channels), **configuration.arguments)
         if configuration.pretrained_transformer and not fold.begun:
             load_pretrained_transformer(network, fold.experiment / configuration.pretrained_transformer)
         if configuration.initial and not fold.begun:

@@ -60,8 +60,9 @@ def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
     """
     configuration = experiment.configuration(job.architecture)
     bundle = fold_bundle(job, configuration)
+    channels = bundle.manifest.inputs.names
     case, truth_image = _first_with_tumor(experiment, job)
-    prepared = prepare(read_scans(case), bundle.manifest.space)
+    prepared = prepare(read_scans(case, channels), bundle.manifest.space)
     prediction, _execution = predict(prepared, bundle, measuring_options(configuration, "cpu", attention_maps=True))
     assert prediction.attention is not None
     truth = sitk.GetArrayFromImage(prepared.grid.resample(truth_image, sitk.sitkNearestNeighbor))
@@ -77,7 +78,7 @@ def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
     )
     return MaskView(
         case.name,
-        prepared.tensor[bundle.manifest.space.channels.index("T1"), z, rows, columns].numpy(),
+        prepared.tensor[channels.index("T1") if "T1" in channels else 0, z, rows, columns].numpy(),
         masks[:, z, rows, columns],
         truth[z, rows, columns],
         labels_from_regions(prediction.probabilities[:, z, rows, columns] > 0.5),

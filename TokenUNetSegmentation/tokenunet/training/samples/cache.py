@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.regions import regions_from_labels
-from tokenunet.core.sequences import SEQUENCES
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.data.cases import Case, read_scans, read_truth
 from tokenunet.inference.crop import FieldOfView
 from tokenunet.io.files import staging_folder
@@ -39,7 +39,7 @@ class CachedCase:
     folder: Path
 
     def image(self) -> NDArray[np.float16]:
-        """Return the memory-mapped image (C, D, H, W) in the order of `SEQUENCES`: z-scores, 0 outside the brain."""
+        """Return the memory-mapped image (C, D, H, W) in the order of the channels: z-scores, 0 outside."""
         return np.load(self.folder / "image.npy", mmap_mode="r", allow_pickle=False)
 
     def labels(self) -> NDArray[np.uint8]:
@@ -52,7 +52,11 @@ class CachedCase:
 
 
 def cached_cases(
-    cases: Sequence[Case], spacing: float, folder: Path, on_case: Callable[[int], None]
+    cases: Sequence[Case],
+    spacing: float,
+    folder: Path,
+    on_case: Callable[[int], None],
+    channels: tuple[SequenceName, ...] = SEQUENCES,
 ) -> dict[str, CachedCase]:
     """Prepare the cases that are not in the cache yet.
 
@@ -61,6 +65,7 @@ def cached_cases(
         spacing: Voxel size of the prepared cases in mm.
         folder: Folder of the cache, for all spacings.
         on_case: Callback that receives the number of cases ready; may raise to stop.
+        channels: Sequences of the images, in their order.
 
     Returns:
         Prepared cases by name.
@@ -76,7 +81,7 @@ def cached_cases(
     on_case(done)
     with ThreadPoolExecutor(min(_PREPARING_AT_ONCE, os.cpu_count() or 1)) as pool:
         try:
-            for _ in pool.map(lambda case: _prepare_case(case, spacing, ready[case.name].folder), missing):
+            for _ in pool.map(lambda case: _prepare_case(case, spacing, ready[case.name].folder, channels), missing):
                 done += 1
                 on_case(done)
         except BaseException:
@@ -85,8 +90,8 @@ def cached_cases(
     return ready
 
 
-def _prepare_case(case: Case, spacing: float, folder: Path) -> None:
-    prepared = prepare(read_scans(case), ModelSpace(SEQUENCES, (spacing,) * 3, "LPS"))
+def _prepare_case(case: Case, spacing: float, folder: Path, channels: tuple[SequenceName, ...]) -> None:
+    prepared = prepare(read_scans(case, channels), ModelSpace(channels, (spacing,) * 3, "LPS"))
     truth = sitk.DICOMOrient(read_truth(case), "LPS")
     labels = sitk.GetArrayFromImage(prepared.grid.resample(truth, sitk.sitkNearestNeighbor))
     view = FieldOfView.of_brain(prepared.brain, _SIZE_MULTIPLE)

@@ -34,7 +34,7 @@ def prepare_cases(experiment: Experiment, progress: Progress) -> None:
     if experiment.synthetic:
         write_validation_patients(dataset, spacings[0], on_case)
     for spacing in spacings:
-        cached_cases(dataset.cases, spacing, experiment.cache, on_case)
+        cached_cases(dataset.cases, spacing, experiment.cache, on_case, dataset.channels)
 
 
 def training_cases(
@@ -61,7 +61,7 @@ def prepared_cases(
     cases: Sequence[Case], configuration: TrainingConfiguration, experiment: Experiment
 ) -> list[TrainingCase]:
     """Return cases from the cache in the given order; those deleted in the meantime are prepared again."""
-    ready = cached_cases(cases, configuration.spacing, experiment.cache, lambda done: None)
+    ready = cached_cases(cases, configuration.spacing, experiment.cache, lambda done: None, configuration.channels)
     return [ready[case.name] for case in cases]
 
 
