@@ -9,6 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import host
+import numpy as np
+import pytest
+import torch
+from tokenunet.core.grid import Grid
+from tokenunet.core.prediction import Prediction
+from tokenunet.inference import overlays
+from tokenunet.preprocessing import Prepared
 
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -38,6 +45,19 @@ def test_network_is_listed(tmp_path: Path) -> None:
         env=os.environ | {"TOKENUNET_NETWORKS": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert "pocket_unet" in run.stdout
+
+
+def test_overlay_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = Grid((4, 3, 2), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    brain = np.ones((2, 3, 4), bool)
+    prepared = Prepared(torch.zeros(4, 2, 3, 4), brain, grid, grid, {}, ())
+    monkeypatch.setattr(overlays, "_registered", {})
+    monkeypatch.setenv("TOKENUNET_OVERLAYS", "absent")
+    names_of("Add an overlay")
+    prediction = Prediction(np.full((3, 2, 3, 4), 0.5, np.float32))
+    (overlay,) = overlays.with_overlays(prediction, prepared).overlays
+    np.testing.assert_allclose(overlay.array, 1)
+    assert overlays.grouped([overlay])[0].title == "Tumor entropy"
 
 
 def test_dataset_layout_is_read(tmp_path: Path) -> None:

@@ -7,27 +7,7 @@ import host
 import pytest
 import vtk
 from host.messages import loading_a_scene
-from module.driving import foreground, segment
-
-
-def test_grid_shows_sixteen_maps(
-    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any, tmp_path: Path
-) -> None:
-    from scene.synthetic_output import write_patient
-
-    standin.setenv("STANDIN_RESULT", str(write_patient(tmp_path / "sixteen", tokens=16).output))
-    segment(module)
-    panel, ui = module.widget.overlaysPanel, module.widget.ui
-    assert all(panel.button(number).visible for number in range(1, 17))
-    ui.gridButton.click()
-    assert [foreground(f"TokenUNetOverlay{n}").GetName() for n in (1, 9, 16)] == [
-        f"TokenLearner {n}" for n in (1, 9, 16)
-    ]
-    app.processEvents()
-    offsets = {app.layout_manager.sliceWidget(f"TokenUNetOverlay{n}").mrmlSliceNode().GetSliceOffset() for n in (1, 16)}
-    assert 0 not in offsets
-    ui.gridButton.click()
-    assert app.layout_manager.layout == 2
+from module.driving import segment
 
 
 def test_closing_the_scene_leaves_the_grid(

@@ -42,7 +42,7 @@ class ReviewPanel:
         self._hints: list[ListedHint] = []
         self._showing = False
         ui.reviewTable.setColumnCount(5)
-        ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Peak"), _("Masks"), _("State")])
+        ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Peak"), _("Maps"), _("State")])
         ui.reviewTable.horizontalHeaderItem(2).setToolTip(
             _("Highest attention in this place, in percent of the median attention in the tumor.")
         )
@@ -62,7 +62,7 @@ class ReviewPanel:
                 str(hint.number),
                 f"{hint.volume_ml:.1f}",
                 f"{hint.peak:.0%}",
-                _numbers(hint.masks),
+                _numbers(hint.maps),
                 _state_text(hint.state),
             )
             for hint in self._hints
@@ -169,9 +169,9 @@ class ReviewPanel:
         self._ui.reviewLabel.setVisible(bool(text))
 
 
-def _numbers(masks: str) -> str:
+def _numbers(maps: str) -> str:
     """Short for a narrow column: L for TokenLearner, F for TokenFuser."""
-    return masks.replace("TokenLearner ", "L").replace("TokenFuser ", "F").replace(",", "")
+    return maps.replace("TokenLearner ", "L").replace("TokenFuser ", "F").replace(",", "")
 
 
 def _state_text(state: HintState) -> str:
@@ -186,15 +186,15 @@ def _summary(result: PatientResult, hints: int) -> str:
     known = review_basis(result)
     if known is None:
         return ""
-    basis, masks = known
+    basis, maps = known
     if basis is Basis.NONE:
         return _(
-            "Not known: no mask follows the segmented tumor, or too little is segmented to tell. "
-            "This does not mean that nothing was missed; look at the masks themselves."
+            "Not known: no map is selective for the segmented tumor, or too little is segmented to tell. "
+            "This does not mean that nothing was missed; look at the maps themselves."
         )
     source = (
-        _("In this patient these masks follow the segmented tumor: {masks}.")
+        _("In this patient these maps are selective for the segmented tumor: {maps}.")
         if basis is Basis.PATIENT
-        else _("Next to nothing is segmented. On synthetic patients these masks follow tumor: {masks}.")
-    ).format(masks=escape(masks))
+        else _("Next to nothing is segmented. On synthetic patients these maps are selective for tumor: {maps}.")
+    ).format(maps=escape(maps))
     return source if hints else source + " " + _("They are not high anywhere else. Small lesions can still be missed.")

@@ -1,4 +1,4 @@
-"""Review hints in the scene: places where the attention masks are as in the tumor, but that are not segmented.
+"""Review candidates in the scene: regions where attention maps are as in the tumor, but that are not segmented.
 
 They are the segments of a segmentation node of their own, drawn as outlines. What is known of a hint and whether it was
 dismissed are the segment's tags, and a hint counts as accepted for as long as the result has a segment of its
@@ -32,9 +32,9 @@ from TokenUNetSegmentationLib.scene.results import (
 
 _IDENTIFIER = "ReviewHint"
 _STYLE = SegmentStyle("review hint", (204 / 255, 121 / 255, 167 / 255), Code("SCT", "52988006", "Lesion"))
-_BASIS_ATTRIBUTE, _MASKS_ATTRIBUTE = "TokenUNet.ReviewBasis", "TokenUNet.ReviewMasks"
+_BASIS_ATTRIBUTE, _MAPS_ATTRIBUTE = "TokenUNet.ReviewBasis", "TokenUNet.ReviewMasks"  # as version 0.1 has them
 _VOLUME_TAG, _PEAK_TAG, _CENTER_TAG = "TokenUNet.VolumeMl", "TokenUNet.Peak", "TokenUNet.Center"
-_MASKS_TAG, _DISMISSED_TAG = "TokenUNet.Masks", "TokenUNet.Dismissed"
+_MAPS_TAG, _DISMISSED_TAG = "TokenUNet.Masks", "TokenUNet.Dismissed"
 
 
 class HintState(StrEnum):
@@ -53,9 +53,9 @@ class ListedHint:
         identifier: of its segment.
         number: from 1.
         volume_ml: of the region.
-        peak: of the masks in it; 1 is their median in the tumor.
+        peak: Highest value of the combined maps in it; 1 is their median in the tumor.
         center: a point in it (RAS, mm).
-        masks: names of those that are high there.
+        maps: Names of the maps that are high there.
         state: what the user has decided.
     """
 
@@ -64,7 +64,7 @@ class ListedHint:
     volume_ml: float
     peak: float
     center: Triple
-    masks: str
+    maps: str
     state: HintState
 
     @property
@@ -79,7 +79,7 @@ def look_for_hints(result: PatientResult) -> Iterator[None]:
     Regions that were accepted before are part of the segmentation and are not listed again; dismissed ones are.
 
     Raises:
-        MissingNodeError: where the reference volume or the masks are gone.
+        MissingNodeError: where the reference volume or the attention maps are gone.
     """
     reference = result.require_reference()
     segmented = result.region("WT")
@@ -115,7 +115,7 @@ def listed_hints(result: PatientResult) -> list[ListedHint]:
                 volume_ml=float(_tag(segment, _VOLUME_TAG)),
                 peak=float(_tag(segment, _PEAK_TAG)),
                 center=(x, y, z),
-                masks=_tag(segment, _MASKS_TAG),
+                maps=_tag(segment, _MAPS_TAG),
                 state=HintState.ACCEPTED if identifier in accepted else state,
             )
         )
@@ -123,11 +123,11 @@ def listed_hints(result: PatientResult) -> list[ListedHint]:
 
 
 def review_basis(result: PatientResult) -> tuple[Basis, str] | None:
-    """How the tumor-following masks of the list were found, and their names; None before hints were looked for."""
+    """Return how the tumor-selective maps were found, and their names; None before candidates were looked for."""
     node = result.review_hints
     if node is None:
         return None
-    return Basis(node.GetAttribute(_BASIS_ATTRIBUTE)), node.GetAttribute(_MASKS_ATTRIBUTE) or ""
+    return Basis(node.GetAttribute(_BASIS_ATTRIBUTE)), node.GetAttribute(_MAPS_ATTRIBUTE) or ""
 
 
 def accept_hint(result: PatientResult, hint: ListedHint) -> None:
@@ -232,7 +232,7 @@ def _add_to_scene(result: PatientResult, found: ReviewCandidates) -> None:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{reference.GetName()} review hints")
     node.CreateDefaultDisplayNodes()
     node.SetAttribute(_BASIS_ATTRIBUTE, found.basis.value)
-    node.SetAttribute(_MASKS_ATTRIBUTE, ", ".join(levels.name for levels in found.selective_maps))
+    node.SetAttribute(_MAPS_ATTRIBUTE, ", ".join(levels.name for levels in found.selective_maps))
     taken = max((_number(identifier) for identifier in _accepted(result)), default=0)
     for hint in found.candidates:
         segment = _segment(taken + hint.number, (found.labels == hint.number).astype(np.uint8), found.grid)
@@ -241,7 +241,7 @@ def _add_to_scene(result: PatientResult, found: ReviewCandidates) -> None:
             _VOLUME_TAG: f"{hint.volume_ml:.3f}",
             _PEAK_TAG: f"{hint.peak:.3f}",
             _CENTER_TAG: f"{-x:.3f} {-y:.3f} {z:.3f}",
-            _MASKS_TAG: ", ".join(levels.name for levels in hint.maps),
+            _MAPS_TAG: ", ".join(levels.name for levels in hint.maps),
         }.items():
             segment.SetTag(tag, text)
         node.GetSegmentation().AddSegment(segment, f"{_IDENTIFIER}{taken + hint.number}")

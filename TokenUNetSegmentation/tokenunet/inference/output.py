@@ -128,5 +128,5 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
 
 
 def _write_image(image: sitk.Image, path: Path) -> None:
-    # More effort hardly makes label images and masks smaller.
+    # More effort hardly makes images of few values smaller.
     sitk.WriteImage(image, path, useCompression=True, compressionLevel=1)

@@ -146,7 +146,7 @@ def _run_members(
     if count == 1:
         return _run(prepared, bundle.manifest, bundle.build(), attempt, precision, options, on_fraction)
     members = np.empty((count, len(REGIONS), *prepared.brain.shape), np.float32)
-    masks = None
+    maps = None
     for member in range(count):
         prediction = _run(
             prepared,
@@ -158,8 +158,8 @@ def _run_members(
             lambda fraction, done=member: on_fraction((done + fraction) / count),  # type: ignore[misc]
         )
         members[member] = prediction.probabilities
-        masks = masks or prediction.attention
-    return Prediction(members.mean(axis=0), masks, members)
+        maps = maps or prediction.attention
+    return Prediction(members.mean(axis=0), maps, members)
 
 
 def _run(
@@ -196,14 +196,14 @@ def _run(
         arithmetic.autocast(),
         torch.backends.cudnn.flags(benchmark=False, deterministic=True),
     ):
-        logits, masks = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes))
+        logits, maps = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes))
         if passes == 2:
             second, _ = run(without_channels(x, manifest), False, lambda fraction: on_fraction((1 + fraction) / 2))
             logits = with_second_pass(logits, second, manifest)
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
     # Outside the brain there is no tumor, whatever the network makes of the empty surroundings.
     probabilities *= prepared.brain
-    return Prediction(probabilities, None if masks is None else _with_grid(masks, view, prepared))
+    return Prediction(probabilities, None if maps is None else _with_grid(maps, view, prepared))
 
 
 def _field_of_view(prepared: Prepared, manifest: ModelManifest, attempt: Attempt) -> FieldOfView:
@@ -229,9 +229,9 @@ def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
     return logits.sigmoid()[[manifest.regions.index(region) for region in REGIONS]]
 
 
-def _with_grid(masks: TokenMaps, view: FieldOfView, prepared: Prepared) -> AttentionMaps:
-    factor = view.size[0] // masks.token_learner.shape[2]
-    learner, fuser = (m[0].cpu().numpy().astype(np.float32) for m in masks)
+def _with_grid(maps: TokenMaps, view: FieldOfView, prepared: Prepared) -> AttentionMaps:
+    factor = view.size[0] // maps.token_learner.shape[2]
+    learner, fuser = (m[0].cpu().numpy().astype(np.float32) for m in maps)
     depth, height, width = learner.shape[1:]
     grid = prepared.grid.coarsened(factor, view.start[::-1], (width, height, depth))
     return AttentionMaps(learner, fuser, grid)
