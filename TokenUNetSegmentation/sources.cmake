@@ -59,6 +59,15 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/bundle/__init__.py
   tokenunet/bundle/bundle.py
   tokenunet/bundle/files.py
+  tokenunet/bundle/imported.py
+  tokenunet/bundle/importers/__init__.py
+  tokenunet/bundle/importers/archive.py
+  tokenunet/bundle/importers/checkpoint.py
+  tokenunet/bundle/importers/checkpoint_process.py
+  tokenunet/bundle/importers/description.py
+  tokenunet/bundle/importers/monai.py
+  tokenunet/bundle/importers/nnunet.py
+  tokenunet/bundle/importers/read.py
   tokenunet/bundle/manifest.py
   tokenunet/bundle/store.py
   tokenunet/cli/__init__.py
@@ -85,6 +94,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/core/events.py
   tokenunet/core/findings.py
   tokenunet/core/grid.py
+  tokenunet/core/label_names.py
   tokenunet/core/label_schemes.py
   tokenunet/core/model_space.py
   tokenunet/core/old_keys.py
@@ -100,7 +110,6 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/data/fingerprint.py
   tokenunet/data/ground_truth.py
   tokenunet/data/label_doubts.py
-  tokenunet/data/labels.py
   tokenunet/data/layouts.py
   tokenunet/data/patients.py
   tokenunet/data/report.py
@@ -130,6 +139,8 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/crop.py
   tokenunet/inference/fallback.py
   tokenunet/inference/forward.py
+  tokenunet/inference/imported.py
+  tokenunet/inference/nnunet.py
   tokenunet/inference/output.py
   tokenunet/inference/overlays.py
   tokenunet/inference/pipeline.py
@@ -151,6 +162,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/networks/__init__.py
   tokenunet/networks/blocks.py
   tokenunet/networks/builtin.py
+  tokenunet/networks/imported.py
   tokenunet/networks/mixers.py
   tokenunet/networks/registry.py
   tokenunet/networks/token_unet.py

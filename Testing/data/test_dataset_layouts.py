@@ -21,9 +21,9 @@ from dataset_fixtures import (
     write_patient_folder,
 )
 from tokenunet.core.errors import DatasetError
+from tokenunet.core.label_names import labels_of
 from tokenunet.core.sequences import SEQUENCES
 from tokenunet.data import Dataset, dataset_from_json, dataset_to_json, read_dataset, read_scans, read_truth
-from tokenunet.data.labels import labels_of
 
 
 def brats_2018(root: Path) -> Path:

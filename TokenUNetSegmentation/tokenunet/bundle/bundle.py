@@ -10,7 +10,7 @@ checked in memory.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,12 +97,19 @@ def save_bundle(
         ModelError: If there is no network, or the weights exceed the size limit.
         OutputError: If the folder cannot be written.
     """
+    return save_weights(folder, manifest, (network.state_dict() for network in networks), dtype)
+
+
+def save_weights(
+    folder: Path, manifest: ModelManifest, networks: Iterable[Mapping[str, torch.Tensor]], dtype: torch.dtype
+) -> Path:
+    """Write a bundle folder from weights by name; see `save_bundle`."""
     members = [
         {
             name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous()
-            for name, tensor in network.state_dict().items()
+            for name, tensor in weights.items()
         }
-        for network in networks
+        for weights in networks
     ]
     if not members:
         raise ModelError(f"There is no network to write to {folder}.")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from tokenunet.bundle.imported import Imported
 from tokenunet.core.channels import ChannelSet, OptionalChannels, channels_named
-from tokenunet.core.errors import ChannelError, ModelError
+from tokenunet.core.errors import ArchitectureError, ChannelError, ModelError
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName
-from tokenunet.networks.registry import architectures
+from tokenunet.networks import architecture
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "model.json"
@@ -61,7 +62,7 @@ class ModelManifest:
         spacing: Voxel size of the network's input along x, y and z in mm.
         orientation: Anatomical directions toward which x, y and z grow, such as ``LPS``.
         normalization: ``zscore`` is zero mean and unit variance inside the brain, 0 outside, for each channel.
-        patch_size: Size of the sliding window along z, y and x in voxels.
+        patch_size: Size of the sliding window along z, y and x, or along an imported network's axes, in voxels.
         training: Summary of the training; free form.
         license: SPDX identifier, or a sentence.
         intended_use: Sentence on what the model may and may not be used for.
@@ -70,6 +71,8 @@ class ModelManifest:
         members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the
             five folds of a cross-validation, whose probabilities are averaged.
         weights_sha256: SHA-256 of ``weights.safetensors``.
+        imported: How scans and windows are processed if another framework trained the model; it goes before
+            ``regions`` and ``normalization``.
         schema_version: Version of this format.
     """
 
@@ -91,12 +94,19 @@ class ModelManifest:
     second_pass_without: tuple[str, ...] = ()
     members: int = 1
     weights_sha256: str = ""
+    imported: Imported | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
     def space(self) -> ModelSpace:
         """Channels, voxel size and orientation of the network's input."""
-        return ModelSpace(tuple(c.name for c in self.channels), self.spacing, self.orientation)
+        channels = tuple(c.name for c in self.channels)
+        if self.imported is None:
+            return ModelSpace(channels, self.spacing, self.orientation)
+        on_brains = "nonzero_zscore" in self.imported.normalizations
+        return ModelSpace(
+            channels, self.spacing, self.orientation, "brain" if on_brains else "head", self.imported.resamples
+        )
 
     @property
     def inputs(self) -> ChannelSet:
@@ -106,6 +116,8 @@ class ModelManifest:
     @property
     def outputs(self) -> int:
         """Number of the network's output channels."""
+        if self.imported is not None:
+            return self.imported.outputs
         return len(self.regions) + (self.activation == "softmax")
 
     @property
@@ -151,10 +163,12 @@ class ModelManifest:
             for name in ("regions", "spacing", "patch_size"):
                 values[name] = tuple(values[name])
             values["second_pass_without"] = tuple(values.get("second_pass_without", ()))
+            if values.get("imported") is not None:
+                values["imported"] = Imported.from_json(values["imported"])
             manifest = ModelManifest(**values)
             manifest._check_channels(source)
             manifest._check()
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{MANIFEST_NAME} of {source} is not usable: {error}") from error
         return manifest
 
@@ -203,9 +217,10 @@ class ModelManifest:
             ValueError: If a value is unknown or out of range.
             TypeError: If a value has the wrong type.
         """
-        known = architectures()
-        if self.architecture not in known:
-            raise ValueError(f"unknown architecture {self.architecture!r}")
+        try:
+            known = architecture(self.architecture)
+        except ArchitectureError as error:
+            raise ValueError(f"unknown architecture {self.architecture!r}") from error
         if sorted(self.regions) != sorted(REGIONS):
             raise ValueError(f"regions must be {', '.join(REGIONS)} in any order")
         if self.activation not in ("sigmoid", "softmax"):
@@ -219,9 +234,12 @@ class ModelManifest:
         axes = ("LR", "AP", "IS")
         if len(self.orientation) != 3 or not all(sum(c in axis for c in self.orientation) == 1 for axis in axes):
             raise ValueError(f"orientation {self.orientation!r} is not three letters such as LPS")
-        if len(self.patch_size) != 3 or not all(isinstance(s, int) and 32 <= s <= 512 for s in self.patch_size):
-            raise ValueError(f"patch size {self.patch_size} is not three whole numbers from 32 to 512")
-        if any(s % known[self.architecture].size_multiple for s in self.patch_size):
+        least = 32 if self.imported is None else 1
+        if len(self.patch_size) != 3 or not all(isinstance(s, int) and least <= s <= 512 for s in self.patch_size):
+            raise ValueError(f"patch size {self.patch_size} is not three whole numbers from {least} to 512")
+        if self.imported is not None and len(self.imported.normalizations) != len(self.channels):
+            raise ValueError("the imported model has not one normalization for each channel")
+        if any(s % known.size_multiple for s in self.patch_size):
             raise ValueError(f"patch size {self.patch_size} does not fit {self.architecture}")
         if not isinstance(self.arguments, dict) or not isinstance(self.training, dict):
             raise TypeError("arguments and training must be JSON objects")

@@ -1,6 +1,7 @@
 """Models that can be chosen by name: those that ship with the program, and those that a user imported."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,28 +88,41 @@ def find_manifest(name_or_path: str) -> ModelManifest:
     return ModelManifest.from_json(read_bundle_files(path)[MANIFEST_NAME], str(path))
 
 
-def import_model(path: Path) -> Path:
-    """Verify a bundle and copy it to the user's models under the name of its folder or archive.
+def import_model(path: Path, mirroring: bool = False) -> Path:
+    """Copy a model to the user's models: a bundle, or a model that nnU-Net or MONAI trained.
+
+    A bundle keeps its folder's or archive's name; other models are named after their dataset or title.
 
     Args:
-        path: Bundle folder or .zip file.
+        path: Folder or archive of the model.
+        mirroring: Whether windows of a model of nnU-Net are predicted mirrored too.
 
     Returns:
         Path of the copy.
 
     Raises:
-        ModelError: If the bundle is not usable.
+        ModelError: If the model is not usable.
         OutputExistsError: If there is a model of that name.
         OutputError: If the user's folder cannot be written.
     """
-    from tokenunet.bundle.bundle import load_bundle  # imports PyTorch, which listing models does without
+    # Both import PyTorch, which listing models does without.
+    from tokenunet.bundle.bundle import load_bundle
+    from tokenunet.bundle.importers.read import is_foreign, read_foreign_model, save_foreign_model
 
+    if is_foreign(path):
+        foreign = read_foreign_model(path, mirroring)
+        target = _free_place(re.sub(r"[^A-Za-z0-9_.+-]+", "_", foreign.manifest.name).strip("_.") or "imported")
+        return save_foreign_model(foreign, target)
     load_bundle(path).build()
-    name = path.stem if path.is_file() else path.resolve().name
-    target = user_models_folder() / name
-    if target.exists() or any(model.name == name for model in stored_models()):
-        raise OutputExistsError(f"A model {name!r} already exists.", "Rename the bundle, or remove the other model.")
+    target = _free_place(path.stem if path.is_file() else path.resolve().name)
     with staging_folder(target, last=MANIFEST_NAME) as staging:
         for file, data in read_bundle_files(path).items():
             (staging / file).write_bytes(data)
+    return target
+
+
+def _free_place(name: str) -> Path:
+    target = user_models_folder() / name
+    if target.exists() or any(model.name == name for model in stored_models()):
+        raise OutputExistsError(f"A model {name!r} already exists.", "Rename the bundle, or remove the other model.")
     return target

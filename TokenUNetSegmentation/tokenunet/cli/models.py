@@ -18,11 +18,20 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     for name, run, text in (
         ("show", _show, "print a model's manifest"),
         ("verify", _verify, "check a model's weights against its checksum and architecture"),
-        ("import", _import, "verify a bundle and copy it to your models"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text.capitalize()}.")
         action.add_argument("model", help="name from the list, or path of a bundle folder or .zip file")
         action.set_defaults(run=run)
+    action = actions.add_parser("import", help="copy a bundle, or a model of nnU-Net or MONAI, to your models")
+    action.add_argument(
+        "model", type=Path, help="folder or .zip of a bundle, a trained model of nnU-Net v2, or a MONAI bundle"
+    )
+    action.add_argument(
+        "--mirroring",
+        action="store_true",
+        help="predict mirrored windows too, as nnU-Net does unless told otherwise; up to eight times slower",
+    )
+    action.set_defaults(run=_import)
 
 
 def _list(options: argparse.Namespace, on_event: OnEvent) -> None:
@@ -45,4 +54,4 @@ def _verify(options: argparse.Namespace, on_event: OnEvent) -> None:
 
 
 def _import(options: argparse.Namespace, on_event: OnEvent) -> None:
-    print(f"Imported as {import_model(Path(options.model)).name}.")
+    print(f"Imported as {import_model(options.model, options.mirroring).name}.")

@@ -1,6 +1,7 @@
 """Input space of a model: channels, voxel size and orientation."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tokenunet.core.grid import Triple
 from tokenunet.core.sequences import SequenceName
@@ -14,8 +15,13 @@ class ModelSpace:
         channels: Sequences in the order of the tensor's channels.
         spacing: Voxel size along x, y and z in mm.
         orientation: Anatomical directions toward which x, y and z grow, such as ``LPS``.
+        intensities: Whether scans are normalized inside the brain, or left as they are for a model that normalizes
+            them in its own way: the brain alone or the whole head.
+        resamples: Whether scans are brought to that voxel size; if not, they keep the reference's.
     """
 
     channels: tuple[SequenceName, ...]
     spacing: Triple
     orientation: str
+    intensities: Literal["normalized", "brain", "head"] = "normalized"
+    resamples: bool = True

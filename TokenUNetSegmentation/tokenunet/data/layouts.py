@@ -23,11 +23,11 @@ from typing import Any
 
 from tokenunet.core.channels import channels_named
 from tokenunet.core.errors import AmbiguousSequenceError, DatasetError, InputError
+from tokenunet.core.label_names import labels_of
 from tokenunet.core.label_schemes import BRATS_2023_LABELS, BRATS_LABELS, LABEL_SCHEMES, LabelValues, described
 from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
 from tokenunet.data.cases import Case, Dataset, DatasetFinding, ImageSource
 from tokenunet.data.ground_truth import find_ground_truth
-from tokenunet.data.labels import labels_of
 from tokenunet.data.patients import names_and_patients, patients_of_names, same_spelling
 from tokenunet.data.separate_truths import separate_truths
 from tokenunet.io.files import SAFE_NAME, broken_link_text, broken_links, is_archive

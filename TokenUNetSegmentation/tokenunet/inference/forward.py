@@ -69,7 +69,7 @@ def window_pass(
     """
     from monai.inferers import sliding_window_inference  # seconds to import; a single pass does not need it
 
-    total = _number_of_windows(x.shape[2:], window, overlap)
+    total = window_count(x.shape[2:], window, overlap)
     done = 0
 
     def forward(windows: Tensor) -> tuple[Tensor, ...]:
@@ -101,7 +101,7 @@ def forward_pass(network: nn.Module, x: Tensor, with_maps: bool) -> tuple[Tensor
     return logits.float(), maps.token_learner.float() * voxels, maps.token_fuser.float()
 
 
-def _number_of_windows(size: Sequence[int], window: Sequence[int], overlap: float) -> int:
+def window_count(size: Sequence[int], window: Sequence[int], overlap: float) -> int:
     total = 1
     for side, width in zip(size, window, strict=True):
         step = max(int(width * (1 - overlap)), 1) if side > width else width

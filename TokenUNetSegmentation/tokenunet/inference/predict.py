@@ -16,6 +16,7 @@ from tokenunet.core.regions import REGIONS
 from tokenunet.inference.crop import FieldOfView
 from tokenunet.inference.fallback import Attempt, attempts
 from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
+from tokenunet.inference.imported import network_size, predict_imported
 from tokenunet.inference.request import InferenceOptions, Mode
 from tokenunet.inference.second_pass import count_passes, with_second_pass, without_channels
 from tokenunet.networks import architecture
@@ -78,14 +79,18 @@ def predict(
             f"{bundle.manifest.name} has no attention maps.", "Leave out --attention-maps or choose a Token-UNet."
         )
     fallbacks: list[str] = []
-    ladder = attempts(resolve_device(options.device), options.mode)
+    imported = bundle.manifest.imported
+    ladder = attempts(resolve_device(options.device), "sliding_window" if imported else options.mode)
     for attempt, following in zip(ladder, [*ladder[1:], None], strict=True):
-        precision = fastest_precision(attempt.device) if options.precision == "auto" else options.precision
+        precision = _precision(attempt, options, imported is not None)
         needed, free = needed_bytes(prepared, bundle, attempt, precision), free_bytes(attempt.device)
         try:
             if needed > free and following is not None:
                 raise MemoryError
-            prediction = _run_members(prepared, bundle, attempt, precision, options, on_fraction)
+            if imported:
+                prediction = predict_imported(prepared, bundle, attempt, precision, on_fraction)
+            else:
+                prediction = _run_members(prepared, bundle, attempt, precision, options, on_fraction)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -116,12 +121,20 @@ def predict(
     raise AssertionError("the ladder has at least one rung")
 
 
+def _precision(attempt: Attempt, options: InferenceOptions, imported: bool) -> Precision:
+    """Return the precision; imported models run on a CPU as their own frameworks run them there."""
+    if options.precision != "auto":
+        return options.precision
+    return "fp32" if imported and attempt.device.type == "cpu" else fastest_precision(attempt.device)
+
+
 def needed_bytes(prepared: Prepared, bundle: ModelBundle, attempt: Attempt, precision: Precision) -> int:
     """Memory that the network will hold on the attempt's device, with what goes in and what comes out."""
     network = bundle.build()
     dtype = Arithmetic.fastest(network, attempt.device, precision).dtype
     view = _field_of_view(prepared, bundle.manifest, attempt)
-    channels, outputs, voxels = len(bundle.manifest.channels), bundle.manifest.outputs, math.prod(view.size)
+    size = network_size(prepared, bundle.manifest) if bundle.manifest.imported else view.size
+    channels, outputs, voxels = len(bundle.manifest.channels), bundle.manifest.outputs, math.prod(size)
     volumes = 4 * voxels * (channels + 2 * outputs)  # the input, and the outputs once more in single precision
     at_once = voxels
     if attempt.mode == "sliding_window":
@@ -213,6 +226,8 @@ def _field_of_view(prepared: Prepared, manifest: ModelManifest, attempt: Attempt
 
 
 def _size_multiple(manifest: ModelManifest) -> int:
+    if manifest.imported is not None:
+        return manifest.imported.size_multiple
     return architecture(manifest.architecture).size_multiple
 
 

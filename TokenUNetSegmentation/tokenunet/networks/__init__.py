@@ -4,7 +4,8 @@
 MONAI.
 """
 
-import tokenunet.networks.builtin  # noqa: F401, registers its architectures
+import tokenunet.networks.builtin
+import tokenunet.networks.imported  # noqa: F401, both register their architectures
 from tokenunet.networks.registry import (
     Architecture,
     architecture,

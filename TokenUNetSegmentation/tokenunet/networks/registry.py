@@ -40,6 +40,7 @@ class Architecture:
             forward applies, and keeps its accuracy with weights in half precision.
         training_defaults: Training settings that differ from the paper's protocol for the U-Net family.
         description: One sentence for tooltips and lists.
+        trainable: Whether it is offered for training; others serve imported models only.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Architecture:
     cpu_optimized: bool = False
     training_defaults: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
+    trainable: bool = True
 
 
 _registered: dict[str, Architecture] = {}
@@ -69,6 +71,7 @@ def register_architecture(
     cpu_optimized: bool = False,
     training_defaults: Mapping[str, Any] | None = None,
     description: str = "",
+    trainable: bool = True,
 ) -> Callable[[_Builder], _Builder]:
     """Register the decorated class or function as an architecture.
 
@@ -82,6 +85,7 @@ def register_architecture(
         cpu_optimized: Whether the CPU-optimized forward of `UNetStar` applies.
         training_defaults: Training settings that differ from the paper's protocol for the U-Net family.
         description: One sentence for tooltips and lists.
+        trainable: Whether it is offered for training.
 
     Returns:
         A decorator that returns the class or function unchanged.
@@ -109,6 +113,7 @@ def register_architecture(
             cpu_optimized,
             dict(training_defaults or {}),
             description,
+            trainable,
         )
         return build
 
@@ -116,7 +121,7 @@ def register_architecture(
 
 
 def architectures() -> Mapping[str, Architecture]:
-    """Return all registered architectures by name, the built-in ones first.
+    """Return all architectures that can be trained, by name, the built-in ones first.
 
     A plugin that cannot be imported, for instance because PyTorch is not installed yet, is reported by a warning.
 
@@ -126,19 +131,19 @@ def architectures() -> Mapping[str, Architecture]:
         True
     """
     _plugins.load()
-    return MappingProxyType(_registered)
+    return MappingProxyType({name: found for name, found in _registered.items() if found.trainable})
 
 
 def architecture(name: str) -> Architecture:
-    """Return the architecture of that name.
+    """Return the architecture of that name, also one that serves imported models only.
 
     Raises:
         ArchitectureError: If there is none.
     """
     known = architectures()
-    if name not in known:
+    if name not in _registered:
         raise ArchitectureError(f"There is no architecture {name!r}.", f"Choose from {', '.join(known)}.")
-    return known[name]
+    return _registered[name]
 
 
 def architecture_of(network: "nn.Module") -> Architecture | None:

@@ -105,7 +105,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     return Prepared(
         tensor=torch.stack(
             [
-                normalize(scans[s].values, brain & scans[s].seen, study.scans[s].source)
+                _network_input(scans[s], brain, s in stripped, study.scans[s].source, space)
                 if s in scans
                 else torch.zeros(brain.shape)
                 for s in space.channels
@@ -191,7 +191,7 @@ def _on_common_grid(
     """
     oriented = {s: sitk.DICOMOrient(scan.image, space.orientation) for s, scan in study.scans.items()}
     grid = Grid.of(oriented[study.reference])
-    if not np.allclose(grid.spacing, space.spacing, rtol=_SPACING_TOLERANCE):
+    if space.resamples and not np.allclose(grid.spacing, space.spacing, rtol=_SPACING_TOLERANCE):
         grid = grid.with_spacing(space.spacing)
     scans = {}
     for sequence, image in oriented.items():
@@ -243,6 +243,15 @@ def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:
         )
         findings.append(Finding("extreme_voxels", text))
     return replace(study, scans=scans), tuple(findings)
+
+
+def _network_input(scan: _OnGrid, brain: NDArray[np.bool_], stripped: bool, source: str, space: ModelSpace) -> Tensor:
+    """Return a channel of the network's input (D, H, W); see `ModelSpace.intensities`."""
+    if space.intensities == "normalized":
+        return normalize(scan.values, brain & scan.seen, source)
+    if space.intensities == "brain" and not stripped:
+        return torch.from_numpy(np.where(brain, scan.values, np.float32(0)))
+    return torch.from_numpy(scan.values)
 
 
 def normalize(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:

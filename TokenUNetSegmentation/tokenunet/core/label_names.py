@@ -22,20 +22,20 @@ The first that matches counts: "non-enhancing tumor core" is no core."""
 
 
 def labels_of(names: Mapping[str, Any]) -> LabelValues:
-    """Reads the ``labels`` of a ``dataset.json``.
+    """Read the ``labels`` of a ``dataset.json``.
 
     Args:
         names: ``{"edema": 1}`` (nnU-Net), ``{"1": "edema"}`` (MSD), or nested regions ``{"whole tumor": [1, 2, 3]}``.
 
     Raises:
-        DatasetError: where a name is not understood, or the tumor's parts cannot all be told.
+        DatasetError: If a name is not understood, or the tumor's parts cannot all be told.
     """
     values: dict[str, set[int]] = {}
     for key, value in names.items():
         name, numbers = (value, [int(key)]) if isinstance(value, str) else (key, _integers(value))
         if name.lower() == "ignore":
             continue
-        values.setdefault(_meaning(name), set()).update(numbers)
+        values.setdefault(meaning_of(name), set()).update(numbers)
     background = values.pop("background", set()) | {0}
     if "WT" in values or "TC" in values:
         whole, core, enhancing = (_needed(values, region) for region in ("WT", "TC", "ET"))
@@ -54,7 +54,12 @@ def _integers(value: int | Iterable[int]) -> list[int]:
     return [value] if isinstance(value, int) else list(value)
 
 
-def _meaning(name: str) -> str:
+def meaning_of(name: str) -> str:
+    """Return what a label's name speaks of: background, WT, TC, ET, ED or NCR.
+
+    Raises:
+        DatasetError: If it is not understood.
+    """
     plain = name.lower().replace("_", " ")
     for meaning, pattern in _MEANINGS.items():
         if re.search(rf"\b(?:{pattern})\b", plain):

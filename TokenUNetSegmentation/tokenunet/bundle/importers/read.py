@@ -1,0 +1,80 @@
+"""From a foreign model to a bundle."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tokenunet.bundle.bundle import ModelBundle, save_weights
+from tokenunet.bundle.importers.archive import ModelFiles, open_model
+from tokenunet.bundle.importers.description import ForeignModel
+from tokenunet.bundle.importers.monai import import_monai, is_monai
+from tokenunet.bundle.importers.nnunet import import_nnunet, is_nnunet
+from tokenunet.bundle.manifest import MANIFEST_NAME, ModelManifest
+from tokenunet.core.errors import ModelError
+
+_CARD = "card.md"
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether a folder or archive is not a bundle of ours.
+
+    Raises:
+        ModelError: If there is no such folder or archive.
+        UnsafeBundleError: If an archive holds links or paths that leave it.
+    """
+    return not any(name.split("/")[-1] == MANIFEST_NAME for name in open_model(path).names)
+
+
+def read_foreign_model(path: Path, mirroring: bool = False) -> ForeignModel:
+    """Read a model that another framework trained, and check that it can be built.
+
+    Args:
+        path: Folder or archive of a trained model of nnU-Net v2, or of a MONAI bundle.
+        mirroring: Whether windows of a model of nnU-Net are predicted mirrored too.
+
+    Raises:
+        ModelError: If it is of an unknown kind, or cannot be reproduced.
+        UnusableWeightsError: If its weights do not fit, or hold anything but tensors and plain values.
+    """
+    foreign = _read(open_model(path), mirroring)
+    manifest = ModelManifest.from_json(foreign.manifest.to_json(), str(path))
+    for weights in foreign.members:
+        ModelBundle(manifest, weights, str(path)).build()
+    return replace(foreign, manifest=manifest)
+
+
+def _read(files: ModelFiles, mirroring: bool) -> ForeignModel:
+    if is_nnunet(files):
+        return import_nnunet(files, mirroring)
+    if is_monai(files):
+        return import_monai(files)
+    raise ModelError(
+        f"{files.source} is no bundle, no trained model of nnU-Net v2 and no MONAI bundle.",
+        "A bundle has model.json, a model of nnU-Net plans.json, and a MONAI bundle configs/metadata.json.",
+    )
+
+
+def save_foreign_model(foreign: ForeignModel, folder: Path) -> Path:
+    """Write a foreign model as a bundle, with a card that says where it came from; return the folder."""
+    save_weights(folder, foreign.manifest, foreign.members, torch.float32)
+    (folder / _CARD).write_text(_card(foreign.manifest, len(foreign.members)), encoding="utf-8")
+    return folder
+
+
+def _card(manifest: ModelManifest, members: int) -> str:
+    channels, regions = ", ".join(manifest.inputs.names), ", ".join(manifest.regions)
+    lines = [
+        f"# {manifest.name}",
+        "",
+        "This model was trained elsewhere and imported. Its accuracy has not been measured by this program.",
+        "",
+        *(f"- {name.replace('_', ' ')}: {value}" for name, value in manifest.training.items() if value),
+        f"- network: {manifest.architecture}, {members} of them",
+        f"- channels: {channels}",
+        f"- regions: {regions}",
+        f"- orientation of the images: {manifest.orientation}; where nothing states it, that of BraTS is assumed",
+        f"- license: {manifest.license or 'not stated'}",
+        f"- intended use: {manifest.intended_use or 'not stated'}",
+    ]
+    return "\n".join(lines) + "\n"
