@@ -14,22 +14,22 @@ from tokenunet.networks.blocks import ResidualBlock
 from tokenunet.networks.tokens import TokenMaps
 
 OnFraction = Callable[[float], None]
-"""Receives how much of the work is done, 0 to 1; may raise to stop it."""
+"""Callback that receives the completed part of the work, 0 to 1; may raise to stop it."""
 
 
 def single_pass(
     network: nn.Module, x: Tensor, with_maps: bool, on_fraction: OnFraction, multiple: int
 ) -> tuple[Tensor, TokenMaps | None]:
-    """Logits (and maps) of a whole volume at once.
+    """Return the logits, and the attention maps, of a whole volume at once.
 
     The number of tokens does not grow with the volume, so that whole brains fit where patch tokens would not.
 
     Args:
-        network: in evaluation mode, on the device of ``x``; a `TokenUNet` where maps are asked for.
-        x: (1, C, D, H, W).
-        with_maps: also return the attention maps.
-        on_fraction: is told the progress after every layer.
-        multiple: of the network's input sizes, in voxels.
+        network: Network in evaluation mode, on the device of `x`.
+        x: Input, (1, C, D, H, W).
+        with_maps: Whether to return the attention maps, too; the network must have them.
+        on_fraction: Callback that receives the progress after every layer.
+        multiple: Number of voxels of which every side of the network's input is a multiple.
 
     Returns:
         Logits (1, R, D, H, W) in single precision, and the maps with A_n scaled to "times more than uniform".
@@ -49,20 +49,20 @@ def window_pass(
     overlap: float,
     batch_size: int,
 ) -> tuple[Tensor, TokenMaps | None]:
-    """Logits (and maps) stitched from overlapping windows with MONAI's Gaussian weights.
+    """Return the logits, and the attention maps, stitched from overlapping windows with MONAI's Gaussian weights.
 
     Every window has its own softmax over space, so A_n is scaled to "times more than uniform" before the windows are
     blended, with the weights of the logits; so is B_n, as it is.
 
     Args:
-        network: as for `single_pass`.
-        x: (1, C, D, H, W), at least as large as the window, in the precision that windows are added up in.
-        with_maps: also return the attention maps.
-        on_fraction: is told the progress after every batch of windows.
-        place_input: makes of windows (B, C, D, H, W) what the network takes.
-        window: voxels along z, y and x.
-        overlap: of neighboring windows, as a fraction of their size.
-        batch_size: windows in one forward pass.
+        network: Network, as for `single_pass`.
+        x: Input, (1, C, D, H, W), at least as large as the window, in the precision that windows are added up in.
+        with_maps: Whether to return the attention maps, too.
+        on_fraction: Callback that receives the progress after every batch of windows.
+        place_input: Function that converts windows (B, C, D, H, W) to the network's device and precision.
+        window: Size of a window along z, y and x, in voxels.
+        overlap: Overlap of neighboring windows as a fraction of their size.
+        batch_size: Number of windows in one forward pass.
 
     Returns:
         As for `single_pass`.
@@ -85,7 +85,7 @@ def window_pass(
 
 
 def forward_pass(network: nn.Module, x: Tensor, with_maps: bool) -> tuple[Tensor, ...]:
-    """Logits, then the two sets of maps if asked for, all in single precision."""
+    """Return the logits, then both sets of maps if asked for, all in single precision."""
     maps = None
     known = architecture_of(network)
     if known is not None and known.cpu_optimized and x.device.type == "cpu":
@@ -111,7 +111,7 @@ def window_count(size: Sequence[int], window: Sequence[int], overlap: float) -> 
 
 @contextmanager
 def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction, multiple: int) -> Iterator[None]:
-    """Calls ``on_fraction`` after every layer, by the voxels written so far: what a pass spends its time on."""
+    """Report the progress after every layer by the voxels written so far, on which a pass spends its time."""
     sizes: list[int] = []
     hooks = _hook_layers(network, lambda output: sizes.append(output.numel()))
     forward_pass(network, small_input(x, multiple), with_maps=False)
@@ -127,7 +127,7 @@ def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction, mult
 
 
 def small_input(x: Tensor, multiple: int) -> Tensor:
-    """Zeros of so small a size that a pass over them takes no time; like ``x`` (1, C, D, H, W) in all else.
+    """Return zeros like `x` (1, C, D, H, W), but of so small a size that a pass over them takes no time.
 
     A network takes multiples of ``multiple`` voxels, and twice that leaves it more than one to normalize.
     """

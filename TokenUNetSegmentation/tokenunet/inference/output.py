@@ -1,16 +1,16 @@
-"""The folder that a segmentation leaves behind.
+"""Folder of the results of a segmentation.
 
 | file | content |
 | --- | --- |
 | ``labels.nii.gz`` | exclusive labels on the reference grid |
 | ``labels_<sequence>.nii.gz`` | the same on the grid of every sequence that has another grid |
 | ``segmentation.seg.nrrd`` | whole tumor, tumor core and enhancing tumor as overlapping segments for Slicer |
-| ``segmentation.dcm`` | the regions as DICOM SEG beside the reference's series, if asked for |
+| ``segmentation.dcm`` | the regions as a DICOM SEG that refers to the reference's series, if asked for |
 | ``brain.nii.gz`` | the brain on the reference grid, if it had to be cut out of the head |
 | ``transforms/<sequence>.tfm`` | how a sequence was aligned: from the reference's space to its own, for Slicer |
 | ``quality.html`` | pictures of alignment, brain and result, if scans were aligned or the brain cut out |
 | ``overlays/<group>/<name>.nii.gz`` | overlays, such as attention maps on the bottleneck's grid |
-| ``run.json`` | the run report; where it stands, the rest is complete |
+| ``run.json`` | the run report; it is written last, so that the rest is complete if it exists |
 """
 
 import json
@@ -62,16 +62,16 @@ def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
 
 
 def check_output(folder: Path, force: bool, patterns: tuple[str, ...] | None = None) -> None:
-    """Finds out before the work what would prevent the results from being written after it.
+    """Check before the work that its results can be written.
 
     Args:
-        folder: where they go.
-        force: whether they may replace earlier ones.
-        patterns: what results are called; None takes those of a segmentation.
+        folder: Folder for the results.
+        force: Whether they may replace earlier ones.
+        patterns: Patterns of the results' files; None is those of a segmentation.
 
     Raises:
-        OutputExistsError: where the folder holds results and ``force`` is not set.
-        OutputError: where the folder cannot be written.
+        OutputExistsError: If the folder holds results and `force` is not set.
+        OutputError: If the folder cannot be written.
     """
     patterns = result_patterns() if patterns is None else patterns
     earlier = [path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)]
@@ -85,10 +85,14 @@ def check_output(folder: Path, force: bool, patterns: tuple[str, ...] | None = N
 
 
 def write_result(result: Result, folder: Path) -> None:
-    """Writes all but the run report.
+    """Write all files but the run report.
+
+    Args:
+        result: Result of one patient.
+        folder: Folder to write into, which exists.
 
     Raises:
-        OutputError: where a file cannot be written.
+        OutputError: If a file cannot be written.
     """
     try:
         labels_image = result.grid.image(result.labels)
@@ -102,10 +106,16 @@ def write_result(result: Result, folder: Path) -> None:
 
 
 def write_preparation(study: Study, prepared: Prepared, result: Result, folder: Path) -> None:
-    """Writes what was done to raw scans before the network saw them; nothing where nothing was.
+    """Write how raw scans were prepared for the network; nothing if they were segmented as they are.
+
+    Args:
+        study: Scans as they were read.
+        prepared: Patient in the model's space.
+        result: Result of the patient.
+        folder: Folder to write into, which exists.
 
     Raises:
-        OutputError: where a file cannot be written.
+        OutputError: If a file cannot be written.
     """
     if not prepared.alignments and not prepared.brain_extracted:
         return
@@ -123,7 +133,7 @@ def write_preparation(study: Study, prepared: Prepared, result: Result, folder: 
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:
-    """Writes ``run.json``."""
+    """Write `run.json`."""
     (folder / RUN_REPORT).write_text(json.dumps(report, indent=2) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""From the network's space back to where the scans lie."""
+"""Inverse transform: from the model's space back to the grids of the scans."""
 
 from dataclasses import dataclass, field, replace
 
@@ -21,15 +21,16 @@ class Result:
     """One patient's segmentation on the grids of the scans.
 
     Attributes:
-        regions: (3, z, y, x) of WT, TC and ET, nested, on ``grid``.
-        labels: exclusive labels (z, y, x) on ``grid``.
-        grid: of the reference scan.
-        other_labels: exclusive labels of the sequences with another grid, with that grid.
-        volumes_ml: of WT, TC, ET, NCR and ED, measured on ``grid``.
+        regions: Nested regions WT, TC and ET on `grid`, (3, z, y, x).
+        labels: Exclusive labels on `grid`, (z, y, x).
+        grid: Grid of the reference scan.
+        other_labels: Exclusive labels and grid of each sequence that has another grid.
+        volumes_ml: Volumes of WT, TC, ET, NCR and ED on `grid`, in ml.
         overlays: Maps to display over the scans; those on the prepared grid are brought to `grid`, others, such as
             attention maps, keep theirs.
-        volumes_range_ml: of an ensemble, the smallest and the largest of its members' volumes; else empty. Where the
-            members mark different places, ``volumes_ml``, of their averaged probabilities, may lie outside.
+        volumes_range_ml: Smallest and largest of the volumes of an ensemble's members, in ml; empty for a single
+            network. If the members mark different regions, `volumes_ml`, of their averaged probabilities, may be
+            outside.
     """
 
     regions: NDArray[np.bool_]
@@ -42,12 +43,12 @@ class Result:
 
 
 def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL) -> Result:
-    """Thresholds the probabilities on the reference's grid and on every other native grid.
+    """Threshold the probabilities on the reference's grid and on every other native grid.
 
     Args:
-        prediction: on ``prepared.grid``.
-        prepared: knows the way back.
-        et_label: value of enhancing tumor in the labels.
+        prediction: Prediction on the prepared grid.
+        prepared: Patient in the model's space, with the grids of its scans.
+        et_label: Value of enhancing tumor in the labels.
     """
     grid = prepared.reference_grid
     regions = regions_on_grid(prediction.probabilities, prepared.grid, grid)
@@ -55,7 +56,8 @@ def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL
     others = {
         sequence: (
             labels_from_regions(
-                regions_on_grid(prediction.probabilities, prepared.grid, other, _way_back(prepared, sequence)), et_label
+                regions_on_grid(prediction.probabilities, prepared.grid, other, _from_sequence(prepared, sequence)),
+                et_label,
             ),
             other,
         )
@@ -80,14 +82,14 @@ def _overlay_on_grid(overlay: Overlay, source: Grid, target: Grid) -> Overlay:
 
 
 def _volumes_ml(regions: NDArray[np.bool_], grid: Grid) -> dict[str, float]:
-    """Of the nested regions and of what each leaves of the one around it."""
+    """Return the volumes of the nested regions and of what each leaves of the one around it."""
     whole, core, enhancing = (float(count) for count in regions.sum((1, 2, 3)))
     counts = {"WT": whole, "TC": core, "ET": enhancing, "NCR": core - enhancing, "ED": whole - core}
     return {name: round(count * grid.voxel_ml, 3) for name, count in counts.items()}
 
 
-def _way_back(prepared: Prepared, sequence: SequenceName) -> sitk.Transform | None:
-    """From the sequence's own space to the reference's."""
+def _from_sequence(prepared: Prepared, sequence: SequenceName) -> sitk.Transform | None:
+    """Return the transform from the sequence's own space to the reference's."""
     alignment = prepared.alignments.get(sequence)
     return None if alignment is None else alignment.transform.GetInverse()
 
@@ -95,16 +97,16 @@ def _way_back(prepared: Prepared, sequence: SequenceName) -> sitk.Transform | No
 def regions_on_grid(
     probabilities: NDArray[np.float32], source: Grid, target: Grid, transform: sitk.Transform | None = None
 ) -> NDArray[np.bool_]:
-    """Nested regions (3, z, y, x) on a grid.
+    """Return the nested regions on a grid, (3, z, y, x).
 
-    Where both grids have the same voxels in another order, this is exact; elsewhere the probabilities are
-    interpolated linearly and then thresholded, which keeps borders to within a voxel.
+    If both grids have the same voxels in another order, this is exact. Otherwise the probabilities are interpolated
+    linearly and then thresholded, which keeps borders to within a voxel.
 
     Args:
-        probabilities: (3, D, H, W) on ``source``.
-        source: where they are.
-        target: where they shall go.
-        transform: from the target's space to the source's; the same space when None.
+        probabilities: Probabilities of WT, TC and ET on `source`, (3, D, H, W).
+        source: Grid of the probabilities.
+        target: Grid of the regions.
+        transform: Transform from the target's space to the source's; None if they are the same.
     """
     regions = []
     for probability in probabilities:
