@@ -1,9 +1,9 @@
-"""Finds out on synthetic patients which of a model's masks follow tumor, and notes it in the model.
+"""Finds out on synthetic patients which of a model's maps follow tumor, and notes it in the model.
 
     python -m tools.map_calibration --model Resources/Models/default
 
 The note, ``training.tumor_selective_maps`` of ``model.json``, is what review hints go by where a patient has next to
-no segmented tumor to measure the masks on.
+no segmented tumor to measure the maps on.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from tokenunet.review import Basis, MapLevels, find_review_candidates
 FIRST_SEED = 2 * 10**9
 """Far from the seeds of training, validation and measurement."""
 _LEAST_SHARE = 0.8
-"""Of the patients in whom a mask must follow tumor to be noted."""
+"""Of the patients in whom a map must follow tumor to be noted."""
 
 
 def calibrated(bundle: ModelBundle, patients: int) -> tuple[MapLevels, ...]:
-    """The masks that follow the true tumor of synthetic patients, with their median levels.
+    """The maps that follow the true tumor of synthetic patients, with their median levels.
 
     Raises:
-        ModelError: where the model has no masks.
+        ModelError: where the model has no maps.
     """
     measured = []
     for seed in range(FIRST_SEED, FIRST_SEED + patients):
@@ -41,20 +41,20 @@ def calibrated(bundle: ModelBundle, patients: int) -> tuple[MapLevels, ...]:
 
 
 def consensus(measured: Iterable[tuple[MapLevels, ...]]) -> tuple[MapLevels, ...]:
-    """The masks that follow tumor in most patients, each with the medians over those patients.
+    """The maps that follow tumor in most patients, each with the medians over those patients.
 
     Args:
-        measured: of each patient, the masks that follow tumor there.
+        measured: of each patient, the maps that follow tumor there.
     """
-    by_mask: dict[tuple[str, int], list[MapLevels]] = {}
+    by_map: dict[tuple[str, int], list[MapLevels]] = {}
     patients = 0
     for levels in measured:
         patients += 1
         for one in levels:
-            by_mask.setdefault((one.kind, one.number), []).append(one)
+            by_map.setdefault((one.kind, one.number), []).append(one)
     return tuple(
         MapLevels(kind, number, *(_median(many, name) for name in ("outside", "inside", "separation")))
-        for (kind, number), many in sorted(by_mask.items())
+        for (kind, number), many in sorted(by_map.items())
         if len(many) >= _LEAST_SHARE * patients
     )
 
@@ -73,7 +73,7 @@ def main() -> None:
     training = {**bundle.manifest.training, "tumor_selective_maps": [asdict(one) for one in levels]}
     networks = (bundle.build(member) for member in range(bundle.manifest.members))
     save_bundle(options.model, replace(bundle.manifest, training=training), networks)
-    print(f"{options.model}: {', '.join(one.name for one in levels) or 'no mask follows tumor'}")
+    print(f"{options.model}: {', '.join(one.name for one in levels) or 'no map follows tumor'}")
 
 
 if __name__ == "__main__":

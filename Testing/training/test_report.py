@@ -19,7 +19,7 @@ from tokenunet.networks import build_network
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import append_log
 from tokenunet.training.experiment.summary import SCORES, summarize
-from tokenunet.training.report.attention_figure import draw_masks, mask_view
+from tokenunet.training.report.attention_figure import attention_view, draw_attention
 from tokenunet.training.report.figures import average_losses, boxes, bubbles, draw_boxes, fold_curves
 from tokenunet.training.report.page import devices, headline, training_report, unfinished, worst_cases, write_report
 from training_fixtures import EPOCHS, PARAMETERS, absent_dataset, fabricated_experiment
@@ -224,11 +224,11 @@ def test_the_same_numbers_give_the_same_drawing(experiment: Experiment) -> None:
 
 def test_figure_7_shows_masks_beside_the_slice_with_the_most_tumor(with_weights: Experiment) -> None:
     job = with_weights.fold("token_unet", 0)
-    view = mask_view(with_weights, job)
+    view = attention_view(with_weights, job)
     assert view.case == with_weights.splits.folds[0].validation[0]
     areas = (true_labels() > 0).sum(axis=(1, 2))
     assert (view.truth > 0).sum() == areas.max()
-    assert view.masks.shape == (8, *view.t1.shape)
+    assert view.maps.shape == (8, *view.t1.shape)
     assert view.prediction.shape == view.truth.shape == view.t1.shape
     assert set(np.unique(view.prediction)) <= {0, 1, 2, 4}
     # The pictures lie on each other: the T1 is the scan's, where the truth marks tumor.
@@ -236,7 +236,7 @@ def test_figure_7_shows_masks_beside_the_slice_with_the_most_tumor(with_weights:
     scan = sitk.GetArrayFromImage(sitk.ReadImage(str(case.images["T1"].path)))[int(areas.argmax())]
     inside = true_labels()[int(areas.argmax())] > 0
     assert np.corrcoef(view.t1[view.truth > 0], scan[inside])[0, 1] == pytest.approx(1)
-    assert draw_masks(view).startswith(b"\x89PNG")
+    assert draw_attention(view).startswith(b"\x89PNG")
 
 
 def test_the_page_shows_the_masks_of_architectures_that_have_them(with_weights: Experiment) -> None:
@@ -260,7 +260,7 @@ def test_without_data_or_weights_the_page_says_why_it_has_no_masks(lost: str, wi
     finally:
         aside.replace(path)
     assert not any(address.startswith("data:image/png") for address in page.addresses)
-    assert "There is no picture of masks. " in page.text
+    assert "There is no picture of attention maps. " in page.text
     assert ("has a tumor" if lost == "tumor" else path.name) in page.text
 
 

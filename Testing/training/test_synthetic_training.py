@@ -181,7 +181,7 @@ def test_the_last_weights_become_a_model_that_says_how_it_was_made(finished: Exp
 def test_the_report_says_what_was_measured(finished: Experiment) -> None:
     page = training_report(finished)
     assert "which are synthetic and drawn from wider ranges" in page
-    assert "There is no picture of masks" not in page
+    assert "There is no picture of attention maps" not in page
 
 
 def test_progress_knows_how_much_longer_a_fine_step_takes(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tokenunet.synthesis.writing import in_field_of_view
 
 @dataclass(frozen=True)
 class SyntheticCase:
-    """What a model says about a synthetic patient, with masks, and what is true.
+    """What a model says about a synthetic patient, with maps, and what is true.
 
     Attributes:
         prepared: the patient as the network took it.
@@ -44,7 +44,7 @@ def segmented_case(seed: int, bundle: ModelBundle) -> SyntheticCase:
     """Makes the patient with that seed, at the model's spacing, and segments it on the CPU.
 
     Raises:
-        ModelError: where the model has no masks.
+        ModelError: where the model has no maps.
         ValueError: where there are no synthetic patients at the model's spacing.
     """
     study, truth = synthetic_study(synthetic_patient(seed, bundle.manifest.spacing[0]))

@@ -1,4 +1,4 @@
-"""The paper's figure 7: the TokenLearner masks of a validation case, beside T1, truth and prediction."""
+"""The paper's figure 7: the TokenLearner maps of a validation case, beside T1, truth and prediction."""
 
 import io
 from dataclasses import dataclass
@@ -27,32 +27,32 @@ _COLUMNS = 4
 
 
 @dataclass(frozen=True)
-class MaskView:
+class AttentionView:
     """One axial slice of a validation case, cut to the brain: rows from front to back, columns from right to left.
 
     Attributes:
         case: its name.
         t1: (H, W), z-scores.
-        masks: (N, H, W), how many times more than uniform a place counts.
+        maps: (N, H, W), how many times more than uniform a place counts.
         truth: (H, W), exclusive labels.
-        prediction: (H, W), exclusive labels, of the pass that the masks are of.
+        prediction: (H, W), exclusive labels, of the pass that the maps are of.
     """
 
     case: str
     t1: NDArray[np.float32]
-    masks: NDArray[np.float32]
+    maps: NDArray[np.float32]
     truth: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
 
 
-def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
+def attention_view(experiment: Experiment, job: FoldFolder) -> AttentionView:
     """Runs a finished fold's network on its first validation case with a tumor, as its metrics were measured.
 
     Always on the CPU, so that it works wherever the folder was taken. The slice is the one with the most tumor.
 
     Args:
         experiment: whose folder it is.
-        job: a fold of an architecture with masks.
+        job: a fold of an architecture with maps.
 
     Raises:
         TokenUNetError: where a case cannot be read, or none has a tumor.
@@ -68,18 +68,18 @@ def mask_view(experiment: Experiment, job: FoldFolder) -> MaskView:
     truth = sitk.GetArrayFromImage(prepared.grid.resample(truth_image, sitk.sitkNearestNeighbor))
     z = int(np.argmax(np.count_nonzero(truth, axis=(1, 2))))
     rows, columns = _box(prepared)
-    masks = np.stack(
+    maps = np.stack(
         [
             sitk.GetArrayFromImage(
-                prepared.grid.resample(prediction.attention.grid.image(mask), sitk.sitkNearestNeighbor)
+                prepared.grid.resample(prediction.attention.grid.image(array), sitk.sitkNearestNeighbor)
             )
-            for mask in prediction.attention.token_learner
+            for array in prediction.attention.token_learner
         ]
     )
-    return MaskView(
+    return AttentionView(
         case.name,
         prepared.tensor[channels.index("T1") if "T1" in channels else 0, z, rows, columns].numpy(),
-        masks[:, z, rows, columns],
+        maps[:, z, rows, columns],
         truth[z, rows, columns],
         labels_from_regions(prediction.probabilities[:, z, rows, columns] > 0.5),
     )
@@ -101,9 +101,9 @@ def _box(prepared: Prepared) -> tuple[slice, slice]:
     return y, x
 
 
-def draw_masks(view: MaskView) -> bytes:
+def draw_attention(view: AttentionView) -> bytes:
     """Figure 7 as PNG."""
-    rows = -(-len(view.masks) // _COLUMNS)
+    rows = -(-len(view.maps) // _COLUMNS)
     height, width = view.t1.shape
     with plot_style():
         figure = Figure(
@@ -112,11 +112,11 @@ def draw_masks(view: MaskView) -> bytes:
         panels = figure.subplots(rows + 1, _COLUMNS)
         for axes in panels.flat:
             axes.set_axis_off()
-        for number, (mask, axes) in enumerate(zip(view.masks, panels.flat, strict=False), start=1):
-            axes.imshow(mask, cmap="viridis", vmin=0)
+        for number, (array, axes) in enumerate(zip(view.maps, panels.flat, strict=False), start=1):
+            axes.imshow(array, cmap="viridis", vmin=0)
             axes.contour(view.t1 != 0, levels=[0.5], colors="black", linewidths=0.5)
             axes.contour(view.truth > 0, levels=[0.5], colors="white", linewidths=0.8)
-            axes.set_title(f"TokenLearner {number}: 0 to {mask.max():.3g}", fontsize=9)
+            axes.set_title(f"TokenLearner {number}: 0 to {array.max():.3g}", fontsize=9)
         _show_labels(panels[-1, 0], view.t1, None, "T1")
         _show_labels(panels[-1, 1], view.t1, view.truth, "truth")
         _show_labels(panels[-1, 2], view.t1, view.prediction, "prediction")

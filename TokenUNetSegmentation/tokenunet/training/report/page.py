@@ -23,7 +23,7 @@ from tokenunet.training.experiment.summary import (
     Summary,
     summarize,
 )
-from tokenunet.training.report.attention_figure import draw_masks, mask_view
+from tokenunet.training.report.attention_figure import attention_view, draw_attention
 from tokenunet.training.report.figures import boxes, bubbles, draw_boxes, draw_curves, draw_time_and_memory, fold_curves
 
 _WORST_CASES = 5
@@ -32,7 +32,7 @@ _SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
-class MaskFigure:
+class AttentionFigure:
     """Figure 7 of one architecture, or why there is none.
 
     Attributes:
@@ -77,7 +77,7 @@ def write_report(experiment: Experiment) -> None:
 
 
 def training_report(experiment: Experiment) -> str:
-    """HTML of the page. The networks with attention masks each segment one case for it."""
+    """HTML of the page. The networks with attention maps each segment one case for it."""
     summary = summarize(experiment)
     curves = fold_curves(experiment)
     figures = {"curves": data_url(draw_curves(curves), "image/svg+xml")} if curves else {}
@@ -97,7 +97,7 @@ def training_report(experiment: Experiment) -> str:
         tolerance_mm=f"{TOLERANCE_MM:g}",
         same_folds=same_folds(summary),
         figures=figures,
-        mask_figures=_mask_figures(experiment, summary),
+        attention_figures=_attention_figures(experiment, summary),
         worst=worst_cases(summary),
         repeated_patients=len({c.patient for c in summary.cases}) < len({c.case for c in summary.cases}),
         fewest_differences=FEWEST_DIFFERENCES,
@@ -212,19 +212,19 @@ def devices(experiment: Experiment) -> list[str]:
     )
 
 
-def _mask_figures(experiment: Experiment, summary: Summary) -> list[MaskFigure]:
-    """Of the first finished fold of every architecture that has masks."""
+def _attention_figures(experiment: Experiment, summary: Summary) -> list[AttentionFigure]:
+    """Return the figures of the first finished fold of every architecture that has attention maps."""
     first: dict[str, FoldFolder] = {}
     for job in experiment.jobs():
         if job.finished and architecture(experiment.configuration(job.architecture).architecture).has_attention_maps:
             first.setdefault(job.architecture, job)
-    return [_mask_figure(experiment, job, summary) for job in first.values()]
+    return [_attention_figure(experiment, job, summary) for job in first.values()]
 
 
-def _mask_figure(experiment: Experiment, job: FoldFolder, summary: Summary) -> MaskFigure:
+def _attention_figure(experiment: Experiment, job: FoldFolder, summary: Summary) -> AttentionFigure:
     try:
-        view = mask_view(experiment, job)
+        view = attention_view(experiment, job)
     except (TokenUNetError, OSError, SafetensorError) as error:
-        return MaskFigure(job.architecture, job.fold, because=f"There is no picture of masks. {error}")
+        return AttentionFigure(job.architecture, job.fold, because=f"There is no picture of attention maps. {error}")
     dice = next(c.dice for c in summary.cases if (c.architecture, c.case) == (job.architecture, view.case))
-    return MaskFigure(job.architecture, job.fold, data_url(draw_masks(view), "image/png"), view.case, dice)
+    return AttentionFigure(job.architecture, job.fold, data_url(draw_attention(view), "image/png"), view.case, dice)
