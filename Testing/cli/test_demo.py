@@ -51,7 +51,7 @@ def test_the_page_needs_no_other_file_and_shows_everything(command: list[str], t
         "Tiny random",
     ):
         assert words in page.text
-    for name in ("labels.nii.gz", "segmentation.seg.nrrd", "scene.mrb", "masks/token_fuser_8.nii.gz"):
+    for name in ("labels.nii.gz", "segmentation.seg.nrrd", "scene.mrb", "overlays/token_fuser/token_fuser_8.nii.gz"):
         assert (out / name).stat().st_size > 0
     for picture in (out / "pictures").iterdir():
         pixels = sitk.GetArrayFromImage(sitk.ReadImage(picture))
