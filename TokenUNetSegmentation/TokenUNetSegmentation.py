@@ -23,6 +23,10 @@ from slicer.util import VTKObservationMixin
 from TokenUNetSegmentationLib.logic.options import Device, Mode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenunet.core.events import ProgressEvent
+    from TokenUNetSegmentationLib.logic.run import RunRequest, SegmentationRun
     from TokenUNetSegmentationLib.scene.results import PatientResult
 
 # The application imports this file at its start: everything else is imported when the module is opened.
@@ -239,10 +243,59 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
 
 
 class TokenUNetSegmentationLogic(ScriptedLoadableModuleLogic):
-    """The module without its window."""
+    """Segmentation of volumes in the scene, without the panel."""
 
     def getParameterNode(self) -> TokenUNetSegmentationParameterNode:
+        """Return the module's parameter node."""
         return TokenUNetSegmentationParameterNode(super().getParameterNode())
+
+    def segment(
+        self,
+        volumes: "Mapping[str, vtkMRMLScalarVolumeNode | None]",
+        model: str = "default",
+        reference: str = "T1ce",
+        device: str = "auto",
+        mode: str = "single_pass",
+        attention_maps: bool = True,
+        on_progress: "Callable[[ProgressEvent], None]" = lambda progress: None,
+    ) -> vtkMRMLSegmentationNode:
+        """Segment a patient in a process of its own, and wait for the result while the window stays alive.
+
+        Args:
+            volumes: Volume of each of the model's channels, such as T1, T1ce, T2 and FLAIR; those that the model can
+                do without may be absent or None.
+            model: Name or path of a model bundle.
+            reference: Channel on whose grid the result is.
+            device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+            mode: `single_pass` for the whole brain at once, `sliding_window` for windows.
+            attention_maps: Whether to compute the attention maps, if the model has any.
+            on_progress: Callback that receives the progress; may raise to stop.
+
+        Returns:
+            Segmentation of whole tumor (WT), tumor core (TC) and enhancing tumor (ET). Volume table, run report and
+            attention maps are next to it in the subject hierarchy.
+
+        Raises:
+            TokenUNetError: If a package is not installed, a volume cannot be used, or the segmentation fails.
+        """
+        from tokenunet.bundle.store import find_manifest
+        from tokenunet.inference.request import InferenceOptions
+        from tokenunet.networks.registry import architecture
+        from TokenUNetSegmentationLib.logic.segment import request_for, run_to_end
+        from TokenUNetSegmentationLib.process.dependencies import check_installed, read_requirements
+
+        check_installed(read_requirements(_RESOURCES / "requirements.txt"))
+        manifest = find_manifest(model)
+        has_maps = architecture(manifest.architecture).has_attention_maps
+        options = InferenceOptions(device, mode, attention_maps=attention_maps and has_maps)
+        run = self.createRun(request_for(volumes, model, manifest.inputs, reference, options))
+        return run_to_end(run, on_progress).segmentation
+
+    def createRun(self, request: "RunRequest") -> "SegmentationRun":
+        """Return a run that has not begun; its steps can be taken one by one, as the panel does."""
+        from TokenUNetSegmentationLib.logic.run import SegmentationRun
+
+        return SegmentationRun(request, Path(slicer.app.temporaryPath))
 
 
 class TokenUNetSegmentationTest(ScriptedLoadableModuleTest):

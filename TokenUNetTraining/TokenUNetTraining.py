@@ -3,7 +3,7 @@
 # ruff: noqa: N803  parameters are named as in Slicer's own modules
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import qt
 import slicer
@@ -20,6 +20,11 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 from TokenUNetSegmentationLib.logic.options import Device
 from TokenUNetTrainingLib.logic.options import Preset
+
+if TYPE_CHECKING:
+    from tokenunet.training.request import TrainingRequest
+    from TokenUNetTrainingLib.logic.run import TrainingRun
+    from TokenUNetTrainingLib.logic.status import TrainingStatus
 
 # The application imports this file at its start: everything else is imported when the module is opened.
 
@@ -84,7 +89,6 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def setup(self) -> None:
         from TokenUNetSegmentationLib.process.dependencies import read_requirements
-        from TokenUNetTrainingLib.logic.run import ExperimentWatch
         from TokenUNetTrainingLib.panels.data import DataPanel
         from TokenUNetTrainingLib.panels.progress import ProgressPanel
         from TokenUNetTrainingLib.panels.results import ResultsPanel
@@ -96,9 +100,11 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = TokenUNetTrainingLogic()
-        self.watch = ExperimentWatch()
+        self.watch = self.logic.watch
         requirements = read_requirements(_RESOURCES / "TokenUNetTraining-requirements.txt")
-        self.trainingPanel = TrainingPanel(self.ui, self.parameters, self.watch, requirements, self.show)
+        self.trainingPanel = TrainingPanel(
+            self.ui, self.parameters, self.watch, requirements, self.show, self.logic.start
+        )
         self.dataPanel = DataPanel(self.ui, self.dataFolder, self.trainingPanel.installation)
         self.progressPanel = ProgressPanel(self.ui, self.watch)
         self.resultsPanel = ResultsPanel(self.ui, self.watch)
@@ -189,10 +195,51 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
 
 class TokenUNetTrainingLogic(ScriptedLoadableModuleLogic):
-    """The module without its window."""
+    """Trainings in processes of their own, without the panel."""
+
+    def __init__(self) -> None:
+        from TokenUNetTrainingLib.logic.run import ExperimentWatch
+
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.watch = ExperimentWatch()
+        self._runs: dict[Path, TrainingRun] = {}
 
     def getParameterNode(self) -> TokenUNetTrainingParameterNode:
+        """Return the module's parameter node."""
         return TokenUNetTrainingParameterNode(super().getParameterNode())
+
+    def start(self, request: "TrainingRequest") -> "TrainingRun":
+        """Start a training in a process that goes on when the application is closed.
+
+        Args:
+            request: What to train, or which experiment to resume.
+
+        Raises:
+            OSError: If the process cannot be started.
+        """
+        from TokenUNetTrainingLib.logic.run import TrainingRun
+
+        run = TrainingRun(request)
+        if request.output is not None:
+            self._runs[request.output] = run
+        return run
+
+    def status(self, experiment: Path) -> "TrainingStatus":
+        """Return how far the training in an experiment's folder is, whoever started it.
+
+        Args:
+            experiment: Folder of the experiment, which need not be there yet.
+        """
+        from TokenUNetTrainingLib.logic.status import status_of
+
+        self.watch.look_at(experiment)
+        self.watch.update()
+        while self.watch.behind:
+            self.watch.update()
+        run = self._runs.get(experiment)
+        if run is not None:
+            run.update()
+        return status_of(self.watch, run)
 
 
 class TokenUNetTrainingTest(ScriptedLoadableModuleTest):

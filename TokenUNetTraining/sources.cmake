@@ -5,6 +5,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetTrainingLib/logic/__init__.py
   TokenUNetTrainingLib/logic/options.py
   TokenUNetTrainingLib/logic/run.py
+  TokenUNetTrainingLib/logic/status.py
   TokenUNetTrainingLib/panels/__init__.py
   TokenUNetTrainingLib/panels/data.py
   TokenUNetTrainingLib/panels/progress.py

@@ -19,6 +19,7 @@ from TokenUNetSegmentationLib.logic.estimate import estimate, free_gigabytes, re
 from TokenUNetSegmentationLib.logic.inputs import Answer
 from TokenUNetSegmentationLib.logic.model_list import ListedModel, available_models
 from TokenUNetSegmentationLib.logic.run import RunRequest, SegmentationRun
+from TokenUNetSegmentationLib.logic.segment import request_for
 from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.panels.inputs import InputsPanel
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
@@ -184,13 +185,12 @@ class RunPanel:
         parameters = self._parameters()
         if parameters is None or self._inputs.problems():  # the scene was closed or changed during the installation
             return
-        inputs = {name: volume for name, volume in self._inputs.inputs().items() if volume is not None}
-        request = RunRequest(
-            inputs,
-            self._inputs.reference(),
+        request = request_for(
+            self._inputs.inputs(),
             self._model_name(),
+            self._inputs.channels,
+            self._inputs.reference(),
             InferenceOptions(parameters.device.value, parameters.mode.value, attention_maps=parameters.attentionMaps),
-            tuple(name for name in self._inputs.channels.names if name not in inputs),
         )
         self._run = self.start_run(request, Path(slicer.app.temporaryPath))
         self._run.expected_seconds, _gigabytes = estimate(

@@ -45,6 +45,20 @@ def missing_requirements(requirements: Iterable[Requirement]) -> list[Requiremen
     return [requirement for requirement in requirements if not _is_installed(requirement)]
 
 
+def check_installed(requirements: Iterable[Requirement]) -> None:
+    """Check that nothing is missing.
+
+    Raises:
+        InstallationError: If something is.
+    """
+    missing = missing_requirements(requirements)
+    if missing:
+        raise InstallationError(
+            _("Not installed yet: {what}.").format(what=describe(missing)),
+            _("Open the module's panel and press “Install”."),
+        )
+
+
 def _is_installed(requirement: Requirement) -> bool:
     version = installed_version(requirement.name)
     return version is not None and requirement.specifier.contains(version, prereleases=True)

@@ -27,6 +27,7 @@ from TokenUNetTrainingLib.logic.run import (
     can_start,
     can_stop,
 )
+from TokenUNetTrainingLib.logic.status import status_of
 
 if TYPE_CHECKING:  # it needs packages that are installed at the first click
     from tokenunet.training.experiment.experiment import Experiment
@@ -43,6 +44,7 @@ class TrainingPanel:
         watch: what is known of the experiment.
         requirements: what must be installed.
         on_changed: called when something changed that other parts show.
+        start_run: Function that starts the process of a request.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class TrainingPanel:
         watch: ExperimentWatch,
         requirements: list[Requirement],
         on_changed: Callable[[], None],
+        start_run: Callable[[TrainingRequest], TrainingRun],
     ) -> None:
         self._ui = ui
         self._parameters = parameters
@@ -61,7 +64,7 @@ class TrainingPanel:
         self._message = ""
         self._stopping = ""
         self._loading = False
-        self.start_run: Callable[[TrainingRequest], TrainingRun] = TrainingRun
+        self.start_run = start_run
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
         self.boxes = _architecture_boxes(ui.architecturesForm)
         """Check box of each registered architecture, by name."""
@@ -213,15 +216,11 @@ class TrainingPanel:
         return escape(progress.message) or _("The training does not run; “Resume” goes on from the last checkpoint.")
 
     def _show_bar(self) -> None:
-        progress, said = self._watch.progress, self._run.progress if self._run else None
-        fraction, seconds, stage = 0.0, None, "train"
-        if said is not None and said.stage != "train":
-            fraction, seconds, stage = said.fraction, said.eta_s, said.stage
-        elif progress is not None:
-            fraction, seconds = progress.fraction, progress.seconds_left
+        status = status_of(self._watch, self._run)
+        seconds = status.seconds_left
         left = "" if seconds is None else _(", about {time} left").format(time=duration(seconds))
-        self._ui.progressBar.setValue(round(100 * fraction))
-        self._ui.progressBar.setFormat(f"{_stage_title(stage)} %p%{left}")
+        self._ui.progressBar.setValue(round(100 * status.fraction))
+        self._ui.progressBar.setFormat(f"{_stage_title(status.stage)} %p%{left}")
 
     def _show_defaults(self, request: TrainingRequest) -> None:
         """The preset's numbers, where the user gave none."""
