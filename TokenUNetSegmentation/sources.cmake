@@ -73,6 +73,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/cli/__init__.py
   tokenunet/cli/batch.py
   tokenunet/cli/benchmark.py
+  tokenunet/cli/compare.py
   tokenunet/cli/dataset.py
   tokenunet/cli/demo.py
   tokenunet/cli/evaluate.py
@@ -116,6 +117,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/data/separate_truths.py
   tokenunet/evaluation/__init__.py
   tokenunet/evaluation/calibration.py
+  tokenunet/evaluation/compare.py
   tokenunet/evaluation/evidence.py
   tokenunet/evaluation/evidence_figures.py
   tokenunet/evaluation/evidence_tables.py

@@ -59,7 +59,7 @@ def _read_zip(path: Path) -> dict[str, bytes]:
                 if entry.is_dir() or location.name not in SIZE_LIMITS or len(location.parts) > 2:
                     continue
                 if entry.file_size > SIZE_LIMITS[location.name]:
-                    raise UnsafeBundleError(f"{path} contains {entry.filename!r}, which is too large for a model.")
+                    raise UnsafeBundleError(f"{path} contains {entry.filename!r}, which is larger than a model may be.")
                 if location.name in files:
                     raise UnsafeBundleError(f"{path} contains {location.name} twice.")
                 files[location.name] = archive.read(entry)

@@ -10,7 +10,7 @@ import sys
 from typing import NoReturn
 
 import tokenunet
-from tokenunet.cli import benchmark, dataset, demo, evaluate, export, models, networks, segment, synth, train
+from tokenunet.cli import benchmark, compare, dataset, demo, evaluate, export, models, networks, segment, synth, train
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import event_receiver
 from tokenunet.core.errors import Cancelled, TokenUNetError
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tokenunet", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (segment, demo, networks, models, synth, dataset, train, export, evaluate, benchmark):
+    for command in (segment, demo, networks, models, synth, dataset, train, export, evaluate, compare, benchmark):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     reuse_freed_memory()

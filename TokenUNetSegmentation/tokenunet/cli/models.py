@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     action.add_argument(
         "--mirroring",
         action="store_true",
-        help="predict mirrored windows too, as nnU-Net does unless told otherwise; up to eight times slower",
+        help="predict mirrored windows too, as nnU-Net does by default; up to eight times slower",
     )
     action.set_defaults(run=_import)
 

@@ -28,7 +28,7 @@ def labels_of(names: Mapping[str, Any]) -> LabelValues:
         names: ``{"edema": 1}`` (nnU-Net), ``{"1": "edema"}`` (MSD), or nested regions ``{"whole tumor": [1, 2, 3]}``.
 
     Raises:
-        DatasetError: If a name is not understood, or the tumor's parts cannot all be told.
+        DatasetError: If a name is not understood, or the tumor's parts cannot all be distinguished.
     """
     values: dict[str, set[int]] = {}
     for key, value in names.items():
@@ -74,6 +74,6 @@ def _needed(values: Mapping[str, set[int]], meaning: str) -> set[int]:
     if meaning not in values:
         raise DatasetError(
             f"dataset.json has no label for {meaning}.",
-            "It must tell edema (ED), necrotic or non-enhancing core (NCR) and enhancing tumor (ET) apart.",
+            "It must have edema (ED), necrotic or non-enhancing core (NCR) and enhancing tumor (ET).",
         )
     return values[meaning]

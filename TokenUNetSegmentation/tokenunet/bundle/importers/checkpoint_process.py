@@ -101,7 +101,7 @@ def main(checkpoint: Path, output: Path) -> dict[str, Any]:
         return {"facts": facts_in(values)}
     except MemoryError:
         return {"error": "it needs more memory than weights of its size do"}
-    except Exception as error:  # whatever a hostile file provokes is told in one sentence
+    except Exception as error:  # whatever a hostile file provokes becomes one sentence
         return {"error": " ".join(str(error).split())[:5000] or type(error).__name__}
 
 
