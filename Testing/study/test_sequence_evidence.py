@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tokenunet.study.dicom_tags import DicomTags
-from tokenunet.study.identify.tags_and_names import agent_in, evidence_of
+from tokenunet.study.identify.tags_and_names import agent_in, evidence_of, sequence_of_scan
 
 SE, GR, IR, EP = ("SE",), ("GR",), ("SE", "IR"), ("EP", "SE")
 GR_IR = ("GR", "IR")
@@ -226,3 +226,12 @@ def test_part_of_the_head_is_less_sure() -> None:
 )
 def test_words_of_several_languages_speak_of_contrast_agent(text: str, agent: bool | None) -> None:
     assert agent_in(text) is agent
+
+
+def test_a_name_that_a_person_gave_comes_before_the_tags() -> None:
+    tags = DicomTags(description="t2_tse_tra", **times(SE, 4500, 98), modality="MR")
+    assert sequence_of_scan("4: t2_tse_tra", tags) == "T2"
+    assert sequence_of_scan("flair of Anna", tags) == "FLAIR"
+    assert sequence_of_scan("Anna", tags) == "T2"
+    assert sequence_of_scan("t1 post contrast", None) == "T1ce"
+    assert sequence_of_scan("Anna", None) is None

@@ -12,7 +12,7 @@ from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
 from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
 from tokenunet.study.dicom_tags import dicom_tags
 from tokenunet.study.identify.image_features import sequence_looks
-from tokenunet.study.identify.tags_and_names import evidence_of, sequence_in, sequence_in_name
+from tokenunet.study.identify.tags_and_names import sequence_of_scan
 from tokenunet.study.scans import REFERENCES
 
 from TokenUNetSegmentationLib.scene.overlays import overlay_group
@@ -44,15 +44,9 @@ def dicom_value_from_database(uid: str, tag: str) -> str:
 
 def sequence_of(volume: slicer.vtkMRMLScalarVolumeNode, dicom_value: DicomValue) -> SequenceName | None:
     """The sequence that a volume's DICOM series, or else its name, speaks of; a name that a person gave comes first."""
-    name = volume.GetName()
     uids = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()
-    if not uids:
-        return sequence_in_name(name)
-    tags = dicom_tags(lambda tag: dicom_value(uids[0], tag.replace("|", ",").upper()))
-    sequences = [sequence_in(evidence_of(name, tags)), sequence_in_name(name)]
-    if tags.description not in name:
-        sequences.reverse()
-    return sequences[0] or sequences[1]
+    tags = dicom_tags(lambda tag: dicom_value(uids[0], tag.replace("|", ",").upper())) if uids else None
+    return sequence_of_scan(volume.GetName(), tags)
 
 
 def input_node(parameters: Any, channel: SequenceName) -> slicer.vtkMRMLScalarVolumeNode | None:

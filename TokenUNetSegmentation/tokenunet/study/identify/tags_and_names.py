@@ -148,6 +148,21 @@ def sequence_in(evidence: Evidence) -> SequenceName | None:
     return "T1ce" if evidence.weighting == "T1" and evidence.agent else evidence.weighting
 
 
+def sequence_of_scan(name: str, tags: DicomTags | None) -> SequenceName | None:
+    """Return the sequence that a scan's tags and name speak of; None if neither does.
+
+    Args:
+        name: Name of the scan. One that lacks the series' description was given by a person and comes before the tags.
+        tags: DICOM tags; None if there are none.
+    """
+    if tags is None:
+        return sequence_in_name(name)
+    found = [sequence_in(evidence_of(name, tags)), sequence_in_name(name)]
+    if tags.description not in name:
+        found.reverse()
+    return found[0] or found[1]
+
+
 def sequence_in_name(name: str) -> SequenceName | None:
     """The sequence that a name speaks of."""
     return sequence_in(_from_file_name(name))
