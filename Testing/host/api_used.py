@@ -21,7 +21,7 @@ RELEASES = ("v5.10.0", "v5.12.0", "v5.12.3")
 """Of Slicer, the oldest that the extension should work in first."""
 
 _NAMESPACES = ("slicer.util", "slicer.app", "slicer.modules")
-_WIDGET_FILES = re.compile(r"(_panel|tables|background_steps|Segmentation|Training)\.py$")
+_WIDGET_FILES = re.compile(r"/panels/\w+\.py$|(background_steps|Segmentation|Training)\.py$")
 _HEADERS = ("Libs/MRML/Widgets", "Base/QTCore", "Base/QTGUI", "Modules/Loadable", "Modules/Scripted/DICOMLib/Widgets")
 _BASE_CLASSES = {"qMRMLColorTableComboBox": "qMRMLNodeComboBox"}
 _OF_EVERY_WIDGET = ("toolTip", "enabled", "minimumSize", "maximumSize")
@@ -61,7 +61,7 @@ def uses() -> dict[Use, str]:
     found: dict[Use, str] = {}
     for module in MODULES:
         widgets = dict(_widgets_of_ui(ROOT / module))
-        for path in (ROOT / module / f"{module}.py", *sorted((ROOT / module / f"{module}Lib").glob("*.py"))):
+        for path in (ROOT / module / f"{module}.py", *sorted((ROOT / module / f"{module}Lib").rglob("*.py"))):
             for use in _uses_in(path, widgets):
                 found.setdefault(use, path.name)
         for path in sorted((ROOT / module / "Resources" / "UI").glob("*.ui")):
@@ -72,7 +72,7 @@ def uses() -> dict[Use, str]:
 
 def _uses_in(path: Path, widgets: dict[str, str]) -> Iterator[Use]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    members = _members_of_qt() if _WIDGET_FILES.search(path.name) else set()
+    members = _members_of_qt() if _WIDGET_FILES.search(path.as_posix()) else set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("slicer"):
             for alias in node.names:
@@ -142,8 +142,11 @@ class Source:
     @staticmethod
     def _find(repository: Path, revision: str, pattern: str, paths: list[str]) -> str:
         command = ["git", "-C", str(repository), "grep", "-n", "-m", "1", "-P", pattern, revision, "--", *paths]
-        lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-        return ":".join(lines[0].split(":")[1:3]) if lines else ""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            process.kill()  # the first place is enough
+        return ":".join(line.split(":")[1:3])
 
 
 def _searches(use: Use) -> Iterator[tuple[str, list[str]]]:
