@@ -11,14 +11,16 @@ ifeq ($(shell uname -s),Linux)
 export VTK_DEFAULT_OPENGL_WINDOW := vtkEGLRenderWindow
 endif
 
+# Of the tests; each computes with one thread, and takes whole files of tests in turn.
+PROCESSES := -n 2 --dist loadfile
+
 .PHONY: demo test lint coverage docs package extension self-tests libraries screenshots clean
 
 demo: .venv/ready
 	$(BIN)/tokenunet demo --output demo --force
 
-# Two processes, which take whole files of tests in turn; each computes with one thread.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(PROCESSES)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -27,7 +29,7 @@ lint: .venv/ready
 
 # The floor is `fail_under` in pyproject.toml.
 coverage: .venv/ready
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest $(PROCESSES) --cov --cov-report=term:skip-covered
 
 docs: .venv/docs-ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

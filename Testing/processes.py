@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _IMPORTED = ["tokenunet.cli", "tokenunet.inference.batch.processes", "tokenunet.training.jobs"]
 
 
@@ -28,8 +29,8 @@ class ForkedProcess:
     def __init__(
         self, function: Callable[..., Any], arguments: Sequence[Any], environment: dict[str, str] | None = None
     ) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_IMPORTED)
+        context = multiprocessing.get_context(_METHOD)
+        context.set_forkserver_preload(_IMPORTED)  # of no effect on Windows
         self._folder = tempfile.TemporaryDirectory(prefix="forked-")
         self._streams = [Path(self._folder.name) / name for name in ("output", "errors")]
         variables = dict(os.environ if environment is None else environment)
@@ -88,7 +89,8 @@ def _run_command(arguments: list[str]) -> int:
 def _call(
     function: Callable[..., Any], arguments: Sequence[Any], streams: Sequence[Path], variables: dict[str, str]
 ) -> None:
-    os.setsid()  # a signal to its group reaches neither the test nor the server
+    if hasattr(os, "setsid"):
+        os.setsid()  # a signal to its group reaches neither the test nor the server
     os.environ.clear()
     os.environ.update(variables)
     for number, path in enumerate(streams, start=1):

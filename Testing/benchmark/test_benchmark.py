@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenunet.benchmark import Row, run_benchmark
+from tokenunet.benchmark import Row, cases, run_benchmark
 from tokenunet.benchmark.figure import draw_rows
 from tokenunet.benchmark.networks import facts, make_network
 from tokenunet.benchmark.tables import growth
 from tokenunet.cli import main
 from tokenunet.core.errors import UsageError
+from tokenunet.study.scans import find_sequences
+from tokenunet.synthesis import synthetic_patient, write_patient
 
 CPU = torch.device("cpu")
 
@@ -77,7 +79,12 @@ def test_linear_growth_has_exponent_one() -> None:
 
 
 @pytest.mark.slow
-def test_whole_case_is_measured_from_files_to_files() -> None:
+def test_whole_case_is_measured_from_files_to_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_case(folder: Path) -> cases.Files:
+        """Write a patient of few voxels, which is quicker."""
+        return find_sequences(write_patient(synthetic_patient(4, spacing=4.0), folder))
+
+    monkeypatch.setattr(cases, "write_case", write_case)
     _, (row,) = run_benchmark("case", ["tokenunet_segment_with_maps"], [], CPU, repeats=1)
     assert 0 < row.first_progress_s < row.seconds
     assert row.peak_bytes > 5e8

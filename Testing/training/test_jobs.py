@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import SimpleITK as sitk
+import tokenunet
 import torch
 from monai.metrics import DiceMetric
 from processes import start_command
@@ -25,10 +26,13 @@ from tokenunet.training.experiment.summary import SURFACE_MEASURES
 from training_fixtures import write_small_patients
 from waiting import wait_until
 
+SETTINGS = {
+    **{"epochs": 2, "patch_size": "32", "spacing": 4, "validate_every": 1, "workers": 0, "checkpoint_every_s": 0},
+    **{"precision": "fp32", "arguments": {"channels": [4, 8, 8, 16]}},
+}
 TINY = (
-    *("--preset", "quick", "--set", "epochs=2", "--set", "patch_size=32", "--set", "spacing=4"),
-    *("--set", "validate_every=1", "--set", "workers=0", "--set", "checkpoint_every_s=0", "--set", "precision=fp32"),
-    *("--set", 'arguments={"channels": [4, 8, 8, 16]}', "--folds", "2"),
+    *("--preset", "quick", "--folds", "2"),
+    *(f"--set={name}={json.dumps(value) if name == 'arguments' else value}" for name, value in SETTINGS.items()),
 )
 ARCHITECTURES = "token_unet,unet_star"
 
@@ -44,8 +48,11 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, patients: Path) -> Experiment:
+    """Trained from Python; commands end with the same bits."""
     folder = tmp_path_factory.mktemp("finished") / "experiment"
-    assert train("--data", patients, "--output", folder, *TINY, "--architectures", ARCHITECTURES) == 0
+    architectures = ARCHITECTURES.split(",")
+    options = {"architectures": architectures, "preset": "quick", "folds": 2, "device": "cpu", "settings": SETTINGS}
+    assert tokenunet.train(patients, folder, **options) == folder / "report.html"
     return Experiment(folder)
 
 

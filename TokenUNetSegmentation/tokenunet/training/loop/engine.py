@@ -7,7 +7,7 @@ step is logged in ``log.jsonl``.
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -284,10 +284,7 @@ class FoldTraining:
         if self._fabric.is_global_zero:
             append_log(self._fold.log, {"event": event, **values})
 
-    @contextmanager
-    def _tensorboard(self) -> Iterator[SummaryWriter | None]:
+    def _tensorboard(self) -> AbstractContextManager[SummaryWriter | None]:
         if not self._fabric.is_global_zero:
-            yield None
-            return
-        with SummaryWriter(str(self._fold.tensorboard), purge_step=self._reached.step + 1) as board:
-            yield board
+            return nullcontext()
+        return SummaryWriter(str(self._fold.tensorboard), purge_step=self._reached.step + 1)
