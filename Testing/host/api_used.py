@@ -31,6 +31,7 @@ _OWN_NAMES = {
     "start",
     "finished",
     "find",
+    "group",
     "name",
     "parent",
     "layout",
