@@ -15,7 +15,7 @@ from tokenunet.io.files import sha256_of
 from tokenunet.study.scans import Scan, Study, as_scan, read_image, study_of
 
 Severity = Literal["error", "warning"]
-_MOST_ROUNDING = 0.01
+_MOST_ROUNDING = 0.05
 """Distance of a label's stored value from a whole number; interpolated labels are further off."""
 
 

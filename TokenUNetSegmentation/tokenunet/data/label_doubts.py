@@ -10,6 +10,9 @@ from tokenunet.data.cases import Dataset, DatasetFinding, Severity
 _PEDIATRIC = re.compile(r"brats[-_]?peds?\b|brats[-_]?ped(?:iatric)?[-_]", re.IGNORECASE)
 
 
+_CHALLENGE = re.compile(r"brats|fets", re.IGNORECASE)
+
+
 def doubts_about_labels(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[DatasetFinding]:
     """Return what speaks against the scheme of the labels: errors if it was guessed, warnings if somebody said it.
 
@@ -22,7 +25,7 @@ def doubts_about_labels(dataset: Dataset, values: Mapping[str, frozenset[int]]) 
     pediatric = [] if said else _pediatric(dataset, of_tumors)
     if not of_tumors:
         return pediatric
-    found = [] if said else [*pediatric, *_two_for_enhancing(dataset, of_tumors)]
+    found = [] if said else [*pediatric, *_two_for_enhancing(dataset, of_tumors), *_one_to_three(dataset, of_tumors)]
     severity: Severity = "warning" if said else "error"
     meanings = {case.name: case.label_values for case in dataset.cases}
     all_values = frozenset[int]().union(*of_tumors.values())
@@ -67,6 +70,23 @@ def _two_for_enhancing(dataset: Dataset, values: Mapping[str, frozenset[int]]) -
         "resection cavity: if so here, say --labels brats2024; if both mark enhancing tumor, say --labels brats."
     )
     return [DatasetFinding("mixed_labels", "error", "", message)]
+
+
+def _one_to_three(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[DatasetFinding]:
+    """Return a doubt if labels 1, 2 and 3 are in files whose names do not tell the scheme: 1 may be core or edema."""
+    unnamed = [
+        case.name
+        for case in dataset.cases
+        if case.label_values == BRATS_LABELS
+        and case.name in values
+        and not any(_CHALLENGE.search(name) for name in (case.name, dataset.folder.name))
+    ]
+    holding = [name for name in unnamed if 3 in values[name]]
+    if not holding or any(4 in found for found in values.values()):
+        return []
+    message = f"{len(holding)} ground truths hold 3 and none holds 4 (as {holding[0]}), in names that tell no scheme."
+    hint = _hint("Their labels may be in another order than those of BraTS:")
+    return [DatasetFinding("label_scheme", "error", "", message + hint)]
 
 
 def _single_in_some(values: Mapping[str, frozenset[int]], severity: Severity) -> list[DatasetFinding]:
