@@ -30,6 +30,22 @@ def test_prepare_takes_the_brain_that_all_scans_show(background: float, small: S
     assert finding.message.startswith(f"{small.lower()}.nii.gz ({small})")
 
 
+@pytest.mark.parametrize(("sequence", "spacing"), [("FLAIR", (3.0, 3.0, 11.0)), ("T2", (12.0, 3.0, 3.0))])
+def test_prepare_keeps_the_rim_that_thick_slices_leave_out(
+    sequence: SequenceName, spacing: tuple[float, float, float]
+) -> None:
+    scans = study()
+    thick = GRID.with_spacing(spacing)
+    inside = GRID.image(brain().astype(np.float32))
+    mask = sitk.Cast(thick.resample(inside, sitk.sitkNearestNeighbor), sitk.sitkFloat32)
+    coarse = thick.resample(scans.scans[sequence].image + 100 * sitk.Cast(inside == 0, sitk.sitkFloat32))
+    prepared = prepare(with_image(scans, sequence, coarse * mask), SPACE)
+    assert not prepared.findings
+    np.testing.assert_array_equal(prepared.brain, brain())
+    channel = prepared.tensor[SEQUENCES.index(sequence)].numpy()
+    assert channel[brain()].min() > -4  # no voxel of the brain counts as background
+
+
 @pytest.mark.parametrize("padding", [-32768, -1024, 32767])
 def test_as_scan_takes_padding_for_air(padding: float) -> None:
     y, x = np.indices(GRID.size[1::-1])

@@ -29,6 +29,10 @@ from tokenunet.study.scans import Study
 _SPACING_TOLERANCE = 1e-3
 _LEAST_COVERAGE = 0.5
 """Of the brain by each scan; less, and the scans show different things."""
+_LEAST_INSIDE, _SURELY_INSIDE = 0.1, 0.9
+"""Part of a voxel inside the brain from which on its brightness is known, and from which on thick slices are right."""
+_THICK = 1.5
+"""Spacing of thick slices, compared with the scan of the thinnest."""
 _USUAL_PERCENTILES = (0.1, 99.9)
 _OUTLIER_MARGIN = 5.0
 """In ranges of the usual values, beyond them; vessels and fluid stay within one."""
@@ -81,8 +85,9 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     grid, scans = _on_common_grid(study, space, alignments, stripped)
     findings: tuple[Finding, ...]
     if stripped:
-        shown = {s: foreground(scans[s].values) for s in stripped}
-        agreed = agreed_brain(shown, {s: study.scans[s].source for s in stripped}, grid)
+        shown = {s: foreground(scans[s].values) if (b := scans[s].brain) is None else b for s in stripped}
+        reached = {s: reach for s in stripped if (reach := scans[s].reached) is not None}
+        agreed = agreed_brain(shown, {s: study.scans[s].source for s in stripped}, grid, reached)
         brain = agreed.brain
         for sequence, seen in agreed.seen.items():
             scans[sequence] = replace(scans[sequence], seen=scans[sequence].seen & seen)
@@ -169,10 +174,19 @@ def _not_placed(study: Study) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class _OnGrid:
-    """A scan on the grid of the model: its values, and where it has any, (D, H, W) each."""
+    """A scan on the grid of the model, (D, H, W) each.
+
+    Attributes:
+        values: Intensities.
+        seen: Where it has any.
+        brain: Where a resampled skull-stripped scan shows the brain; None for others.
+        reached: Where that scan's voxels overlap the brain in part, so that its values are known there, too.
+    """
 
     values: NDArray[np.float32]
     seen: NDArray[np.bool_]
+    brain: NDArray[np.bool_] | None = None
+    reached: NDArray[np.bool_] | None = None
 
 
 def _on_common_grid(
@@ -193,6 +207,7 @@ def _on_common_grid(
     grid = Grid.of(oriented[study.reference])
     if space.resamples and not np.allclose(grid.spacing, space.spacing, rtol=_SPACING_TOLERANCE):
         grid = grid.with_spacing(space.spacing)
+    thinnest = min((max(oriented[s].GetSpacing()) for s in stripped), default=0.0)
     scans = {}
     for sequence, image in oriented.items():
         own = Grid.of(image)
@@ -202,23 +217,43 @@ def _on_common_grid(
             everywhere = own.image(np.ones(own.size[::-1], np.uint8))
             seen = sitk.GetArrayFromImage(grid.resample(everywhere, sitk.sitkNearestNeighbor, transform)) > 0
             if sequence in stripped:
-                image = _brain_on_grid(image, grid, transform)
-            else:
-                image = grid.resample(thinned(image, min(grid.spacing)), transform=transform)
+                thick = max(own.spacing) > _THICK * thinnest
+                scans[sequence] = _brain_on_grid(image, grid, transform, seen, _SURELY_INSIDE if thick else 0.5)
+                continue
+            image = grid.resample(thinned(image, min(grid.spacing)), transform=transform)
         scans[sequence] = _OnGrid(sitk.GetArrayFromImage(image), seen)
     return grid, scans
 
 
-def _brain_on_grid(image: sitk.Image, grid: Grid, transform: sitk.Transform | None) -> sitk.Image:
-    """A skull-stripped scan on the grid: voxels at least half inside the brain, as bright as their part inside is."""
+def _brain_on_grid(
+    image: sitk.Image,
+    grid: Grid,
+    transform: sitk.Transform | None,
+    seen: NDArray[np.bool_],
+    least_inside: float,
+) -> _OnGrid:
+    """Resample a skull-stripped scan; voxels are as bright as their part inside is.
+
+    A scan with thick slices ends up to half a slice above or below the brain that the others show, so that it shows
+    the brain for sure only where nearly all of a voxel is inside.
+
+    Args:
+        image: Scan.
+        grid: Grid of the model.
+        transform: Alignment to the reference; None if there is none.
+        seen: Where the scan has any values.
+        least_inside: Part of a voxel inside the brain from which on it counts as brain.
+    """
     array = sitk.GetArrayViewFromImage(image)
     background = background_value(array)
     shown = Grid.of(image).image(foreground(array).astype(np.float32))
     share, values = (
-        grid.resample(thinned(part, min(grid.spacing)), transform=transform) for part in (shown, image - background)
+        sitk.GetArrayFromImage(grid.resample(thinned(part, min(grid.spacing)), transform=transform))
+        for part in (shown, image - background)
     )
-    inside = sitk.Cast(values / sitk.Maximum(share, 0.5), sitk.sitkFloat32)  # SimpleITK divides in double precision
-    return sitk.Mask(inside, share >= 0.5)
+    reached = share >= _LEAST_INSIDE
+    inside = np.divide(values, share, out=np.zeros_like(values), where=reached)
+    return _OnGrid(inside, seen, share >= least_inside, reached)
 
 
 def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:

@@ -35,7 +35,10 @@ class AgreedBrain:
 
 
 def agreed_brain(
-    shown: Mapping[SequenceName, NDArray[np.bool_]], sources: Mapping[SequenceName, str], grid: Grid
+    shown: Mapping[SequenceName, NDArray[np.bool_]],
+    sources: Mapping[SequenceName, str],
+    grid: Grid,
+    reached: Mapping[SequenceName, NDArray[np.bool_]],
 ) -> AgreedBrain:
     """Return the brain that all scans show, and who leaves out how much of it.
 
@@ -43,6 +46,7 @@ def agreed_brain(
         shown: Foreground of each skull-stripped scan, (D, H, W) on the grid.
         sources: Where each scan came from, for messages.
         grid: Grid of the masks.
+        reached: Where scans that were resampled still show part of the brain, as thick slices do.
     """
     union = np.logical_or.reduce(list(shown.values()))
     brain, seen, findings = union, {}, []
@@ -50,7 +54,7 @@ def agreed_brain(
         if union.sum() - mask.sum() <= _SAME_SHARE * union.sum():
             continue
         filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(mask.astype(np.uint8)))).astype(bool)
-        missing = union & ~filled
+        missing = union & ~filled & ~reached.get(sequence, filled)
         share = float(missing.sum() / union.sum())
         if share <= _SAME_SHARE:
             continue
