@@ -24,7 +24,7 @@ from tokenunet.evaluation.segmented import brats_scores, true_regions
 from tokenunet.evaluation.synthetic_cases import synthetic_study
 from tokenunet.inference.predict import predict
 from tokenunet.inference.request import InferenceOptions
-from tokenunet.networks.token_unet import UNetStar
+from tokenunet.networks import architecture_of
 from tokenunet.preprocessing import Prepared, prepare, restore
 from tokenunet.synthesis import synthetic_patient
 from torch import nn
@@ -75,8 +75,9 @@ def add_to_output(network: nn.Module, offsets: Mapping[RegionName, float]) -> No
     Raises:
         ModelError: where it is not of the paper's family.
     """
-    last = network.head[-1] if isinstance(network, UNetStar) else None
-    if not isinstance(last, nn.Conv3d) or last.bias is None:
+    known = architecture_of(network)
+    last = network.head[-1] if known is not None and known.cpu_optimized else None  # type: ignore[index, union-attr]
+    if last is None or last.bias is None:
         raise ModelError("Only UNet** and Token-UNet can be calibrated.", "Choose another model.")
     with torch.no_grad():
         last.bias += torch.tensor([offsets[region] for region in REGIONS])

@@ -169,7 +169,7 @@ def test_a_summary_of_something_else_is_not_overwritten(
 ) -> None:
     (tmp_path / "summary.csv").write_text("my,own\n")
     assert main(command(patients, tmp_path, model)) == 6
-    assert "no summary of a batch" in capsys.readouterr().err
+    assert "not a summary of a batch" in capsys.readouterr().err
     assert (tmp_path / "summary.csv").read_text() == "my,own\n"
 
 

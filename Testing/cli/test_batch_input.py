@@ -74,7 +74,7 @@ def test_a_table_may_name_folders_or_files(tmp_path: Path, model: Path) -> None:
         ("patient,input\nA,a\na,b\n", "2 patients named a"),
         ("patient,T1,T1ce,T2,FLAIR,t1n\nA,a,b,c,d,e\n", "several columns for T1: T1, t1n"),
         ("patient,T1_a,T1_b,T1ce,T2,FLAIR\nA,a,b,c,d,e\n", "several columns for T1: T1_a, T1_b"),
-        ("patient,input\n", "names no patients"),
+        ("patient,input\n", "has no patients"),
         ("", "has the columns"),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_killed_batch_goes_on_where_it_was(
     assert 3 <= len(done) < 7
 
     assert main(command(patients, output, model)) == 3
-    assert f"7 of 10 patients segmented; 3 failed: {output / 'summary.csv'} says why." in capsys.readouterr().err
+    assert f"3 of 10 patients failed; the reasons are in {output / 'summary.csv'}." in capsys.readouterr().err
     rows = table(output)
     assert list(rows) == [f"patient_{number:02d}" for number in range(1, 11)]
     assert {name: row["code"] for name, row in rows.items() if row["status"] == "failed"} == BROKEN
@@ -81,7 +81,7 @@ def test_an_interrupted_batch_keeps_what_is_done_and_leaves_nothing_half_done(
         process.send_signal(interruption)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "of 6 patients; the same command goes on from there." in errors
+    assert "of 6 patients. Run the same command again to continue." in errors
     assert "Traceback" not in errors
     assert not any(worker.is_running() for worker in workers)
     rows = table(output)

@@ -1,4 +1,4 @@
-"""The pass for processors against the readable network, and the memory it takes against what was predicted."""
+"""The pass optimized for CPUs against the readable network, and the memory it takes against what was predicted."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tokenunet.inference import cpu_forward
-from tokenunet.inference.cpu_forward import lean_forward
+from tokenunet.inference.cpu_forward import cpu_optimized_forward
 from tokenunet.inference.forward import forward_pass
 from tokenunet.networks import build_network
 from tokenunet.networks.token_unet import TokenUNet, UNetStar
@@ -33,7 +33,7 @@ def test_equals_the_readable_network(name: str, slab_bytes: int, monkeypatch: py
     monkeypatch.setattr(cpu_forward, "_SLAB_BYTES", slab_bytes)
     network, x = network_and_input(name)
     with torch.inference_mode():
-        logits, masks = lean_forward(network, x)
+        logits, masks = cpu_optimized_forward(network, x)
         torch.testing.assert_close(logits, network(x), atol=1e-4, rtol=1e-4)
         if isinstance(network, TokenUNet):
             assert masks is not None
@@ -45,7 +45,7 @@ def test_half_precision_stays_close() -> None:
     network, x = network_and_input("token_unet_transformer")
     halved, x_half = network_and_input("token_unet_transformer", "bf16")
     with torch.inference_mode():
-        full, half = lean_forward(network, x)[0], lean_forward(halved, x_half)[0]
+        full, half = cpu_optimized_forward(network, x)[0], cpu_optimized_forward(halved, x_half)[0]
     assert half.dtype == torch.float32
     assert float((full - half).abs().mean() / full.std()) < 0.02
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.errors import OutOfMemoryError
-from tokenunet.inference.fallback import Attempt, Mode, attempts
+from tokenunet.inference.fallback import Mode, Strategy, fallback_chain
 from tokenunet.inference.predict import needed_bytes, predict
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.networks.token_unet import TokenUNet
@@ -36,8 +36,8 @@ def test_memory_running_out_falls_down_the_announced_ladder(
     prediction, execution = predict(prepared, bundle, CPU, on_fallback=announced.append)
     assert execution.mode == "sliding_window"
     (sentence,) = announced
-    assert sentence.startswith("There is not enough memory for whole brain at once on cpu: about 0.1 GB are needed, ")
-    assert sentence.endswith(" GB are free. Trying windows, 1 at a time, on cpu.")
+    assert sentence.startswith("There is not enough memory for a single pass on cpu: about 0.1 GB are needed, ")
+    assert sentence.endswith(" GB are free. Trying a sliding window, 1 at a time, on cpu.")
     assert execution.fallbacks == (sentence,)
     monkeypatch.undo()
     expected, _ = predict(prepared, bundle, WINDOWS)
@@ -75,19 +75,21 @@ def test_too_little_memory_for_anything_is_one_clear_sentence(
 
     attend = TokenUNet.attend
     monkeypatch.setattr(TokenUNet, "attend", no_memory)
-    with pytest.raises(OutOfMemoryError, match="not enough memory for windows, 1 at a time, on cpu"):
+    with pytest.raises(OutOfMemoryError, match="not enough memory for a sliding window, 1 at a time, on cpu"):
         predict(prepared, bundle, CPU)
 
 
 def test_what_would_not_fit_is_not_even_tried(
     bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    need = {mode: needed_bytes(prepared, bundle, Attempt(torch.device("cpu"), mode), "fp32") for mode in get_args(Mode)}
+    need = {
+        mode: needed_bytes(prepared, bundle, Strategy(torch.device("cpu"), mode), "fp32") for mode in get_args(Mode)
+    }
     assert need["sliding_window"] < need["single_pass"]
     monkeypatch.setattr(predict_module, "free_bytes", lambda device: need["single_pass"] - 1)
     _, execution = predict(prepared, bundle, CPU)
     assert execution.mode == "sliding_window"
-    assert "Trying windows" in execution.fallbacks[0]
+    assert "Trying a sliding window" in execution.fallbacks[0]
     monkeypatch.setattr(predict_module, "free_bytes", lambda device: need["single_pass"])
     _, execution = predict(prepared, bundle, CPU)
     assert (execution.mode, execution.needed_bytes) == ("single_pass", need["single_pass"])
@@ -105,13 +107,13 @@ def test_other_errors_do_not_pass_for_lack_of_memory(
 
 
 def test_the_ladder_of_a_gpu_ends_on_the_cpu() -> None:
-    steps = [str(attempt) for attempt in attempts(torch.device("cuda:0"), "single_pass")]
+    steps = [str(strategy) for strategy in fallback_chain(torch.device("cuda:0"), "single_pass")]
     assert steps == [
-        "whole brain at once on cuda:0",
-        "windows, 4 at a time, on cuda:0",
-        "windows, 1 at a time, on cuda:0",
-        "whole brain at once on cpu",
-        "windows, 1 at a time, on cpu",
+        "a single pass on cuda:0",
+        "a sliding window, 4 at a time, on cuda:0",
+        "a sliding window, 1 at a time, on cuda:0",
+        "a single pass on cpu",
+        "a sliding window, 1 at a time, on cpu",
     ]
 
 

@@ -9,7 +9,7 @@ from model_fixtures import SMALL_MANIFEST, small_bundle
 from monai.inferers import sliding_window_inference
 from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
-from tokenunet.inference.crop import FieldOfView
+from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.predict import predict, region_probabilities
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.networks import architectures, build_network
@@ -21,7 +21,7 @@ WINDOWS = replace(CPU, mode="sliding_window")
 
 def test_whole_brain_pass_equals_the_network_on_the_cropped_brain(bundle: ModelBundle, prepared: Prepared) -> None:
     prediction, execution = predict(prepared, bundle, CPU)
-    view = FieldOfView.of_brain(prepared.brain, 8)
+    view = BrainCrop.of_brain(prepared.brain, 8)
     assert view.size == (48, 64, 48)
     with torch.inference_mode():
         expected = view.paste(bundle.build()(view.cut(prepared.tensor)[None])[0].sigmoid())
@@ -34,7 +34,7 @@ def test_whole_brain_pass_equals_the_network_on_the_cropped_brain(bundle: ModelB
 @pytest.mark.parametrize("overlap", [0.25, 0.5])
 def test_windows_give_what_monai_gives(bundle: ModelBundle, prepared: Prepared, overlap: float) -> None:
     prediction, _ = predict(prepared, bundle, replace(WINDOWS, overlap=overlap, attention_maps=True))
-    view = FieldOfView.of_brain(prepared.brain, 8, (32, 32, 32))
+    view = BrainCrop.of_brain(prepared.brain, 8, (32, 32, 32))
     with torch.inference_mode():
         box = view.cut(prepared.tensor)[None]
         logits = sliding_window_inference(box, (32, 32, 32), 1, bundle.build(), overlap, mode="gaussian")
@@ -85,7 +85,7 @@ def test_maps_lie_where_the_voxels_are_that_they_weigh(prepared: Prepared, bundl
     """Every coarse voxel's center is the center of its 8 x 8 x 8 voxels of the prepared grid."""
     prediction, _ = predict(prepared, bundle, replace(CPU, attention_maps=True))
     assert prediction.attention is not None
-    view = FieldOfView.of_brain(prepared.brain, 8)
+    view = BrainCrop.of_brain(prepared.brain, 8)
     coarse = prediction.attention.grid
     for corner in ((0, 0, 0), (3, 1, 2)):
         fine_index = [start + 8 * c + 3.5 for start, c in zip(view.start[::-1], corner, strict=True)]

@@ -10,7 +10,7 @@ from tokenunet.bundle.bundle import load_bundle
 from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.core.dice import dice
 from tokenunet.evaluation.synthetic_cases import synthetic_study
-from tokenunet.inference.crop import FieldOfView
+from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.predict import predict, region_probabilities
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.preprocessing import Prepared, prepare
@@ -34,7 +34,7 @@ def studies() -> list[Study]:
 def readable_probabilities(prepared: Prepared) -> np.ndarray:
     """The network as it is written down, in single precision, with PyTorch's own layout."""
     bundle = load_bundle(find_model(DEFAULT_MODEL))
-    view = FieldOfView.of_brain(prepared.brain, 8)
+    view = BrainCrop.of_brain(prepared.brain, 8)
     logits = bundle.build()(view.cut(prepared.tensor)[None])[0]
     return view.paste(region_probabilities(logits, bundle.manifest)).numpy() * prepared.brain
 

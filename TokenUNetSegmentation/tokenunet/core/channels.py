@@ -75,7 +75,7 @@ class ChannelSet:
         )
 
     def named(self, text: str) -> SequenceName | None:
-        """Return the channel, other than the four BraTS sequences, that a file's name speaks of; None if there is none.
+        """Return the channel, other than the four BraTS sequences, that a file's name refers to; None if there is none.
 
         Args:
             text: Name of a file; its words are compared with names and aliases without regard to case.

@@ -1,1 +1,1 @@
-"""Running a model on a patient: `pipeline` goes from files to files, `predict` runs the network alone."""
+"""Inference: `pipeline` segments a patient from files to files, `predict` runs the network alone."""

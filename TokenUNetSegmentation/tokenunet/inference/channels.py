@@ -1,4 +1,4 @@
-"""What a request gives of a model's channels, and what is missing."""
+"""Channels of a request: names of the model's channels, and findings about missing ones."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ def with_channel_names(request: SegmentationRequest, model: str, channels: Chann
         channels: Channels of the model.
 
     Raises:
-        UsageError: If the model does not take a channel, it was given twice, or nobody said where one is.
+        UsageError: If a channel is unknown to the model, given twice, or not given.
     """
 
     def name_of(given: str) -> SequenceName:
@@ -32,13 +32,13 @@ def with_channel_names(request: SegmentationRequest, model: str, channels: Chann
 
     names = [name_of(given) for given in (*request.inputs, *request.left_out)]
     if doubled := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"{doubled[0]} was given twice.", "Leave out either.")
+        raise UsageError(f"{doubled[0]} was given twice.", "Leave out one of them.")
     forgotten = [name for name in channels.names if name not in names]
     if forgotten and request.folder is None:
         options = ", ".join(scan_arguments(name, "FILE")[0] for name in forgotten)
         raise UsageError(
             f"No file was given for {', '.join(forgotten)}.",
-            f"Use {options} (none if there is none), or --input DIR.",
+            f"Use {options} (or none if it is missing), or --input DIR.",
         )
     reference = None if request.reference is None else name_of(request.reference)
     inputs = {name_of(given): path for given, path in request.inputs.items()}
@@ -46,7 +46,12 @@ def with_channel_names(request: SegmentationRequest, model: str, channels: Chann
 
 
 def missing_findings(channels: ChannelSet, missing: Sequence[SequenceName]) -> Iterator[Finding]:
-    """Yield what the user should know of the channels that are missing."""
+    """Iterate over the findings about missing channels.
+
+    Args:
+        channels: Channels of the model.
+        missing: Names of the missing channels.
+    """
     if not missing:
         return
     option = channels.without(missing)
@@ -59,7 +64,7 @@ def missing_findings(channels: ChannelSet, missing: Sequence[SequenceName]) -> I
 
 
 def unclaimed_regions(missing: Sequence[SequenceName]) -> list[str]:
-    """Return the regions and labels that cannot be told without the missing sequences."""
+    """Return the regions and labels that cannot be distinguished without the missing sequences."""
     return ["ET", "NCR"] if "T1ce" in missing else []
 
 

@@ -1,7 +1,7 @@
-"""The forward pass of UNet** and Token-UNet on a processor: the network's own result with a third less memory.
+"""CPU-optimized forward pass of UNet** and Token-UNet: the network's own result with a third less memory.
 
-Between two convolutions nothing but a pass over memory happens. So everything between them is done in place, a slab of
-the volume at a time that stays in the processor's cache, and no feature map exists twice.
+The operations between two convolutions are limited by memory bandwidth. They are therefore done in place, for a slab of
+the volume at a time that fits in the CPU's cache, and no feature map exists twice.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,37 +9,43 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from tokenunet.networks import architecture_of
 from tokenunet.networks.blocks import ResidualBlock, VoxelMLP
-from tokenunet.networks.token_unet import TokenUNet, UNetStar
+from tokenunet.networks.token_unet import UNetStar
 from tokenunet.networks.tokens import TokenMaps
 
 _SLAB_BYTES = 2**24
 
 
-def lean_forward(network: UNetStar, x: Tensor) -> tuple[Tensor, TokenMaps | None]:
-    """Logits in single precision, and the maps of a `TokenUNet`.
+def cpu_optimized_forward(network: UNetStar, x: Tensor) -> tuple[Tensor, TokenMaps | None]:
+    """Run a network whose architecture is declared `cpu_optimized`.
 
     Args:
-        network: on the CPU, without a need for gradients.
-        x: (1, C, D, H, W), of the weights' type, channels last.
+        network: Network on the CPU, without gradients.
+        x: Images (1, C, D, H, W) of the weights' type, channels last.
+
+    Returns:
+        Logits in single precision, and the attention maps if the architecture has any.
     """
-    skips, maps = [], None
+    skips = []
+    maps: TokenMaps | None = None
     x = _block(network.stem, x)
     for block in network.down:
         skips.append(x)
         x = _block(block, x)
-    if isinstance(network, TokenUNet):
-        x, maps = network.attend(x)
+    known = architecture_of(network)
+    if known is not None and known.has_attention_maps:
+        x, maps = network.attend(x)  # type: ignore[operator]
     for block in network.up:
         x = _block(block, x, skips.pop())
     return _head(network.head, x), maps
 
 
 def _block(block: nn.Module, x: Tensor, skip: Tensor | None = None) -> Tensor:
-    """The block's output, and the skip connection added to it."""
+    """Return the block's output plus the skip connection."""
     assert isinstance(block, ResidualBlock)
     y: Tensor = block.conv(x)
-    unused = torch.zeros(2, y.shape[1])  # their single precision is what the statistics come in; half costs accuracy
+    unused = torch.zeros(2, y.shape[1])  # their type makes the statistics single precision; half costs accuracy
     mean, variance = torch.ops.aten.batch_norm_update_stats(y, *unused, 0.0)
     scale = block.norm.weight * torch.rsqrt(variance + block.norm.eps)
     shift = block.norm.bias - mean * scale
@@ -56,18 +62,18 @@ def _block(block: nn.Module, x: Tensor, skip: Tensor | None = None) -> Tensor:
 
 
 def _shortcut(block: ResidualBlock, x: Tensor) -> Callable[[slice], Tensor]:
-    """Gives a slab of the shortcut of a block that keeps or halves the resolution."""
+    """Return a function for slabs of the shortcut of a block that keeps or halves the resolution."""
     factor = 2 if block.resolution == "down" else 1
     return lambda slab: block.shortcut(x[:, :, factor * slab.start : factor * slab.stop])
 
 
 def _upsampled(block: ResidualBlock, x: Tensor) -> Callable[[slice], Tensor]:
-    """Gives a slab of the shortcut of a block that doubles the resolution: trilinear, an axis after the other."""
+    """Return a function for slabs of the shortcut of a block that doubles the resolution, one axis after the other."""
     planes = _doubled(_doubled(block.project(x), axis=4), axis=3)
 
     def slab_of(slab: slice) -> Tensor:
         start, stop = slab.start // 2, slab.stop // 2
-        before = max(start - 1, 0)  # a plane more on either side, to interpolate toward
+        before = max(start - 1, 0)  # one more plane on either side, for the interpolation
         thicker = _doubled(planes[:, :, before : stop + 1], axis=2)
         return thicker[:, :, 2 * (start - before) : 2 * (stop - before)]
 
@@ -75,7 +81,7 @@ def _upsampled(block: ResidualBlock, x: Tensor) -> Callable[[slice], Tensor]:
 
 
 def _doubled(x: Tensor, axis: int) -> Tensor:
-    """Linear interpolation by 2 along an axis: every voxel becomes two, a quarter of the way to either neighbor."""
+    """Interpolate linearly by 2 along an axis: each voxel becomes two, a quarter of the way to either neighbor."""
     size = [2 * side if i == axis else side for i, side in enumerate(x.shape)]
     out = torch.empty(*size, dtype=x.dtype, memory_format=torch.channels_last_3d)
     first, second = out.unflatten(axis, (-1, 2)).unbind(axis + 1)
@@ -98,7 +104,7 @@ def _head(head: VoxelMLP, x: Tensor) -> Tensor:
 
 
 def _slabs(x: Tensor) -> Iterator[slice]:
-    """Along the first axis, each an even number of voxels thick."""
+    """Divide the first spatial axis into slabs, each an even number of voxels thick."""
     depth = x.shape[2]
     thickness = max(2, _SLAB_BYTES // (x.nbytes // depth) // 2 * 2)
     return (slice(start, min(start + thickness, depth)) for start in range(0, depth, thickness))

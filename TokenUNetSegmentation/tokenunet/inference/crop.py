@@ -1,4 +1,4 @@
-"""The part of a volume that the network looks at: the brain's bounding box, at sizes the network takes."""
+"""Brain crop: the part of a volume that the network processes, at a size that it accepts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
-class FieldOfView:
-    """A box of voxels in a volume, which may reach beyond the volume's borders.
+class BrainCrop:
+    """Box of voxels in a volume, which may extend beyond the volume's borders.
 
     Attributes:
-        start: first voxel along z, y and x; negative where the box begins before the volume.
-        size: voxels along z, y and x.
-        volume: size of the whole volume along z, y and x.
+        start: First voxel along z, y and x; negative if the box starts outside the volume.
+        size: Number of voxels along z, y and x.
+        volume: Size of the whole volume along z, y and x.
     """
 
     start: tuple[int, int, int]
@@ -24,13 +24,13 @@ class FieldOfView:
     volume: tuple[int, int, int]
 
     @classmethod
-    def of_brain(cls, brain: NDArray[np.bool_], multiple: int, smallest: Sequence[int] = (0, 0, 0)) -> "FieldOfView":
-        """The smallest box around the brain whose sides are multiples of ``multiple`` and at least ``smallest``.
+    def of_brain(cls, brain: NDArray[np.bool_], multiple: int, smallest: Sequence[int] = (0, 0, 0)) -> "BrainCrop":
+        """Return the smallest box around the brain whose sides are multiples of ``multiple`` and at least ``smallest``.
 
         Args:
-            brain: (D, H, W), True in at least one voxel.
-            multiple: what the network divides its input by, in voxels.
-            smallest: lower bound of the size, a multiple itself.
+            brain: Brain mask (D, H, W), True in at least one voxel.
+            multiple: Size multiple of the network in voxels.
+            smallest: Lower bound of the size along z, y and x; multiples themselves.
         """
         start, size = [], []
         for axis in range(3):
@@ -42,18 +42,18 @@ class FieldOfView:
         return cls((start[0], start[1], start[2]), (size[0], size[1], size[2]), brain.shape)
 
     def cut(self, volume: Tensor) -> Tensor:
-        """The box out of (..., D, H, W), zero where it reaches beyond."""
+        """Cut the box out of a volume (..., D, H, W), padded with zeros."""
         return _pad_or_crop(volume, [(-before, -after) for before, after in self._margins()])
 
     def paste(self, box: Tensor) -> Tensor:
-        """The inverse of `cut`: the whole volume, zero outside the box."""
+        """Paste the box into an empty volume: the inverse of `cut`."""
         return _pad_or_crop(box, self._margins())
 
     def _margins(self) -> list[tuple[int, int]]:
-        """Voxels of the volume before and after the box along z, y and x; negative where the box reaches beyond."""
+        """Return the voxels of the volume before and after the box along z, y and x; negative outside the volume."""
         return [(s, v - s - n) for s, n, v in zip(self.start, self.size, self.volume, strict=True)]
 
 
 def _pad_or_crop(x: Tensor, margins: Sequence[tuple[int, int]]) -> Tensor:
-    """Adds (or with negative numbers removes) voxels before and after each of the last three axes."""
+    """Add (or, with negative numbers, remove) voxels before and after each of the last three axes."""
     return F.pad(x, [n for margin in reversed(margins) for n in margin])

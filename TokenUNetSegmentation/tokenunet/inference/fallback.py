@@ -1,4 +1,4 @@
-"""What is tried when memory runs out: the same prediction in ever smaller pieces, at last on the CPU."""
+"""Out-of-memory fallbacks: single pass, then sliding window, then CPU."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from tokenunet.inference.request import Mode
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One way of running the network.
+class Strategy:
+    """Device and mode in which the network runs.
 
     Attributes:
-        device: where it runs.
-        mode: the whole brain at once, or window by window.
-        batch_size: windows in one forward pass.
+        device: Device of the network.
+        mode: Whole brain in a single pass, or sliding window.
+        batch_size: Number of windows in one forward pass.
     """
 
     device: torch.device
@@ -22,19 +22,24 @@ class Attempt:
     batch_size: int = 1
 
     def __str__(self) -> str:
-        """Words for a message, such as "windows, 4 at a time, on cuda:0"."""
+        """Return the description for messages, such as "a sliding window, 4 at a time, on cuda:0"."""
         if self.mode == "single_pass":
-            return f"whole brain at once on {self.device}"
-        return f"windows, {self.batch_size} at a time, on {self.device}"
+            return f"a single pass on {self.device}"
+        return f"a sliding window, {self.batch_size} at a time, on {self.device}"
 
 
-def attempts(device: torch.device, mode: Mode) -> list[Attempt]:
-    """The ladder from the fastest to the most frugal attempt: single pass, windows, fewer windows, CPU."""
-    ladder = []
+def fallback_chain(device: torch.device, mode: Mode) -> list[Strategy]:
+    """Return the strategies from the fastest to the one that needs the least memory.
+
+    Args:
+        device: Requested device.
+        mode: Requested mode.
+    """
+    chain = []
     if mode == "single_pass":
-        ladder.append(Attempt(device, "single_pass"))
+        chain.append(Strategy(device, "single_pass"))
     if device.type == "cpu":
-        # More windows at once do not make a CPU faster.
-        return [*ladder, Attempt(device, "sliding_window")]
-    ladder += [Attempt(device, "sliding_window", 4), Attempt(device, "sliding_window", 1)]
-    return ladder + attempts(torch.device("cpu"), mode)
+        # A CPU is not faster with several windows at once.
+        return [*chain, Strategy(device, "sliding_window")]
+    chain += [Strategy(device, "sliding_window", 4), Strategy(device, "sliding_window", 1)]
+    return chain + fallback_chain(torch.device("cpu"), mode)

@@ -1,4 +1,4 @@
-"""One forward pass of a network over a volume, whole or window by window, with its progress."""
+"""Forward pass of a network over a volume, in a single pass or by a sliding window, with progress."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,31 +8,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tokenunet.inference.cpu_forward import lean_forward
+from tokenunet.inference.cpu_forward import cpu_optimized_forward
 from tokenunet.networks import architecture_of
 from tokenunet.networks.blocks import ResidualBlock
 from tokenunet.networks.tokens import TokenMaps
 
 OnFraction = Callable[[float], None]
-"""Callback that receives the completed part of the work, 0 to 1; may raise to stop it."""
+"""Callback that receives the completed fraction, from 0 to 1; may raise to stop."""
 
 
 def single_pass(
     network: nn.Module, x: Tensor, with_maps: bool, on_fraction: OnFraction, multiple: int
 ) -> tuple[Tensor, TokenMaps | None]:
-    """Return the logits, and the attention maps, of a whole volume at once.
+    """Process a whole volume in a single pass.
 
-    The number of tokens does not grow with the volume, so that whole brains fit where patch tokens would not.
+    The number of tokens does not grow with the volume, so that whole brains fit into memory.
 
     Args:
         network: Network in evaluation mode, on the device of `x`.
-        x: Input, (1, C, D, H, W).
-        with_maps: Whether to return the attention maps, too; the network must have them.
+        x: Images (1, C, D, H, W).
+        with_maps: Whether to return the attention maps, which the network must have.
         on_fraction: Callback that receives the progress after every layer.
-        multiple: Number of voxels of which every side of the network's input is a multiple.
+        multiple: Size multiple of the network in voxels.
 
     Returns:
-        Logits (1, R, D, H, W) in single precision, and the maps with A_n scaled to "times more than uniform".
+        Logits (1, R, D, H, W) in single precision, and the attention maps, with A_n scaled to multiples of uniform
+        weights; None if they are not requested.
     """
     with _layer_progress(network, x, on_fraction, multiple):
         logits, *maps = forward_pass(network, x, with_maps)
@@ -49,25 +50,25 @@ def window_pass(
     overlap: float,
     batch_size: int,
 ) -> tuple[Tensor, TokenMaps | None]:
-    """Return the logits, and the attention maps, stitched from overlapping windows with MONAI's Gaussian weights.
+    """Process a volume by a sliding window, blended with MONAI's Gaussian weights.
 
-    Every window has its own softmax over space, so A_n is scaled to "times more than uniform" before the windows are
-    blended, with the weights of the logits; so is B_n, as it is.
+    Every window has its own softmax over space, so that A_n is scaled to multiples of uniform weights before the
+    windows are blended with the weights of the logits. B_n is blended unscaled.
 
     Args:
-        network: Network, as for `single_pass`.
-        x: Input, (1, C, D, H, W), at least as large as the window, in the precision that windows are added up in.
-        with_maps: Whether to return the attention maps, too.
+        network: Network in evaluation mode.
+        x: Images (1, C, D, H, W), at least as large as the window, in the precision in which windows are summed.
+        with_maps: Whether to return the attention maps, which the network must have.
         on_fraction: Callback that receives the progress after every batch of windows.
-        place_input: Function that converts windows (B, C, D, H, W) to the network's device and precision.
-        window: Size of a window along z, y and x, in voxels.
-        overlap: Overlap of neighboring windows as a fraction of their size.
+        place_input: Function that moves windows (B, C, D, H, W) to the network's device, type and layout.
+        window: Size of the window along z, y and x in voxels.
+        overlap: Overlap of neighboring windows, as a fraction of their size.
         batch_size: Number of windows in one forward pass.
 
     Returns:
-        As for `single_pass`.
+        Logits and attention maps, as for `single_pass`.
     """
-    from monai.inferers import sliding_window_inference  # seconds to import; a single pass does not need it
+    from monai.inferers import sliding_window_inference  # takes seconds to import, and a single pass does not need it
 
     total = window_count(x.shape[2:], window, overlap)
     done = 0
@@ -85,11 +86,20 @@ def window_pass(
 
 
 def forward_pass(network: nn.Module, x: Tensor, with_maps: bool) -> tuple[Tensor, ...]:
-    """Return the logits, then both sets of maps if asked for, all in single precision."""
+    """Run the network in the fastest way.
+
+    Args:
+        network: Network in evaluation mode.
+        x: Images (B, C, D, H, W) on the network's device.
+        with_maps: Whether to return the attention maps.
+
+    Returns:
+        Logits and, if requested, the maps of TokenLearner and TokenFuser, all in single precision.
+    """
     maps = None
     known = architecture_of(network)
     if known is not None and known.cpu_optimized and x.device.type == "cpu":
-        logits, maps = lean_forward(network, x)  # type: ignore[arg-type]
+        logits, maps = cpu_optimized_forward(network, x)  # type: ignore[arg-type]
     elif known is not None and known.has_attention_maps:
         logits, maps = network.forward_with_maps(x)  # type: ignore[operator]
     else:
@@ -102,6 +112,13 @@ def forward_pass(network: nn.Module, x: Tensor, with_maps: bool) -> tuple[Tensor
 
 
 def window_count(size: Sequence[int], window: Sequence[int], overlap: float) -> int:
+    """Return the number of sliding windows in a volume.
+
+    Args:
+        size: Size of the volume along z, y and x in voxels.
+        window: Size of the window along z, y and x in voxels.
+        overlap: Overlap of neighboring windows, as a fraction of their size.
+    """
     total = 1
     for side, width in zip(size, window, strict=True):
         step = max(int(width * (1 - overlap)), 1) if side > width else width
@@ -111,7 +128,7 @@ def window_count(size: Sequence[int], window: Sequence[int], overlap: float) -> 
 
 @contextmanager
 def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction, multiple: int) -> Iterator[None]:
-    """Report the progress after every layer by the voxels written so far, on which a pass spends its time."""
+    """Report progress after every layer, in proportion to the number of voxels computed, as a pass takes time."""
     sizes: list[int] = []
     hooks = _hook_layers(network, lambda output: sizes.append(output.numel()))
     forward_pass(network, small_input(x, multiple), with_maps=False)
@@ -127,9 +144,12 @@ def _layer_progress(network: nn.Module, x: Tensor, on_fraction: OnFraction, mult
 
 
 def small_input(x: Tensor, multiple: int) -> Tensor:
-    """Return zeros like `x` (1, C, D, H, W), but of so small a size that a pass over them takes no time.
+    """Return small zeros (1, C, D, H, W) like ``x``, over which a pass takes hardly any time.
 
-    A network takes multiples of ``multiple`` voxels, and twice that leaves it more than one to normalize.
+    Args:
+        x: Input (1, C, D, H, W) with the type, device and layout to use.
+        multiple: Size multiple of the network in voxels; the sides are twice that, so that instance normalization has
+            more than one voxel at the bottleneck.
     """
     side = 2 * multiple
     return x.new_zeros(1, x.shape[1], side, side, side)

@@ -10,7 +10,7 @@ from tokenunet.bundle.bundle import ModelBundle, ModelManifest
 from tokenunet.bundle.imported import Imported
 from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import REGIONS
-from tokenunet.inference.fallback import Attempt
+from tokenunet.inference.fallback import Strategy
 from tokenunet.inference.forward import OnFraction, window_count
 from tokenunet.inference.nnunet import logits_of, prepare_nnunet, probabilities_of
 from tokenunet.preprocessing import Prepared
@@ -18,14 +18,14 @@ from tokenunet.runtime.device import Arithmetic, Precision
 
 
 def predict_imported(
-    prepared: Prepared, bundle: ModelBundle, attempt: Attempt, precision: Precision, on_fraction: OnFraction
+    prepared: Prepared, bundle: ModelBundle, strategy: Strategy, precision: Precision, on_fraction: OnFraction
 ) -> Prediction:
     """Predict one patient with an imported model.
 
     Args:
         prepared: Patient, whose scans are not normalized.
         bundle: Imported model.
-        attempt: Device, and number of windows at a time.
+        strategy: Device, and number of windows at a time.
         precision: Precision of the heavy operations.
         on_fraction: Receives the progress, 0 to 1; may raise to stop.
     """
@@ -33,7 +33,7 @@ def predict_imported(
     assert manifest.imported is not None
     run = _nnunet_outputs if manifest.imported.nnunet else _monai_outputs
     mean, *members = (
-        region_sums(outputs, manifest.imported) for outputs in run(prepared, bundle, attempt, precision, on_fraction)
+        region_sums(outputs, manifest.imported) for outputs in run(prepared, bundle, strategy, precision, on_fraction)
     )
     return Prediction(mean, None, np.stack(members) if members else None)
 
@@ -53,7 +53,7 @@ def region_sums(outputs: Tensor, imported: Imported) -> np.ndarray:
 
 
 def _nnunet_outputs(
-    prepared: Prepared, bundle: ModelBundle, attempt: Attempt, precision: Precision, on_fraction: OnFraction
+    prepared: Prepared, bundle: ModelBundle, strategy: Strategy, precision: Precision, on_fraction: OnFraction
 ) -> Iterator[Tensor]:
     """Yield the outputs' probabilities of the folds' mean logits; then, if there are several folds, those of each."""
     manifest = bundle.manifest
@@ -63,7 +63,7 @@ def _nnunet_outputs(
     given = prepare_nnunet(prepared.tensor.numpy(), (z, y, x), plan, manifest.imported.normalizations)
     folds = []
     for member in range(count):
-        network, arithmetic = _placed(bundle, member, attempt, precision)
+        network, arithmetic = _placed(bundle, member, strategy, precision)
         with torch.inference_mode(), arithmetic.autocast():
             folds.append(
                 logits_of(
@@ -83,7 +83,7 @@ def _nnunet_outputs(
 
 
 def _monai_outputs(
-    prepared: Prepared, bundle: ModelBundle, attempt: Attempt, precision: Precision, on_fraction: OnFraction
+    prepared: Prepared, bundle: ModelBundle, strategy: Strategy, precision: Precision, on_fraction: OnFraction
 ) -> Iterator[Tensor]:
     """Yield the probabilities of the outputs."""
     from monai.transforms import NormalizeIntensity
@@ -95,9 +95,9 @@ def _monai_outputs(
     if normalization != "none":
         normalize = NormalizeIntensity(nonzero=normalization == "nonzero_zscore", channel_wise=True)
         scans = torch.as_tensor(normalize(scans.clone()))
-    network, arithmetic = _placed(bundle, 0, attempt, precision)
+    network, arithmetic = _placed(bundle, 0, strategy, precision)
     with torch.inference_mode(), arithmetic.autocast():
-        logits = monai_logits(network, scans, manifest, attempt.batch_size, arithmetic, on_fraction).float().cpu()
+        logits = monai_logits(network, scans, manifest, strategy.batch_size, arithmetic, on_fraction).float().cpu()
     outputs = logits.softmax(dim=0) if manifest.activation == "softmax" else logits.sigmoid()
     yield outputs.permute(0, 3, 2, 1)
 
@@ -132,7 +132,7 @@ def monai_logits(
     )[0]
 
 
-def _placed(bundle: ModelBundle, member: int, attempt: Attempt, precision: Precision) -> tuple[nn.Module, Arithmetic]:
+def _placed(bundle: ModelBundle, member: int, strategy: Strategy, precision: Precision) -> tuple[nn.Module, Arithmetic]:
     network = bundle.build(member)
-    arithmetic = Arithmetic.fastest(network, attempt.device, precision)
+    arithmetic = Arithmetic.fastest(network, strategy.device, precision)
     return arithmetic.place(network), arithmetic

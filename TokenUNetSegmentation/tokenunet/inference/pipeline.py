@@ -1,4 +1,4 @@
-"""One patient from files to a folder of results: what the command line and the Slicer module both run."""
+"""Segmentation of one patient from files to a folder of results, for the command line and the Slicer module."""
 
 import time
 from collections.abc import Iterator
@@ -51,21 +51,21 @@ _STAGE_SHARES = {
 
 
 def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> dict[str, Any]:
-    """Segments one patient and writes the results (`tokenunet.inference.output` lists them).
+    """Segment one patient and write the results (listed in `tokenunet.inference.output`).
 
     Args:
-        request: what to do.
-        on_event: receives progress, warnings and at last the result; may raise `Cancelled` at any of them.
+        request: Inputs, output, model and options.
+        on_event: Callback that receives progress, warnings and finally the result; may raise `Cancelled` to stop.
 
     Returns:
-        The run report, as in ``run.json``.
+        Run report, as in ``run.json``.
 
     Raises:
-        UsageError: If the inputs are not the model's, or a DICOM SEG is asked for and the reference is no DICOM series.
-        InputError: where the scans cannot be used.
-        ModelError: where the model cannot be used.
-        DeviceError: where the device is missing, or memory does not suffice.
-        OutputError: where results exist already, or cannot be written.
+        UsageError: If the inputs are not the model's, or a DICOM SEG is requested for a reference that is not DICOM.
+        InputError: If the scans cannot be used.
+        ModelError: If the model cannot be used.
+        DeviceError: If the device is missing, or memory does not suffice.
+        OutputError: If results already exist, or cannot be written.
     """
     with locked_folder(request.output):
         return _segment(request, on_event)
@@ -84,7 +84,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         run.warn(*found.findings, *missing_findings(channels, missing))
         if request.dicom_seg and study.reference not in found.series:
             raise UsageError(
-                f"{study.scans[study.reference].source} is no DICOM series that a DICOM SEG could refer to.",
+                f"{study.scans[study.reference].source} is not a DICOM series, which a DICOM SEG must refer to.",
                 "Give the study as DICOM, or leave out --dicom-seg.",
             )
     with run.stage(Stage.ALIGN):
@@ -166,7 +166,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
 
 
 class _Run:
-    """What a run tells while it goes on, and remembers for its report."""
+    """Progress, warnings and timings of a run, for events and the run report."""
 
     def __init__(self, on_event: OnEvent) -> None:
         self._on_event = on_event
@@ -190,7 +190,7 @@ class _Run:
         self.progress.update(stage, 1)
 
     def timings(self) -> dict[str, float]:
-        """Seconds of every stage, of the running one so far."""
+        """Return the seconds of every stage, including the current one so far."""
         now = time.perf_counter()
         return {stage.value: round(self._ended.get(stage, now) - began, 3) for stage, began in self._began.items()}
 

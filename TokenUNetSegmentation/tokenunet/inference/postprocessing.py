@@ -1,4 +1,4 @@
-"""Steps that may follow the network, on nested regions; none of them is part of `segment`."""
+"""Optional postprocessing of nested regions; not part of `segment`."""
 
 import math
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 
 def without_small_components(regions: NDArray[np.bool_], least_ml: float, voxel_ml: float) -> NDArray[np.bool_]:
-    """Drops the connected parts of the whole tumor that are smaller than any plausible one, and all inside them.
+    """Remove small connected components of the whole tumor, with all regions inside them.
 
     Args:
-        regions: (3, z, y, x) of WT, TC and ET, nested.
-        least_ml: volume of the smallest part that stays.
-        voxel_ml: volume of a voxel.
+        regions: Nested regions (3, z, y, x) in the order WT, TC, ET.
+        least_ml: Volume of the smallest component to keep, in ml.
+        voxel_ml: Volume of a voxel in ml.
     """
     parts = sitk.ConnectedComponent(sitk.GetImageFromArray(regions[0].astype(np.uint8)), True)
     kept = sitk.RelabelComponent(parts, math.ceil(least_ml / voxel_ml))
@@ -21,10 +21,10 @@ def without_small_components(regions: NDArray[np.bool_], least_ml: float, voxel_
 
 
 def without_holes(regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fills what the whole tumor or the core encloses; enhancing tumor often is a ring and stays one.
+    """Fill holes in the whole tumor and in the core; enhancing tumor is often a ring and is not filled.
 
     Args:
-        regions: (3, z, y, x) of WT, TC and ET, nested; they stay so.
+        regions: Nested regions (3, z, y, x) in the order WT, TC, ET; they stay nested.
     """
     whole, core, enhancing = regions
     return np.stack([_filled(whole), _filled(core), enhancing])

@@ -1,9 +1,10 @@
-"""From a prepared patient to region probabilities and attention maps."""
+"""Prediction of region probabilities and attention maps of a prepared patient."""
 
 import gc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,8 +14,8 @@ from tokenunet.bundle.bundle import ModelBundle, ModelManifest
 from tokenunet.core.errors import ModelError, OutOfMemoryError, UsageError
 from tokenunet.core.prediction import AttentionMaps, Prediction
 from tokenunet.core.regions import REGIONS
-from tokenunet.inference.crop import FieldOfView
-from tokenunet.inference.fallback import Attempt, attempts
+from tokenunet.inference.crop import BrainCrop
+from tokenunet.inference.fallback import Strategy, fallback_chain
 from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
 from tokenunet.inference.imported import network_size, predict_imported
 from tokenunet.inference.request import InferenceOptions, Mode
@@ -29,12 +30,17 @@ from tokenunet.runtime.memory import free_bytes, predicted_peak_bytes
 
 @dataclass(frozen=True)
 class Execution:
-    """How a prediction was in fact computed, for the run report.
+    """Actual device, mode and precision of a prediction, for the run report.
 
     Attributes:
+        device: Device, such as `cpu` or `cuda:0`.
+        device_name: Product name of the GPU; otherwise the type of the device.
+        mode: `single_pass` or `sliding_window`.
+        precision: Precision of the heavy operations.
+        fallbacks: Message of each fallback because of lack of memory.
+        needed_bytes: Memory that the network was estimated to need on its device.
+        free_bytes: Free memory of the device at that time.
         passes: Number of passes through each network.
-        needed_bytes: what the network was expected to hold on its device, predicted before it ran.
-        free_bytes: what the device had left then.
     """
 
     device: str
@@ -54,23 +60,26 @@ def predict(
     on_fraction: OnFraction = lambda fraction: None,
     on_fallback: Callable[[str], None] = lambda message: None,
 ) -> tuple[Prediction, Execution]:
-    """Segments one prepared patient.
+    """Segment one prepared patient.
 
-    The networks of an ensemble run one after the other, and their probabilities are averaged; attention maps are those
-    of the first one. The same inputs, options and machine give the same result to the last bit.
+    The members of an ensemble run one after the other, and their probabilities are averaged; attention maps are those
+    of the first member. The same inputs, options and machine give bit-identical results.
 
     Args:
-        prepared: the patient in the bundle's space.
-        bundle: the model.
-        options: how to run it.
-        on_fraction: is told the progress, 0 to 1; may raise to stop.
-        on_fallback: is told, in a sentence, when memory ran out and what is tried next.
+        prepared: Patient in the bundle's space.
+        bundle: Model.
+        options: Options of the inference.
+        on_fraction: Callback that receives the completed fraction, from 0 to 1; may raise to stop.
+        on_fallback: Callback that receives a message about lack of memory and the next fallback.
+
+    Returns:
+        Prediction on the prepared grid, and how it was computed.
 
     Raises:
-        DeviceError: where the asked-for device does not exist.
-        OutOfMemoryError: where even single windows on the CPU do not fit.
-        ModelError: where the bundle cannot be built, or attention maps are asked for that its network does not have.
-        UsageError: where the overlap is not from 0 to below 1.
+        DeviceError: If the requested device does not exist.
+        OutOfMemoryError: If even single windows on the CPU do not fit into memory.
+        ModelError: If the bundle cannot be built, or has no attention maps, but they are requested.
+        UsageError: If the overlap is not from 0 to below 1.
     """
     if not 0 <= options.overlap < 1:
         raise UsageError(f"The overlap of windows must be from 0 to below 1, not {options.overlap}.")
@@ -80,33 +89,30 @@ def predict(
         )
     fallbacks: list[str] = []
     imported = bundle.manifest.imported
-    ladder = attempts(resolve_device(options.device), "sliding_window" if imported else options.mode)
-    for attempt, following in zip(ladder, [*ladder[1:], None], strict=True):
-        precision = _precision(attempt, options, imported is not None)
-        needed, free = needed_bytes(prepared, bundle, attempt, precision), free_bytes(attempt.device)
-        try:
-            if needed > free and following is not None:
-                raise MemoryError
-            if imported:
-                prediction = predict_imported(prepared, bundle, attempt, precision, on_fraction)
-            else:
-                prediction = _run_members(prepared, bundle, attempt, precision, options, on_fraction)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            lack = (
-                f"There is not enough memory for {attempt}: "
-                f"about {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free"
-            )
-            if following is None:
-                raise OutOfMemoryError(f"{lack}.", "Close other programs, or use a larger computer.") from error
-            fallbacks.append(f"{lack}. Trying {following}.")
-        else:
-            name = torch.cuda.get_device_name(attempt.device) if attempt.device.type == "cuda" else attempt.device.type
+    chain = fallback_chain(resolve_device(options.device), "sliding_window" if imported else options.mode)
+    for strategy, following in zip(chain, [*chain[1:], None], strict=True):
+        precision = _precision(strategy, options, imported is not None)
+        needed, free = needed_bytes(prepared, bundle, strategy, precision), free_bytes(strategy.device)
+        prediction = None
+        if needed <= free or following is None:
+            try:
+                if imported:
+                    prediction = predict_imported(prepared, bundle, strategy, precision, on_fraction)
+                else:
+                    prediction = _run_members(prepared, bundle, strategy, precision, options, on_fraction)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                if following is None:
+                    raise OutOfMemoryError(
+                        f"{_lack_of_memory(strategy, needed, free)}.", "Close other programs, or use a larger computer."
+                    ) from error
+        if prediction is not None:
+            is_cuda = strategy.device.type == "cuda"
             execution = Execution(
-                str(attempt.device),
-                name,
-                attempt.mode,
+                str(strategy.device),
+                torch.cuda.get_device_name(strategy.device) if is_cuda else strategy.device.type,
+                strategy.mode,
                 precision,
                 tuple(fallbacks),
                 needed_bytes=needed,
@@ -114,32 +120,50 @@ def predict(
                 passes=count_passes(prepared, bundle.manifest, options),
             )
             return prediction, execution
+        fallbacks.append(f"{_lack_of_memory(strategy, needed, free)}. Trying {following}.")
         on_fallback(fallbacks[-1])
-        # Only here, outside the except block, is the failed attempt's memory no longer referenced by its traceback.
+        # Outside the except block, the traceback no longer references the memory of the failed pass.
         gc.collect()
         torch.cuda.empty_cache()
-    raise AssertionError("the ladder has at least one rung")
+    raise AssertionError("the fallback chain has at least one strategy")
 
 
-def _precision(attempt: Attempt, options: InferenceOptions, imported: bool) -> Precision:
+def _lack_of_memory(strategy: Strategy, needed: int, free: int) -> str:
+    return (
+        f"There is not enough memory for {strategy}: "
+        f"about {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free"
+    )
+
+
+def _precision(strategy: Strategy, options: InferenceOptions, imported: bool) -> Precision:
     """Return the precision; imported models run on a CPU as their own frameworks run them there."""
     if options.precision != "auto":
         return options.precision
-    return "fp32" if imported and attempt.device.type == "cpu" else fastest_precision(attempt.device)
+    return "fp32" if imported and strategy.device.type == "cpu" else fastest_precision(strategy.device)
 
 
-def needed_bytes(prepared: Prepared, bundle: ModelBundle, attempt: Attempt, precision: Precision) -> int:
-    """Memory that the network will hold on the attempt's device, with what goes in and what comes out."""
+def needed_bytes(prepared: Prepared, bundle: ModelBundle, strategy: Strategy, precision: Precision) -> int:
+    """Estimate the memory that the network needs on its device, including inputs and outputs.
+
+    Args:
+        prepared: Patient in the bundle's space.
+        bundle: Model.
+        strategy: Device and mode.
+        precision: Precision of the heavy operations.
+
+    Returns:
+        Estimated memory in bytes.
+    """
     network = bundle.build()
-    dtype = Arithmetic.fastest(network, attempt.device, precision).dtype
-    view = _field_of_view(prepared, bundle.manifest, attempt)
+    dtype = Arithmetic.fastest(network, strategy.device, precision).dtype
+    view = _brain_crop(prepared, bundle.manifest, strategy)
     size = network_size(prepared, bundle.manifest) if bundle.manifest.imported else view.size
     channels, outputs, voxels = len(bundle.manifest.channels), bundle.manifest.outputs, math.prod(size)
-    volumes = 4 * voxels * (channels + 2 * outputs)  # the input, and the outputs once more in single precision
+    volumes = 4 * voxels * (channels + 2 * outputs)  # the input, and the outputs twice in single precision
     at_once = voxels
-    if attempt.mode == "sliding_window":
-        volumes += 4 * voxels * (outputs + 1)  # MONAI adds up windows and their weights
-        at_once = attempt.batch_size * math.prod(bundle.manifest.patch_size)
+    if strategy.mode == "sliding_window":
+        volumes += 4 * voxels * (outputs + 1)  # MONAI sums windows and their weights
+        at_once = strategy.batch_size * math.prod(bundle.manifest.patch_size)
     small = small_input(torch.empty(1, channels, 0, 0, 0), _size_multiple(bundle.manifest))
     features = predicted_peak_bytes(lambda x: forward_pass(network, x, with_maps=False), small, at_once)
     in_single_precision = features + 4 * trainable_parameters(network)
@@ -149,15 +173,15 @@ def needed_bytes(prepared: Prepared, bundle: ModelBundle, attempt: Attempt, prec
 def _run_members(
     prepared: Prepared,
     bundle: ModelBundle,
-    attempt: Attempt,
+    strategy: Strategy,
     precision: Precision,
     options: InferenceOptions,
     on_fraction: OnFraction,
 ) -> Prediction:
-    """One network after the other, so that never more than one takes memory."""
+    """Run one ensemble member after the other, so that only one at a time needs memory."""
     count = bundle.manifest.members
     if count == 1:
-        return _run(prepared, bundle.manifest, bundle.build(), attempt, precision, options, on_fraction)
+        return _run(prepared, bundle.manifest, bundle.build(), strategy, precision, options, on_fraction)
     members = np.empty((count, len(REGIONS), *prepared.brain.shape), np.float32)
     maps = None
     for member in range(count):
@@ -165,41 +189,45 @@ def _run_members(
             prepared,
             bundle.manifest,
             bundle.build(member),
-            attempt,
+            strategy,
             precision,
             replace(options, attention_maps=options.attention_maps and member == 0),
-            lambda fraction, done=member: on_fraction((done + fraction) / count),  # type: ignore[misc]
+            partial(_report_member, on_fraction, member, count),
         )
         members[member] = prediction.probabilities
         maps = maps or prediction.attention
     return Prediction(members.mean(axis=0), maps, members)
 
 
+def _report_member(on_fraction: OnFraction, member: int, members: int, fraction: float) -> None:
+    on_fraction((member + fraction) / members)
+
+
 def _run(
     prepared: Prepared,
     manifest: ModelManifest,
     network: nn.Module,
-    attempt: Attempt,
+    strategy: Strategy,
     precision: Precision,
     options: InferenceOptions,
     on_fraction: OnFraction,
 ) -> Prediction:
-    view = _field_of_view(prepared, manifest, attempt)
-    arithmetic = Arithmetic.fastest(network, attempt.device, precision)
+    view = _brain_crop(prepared, manifest, strategy)
+    arithmetic = Arithmetic.fastest(network, strategy.device, precision)
     network = arithmetic.place(network)
 
     def run(x: Tensor, with_maps: bool, on_fraction: OnFraction) -> tuple[Tensor, TokenMaps | None]:
-        if attempt.mode == "single_pass":
+        if strategy.mode == "single_pass":
             return single_pass(network, arithmetic.place_input(x), with_maps, on_fraction, _size_multiple(manifest))
         return window_pass(
             network,
-            x.to(attempt.device),  # in single precision, in which the windows are added up
+            x.to(strategy.device),  # in single precision, in which the windows are summed
             with_maps,
             on_fraction,
             arithmetic.place_input,
             manifest.patch_size,
             options.overlap,
-            attempt.batch_size,
+            strategy.batch_size,
         )
 
     x = view.cut(prepared.tensor)[None]
@@ -214,15 +242,15 @@ def _run(
             second, _ = run(without_channels(x, manifest), False, lambda fraction: on_fraction((1 + fraction) / 2))
             logits = with_second_pass(logits, second, manifest)
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
-    # Outside the brain there is no tumor, whatever the network makes of the empty surroundings.
+    # There is no tumor outside the brain, but the network's output there is arbitrary.
     probabilities *= prepared.brain
     return Prediction(probabilities, None if maps is None else _with_grid(maps, view, prepared))
 
 
-def _field_of_view(prepared: Prepared, manifest: ModelManifest, attempt: Attempt) -> FieldOfView:
-    windows = attempt.mode == "sliding_window"
+def _brain_crop(prepared: Prepared, manifest: ModelManifest, strategy: Strategy) -> BrainCrop:
+    windows = strategy.mode == "sliding_window"
     smallest = manifest.patch_size if windows else (0, 0, 0)
-    return FieldOfView.of_brain(prepared.brain, _size_multiple(manifest), smallest)
+    return BrainCrop.of_brain(prepared.brain, _size_multiple(manifest), smallest)
 
 
 def _size_multiple(manifest: ModelManifest) -> int:
@@ -232,11 +260,14 @@ def _size_multiple(manifest: ModelManifest) -> int:
 
 
 def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
-    """Probabilities (3, D, H, W) of WT, TC and ET from one patient's logits.
+    """Convert logits to probabilities of the regions.
 
     Args:
-        logits: (R, D, H, W); the manifest says what the channels are.
-        manifest: of the model that made them.
+        logits: Logits (R, D, H, W) of one patient, whose channels the manifest describes.
+        manifest: Manifest of the model.
+
+    Returns:
+        Probabilities (3, D, H, W) in the order of `REGIONS`.
     """
     if manifest.activation == "softmax":
         _, necrotic, edema, enhancing = logits.softmax(dim=0)
@@ -244,7 +275,7 @@ def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
     return logits.sigmoid()[[manifest.regions.index(region) for region in REGIONS]]
 
 
-def _with_grid(maps: TokenMaps, view: FieldOfView, prepared: Prepared) -> AttentionMaps:
+def _with_grid(maps: TokenMaps, view: BrainCrop, prepared: Prepared) -> AttentionMaps:
     factor = view.size[0] // maps.token_learner.shape[2]
     learner, fuser = (m[0].cpu().numpy().astype(np.float32) for m in maps)
     depth, height, width = learner.shape[1:]

@@ -1,6 +1,6 @@
-"""The page that shows what was done to raw scans: how they lie on each other, what was taken for brain, the result.
+"""Quality control page of raw scans: alignment, brain extraction and result.
 
-Bad alignment is seen where edges break at the borders of the checkerboards, or jump when two pictures take turns.
+With a bad alignment, edges break at the borders of the checkerboards, and jump when two pictures alternate.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,21 @@ _SPACING_MM = (1.0, 1.0, 1.0)
 _SQUARE_MM = 24
 _BRAIN_COLOR = (0.35, 1.0, 0.35)
 _PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
-"""Axis (z, y, x) that each cuts, in an image whose axes grow toward left, posterior and superior."""
+"""Axis (z, y, x) perpendicular to each plane, in an image with LPS orientation."""
 
 
 @dataclass(frozen=True)
 class AlignmentPictures:
-    """One sequence against the reference.
+    """Pictures of the alignment of one sequence to the reference.
 
     Attributes:
-        sequence: which one.
-        shift_mm, rotation_degrees, quality: as in `tokenunet.preprocessing.Alignment`.
-        trusted: whether the quality is good enough.
-        before, after: checkerboards with the reference, as PNG URLs; where the headers put it, and as it was aligned.
+        sequence: Name of the sequence.
+        shift_mm: Translation in mm, as in `tokenunet.preprocessing.Alignment`.
+        rotation_degrees: Rotation in degrees.
+        quality: Quality of the alignment, from 0 to 1.
+        trusted: Whether the quality is sufficient.
+        before: Checkerboards with the reference as positioned by the headers, as PNG data URLs.
+        after: Checkerboards with the reference after alignment, as PNG data URLs.
     """
 
     sequence: str
@@ -47,12 +50,12 @@ class AlignmentPictures:
 
 
 def quality_page(study: Study, prepared: Prepared, result: Result) -> str:
-    """HTML with pictures of every step.
+    """Render the page as HTML.
 
     Args:
-        study: as read.
-        prepared: knows how the scans were aligned and where the brain is.
-        result: what came out.
+        study: Study as read from files.
+        prepared: Prepared patient, with alignments and brain mask.
+        result: Segmentation of the patient.
     """
     grid = _page_grid(prepared)
     brain = sitk.GetArrayFromImage(grid.resample(_image(prepared.grid, prepared.brain), sitk.sitkNearestNeighbor)) > 0
@@ -90,7 +93,7 @@ def quality_page(study: Study, prepared: Prepared, result: Result) -> str:
 
 
 def _page_grid(prepared: Prepared) -> Grid:
-    """The reference's field of view, upright."""
+    """Return the reference's grid in LPS orientation at 1 mm."""
     oriented = sitk.DICOMOrient(_image(prepared.grid, prepared.brain), "LPS")
     return Grid.of(oriented).with_spacing(_SPACING_MM)
 
@@ -100,7 +103,7 @@ def _image(grid: Grid, mask: NDArray[np.bool_]) -> sitk.Image:
 
 
 def _grays(image: sitk.Image) -> NDArray[np.float32]:
-    """RGB (z, y, x, 3) from 0 to 1."""
+    """Return an image as RGB (z, y, x, 3) from 0 to 1."""
     array = sitk.GetArrayFromImage(image).astype(np.float32)
     low, high = np.percentile(array[array != array.min()] if np.ptp(array) else array, (1, 99))
     gray = np.clip((array - low) / max(high - low, 1e-6), 0, 1)
@@ -108,7 +111,7 @@ def _grays(image: sitk.Image) -> NDArray[np.float32]:
 
 
 def _places(mask: NDArray) -> tuple[int, int, int]:
-    """Along each axis, the slice that shows most of a mask."""
+    """Return the slice along each axis that contains most of a mask."""
     z, y, x = (int(np.argmax((mask > 0).sum(axis=tuple(a for a in range(3) if a != axis)))) for axis in range(3))
     return z, y, x
 
@@ -122,14 +125,14 @@ def _checkerboard(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArr
 def _contoured(
     rgb: NDArray[np.float32], mask: NDArray[np.bool_], color: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    """With the mask's outline drawn in each of the three directions' slices."""
+    """Draw the outline of a mask."""
     inside = mask.astype(np.uint8)
     outline = sitk.GetArrayFromImage(sitk.LabelContour(sitk.GetImageFromArray(inside))) > 0
     return np.where(outline[..., None], np.asarray(color, np.float32), rgb)
 
 
 def _pictures(rgb: NDArray[np.float32], places: tuple[int, int, int]) -> Iterator[str]:
-    """PNG URLs of the three planes, the head upright."""
+    """Iterate over the three planes as PNG data URLs, with the head upright."""
     for axis in _PLANES.values():
         plane = np.take(rgb, places[axis], axis=axis)
         yield _png_url(plane if axis == 0 else plane[::-1])

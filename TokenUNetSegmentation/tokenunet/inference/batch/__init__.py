@@ -1,1 +1,1 @@
-"""Many patients: one result folder each, a summary table, resumable."""
+"""Batches of patients: one result folder each, and a summary table; resumable."""

@@ -1,6 +1,6 @@
-"""The patients of a batch as independent jobs on Ray, which places them.
+"""Batches on a Ray cluster: one job per patient.
 
-All machines must see the scans, the model and the folder of results under the same paths.
+All machines must have access to the scans, the model and the folder of results under the same paths.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,22 +13,25 @@ from tokenunet.inference.batch.run import OnPatientEvent
 from tokenunet.runtime.ray import gpus_per_job, ray_cluster
 
 _RETRIES = 1
-"""After a process died: perhaps its machine was lost, perhaps the patient is too large for any."""
+"""Number of retries if a process dies: its machine may be lost, or the patient may be too large for any."""
 _POLL_S = 2.0
 
 
 def run_on_cluster(jobs: Sequence[PatientJob], on_event: OnPatientEvent, address: str) -> Iterator[PatientRow]:
-    """Segments as many patients at a time as the cluster has room for.
+    """Segment patients in parallel, as far as the cluster's resources allow.
 
-    A job takes one GPU, or one CPU where the request's device is ``cpu`` or the cluster has no GPU.
+    A job takes one GPU, or one CPU if the request's device is ``cpu`` or the cluster has no GPU.
 
     Args:
-        jobs: what to do.
-        on_event: receives nothing; what a job says while it runs stays on its machine.
-        address: of the cluster; ``local`` begins one on this computer.
+        jobs: Jobs of the batch.
+        on_event: Not used; the events of a job stay on its machine.
+        address: Address of the cluster; ``local`` starts one on this computer.
+
+    Yields:
+        Row of each patient.
 
     Raises:
-        DeviceError: where the cluster cannot be reached.
+        DeviceError: If the cluster cannot be reached.
     """
     with ray_cluster(address):
         remote = ray.remote(max_retries=_RETRIES, num_cpus=1)(segment_patient)

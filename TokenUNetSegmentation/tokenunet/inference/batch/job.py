@@ -1,4 +1,4 @@
-"""One patient of a batch: what is to be done, doing it, and how it went."""
+"""One patient of a batch: job, segmentation and row of the summary."""
 
 import json
 import time
@@ -19,11 +19,11 @@ from tokenunet.runtime.device import is_out_of_memory
 
 @dataclass(frozen=True)
 class PatientJob:
-    """One patient of a batch.
+    """Job of one patient of a batch.
 
     Attributes:
-        patient: unlike all others of the batch; names the folder of results.
-        request: what to do.
+        patient: Unique name, and name of the folder of results.
+        request: Inputs, output, model and options.
     """
 
     patient: str
@@ -32,15 +32,15 @@ class PatientJob:
 
 @dataclass(frozen=True)
 class PatientRow:
-    """How a patient went.
+    """Row of a patient in the summary.
 
     Attributes:
-        patient: of the job.
-        status: ``skipped`` where the results stood already.
-        error: why it failed.
-        volumes_ml: as in the run report.
-        warnings: how many there were; None where it failed.
-        seconds: that the segmentation took, also where that was earlier.
+        patient: Name of the patient.
+        status: ``ok``, ``skipped`` if there are results of an earlier run, or ``failed``.
+        error: Error of a failed patient.
+        volumes_ml: Volumes in ml, as in the run report.
+        warnings: Number of warnings; None if the patient failed.
+        seconds: Duration of the segmentation in seconds, also of an earlier run.
     """
 
     patient: str
@@ -52,14 +52,18 @@ class PatientRow:
 
 
 def segment_patient(job: PatientJob, on_event: OnEvent = ignore_events) -> PatientRow:
-    """Segments one patient; whatever goes wrong is in the row.
+    """Segment one patient and return its row, which contains any error but `Cancelled`.
+
+    Args:
+        job: Job of the patient.
+        on_event: Callback that receives events; may raise `Cancelled` to stop.
 
     Raises:
-        Cancelled: from ``on_event`` or a signal's handler, and nothing else.
+        Cancelled: If the callback or a signal handler raises it.
     """
     began = time.perf_counter()
     output = job.request.output
-    # What a process that was killed while its results moved into place left there is nobody's result.
+    # Files of a process that was killed while its results moved into place are not results.
     force = job.request.force or any(output.glob(f"{STAGING_PREFIX}*"))
     error: TokenUNetError
     try:
@@ -74,8 +78,8 @@ def segment_patient(job: PatientJob, on_event: OnEvent = ignore_events) -> Patie
         else:
             traceback.print_exc()
             error = TokenUNetError(
-                f"{job.patient} met an error of the program: {type(unknown).__name__}: {unknown}.",
-                "Please report it with what standard error says of it.",
+                f"Unexpected error while segmenting {job.patient}: {type(unknown).__name__}: {unknown}.",
+                "Please report it together with the traceback printed to stderr.",
             )
     else:
         return _row_of_report(job, "ok", report)
@@ -83,9 +87,13 @@ def segment_patient(job: PatientJob, on_event: OnEvent = ignore_events) -> Patie
 
 
 def row_of_earlier_run(job: PatientJob, weights_sha256: str) -> PatientRow | None:
-    """The row of a patient whose results stand; None where there is something to do.
+    """Return the row of a patient with results of an earlier run; None if there is something to do.
 
-    Results of something else than the job asks for are an error, for nothing is overwritten unasked.
+    Results of other inputs or options are an error, since nothing is overwritten without ``--force``.
+
+    Args:
+        job: Job of the patient.
+        weights_sha256: SHA-256 of the model's weights.
     """
     report_path = job.request.output / RUN_REPORT
     if job.request.force or not report_path.is_file():
@@ -99,8 +107,8 @@ def row_of_earlier_run(job: PatientJob, weights_sha256: str) -> PatientRow | Non
     if not difference:
         return row
     error = OutputExistsError(
-        f"{job.request.output} holds the results of {difference}.",
-        "Use --force to segment all patients anew, or choose another folder.",
+        f"{job.request.output} contains the results of {difference}.",
+        "Use --force to segment all patients again, or choose another folder.",
     )
     return PatientRow(job.patient, "failed", error)
 
@@ -111,15 +119,15 @@ def _row_of_report(job: PatientJob, status: Literal["ok", "skipped"], report: di
 
 
 def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, written: float) -> str:
-    """By what an earlier run differs from the job, or nothing."""
+    """Return the difference between an earlier run and the job; empty if there is none."""
     request, options = job.request, job.request.options
     sources = {sequence: str(scan["path"]) for sequence, scan in report["inputs"].items()}
     differences = {
         "another model": report["model"]["sha256"] != weights_sha256,
         "other scans": not all(_is_input(request, sequence, source) for sequence, source in sources.items()),
-        "scans that were changed since": any(_modified(source) > written for source in sources.values()),
+        "scans that have changed": any(_modified(source) > written for source in sources.values()),
         "another reference": request.reference not in (None, report["reference"]),
-        "another scheme of labels": report["labels"]["ET"] != request.et_label,
+        "another label scheme": report["labels"]["ET"] != request.et_label,
         "another mode": report["mode"] != options.mode and not report["fallbacks"],
         "another number of passes": report.get("fast", False) != options.fast,
         "a run without attention maps": options.attention_maps and not has_attention_maps(report),
@@ -129,7 +137,7 @@ def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, wr
 
 def _is_input(request: SegmentationRequest, sequence: Any, source: str) -> bool:
     given = request.inputs.get(sequence, request.folder)
-    path, is_series, _ = source.partition(": series ")  # a DICOM series is called after its folder
+    path, is_series, _ = source.partition(": series ")  # a DICOM series is named after its folder
     place = Path(path)
     if given is None:
         return False

@@ -1,10 +1,10 @@
-"""The patients of a batch, from a folder or a CSV.
+"""Patients of a batch, from a folder or a CSV file.
 
-A folder has a folder for each patient, which is named after them; where it holds folders of several sessions
-(``ses-1``, ``week-012``, a date), each of those is segmented on its own. A CSV (UTF-8, comma or semicolon) has the
-column ``patient`` and either ``input``, a folder, or a column of files for each of the model's channels, such as
-``T1``; files go before what is found in the folder, and an empty cell means that the scan is missing. Relative paths
-start from the CSV's folder.
+A folder has one folder per patient, with the patient's name; if it contains folders of several sessions (``ses-1``,
+``week-012``, a date), each session is segmented separately. A CSV file (UTF-8, comma or semicolon) has the column
+``patient`` and either ``input``, a folder, or a column of files for each channel of the model, such as ``T1``; files
+take precedence over the folder, and an empty cell means that the scan is missing. Relative paths start from the folder
+of the CSV file.
 """
 
 from collections import Counter
@@ -25,34 +25,34 @@ from tokenunet.study.scans import is_image_file
 
 
 def find_patients(place: Path, request: SegmentationRequest, on_event: OnEvent = ignore_events) -> list[PatientJob]:
-    """Return a job for each patient of a folder or a CSV, or for each session of theirs; no scan is looked for yet.
+    """Return a job for each patient, or each session, of a folder or a CSV file, without searching for scans yet.
 
     Args:
-        place: Folder or CSV.
-        request: What to do with each; its output is the folder that their folders of results are made in.
-        on_event: Receives warnings about what was ignored.
+        place: Folder or CSV file.
+        request: Request whose settings apply to every patient; its output is the parent of the folders of results.
+        on_event: Callback that receives warnings about ignored files and columns.
 
     Raises:
-        InputError: If there are none, or they cannot be told apart.
+        InputError: If there are no patients, or two have the same name.
     """
-    # A result that names its scans by absolute paths is known again from wherever the batch is started.
+    # With absolute paths in its report, a result is recognized again from any current folder.
     place, output = place.resolve(), request.output.resolve()
     request = replace(request, output=output, model=find_model(str(request.model)).absolute())
     if output == place:
-        raise InputError(f"The results cannot lie among the patients in {place}.", "Choose another --output.")
+        raise InputError(f"Results cannot be written among the patients in {place}.", "Choose another --output.")
     try:
         jobs = _in_csv(place, request, on_event) if place.is_file() else _in_folder(place, request, on_event)
     except OSError as error:
         raise InputError(f"{place} cannot be read: {error.strerror or error}.", "Check the path.") from error
     for name, count in Counter(job.patient.lower() for job in jobs).items():
-        if count > 1:  # names become names of folders, also where case does not count
-            raise InputError(f"{place} has {count} patients named {name}.", "Give every patient a name of their own.")
+        if count > 1:  # names of folders may be case-insensitive
+            raise InputError(f"{place} has {count} patients named {name}.", "Give every patient a unique name.")
     return jobs
 
 
 def _in_folder(place: Path, request: SegmentationRequest, on_event: OnEvent) -> list[PatientJob]:
     entries = sorted(entry for entry in place.iterdir() if not entry.name.startswith("."))
-    # A broken link is a patient, too, whose row says so.
+    # A broken link is a patient, too, whose row reports it.
     folders = [entry for entry in entries if entry.is_dir() or is_broken_link(entry)]
     jobs = []
     for folder in (folder for folder in folders if folder != request.output):
@@ -66,7 +66,7 @@ def _in_folder(place: Path, request: SegmentationRequest, on_event: OnEvent) -> 
         on_event(WarningEvent("ignored_file", f"{archive} was ignored: it is an archive. Unpack it into a folder."))
     if not jobs:
         raise InputError(
-            f"{place} holds no folders; --batch takes one with a folder for each patient.",
+            f"{place} contains no folders; --batch needs one folder per patient.",
             "For a single patient use --input.",
         )
     return jobs
@@ -87,7 +87,7 @@ def session_folders(patient: Path) -> list[Path]:
 
 
 def _may_be_series(folder: Path) -> bool:
-    """Return whether a folder with a number for a name may be a DICOM series rather than a session."""
+    """Return whether a folder whose name is a number may be a DICOM series rather than a session."""
     named = {sequence_in_name(file.name) for file in files_below(folder) if is_image_file(file)}
     return not names_session((folder.name,)) and not named.issuperset(SEQUENCES)
 
@@ -108,14 +108,14 @@ def _in_csv(place: Path, request: SegmentationRequest, on_event: OnEvent) -> lis
         if not SAFE_NAME.fullmatch(row["patient"]):
             raise InputError(
                 f"{row['patient']!r} in {place} cannot name a patient.",
-                "Use letters, digits, blanks and the signs _ . + -, and begin with a letter or digit.",
+                "Use letters, digits, blanks and the signs _ . + -, and start with a letter or digit.",
             )
         files = {name: table.file(row[name]) for name in channels.names if row.get(name)}
         folder = table.file(row["input"]) if row.get("input") else None
         left_out = () if folder else tuple(name for name in channels.names if name not in files)
         jobs.append(_job(row["patient"], replace(request, left_out=left_out), files, folder))
     if not jobs:
-        raise InputError(f"{place} names no patients.", "Write a line for each.")
+        raise InputError(f"{place} has no patients.", "Write a line for each.")
     return jobs
 
 

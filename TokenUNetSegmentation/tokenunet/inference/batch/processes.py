@@ -1,4 +1,4 @@
-"""The patients of a batch in processes of their own: where one of them crashes or is killed, one patient failed."""
+"""Batches in worker processes: if one crashes or is killed, only one patient fails."""
 
 import multiprocessing
 import signal
@@ -24,12 +24,15 @@ _LONGEST_ENDING_S = 10.0
 
 
 def run_in_processes(jobs: Sequence[PatientJob], on_event: OnPatientEvent, processes: int = 1) -> Iterator[PatientRow]:
-    """Segments patients in so many processes, which share the processor's cores; each takes one after the other.
+    """Segment patients in worker processes that share the CPU's cores.
 
     Args:
-        jobs: what to do.
-        on_event: is told what the processes say; may raise to stop.
-        processes: at a time.
+        jobs: Jobs of the batch.
+        on_event: Callback that receives the events of each patient; may raise to stop.
+        processes: Number of processes.
+
+    Yields:
+        Row of each patient.
     """
     waiting = deque(jobs)
     count = min(processes, len(jobs))
@@ -73,7 +76,7 @@ def run_in_processes(jobs: Sequence[PatientJob], on_event: OnPatientEvent, proce
 
 
 class _Worker:
-    """A process and what it is doing."""
+    """Worker process and its current job."""
 
     job: PatientJob
 
@@ -81,13 +84,13 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, there = context.Pipe()
         self.process = context.Process(target=_work, args=(there, processes), daemon=True)
-        with _interruptions_ignored():  # which the process inherits, so that none reaches it while it starts
+        with _interruptions_ignored():  # inherited, so that no interruption reaches the process while it starts
             self.process.start()
         there.close()
 
     def begin(self, job: PatientJob) -> None:
         self.job = job
-        with suppress(OSError):  # that it has died shows when its answer is read
+        with suppress(OSError):  # reading the answer will show that it died
             self.connection.send(job)
 
     def end(self) -> None:
@@ -102,13 +105,13 @@ class _Worker:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         return ProcessDiedError(
             f"The process that segmented {patient} {how}.",
-            "Most often memory was short: run fewer --jobs at a time, or close other programs.",
+            "It may have run out of memory: use fewer --jobs, or close other programs.",
         )
 
 
 @contextmanager
 def _interruptions_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
+    if threading.current_thread() is not threading.main_thread():  # others cannot set handlers
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -119,8 +122,8 @@ def _interruptions_ignored() -> Iterator[None]:
 
 
 def _work(connection: Connection, processes: int) -> None:
-    """One patient after the other, as long as there is somebody who asks for it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, and the first one ends the others
+    """Segment one patient after the other, until the connection is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends its workers
     signal.signal(signal.SIGTERM, _cancel)
     if processes > 1:
         torch.set_num_threads(max(torch.get_num_threads() // processes, 1))
@@ -129,13 +132,13 @@ def _work(connection: Connection, processes: int) -> None:
     reuse_freed_memory()
     with suppress(Cancelled, EOFError, OSError):
         while True:
-            connection.send(segment_patient(connection.recv(), partial(_tell, connection)))
+            connection.send(segment_patient(connection.recv(), partial(_send, connection)))
 
 
-def _tell(connection: Connection, event: Event) -> None:
+def _send(connection: Connection, event: Event) -> None:
     try:
         connection.send(event)
-    except OSError as error:  # nobody is there any more who would take the result
+    except OSError as error:  # the parent has ended
         raise Cancelled from error
 
 

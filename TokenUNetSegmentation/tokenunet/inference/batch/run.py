@@ -1,7 +1,7 @@
-"""Many patients, one folder of results each: what fails for one does not stop the others, and nothing is done twice.
+"""Segmentation of a batch: a failed patient does not stop the others, and finished patients are skipped.
 
-Who runs the jobs is left to a `Runner`: processes of this computer (`tokenunet.inference.batch.processes`) or a
-cluster (`tokenunet.inference.batch.cluster`). Both call `segment_patient`.
+A `Runner` runs the jobs: in processes of this computer (`tokenunet.inference.batch.processes`) or on a cluster
+(`tokenunet.inference.batch.cluster`). Both call `segment_patient`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,29 +16,30 @@ from tokenunet.inference.batch.job import PatientJob, PatientRow, row_of_earlier
 from tokenunet.inference.batch.summary import Summary
 
 OnPatientEvent = Callable[[str, Event], None]
-"""Receives a patient's name and what its segmentation says."""
+"""Callback that receives a patient's name and an event of the segmentation."""
 Runner = Callable[[Sequence[PatientJob], OnPatientEvent], Iterator[PatientRow]]
-"""Runs jobs in any order and gives a row for each as soon as it is there."""
+"""Function that runs jobs in any order and yields the row of each as soon as it is finished."""
 
 
 def segment_batch(jobs: Sequence[PatientJob], output: Path, run_jobs: Runner, on_event: OnEvent) -> dict[str, Any]:
-    """Segments all patients whose results do not stand yet, and keeps ``summary.csv`` up to date.
+    """Segment all patients without results, and keep ``summary.csv`` up to date.
 
     Args:
-        jobs: at least one; with the same model and options.
-        output: folder of the summary.
-        run_jobs: runs them.
-        on_event: receives progress over the whole batch, warnings with the patient's name, and at last the result.
+        jobs: One or more jobs with the same model and options.
+        output: Folder of the summary.
+        run_jobs: Function that runs the jobs.
+        on_event: Callback that receives progress over the whole batch, warnings with the patient's name, and finally
+            the result.
 
     Returns:
-        How many patients there are, by status, and where the summary is.
+        Number of patients by status, and path of the summary.
 
     Raises:
-        IncompleteBatchError: at the end, where patients failed.
-        ModelError: where the model cannot be used, for any patient.
-        UsageError: where the options do not go together, for any patient.
-        OutputError: where the summary cannot be written.
-        Cancelled: what is done stays.
+        IncompleteBatchError: If patients failed, after all others were segmented.
+        ModelError: If the model cannot be used.
+        UsageError: If options are contradictory.
+        OutputError: If the summary cannot be written.
+        Cancelled: If a stop was requested; finished results stay.
     """
     weights_sha256 = load_bundle(find_model(str(jobs[0].request.model))).manifest.weights_sha256
     summary = Summary(output, [job.patient for job in jobs])
@@ -60,14 +61,14 @@ def segment_batch(jobs: Sequence[PatientJob], output: Path, run_jobs: Runner, on
     except Cancelled as error:
         done = summary.counts["ok"] + summary.counts["skipped"]
         raise Cancelled(
-            f"Stopped after {done} of {len(jobs)} patients; the same command goes on from there."
+            f"Stopped after {done} of {len(jobs)} patients. Run the same command again to continue."
         ) from error
     counts = {"patients": len(jobs), **summary.counts, "summary": str(summary.path)}
     on_event(ResultEvent(str(output), counts))
     if failed := summary.counts["failed"]:
         raise IncompleteBatchError(
-            f"{len(jobs) - failed} of {len(jobs)} patients segmented; {failed} failed: {summary.path} says why.",
-            "Once that is mended, the same command goes on with these.",
+            f"{failed} of {len(jobs)} patients failed; the reasons are in {summary.path}.",
+            "Fix these and run the same command again to segment them.",
         )
     return counts
 
@@ -91,7 +92,7 @@ def _add(row: PatientRow, summary: Summary, on_event: OnEvent) -> None:
 
 
 class _BatchProgress:
-    """Puts the progress of the patients that are being segmented together."""
+    """Progress of the whole batch from the progress of its patients."""
 
     def __init__(self, on_event: OnEvent, patients: int, done: int) -> None:
         self._on_event = on_event
@@ -102,7 +103,7 @@ class _BatchProgress:
         self._update()
 
     def receive(self, patient: str, event: Event) -> None:
-        """What one of them says."""
+        """Receive an event of a patient."""
         if isinstance(event, ProgressEvent):
             self._running[patient] = event.fraction
             self._update()
@@ -110,7 +111,7 @@ class _BatchProgress:
             self._on_event(WarningEvent(event.code, f"{patient}: {event.message}"))
 
     def finish(self, patient: str) -> None:
-        """One of them is done or has failed."""
+        """Count a patient as finished or failed."""
         self._running.pop(patient, None)
         self._done += 1
         self._update()

@@ -1,4 +1,4 @@
-"""The table of a batch: a line per patient, for people and for spreadsheets."""
+"""Summary table of a batch, with one line per patient."""
 
 import csv
 import io
@@ -25,14 +25,14 @@ _COLUMNS = (
 
 
 class Summary:
-    """Lines in the order of the patients, whatever order they are done in.
+    """Summary table, in the order of the patients.
 
     Args:
-        folder: of ``summary.csv``.
-        patients: of the batch, in order.
+        folder: Folder of ``summary.csv``.
+        patients: Names of the patients in order.
 
     Raises:
-        OutputExistsError: where there is a ``summary.csv`` of something else.
+        OutputExistsError: If there is a ``summary.csv`` that is not a summary of a batch.
     """
 
     def __init__(self, folder: Path, patients: Sequence[str]) -> None:
@@ -40,23 +40,27 @@ class Summary:
         self._lines: dict[str, Mapping[str, Any]] = {}
         self._patients = patients
         if self.path.exists() and not self.path.read_bytes().startswith(",".join(_COLUMNS).encode()):
-            raise OutputExistsError(f"{self.path} is no summary of a batch.", "Choose another folder.")
+            raise OutputExistsError(f"{self.path} is not a summary of a batch.", "Choose another folder.")
 
     @property
     def counts(self) -> dict[str, int]:
-        """Patients by status."""
+        """Number of patients by status."""
         counted = Counter(line["status"] for line in self._lines.values())
         return {status: counted[status] for status in ("ok", "skipped", "failed")}
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Adds a patient's line: ``patient``, ``status`` and any other of the columns."""
+        """Add or replace the line of a patient.
+
+        Args:
+            line: Values by column; ``patient`` and ``status`` are required.
+        """
         self._lines[line["patient"]] = line
 
     def write(self) -> None:
-        """Replaces the table in one step.
+        """Write the table atomically.
 
         Raises:
-            OutputError: where it cannot be written.
+            OutputError: If it cannot be written.
         """
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")

@@ -16,7 +16,7 @@ from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.data.cases import Case, read_scans, read_truth
-from tokenunet.inference.crop import FieldOfView
+from tokenunet.inference.crop import BrainCrop
 from tokenunet.io.files import staging_folder
 from tokenunet.preprocessing import prepare
 
@@ -94,7 +94,7 @@ def _prepare_case(case: Case, spacing: float, folder: Path, channels: tuple[Sequ
     prepared = prepare(read_scans(case, channels), ModelSpace(channels, (spacing,) * 3, "LPS"))
     truth = sitk.DICOMOrient(read_truth(case), "LPS")
     labels = sitk.GetArrayFromImage(prepared.grid.resample(truth, sitk.sitkNearestNeighbor))
-    view = FieldOfView.of_brain(prepared.brain, _SIZE_MULTIPLE)
+    view = BrainCrop.of_brain(prepared.brain, _SIZE_MULTIPLE)
     with staging_folder(folder, last="case.json") as staging:
         np.save(staging / "image.npy", view.cut(prepared.tensor).numpy().astype(np.float16))
         np.save(staging / "labels.npy", view.cut(torch.from_numpy(labels)).numpy())

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tokenunet.inference.crop import FieldOfView
+from tokenunet.inference.crop import BrainCrop
 from tokenunet.networks import architecture
 
 
@@ -27,7 +27,7 @@ class TrainingCase(Protocol):
         """Return the regions (3, D, H, W) in the order of `REGIONS`."""
 
 
-def brain_view(image: Tensor, name: str) -> FieldOfView:
+def brain_view(image: Tensor, name: str) -> BrainCrop:
     """Return the brain crop that inference uses, since instance normalization depends on its margins.
 
     Args:
@@ -35,4 +35,4 @@ def brain_view(image: Tensor, name: str) -> FieldOfView:
         name: Name of the architecture.
     """
     brain = (image != 0).any(dim=0).cpu().numpy()
-    return FieldOfView.of_brain(brain, architecture(name).size_multiple)
+    return BrainCrop.of_brain(brain, architecture(name).size_multiple)
