@@ -24,7 +24,6 @@ NOT_YET: tuple[str, ...] = (
         for room in (
             "data",
             "evaluation",
-            "inference/output.py",
             "preprocessing",
             "study",
             "synthesis",
