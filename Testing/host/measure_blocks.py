@@ -110,16 +110,20 @@ def _what_a_user_does(module: host.LoadedModule) -> Iterator[tuple[str, Callable
         return True
 
     yield "four volumes come", lambda: None, always
-    yield "masks panel", ui.segmentButton.click, lambda: not widget.runPanel.running and ui.overlapTable.rowCount == 8
+    yield (
+        "overlays",
+        ui.segmentButton.click,
+        lambda: not widget.runPanel.running and ui.overlapTable.rowCount == 8,
+    )
     if not ui.messageLabel.text.startswith("Done."):
         raise RuntimeError(ui.messageLabel.text)
-    yield "toggle mask 3", module.widget.overlaysPanel.button(3).click, always
-    yield "mask opacity", lambda: setattr(ui.overlayOpacitySlider, "value", 0.3), always
-    yield "mask threshold", lambda: setattr(ui.overlayThresholdSlider, "value", 40), always
+    yield "toggle map 3", module.widget.overlaysPanel.button(3).click, always
+    yield "map opacity", lambda: setattr(ui.overlayOpacitySlider, "value", 0.3), always
+    yield "map threshold", lambda: setattr(ui.overlayThresholdSlider, "value", 40), always
     yield "TokenFuser", lambda: ui.overlayGroupBox.setCurrentIndex(1), lambda: ui.overlapTable.rowCount == 8
     yield "TokenFuser threshold", lambda: setattr(ui.overlayThresholdSlider, "value", 20), always
     yield "all eight", ui.gridButton.click, always
-    yield "mask 5 of all eight", module.widget.overlaysPanel.button(5).click, always
+    yield "map 5 of all eight", module.widget.overlaysPanel.button(5).click, always
     yield "back from all eight", ui.gridButton.click, always
     yield "review list", ui.reviewButton.click, lambda: ui.reviewButton.enabled
     if ui.reviewTable.rowCount:
@@ -130,7 +134,7 @@ def _what_a_user_does(module: host.LoadedModule) -> Iterator[tuple[str, Callable
     yield "exclusive labels", ui.exclusiveBox.click, lambda: ui.exclusiveBox.enabled
     yield "regions again", ui.exclusiveBox.click, lambda: ui.exclusiveBox.enabled
     yield "surfaces in 3D", ui.show3DBox.click, lambda: ui.show3DBox.enabled
-    yield "mask in 3D", ui.volumeRenderingButton.click, always
+    yield "map in 3D", ui.volumeRenderingButton.click, always
     yield "back to the module", widget.enter, lambda: ui.overlapTable.rowCount == 8
     with tempfile.TemporaryDirectory() as folder:
         for button, ending in ((ui.exportSegButton, "seg.nrrd"), (ui.exportNiftiButton, "nii.gz")):

@@ -174,7 +174,7 @@ def test_nothing_to_review_is_said_with_its_limits(module: host.LoadedModule, re
     assert not module.widget.ui.reviewTable.visible
 
 
-def test_without_masks_the_button_says_so(module: host.LoadedModule, result: Any) -> None:
+def test_without_maps_the_button_says_so(module: host.LoadedModule, result: Any) -> None:
     import slicer
 
     for kind in ("token_learner", "token_fuser"):
@@ -182,7 +182,7 @@ def test_without_masks_the_button_says_so(module: host.LoadedModule, result: Any
             slicer.mrmlScene.RemoveNode(mask)
     module.widget.onParametersChanged()
     assert not module.widget.ui.reviewButton.enabled
-    assert "without attention masks" in module.widget.ui.reviewButton.toolTip
+    assert "without attention maps" in module.widget.ui.reviewButton.toolTip
 
 
 def test_looking_leaves_no_other_nodes_and_goes_with_the_result(module: host.LoadedModule, result: Any) -> None:

@@ -196,13 +196,13 @@ def _hint_segment(result: PatientResult, hint: ListedHint) -> slicer.vtkSegment:
 
 
 def _attention_maps(result: PatientResult) -> AttentionMaps:
-    nodes = [list(result.overlays(group.name).values()) for group in (TOKEN_LEARNER, TOKEN_FUSER)]
-    if not all(nodes):
+    groups = [result.overlays(group.name) for group in (TOKEN_LEARNER, TOKEN_FUSER)]
+    if any(list(maps) != list(range(1, len(groups[0]) + 1)) for maps in groups) or not all(groups):
         raise MissingNodeError(
-            f"The attention maps of “{result.segmentation.GetName()}” are no longer in the scene.", "Segment again."
+            f"Not all attention maps of “{result.segmentation.GetName()}” are in the scene any more.", "Segment again."
         )
-    learner, fuser = (np.stack([slicer.util.arrayFromVolume(node) for node in group]) for group in nodes)
-    return AttentionMaps(learner, fuser, _grid(nodes[0][0]))
+    learner, fuser = (np.stack([slicer.util.arrayFromVolume(node) for node in maps.values()]) for maps in groups)
+    return AttentionMaps(learner, fuser, _grid(groups[0][1]))
 
 
 def _grid(volume: slicer.vtkMRMLScalarVolumeNode) -> Grid:
