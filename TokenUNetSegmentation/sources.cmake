@@ -122,6 +122,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/evaluation/evidence_figures.py
   tokenunet/evaluation/evidence_tables.py
   tokenunet/evaluation/holdout.py
+  tokenunet/evaluation/missing.py
   tokenunet/evaluation/real.py
   tokenunet/evaluation/real_appearance.py
   tokenunet/evaluation/robustness.py

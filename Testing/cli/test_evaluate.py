@@ -9,6 +9,7 @@ from dataset_fixtures import write_patient_folder
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.bundle.bundle import load_bundle
 from tokenunet.cli import main
+from tokenunet.core.channels import OptionalChannels
 from tokenunet.core.errors import Cancelled
 from tokenunet.core.events import Event, Progress, ProgressEvent, Stage
 from tokenunet.evaluation import evidence
@@ -78,3 +79,25 @@ def test_it_can_be_stopped_in_the_middle(tmp_path: Path) -> None:
     model = CountedModel(bundle, Progress(stop, {Stage.MEASURE: 1.0}), 2)
     with pytest.raises(Cancelled):
         gather(COARSE.space, 1, (), model)
+
+
+def test_missing_sequences_are_measured_for_each_set_that_the_model_allows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    optional = (OptionalChannels(("FLAIR",)), OptionalChannels(("T1", "T1ce")))
+    bundle, output = small_bundle(tmp_path / "tiny", replace(COARSE, optional_channels=optional)), tmp_path / "out"
+    real = write_patient_folder(tmp_path / "real", "P_0")
+    command = ["evaluate", "--missing-sequences", "--patients", "1", "--output", str(output), "--model"]
+    assert main([*command, str(bundle), "--real", str(real)]) == 0
+    report = json.loads((output / "missing_sequences.json").read_text())
+    assert [row["missing"] for row in report["rows"]] == 2 * [[], ["FLAIR"], ["T1", "T1ce"]]
+    means = {tuple(entry["missing"]): entry["dice"] for entry in report["means"]}
+    changes = {tuple(entry["channels"]): entry["dice_change"] for entry in report["optional_channels"]}
+    losses = [means["FLAIR",][source]["WT"] - means[()][source]["WT"] for source in ("real", "synthetic")]
+    assert changes["FLAIR",]["WT"] == pytest.approx(min(losses), abs=0.006)
+    assert set(changes["T1", "T1ce"]) == {"WT", "TC"}
+    table = (output / "missing_sequences.md").read_text()
+    assert table.count("not marked") == 2 and table in capsys.readouterr().out
+    assert main([*command, str(bundle)]) == 6
+    assert main([*command, str(small_bundle(tmp_path / "all", COARSE)), "--force"]) == 2
+    assert "needs all of its channels" in capsys.readouterr().err

@@ -14,6 +14,8 @@ from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage
 from tokenunet.io.files import staging_folder
 
 _REPORT = "evaluation.json"
+_MISSING_REPORT = "missing_sequences.json"
+_MISSING_RESULTS = (_MISSING_REPORT, "missing_sequences.md")
 _RESULTS = (_REPORT, "evaluation.md", "calibration.png", "real_*.png")
 
 
@@ -56,6 +58,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="folders with four sequences of brains without a tumor, to measure false positives",
     )
+    parser.add_argument(
+        "--missing-sequences",
+        action="store_true",
+        help="instead, measure the cost of each set of sequences that the model allows to be missing, "
+        "and write missing_sequences.json and .md",
+    )
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier evaluation")
     add_progress_argument(parser)
     parser.set_defaults(run=run)
@@ -65,6 +73,9 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Evaluate a model and write tables and figures."""
     if options.patients < 1:
         raise UsageError(f"--patients must be at least 1, not {options.patients}.", "Leave out --patients.")
+    if options.missing_sequences:
+        _measure_missing(options, on_event)
+        return
     with extra("train"):  # fails before the long evaluation
         from tokenunet.evaluation.evidence_figures import draw_calibration, draw_contours
     from tokenunet.bundle.bundle import load_bundle
@@ -111,6 +122,45 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         for view in evidence.views:
             (staging / f"real_{view.name}.png").write_bytes(draw_contours(view))
         (staging / _REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    on_event(ResultEvent(str(options.output), report))
+    if options.progress != "json":
+        print(text, end="")
+
+
+def _measure_missing(options: argparse.Namespace, on_event: OnEvent) -> None:
+    from tokenunet.bundle.bundle import load_bundle
+    from tokenunet.evaluation.evidence import CountedModel
+    from tokenunet.evaluation.missing import (
+        costs,
+        measure_missing,
+        measured_sets,
+        missing_markdown,
+        with_measured_costs,
+    )
+    from tokenunet.evaluation.real import real_cases
+    from tokenunet.inference.output import check_output
+
+    check_output(options.output, options.force, _MISSING_RESULTS)
+    bundle = load_bundle(find_model(options.model))
+    manifest, channels, cases = bundle.manifest, bundle.manifest.inputs, real_cases(options.real)
+    if not channels.optional:
+        raise UsageError(f"{manifest.name} needs all of its channels.", "Choose a model that can do without some.")
+    progress = Progress(on_event, {Stage.MEASURE: 1.0})
+    passes = len(measured_sets(channels)) * (len(cases) + options.patients)
+    model = CountedModel(bundle, progress, passes)
+    rows = list(measure_missing(manifest.space, channels, options.patients, cases, model))
+    means = costs(rows)
+    report = {
+        "schema": 1,
+        "model": {"name": manifest.name, "sha256": manifest.weights_sha256},
+        "optional_channels": with_measured_costs(channels, means),
+        "means": [{"missing": missing, "dice": dice} for missing, dice in means.items()],
+        "rows": [asdict(row) for row in rows],
+    }
+    text = missing_markdown(means)
+    with staging_folder(options.output, replaces=_MISSING_RESULTS, last=_MISSING_REPORT) as staging:
+        (staging / _MISSING_RESULTS[1]).write_text(text, encoding="utf-8")
+        (staging / _MISSING_REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     on_event(ResultEvent(str(options.output), report))
     if options.progress != "json":
         print(text, end="")
