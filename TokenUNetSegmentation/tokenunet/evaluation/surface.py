@@ -1,5 +1,9 @@
 """Distances between the surfaces of segmentations."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
@@ -29,7 +33,8 @@ def hausdorff95(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spa
     if not prediction.any() or not reference.any():
         return ABSENT_MM
     masks = _cropped(prediction, reference)
-    return float(compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=list(spacing)))
+    with _without_monais_warning():
+        return float(compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=list(spacing)))
 
 
 def surface_dice(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: tuple[float, ...]) -> float:
@@ -45,7 +50,8 @@ def surface_dice(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], sp
     if not prediction.any() or not reference.any():
         return float(prediction.any() == reference.any())
     masks = _cropped(prediction, reference)
-    return float(compute_surface_dice(*masks, [TOLERANCE_MM], include_background=True, spacing=list(spacing)))
+    with _without_monais_warning():
+        return float(compute_surface_dice(*masks, [TOLERANCE_MM], include_background=True, spacing=list(spacing)))
 
 
 def surface_scores(
@@ -64,6 +70,14 @@ def surface_scores(
         {name: round(hausdorff95(predicted, true, spacing), 2) for name, predicted, true in pairs},
         {name: round(surface_dice(predicted, true, spacing), 4) for name, predicted, true in pairs},
     )
+
+
+@contextmanager
+def _without_monais_warning() -> Iterator[None]:
+    """Silence a warning of MONAI's that is about a call of its own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)
+        yield
 
 
 def _cropped(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> list[Tensor]:
