@@ -65,6 +65,7 @@ class TokenUNetTrainingParameterNode:
     folds - of the cross-validation
     device - what computes
     settings - lines NAME=VALUE that replace the preset's numbers
+    labels - name of the scheme of the ground truths' values; empty recognizes it
     """
 
     data: str = ""
@@ -74,6 +75,7 @@ class TokenUNetTrainingParameterNode:
     folds: Annotated[int, WithinRange(2, 20)] = 5
     device: Device = Device.AUTO
     settings: str = ""
+    labels: str = ""
 
 
 class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -105,7 +107,7 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.trainingPanel = TrainingPanel(
             self.ui, self.parameters, self.watch, requirements, self.show, self.logic.start
         )
-        self.dataPanel = DataPanel(self.ui, self.dataFolder, self.trainingPanel.installation)
+        self.dataPanel = DataPanel(self.ui, self.request, self.trainingPanel.installation)
         self.progressPanel = ProgressPanel(self.ui, self.watch)
         self.resultsPanel = ResultsPanel(self.ui, self.watch)
         self.timer = qt.QTimer()
@@ -168,9 +170,9 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         """The parameter node, or None while there is no scene."""
         return self._parameterNode
 
-    def dataFolder(self) -> Path | None:
-        """The patients' folder, or None."""
-        return self.trainingPanel.request().data if self._parameterNode else None
+    def request(self) -> "TrainingRequest | None":
+        """Return what the form asks for, or None while there is no scene."""
+        return self.trainingPanel.request() if self._parameterNode else None
 
     def onTimer(self) -> None:
         """Shows what the training process has written since the last time."""

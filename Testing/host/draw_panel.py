@@ -2,7 +2,8 @@
 
 Writes ``empty.png``, ``ready.png``, ``running.png``, ``done.png`` and ``failed.png`` of the Segmentation module, and
 ``training_empty.png``, ``training_ready.png``, ``training_running.png`` and ``training_done.png`` of the Training
-module, 380 pixels wide, and the same with ``_large`` at one and a half times the font size; ``panel.png`` and
+module, 380 pixels wide, and the same with ``_large`` at one and a half times the font size; ``window.png`` has what a
+window of 1280 x 760 pixels shows of panel and views after "Segment", nothing scrolled; ``panel.png`` and
 ``training_panel.png`` have them side by side. The patients are synthetic, the segmentation is the shipped model's; only
 the run's stages are a stand-in's, which waits where a picture is made, and the figures of the training are invented.
 """
@@ -27,6 +28,10 @@ _STATES = ("empty", "ready", "running", "done", "failed")
 _TRAINING_STATES = ("training_empty", "training_ready", "training_running", "training_done")
 _WIDTH = 380
 _LARGE = 1.5
+_WINDOW = (1280, 760)
+_ABOVE, _BELOW = 80, 110
+"""Pixels of a window above a module's panel (menus, tool bars, title) and below it (data probe, status bar)."""
+_VIEWS = ("Red", "Yellow", "Green")
 
 
 def main() -> None:
@@ -94,8 +99,9 @@ def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], No
     _live(app, lambda: "Segmenting" in ui.progressBar.format)
     draw("running", panel)
     _live(app, lambda: not run_panel.running)
-    ui.inputsSection.collapsed = True
     ui.resultSection.collapsed = ui.overlaysSection.collapsed = ui.reviewSection.collapsed = False
+    draw("window", panel)
+    ui.inputsSection.collapsed = True
     module.widget.overlaysPanel.button(3).click()
     _live(app, lambda: ui.overlapTable.rowCount == 8)
     ui.reviewButton.click()
@@ -161,7 +167,32 @@ def _live(app: Any, until: Callable[[], bool]) -> None:
 
 
 def _draw_state(folder: Path, suffix: str, name: str, panel: Any) -> None:
-    _draw(panel, folder / f"{name}{suffix}.png")
+    path = folder / f"{name}{suffix}.png"
+    _draw(panel, path)
+    if name == "window":
+        _put_into_window(path)
+
+
+def _put_into_window(path: Path) -> None:
+    """Replace a panel's picture by that of a window in which nothing was scrolled, with the slice views."""
+    import qt
+    import slicer
+
+    slicer.app.layout_manager.resetSliceViews()
+    slicer.modules.TokenUNetSegmentationWidget.ui.jumpButton.click()
+    panel, height = qt.QPixmap(str(path)), _WINDOW[1] - _ABOVE - _BELOW
+    window = qt.QPixmap(*_WINDOW)
+    window.fill(qt.QColor("darkgray"))
+    painter = qt.QPainter(window)
+    painter.drawPixmap(0, _ABOVE, panel.copy(0, 0, _WIDTH, height))
+    side = (_WINDOW[0] - _WIDTH) // len(_VIEWS)
+    for number, name in enumerate(_VIEWS):
+        pixels = slicer.app.layout_manager.pixels(name).copy()
+        rows, columns, _colors = pixels.shape
+        view = qt.QImage(pixels.data, columns, rows, 3 * columns, qt.QImage.Format_RGB888)
+        painter.drawImage(qt.QRect(_WIDTH + number * side, _ABOVE, side, side), view)
+    painter.end()
+    window.save(str(path))
 
 
 def _draw(panel: Any, path: Path) -> None:

@@ -6,10 +6,16 @@ import host
 import pytest
 
 WIDTH = 380
+SMALL_WINDOW_HEIGHT = 760 - 190
+"""Of a window of 1280 x 760 pixels, what menus, tool bars, the module's title and the data probe leave."""
 
 
 def widgets(module: host.LoadedModule, *class_names: str) -> dict[str, Any]:
-    return {name: w for name, w in vars(module.widget.ui).items() if w.metaObject().className() in class_names}
+    """Return the named widgets of some classes, those that the panel makes itself included."""
+    import qt
+
+    named = {widget.objectName: widget for widget in module.panel.findChildren(qt.QWidget) if widget.objectName}
+    return {name: widget for name, widget in named.items() if widget.metaObject().className() in class_names}
 
 
 def test_everything_that_can_be_used_has_a_tooltip(module: host.LoadedModule) -> None:
@@ -38,6 +44,36 @@ def test_nothing_is_cut_off(module: host.LoadedModule, factor: float, app: Any) 
         if not getattr(widget, "wordWrap", False) and widget.width < widget.property("minimumSizeHint").width()
     }
     assert too_narrow == {}
+
+
+def test_segment_and_volumes_fit_a_small_window(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
+) -> None:
+    from module.driving import segment
+
+    segment(module)
+    module.widget.inputsPanel._looks = {}  # the scans are so simple that they are taken for others
+    module.widget.onParametersChanged()
+    module.panel.resize(WIDTH, 10)
+    for _ in range(3):
+        app.processEvents()
+        module.panel.resize(WIDTH, module.panel.layout().heightForWidth(WIDTH))
+    for name in ("segmentButton", "messageLabel", "volumesTable"):
+        widget = getattr(module.widget.ui, name)
+        assert widget.visible, name
+        bottom = widget.mapTo(module.panel, widget.rect.bottomLeft()).y()
+        assert bottom < SMALL_WINDOW_HEIGHT, name
+
+
+def test_title_of_the_selected_model_is_not_cut_off(module: host.LoadedModule, app: Any) -> None:
+    ui = module.widget.ui
+    module.panel.resize(WIDTH, 2000)
+    for index in range(ui.modelBox.count):
+        ui.modelBox.setCurrentIndex(index)
+        app.processEvents()
+        text = ui.modelBox.fontMetrics().boundingRect(ui.modelBox.currentText).width()
+        in_full = ui.modelTitle.visible and ui.modelTitle.text == ui.modelBox.currentText
+        assert in_full or ui.modelBox.width > text + 20, ui.modelBox.currentText
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.5])

@@ -120,8 +120,8 @@ def test_lines_say_what_the_volumes_are(module: host.LoadedModule, add: Add) -> 
     add("x_t1", spacing=1.5)
     rng = np.random.default_rng(0)
     add("x_t2", voxels=rng.normal(100, 10, (20, 24, 22)))
-    assert module.widget.inputsPanel.rows["T1"].status.text == "22 × 24 × 20, 1.5 × 1.5 × 1.5 mm, skull-stripped"  # noqa: RUF001
-    assert module.widget.inputsPanel.rows["T2"].status.text.endswith("with skull")
+    assert module.widget.inputsPanel.rows["T1"].mark.toolTip == "22 × 24 × 20, 1.5 × 1.5 × 1.5 mm, skull-stripped"  # noqa: RUF001
+    assert module.widget.inputsPanel.rows["T2"].mark.toolTip.endswith("with skull")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,8 @@ def test_looks_tell_what_no_name_does(module: host.LoadedModule, add: Add, contr
     for number, name in enumerate(("FLAIR", "T1ce", "T2", "T1")):
         add(f"scan {number}", voxels=contrasts[name], spacing=4.0)
     assert selected(module) == {"T1": "scan 3", "T1ce": "scan 1", "T2": "scan 2", "FLAIR": "scan 0"}
-    assert "its name does not say T1" in module.widget.inputsPanel.rows["T1"].status.text
+    assert "its name does not say T1" in module.widget.inputsPanel.rows["T1"].mark.toolTip
+    assert module.widget.inputsPanel.rows["T1"].mark.text == "?"
 
 
 def test_looks_that_contradict_the_names_fill_nothing(

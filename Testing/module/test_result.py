@@ -267,10 +267,17 @@ def test_an_ensembles_volumes_have_their_range_beside_them(
     assert result.overlays("ensemble_uncertainty")
     assert table.columnCount == 3
     assert table.horizontalHeaderItem(2).text() == "Range"
-    assert "networks" in table.toolTip
+    assert "members" in table.toolTip
     for row, name in enumerate(("WT", "TC", "ET", "NCR", "ED")):
         low, high = ensemble.report["volumes_range_ml"][name]  # type: ignore[index]
         assert table.item(row, 2).text() == f"{low:.1f} to {high:.1f}"
+    assert module.widget.ui.volumesNote.isHidden()
+    volumes = {row: (low, high) for row, (low, high) in enumerate(ensemble.report["volumes_range_ml"].values())}  # type: ignore[index]
+    result.volume_table.SetCellText(0, 1, str(volumes[0][0] - 1))
+    module.widget.resultPanel.show()
+    assert table.item(0, 2).text().endswith(" *")
+    assert "no member gave alone" in module.widget.ui.volumesNote.text
+    assert not module.widget.ui.volumesNote.isHidden()
 
 
 def test_aligned_scans_move_and_return(

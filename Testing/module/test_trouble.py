@@ -32,6 +32,7 @@ def test_killed_worker_leaves_everything_as_it_was(
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not module.widget.runPanel.running)
     assert "killed by the system" in ui.messageLabel.text
+    assert stage in ui.messageLabel.text, "the bar calls the stage so"
     assert module.widget.result() == earlier
     assert node_ids() == nodes
     assert list(Path(app.temporaryPath).iterdir()) == []

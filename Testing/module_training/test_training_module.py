@@ -161,3 +161,54 @@ def test_training_panel_lists_every_registered_architecture(
         assert "tiny_net" in loaded.widget.trainingPanel.request().architectures
     finally:
         loaded.close()
+
+
+def test_label_scheme_reaches_check_and_training(module: host.LoadedModule, tmp_path: Path) -> None:
+    from tokenunet.core.label_schemes import LABEL_SCHEMES
+
+    ui = fill_in(module, tmp_path, tmp_path / "experiment")
+    schemes = [ui.labelsBox.itemData(index) for index in range(ui.labelsBox.count)]
+    assert schemes == ["", *LABEL_SCHEMES]
+    request = module.widget.trainingPanel.request()
+    assert request.labels is None
+    ui.labelsBox.setCurrentIndex(schemes.index("brats2024"))
+    assert module.widget.request().labels == "brats2024"
+    command = module.widget.request().to_arguments()
+    assert command[command.index("--labels") + 1] == "brats2024"
+    again = open_module()
+    assert again.widget.ui.labelsBox.currentIndex == schemes.index("brats2024")
+    again.close()
+
+
+def test_moved_patients_are_named_when_resuming(module: host.LoadedModule, tmp_path: Path) -> None:
+    experiment = fabricated_experiment(tmp_path / "experiment", ("unet",), 2, 1)
+    requests: list[Any] = []
+
+    def start(request: Any) -> Any:
+        requests.append(request)
+        raise OSError("not here")
+
+    module.widget.trainingPanel.start_run = start
+    module.widget.trainingPanel.installation.missing = []
+    ui = module.widget.ui
+    ui.experimentPath.setCurrentPath(str(experiment.folder))
+    assert "moved" in ui.resumeButton.toolTip
+    ui.resumeButton.click()
+    ui.dataPath.setCurrentPath(str(tmp_path))
+    ui.resumeButton.click()
+    assert [request.data for request in requests] == [None, tmp_path]
+    assert all(request.resume for request in requests)
+
+
+def test_cases_of_one_patient_are_listed_before_the_start() -> None:
+    from TokenUNetTrainingLib.panels.data import grouping
+
+    report = {"grouping": {"Anna": ["Anna_1", "Anna_2"], "Berta": ["Berta"], "Clara": ["C<1>", "C2"], "D": ["a", "b"]}}
+    assert grouping(report, None).split("<br>") == [
+        "3 patients have several cases, which stay in one fold:",
+        "Anna: Anna_1, Anna_2",
+        "Clara: C&lt;1&gt;, C2",
+        "D: a, b",
+    ]
+    assert grouping(report, 1).endswith("Anna: Anna_1, Anna_2<br>and 2 more")
+    assert grouping({"grouping": {"Berta": ["Berta"]}}, None) == ""

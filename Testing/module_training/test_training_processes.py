@@ -156,7 +156,7 @@ def test_stopped_and_resumed_by_its_buttons(module: host.LoadedModule, patients:
     wait_until(lambda: ui.resumeButton.enabled, 60)
     epochs = module.widget.watch.progress.folds[0].epoch
     assert 0 < epochs < 40
-    assert "“Resume” goes on" in ui.messageLabel.text
+    assert "“Resume” continues" in ui.messageLabel.text
     ui.resumeButton.click()
     wait_until(lambda: module.widget.watch.running and module.widget.watch.progress.folds[0].epoch > epochs, 120)
     ui.stopAfterEpochButton.click()
@@ -200,5 +200,5 @@ time.sleep(600)
     process.kill()
     process.wait(10)
     wait_until(lambda: ui.resumeButton.enabled, 20)
-    assert "“Resume” goes on" in ui.messageLabel.text
+    assert "“Resume” continues" in ui.messageLabel.text
     assert cells(ui.foldsTable)[0][3] == "interrupted"

@@ -1,4 +1,4 @@
-"""The panel's part "Inputs": a selector for each of the model's channels, with a line about its volume."""
+"""Section "Inputs" of the panel: a selector for each of the model's channels, with a mark about its volume."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,12 +32,14 @@ class ChannelRow:
     Attributes:
         label: Name of the channel.
         selector: Selector of its volume.
+        mark: Whether its volume is fine; the tooltip describes it.
         swap: Button that swaps its volume with the next channel's; None in the last row.
-        status: Line about its volume.
+        status: Warning about its volume, in a line of its own; hidden if there is none.
     """
 
     label: Any
     selector: Any
+    mark: Any
     swap: Any
     status: Any
 
@@ -84,7 +86,7 @@ class InputsPanel:
     def _make_rows(self) -> None:
         layout = self._ui.channelsContents.layout()
         for row in self.rows.values():
-            for widget in (row.label, row.selector, row.swap, row.status):
+            for widget in (row.label, row.selector, row.mark, row.swap, row.status):
                 if widget is not None:
                     layout.removeWidget(widget)
                     widget.hide()
@@ -96,9 +98,9 @@ class InputsPanel:
             row = self.rows[name] = self._make_row(name, following)
             layout.addWidget(row.label, 2 * number, 0)
             layout.addWidget(row.selector, 2 * number, 1)
-            if row.swap is not None:
-                layout.addWidget(row.swap, 2 * number, 2)
-            layout.addWidget(row.status, 2 * number + 1, 1, 1, 2)
+            layout.addWidget(row.mark, 2 * number, 2)
+            layout.addWidget(self._ui.findButton if row.swap is None else row.swap, 2 * number, 3)
+            layout.addWidget(row.status, 2 * number + 1, 1, 1, 3)
         self._showing = True
         self._ui.referenceBox.clear()
         self._ui.referenceBox.addItems(list(names))
@@ -115,6 +117,7 @@ class InputsPanel:
         selector.setToolTip(_("The {name} volume: {what}.").format(name=name, what=_description(name)))
         selector.setMRMLScene(slicer.mrmlScene)
         selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda *_: self._store(name))
+        mark = qt.QLabel()
         swap = None
         if following is not None:
             swap = qt.QToolButton()
@@ -124,10 +127,16 @@ class InputsPanel:
         status = qt.QLabel()
         status.setWordWrap(True)
         status.linkActivated.connect(lambda link: self.swap(*link.split(":")))
-        for widget, kind in ((label, "label"), (selector, "selector"), (swap, "swap"), (status, "status")):
+        for widget, kind in (
+            (label, "label"),
+            (selector, "selector"),
+            (mark, "mark"),
+            (swap, "swap"),
+            (status, "status"),
+        ):
             if widget is not None:
                 widget.setObjectName(f"{kind}{name}")
-        return ChannelRow(label, selector, swap, status)
+        return ChannelRow(label, selector, mark, swap, status)
 
     def _store(self, name: SequenceName) -> None:
         parameters = self._parameters()
@@ -171,10 +180,10 @@ class InputsPanel:
         set_input_nodes(self._parameters(), {one: inputs[other], other: inputs[one]})
 
     def show(self, running: bool) -> None:
-        """Bring all that is seen up to date.
+        """Bring all that is displayed up to date.
 
         Args:
-            running: Whether a segmentation is running, in which the inputs stay.
+            running: Whether a segmentation is running, whose inputs cannot be changed.
         """
         inputs = self.inputs()
         problems = check_inputs(inputs, self.channels)
@@ -189,20 +198,19 @@ class InputsPanel:
             self._showing = False
         for name, row in self.rows.items():
             volume = inputs[name]
-            line = (
-                escape(missing)
-                if volume is None
-                else self._line(name, volume, problems.get(name), self._names.get(name), self._looks.get(name))
-            )
+            line = escape(missing) if volume is None else self._warning(name, problems.get(name))
             row.status.setText(line)
             row.status.setVisible(bool(line))
+            row.mark.setText("" if volume is None else "⚠" if line else "✓" if name in self._names else "?")
+            fine = volume is not None and name not in problems
+            row.mark.setToolTip(self._volume_text(name, volume) if fine else problems.get(name, ""))
             row.selector.setEnabled(not running)
             if row.swap is not None:
                 row.swap.setEnabled(not running)
         self._ui.findButton.setEnabled(not running)
 
     def _look_at(self, inputs: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
-        """Reads names, tags and looks only when a volume, its name or its voxels have changed: sliders ask, too."""
+        """Read names, tags and voxels again only if any of them has changed: every slider calls this."""
         state = tuple(
             (
                 place,
@@ -219,20 +227,25 @@ class InputsPanel:
             self._names = sequences_by_name(inputs, self._dicom_value)
             self._looks = sequences_by_looks(inputs)
 
-    def _line(self, place: SequenceName, volume: Any, problem: str | None, name: str | None, look: str | None) -> str:
-        """What a volume is, or the first thing that is wrong with it."""
+    def _volume_text(self, name: SequenceName, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+        """Return voxels, spacing and skull of a volume, and whether its name tells the channel."""
+        unnamed = "" if name in self._names else _("; its name does not say {place}").format(place=name)
+        return describe(volume) + unnamed
+
+    def _warning(self, place: SequenceName, problem: str | None) -> str:
+        """Return the first thing that is wrong with a channel's volume as rich text; empty if nothing is."""
         if problem:
             return f"<b>⚠</b> {escape(problem)}"
-        if name not in (None, place):
-            return self._offer_swap(_("The name says {other}.").format(other=name), place, name)
-        if look not in (None, place):
-            return self._offer_swap(_("This looks like {other}.").format(other=look), place, look)
-        unnamed = "" if name else _("; its name does not say {place}").format(place=place)
-        return escape(describe(volume) + unnamed)
+        if (name := self._names.get(place, place)) != place:
+            return _offer_swap(_("The name says {other}.").format(other=name), place, name)
+        if (look := self._looks.get(place, place)) != place:
+            return _offer_swap(_("This looks like {other}.").format(other=look), place, look)
+        return ""
 
-    def _offer_swap(self, warning: str, place: SequenceName, other: str | None) -> str:
-        swap = _("Swap with {other}").format(other=other)
-        return f'<b>⚠</b> {warning} <a href="{place}:{other}">{swap}</a>'
+
+def _offer_swap(warning: str, place: SequenceName, other: SequenceName) -> str:
+    swap = _("Swap with {other}").format(other=other)
+    return f'<b>⚠</b> {warning} <a href="{place}:{other}">{swap}</a>'
 
 
 def _description(name: SequenceName) -> str:

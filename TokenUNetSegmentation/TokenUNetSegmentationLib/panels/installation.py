@@ -1,4 +1,4 @@
-"""The rows of a panel that say which packages are missing and install them."""
+"""Rows of a panel that say which packages are missing and install them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +15,16 @@ from TokenUNetSegmentationLib.process import dependencies
 
 
 class InstallationPanel:
-    """Says what is missing, and installs it with the user's consent.
+    """Say what is missing, and install it with the user's consent.
 
     Args:
-        ui: has `missingFrame`, `missingLabel`, `installButton` and `installFromFolderButton`.
-        requirements: what must be installed.
-        on_changed: called with a message for the panel before and after each installation.
+        ui: Has `missingFrame`, `missingLabel`, `installButton` and `installFromFolderButton`.
+        requirements: Packages that must be installed.
+        on_changed: Receives a message for the panel before and after each installation.
 
     Attributes:
-        missing: what is not installed.
-        installing: whether an installation goes on; pip's lines let the window live meanwhile.
+        missing: Packages that are not installed.
+        installing: Whether an installation is running; the window stays responsive meanwhile.
     """
 
     def __init__(self, ui: Any, requirements: list[Requirement], on_changed: Callable[[str], None]) -> None:
@@ -37,7 +37,7 @@ class InstallationPanel:
         ui.installFromFolderButton.clicked.connect(lambda *_: self._install_from_folder())
 
     def show(self) -> None:
-        """Brings the rows up to date."""
+        """Bring the rows up to date."""
         self._ui.missingFrame.setVisible(bool(self.missing))
         self._ui.missingFrame.setEnabled(not self.installing)
         self._ui.missingLabel.setText(
@@ -45,7 +45,7 @@ class InstallationPanel:
         )
 
     def install(self, wheels: Path | None = None) -> bool:
-        """Installs what is missing, with the user's consent; returns whether all is there now."""
+        """Install what is missing, with the user's consent, and return whether nothing is missing now."""
         if not self.missing:
             return True
         if self.installing or not dependencies.user_agrees(self.missing):

@@ -1,4 +1,4 @@
-"""Errors as the panels show them."""
+"""Errors as the panels display them."""
 
 from html import escape
 
@@ -7,7 +7,7 @@ from tokenunet.core.errors import TokenUNetError
 
 
 def sentence(error: Exception | None) -> str:
-    """Rich text: what happened, and what to do."""
+    """Return what happened, and what to do, as rich text."""
     if isinstance(error, TokenUNetError):
         hint = f" {escape(error.hint)}" if error.hint else ""
         return f"<b>⚠</b> {escape(str(error))}{hint}"

@@ -1,4 +1,4 @@
-"""The panel's part "Result": segments, volumes, views, correction and export."""
+"""Section "Result" of the panel: volumes, segments, views, correction and export."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,11 +32,11 @@ _SEGMENT_EDITOR = "SegmentEditor"
 
 
 class ResultPanel:
-    """Shows one result and what can be done with it.
+    """Display one result and what can be done with it.
 
     Args:
-        ui: the widgets of the .ui file.
-        result: gives the selected result, or None.
+        ui: Widgets of the .ui file.
+        result: Returns the selected result, or None.
     """
 
     def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:
@@ -63,7 +63,7 @@ class ResultPanel:
         ui.commandButton.clicked.connect(self._when_asked(self._copy_command))
 
     def _when_asked(self, action: Callable[[PatientResult], object]) -> Callable[..., None]:
-        """A slot that acts on the selected result, unless the panel itself moved the widget."""
+        """Return a slot that acts on the selected result, unless the panel itself changed the widget."""
 
         def slot(*_arguments: object) -> None:
             result = self._result()
@@ -84,7 +84,7 @@ class ResultPanel:
         return self._ui.opacitySlider.value
 
     def _segmentation(self, result: PatientResult) -> slicer.vtkMRMLSegmentationNode:
-        """What is looked at: the nested regions, or the exclusive labels."""
+        """Return the displayed segmentation: nested regions or exclusive labels."""
         labels = result.exclusive_labels
         return labels if labels is not None and self._ui.exclusiveBox.checked else result.segmentation
 
@@ -92,7 +92,7 @@ class ResultPanel:
         return self._segmentation(result).GetDisplayNode()
 
     def show(self) -> None:
-        """Brings all that is seen up to date."""
+        """Bring all that is displayed up to date."""
         result = self._result()
         self._showing = True
         try:
@@ -142,23 +142,30 @@ class ResultPanel:
         headers = [_("Region"), _("Volume (ml)")]
         meaning = _("Volume of each region in milliliters.")
         rows = []
+        outside = False
         if table is not None:
             for row in range(table.GetNumberOfRows()):
                 columns = range(1, table.GetNumberOfColumns())
-                volume, *ends = (f"{float(table.GetCellText(row, column)):.1f}" for column in columns)
-                rows.append([table.GetCellText(row, 0), volume])
-                if ends:  # of an ensemble, the smallest and the largest of its networks' volumes
-                    rows[-1].append(_("{low} to {high}").format(low=ends[0], high=ends[1]))
+                volume, *ends = (round(float(table.GetCellText(row, column)), 1) for column in columns)
+                rows.append([table.GetCellText(row, 0), f"{volume:.1f}"])
+                if ends:
+                    mark = "" if ends[0] <= volume <= ends[1] else " *"
+                    outside |= bool(mark)
+                    rows[-1].append(_("{low:.1f} to {high:.1f}").format(low=ends[0], high=ends[1]) + mark)
             if table.GetNumberOfColumns() > 2:
                 headers = [_("Region"), _("ml"), _("Range")]  # as short as large letters need it
-                meaning += " " + _("Range: the smallest and the largest that the model's networks gave alone.")
+                meaning += " " + _("Range: smallest and largest volume of the ensemble's members alone.")
+        self._ui.volumesNote.setText(
+            _("* Outside the range: averaging or a correction gave a volume that no member gave alone.")
+        )
+        self._ui.volumesNote.setVisible(outside)
         self._ui.volumesTable.setToolTip(meaning)
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         fill_table(self._ui.volumesTable, rows)
 
     def update_volumes(self) -> None:
-        """Measures the segments as they are now, after corrections."""
+        """Measure the segments as they are now, after corrections."""
         result = self._result()
         self._measuring.abandon()
         if result is not None and result.reference is not None:
@@ -215,7 +222,9 @@ class ResultPanel:
         self.update_volumes()
 
     def _export_segmentation(self, result: PatientResult) -> None:
-        self._export(result, export_segmentation, _("Save segmentation"), ".seg.nrrd", "Segmentation (*.seg.nrrd)")
+        self._export(
+            result, export_segmentation, _("Save segmentation"), ".seg.nrrd", _("Segmentation") + " (*.seg.nrrd)"
+        )
 
     def _export_labels(self, result: PatientResult) -> None:
         self._export(result, export_labels, _("Save labels"), ".nii.gz", "NIfTI (*.nii.gz)")

@@ -1,4 +1,4 @@
-"""The panel's part "Places to review": where the network looked but did not segment."""
+"""Section "Review candidates" of the panel: regions of high attention that were not segmented."""
 
 from collections.abc import Callable
 from html import escape
@@ -28,11 +28,11 @@ _WIDE_COLUMNS = (2, 3, 4)
 
 
 class ReviewPanel:
-    """Lists the review hints of one result.
+    """List the review candidates of one result.
 
     Args:
-        ui: the widgets of the .ui file.
-        result: gives the selected result, or None.
+        ui: Widgets of the .ui file.
+        result: Returns the selected result, or None.
     """
 
     def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:
@@ -44,7 +44,7 @@ class ReviewPanel:
         ui.reviewTable.setColumnCount(5)
         ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Peak"), _("Maps"), _("State")])
         ui.reviewTable.horizontalHeaderItem(2).setToolTip(
-            _("Highest attention in this place, in percent of the median attention in the tumor.")
+            _("Highest attention in the candidate, as a multiple of the median attention in the tumor.")
         )
         ui.reviewButton.clicked.connect(lambda *_: self._look())
         ui.reviewTable.itemSelectionChanged.connect(self._on_selection)
@@ -53,7 +53,7 @@ class ReviewPanel:
         ui.reviewDismissButton.clicked.connect(lambda *_: self._decide(self._dismiss_or_restore))
 
     def show(self) -> None:
-        """Brings all that is seen up to date."""
+        """Bring all that is displayed up to date."""
         result = self._result()
         chosen = self._chosen()
         self._hints = [] if result is None else listed_hints(result)
@@ -61,7 +61,7 @@ class ReviewPanel:
             (
                 str(hint.number),
                 f"{hint.volume_ml:.1f}",
-                f"{hint.peak:.0%}",
+                _("{peak:.1f}× tumor").format(peak=hint.peak),  # noqa: RUF001
                 _numbers(hint.maps),
                 _state_text(hint.state),
             )
@@ -86,7 +86,7 @@ class ReviewPanel:
         self._enable(result)
 
     def abandon(self) -> None:
-        """Stops what goes on in the background."""
+        """Stop the background work."""
         self._looking.abandon()
 
     def _enable(self, result: PatientResult | None) -> None:
@@ -102,12 +102,12 @@ class ReviewPanel:
         self._ui.reviewDismissButton.setEnabled(hint is not None and hint.state is not HintState.ACCEPTED)
         dismissed = hint is not None and hint.state is HintState.DISMISSED
         self._ui.reviewDismissButton.setText(_("Restore") if dismissed else _("Dismiss"))
-        choose = _("Choose a line of the list first.")
-        accepted = _("It is a segment already; delete the segment to take that back.")
-        self._ui.reviewJumpButton.setToolTip(choose if hint is None else _("Move the slice views to this place."))
+        choose = _("Select a candidate in the list first.")
+        accepted = _("It is a segment already; delete the segment to undo that.")
+        self._ui.reviewJumpButton.setToolTip(choose if hint is None else _("Move the slice views to this candidate."))
         for button, purpose in (
-            (self._ui.reviewAcceptButton, _("Add this place to the segmentation, as a segment of its own.")),
-            (self._ui.reviewDismissButton, _("Note that there is nothing here, or take that back.")),
+            (self._ui.reviewAcceptButton, _("Add this candidate to the segmentation, as a segment of its own.")),
+            (self._ui.reviewDismissButton, _("Mark this candidate as no tumor, or undo that.")),
         ):
             is_segment = hint is not None and hint.state is HintState.ACCEPTED
             button.setToolTip(choose if hint is None else accepted if is_segment else purpose)
@@ -116,7 +116,7 @@ class ReviewPanel:
         if result is None:
             return _("Segment a patient first.")
         if self._looking.running:
-            return _("Looking...")
+            return _("Comparing the attention maps with the segmentation.")
         if result.reference is None:
             return _("The reference volume is no longer in the scene.")
         if not result.has_attention_maps:
@@ -170,7 +170,7 @@ class ReviewPanel:
 
 
 def _numbers(maps: str) -> str:
-    """Short for a narrow column: L for TokenLearner, F for TokenFuser."""
+    """Return names of maps for a narrow column: L for TokenLearner, F for TokenFuser."""
     return maps.replace("TokenLearner ", "L").replace("TokenFuser ", "F").replace(",", "")
 
 
@@ -189,12 +189,12 @@ def _summary(result: PatientResult, hints: int) -> str:
     basis, maps = known
     if basis is Basis.NONE:
         return _(
-            "Not known: no map is selective for the segmented tumor, or too little is segmented to tell. "
-            "This does not mean that nothing was missed; look at the maps themselves."
+            "Unknown: no attention map is tumor-selective, or too little is segmented to decide. "
+            "This does not mean that nothing was missed; inspect the attention maps themselves."
         )
     source = (
-        _("In this patient these maps are selective for the segmented tumor: {maps}.")
+        _("Tumor-selective in this patient: {maps}.")
         if basis is Basis.PATIENT
-        else _("Next to nothing is segmented. On synthetic patients these maps are selective for tumor: {maps}.")
+        else _("Almost nothing is segmented. Tumor-selective in synthetic patients: {maps}.")
     ).format(maps=escape(maps))
     return source if hints else source + " " + _("They are not high anywhere else. Small lesions can still be missed.")

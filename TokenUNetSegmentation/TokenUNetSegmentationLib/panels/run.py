@@ -1,4 +1,4 @@
-"""The panel's part "Segmentation": options, the two buttons, progress, and what went wrong."""
+"""Section "Segmentation" of the panel: options, the two buttons, progress, and what went wrong."""
 
 import functools
 import time
@@ -28,11 +28,15 @@ from TokenUNetSegmentationLib.process import dependencies
 from TokenUNetSegmentationLib.process.warm_worker import Standby
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
+_COMBO_BOX_FRAME = 36
+_WIDEST_COMBO_BOX = 310
+"""Pixels, of a panel that is 380 wide."""
+
 
 def can_segment(
     problems: list[str], models: dict[str, ListedModel], missing: list[Requirement], running: bool, installing: bool
 ) -> Answer:
-    """Whether the button works, and why not."""
+    """Return whether the button can be pressed, and why not."""
     if installing:
         return Answer(False, _("Packages are being installed."))
     if running:
@@ -49,15 +53,15 @@ def can_segment(
 
 
 class RunPanel:
-    """Starts runs, shows how they go, and hands over their results.
+    """Start runs, display their progress, and hand over their results.
 
     Args:
-        ui: the widgets of the .ui file.
-        parameters: gives the module's parameter node, or None while there is no scene.
-        inputs: the part with the selectors.
-        requirements: what must be installed.
-        on_changed: called when something changed that other parts show.
-        on_result: shows a finished run's result, step by step.
+        ui: Widgets of the .ui file.
+        parameters: Returns the module's parameter node, or None while there is no scene.
+        inputs: Section with the selectors.
+        requirements: Packages that must be installed.
+        on_changed: Called when something changed that other sections display.
+        on_result: Displays the result of a finished run in short steps.
     """
 
     def __init__(
@@ -94,18 +98,18 @@ class RunPanel:
         ui.diagnosticsButton.clicked.connect(lambda *_: self._copy_diagnostics())
 
     def enter(self) -> None:
-        """The user looks at the module and may press Segment soon."""
+        """Prepare for a click on "Segment": the user has opened the module."""
         self._entered = True
         self.find_models()
         self.stand_by()
 
     def stand_by(self) -> None:
-        """Keeps a worker ready for the next click, once the module has been entered."""
+        """Keep a worker ready for the next click, once the module has been opened."""
         if self._entered and not self.running and not self.installation.missing:
             self.standby.start()
 
     def find_models(self) -> None:
-        """Lists the models that there are now; the one that was chosen stays so."""
+        """List the models that are stored now; the selected one stays selected."""
         models = available_models()
         if models == self._models:
             return
@@ -118,13 +122,21 @@ class RunPanel:
         if name in models:
             self._ui.modelBox.setCurrentIndex(list(models).index(name))
 
+    def _widen_model_box(self) -> None:
+        """Make room for the title of the selected model: the row wraps, or a line of its own has the title."""
+        title = self._ui.modelBox.currentText
+        width = self._ui.modelBox.fontMetrics().boundingRect(title).width() + _COMBO_BOX_FRAME
+        self._ui.modelBox.setMinimumWidth(min(width, _WIDEST_COMBO_BOX))
+        self._ui.modelTitle.setText(title)
+        self._ui.modelTitle.setVisible(width > _WIDEST_COMBO_BOX)
+
     @property
     def running(self) -> bool:
-        """Whether a run goes on."""
+        """Whether a segmentation is running."""
         return self._steps.running
 
     def show(self) -> None:
-        """Brings all that is seen up to date."""
+        """Bring all that is displayed up to date."""
         problems = self._inputs.problems()
         installation = self.installation
         answer = can_segment(
@@ -157,12 +169,13 @@ class RunPanel:
 
     def _on_model(self) -> None:
         self._inputs.set_channels(self._model().channels)
+        self._widen_model_box()
 
     def _model_name(self) -> str:
         return str(self._ui.modelBox.itemData(self._ui.modelBox.currentIndex))
 
     def _model(self) -> ListedModel:
-        # What is chosen but not in the list, such as a folder, counts as a model of 1 mm.
+        # A selected model that is not in the list, such as a folder, counts as one of 1 mm.
         return self._models.get(self._model_name(), ListedModel(self._model_name()))
 
     def _estimate(self) -> str:
@@ -171,15 +184,15 @@ class RunPanel:
         seconds, gigabytes = estimate(reference, self._model(), parameters.device, parameters.mode)
         free = free_gigabytes()
         if free is None:
-            return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory.").format(
+            return _("About {seconds:.0f} s, {gigabytes:.1f} GB of memory.").format(
                 seconds=seconds, gigabytes=gigabytes
             )
-        return _("Takes about {seconds:.0f} s and {gigabytes:.1f} GB of memory; {free:.1f} GB are free.").format(
+        return _("About {seconds:.0f} s, {gigabytes:.1f} GB of memory ({free:.1f} GB free).").format(
             seconds=seconds, gigabytes=gigabytes, free=free
         )
 
     def segment(self) -> None:
-        """Installs what is missing, after asking, and starts a run."""
+        """Install what is missing, after asking, and start a run."""
         if not self.installation.install():
             return
         parameters = self._parameters()
@@ -211,12 +224,12 @@ class RunPanel:
             yield from self._on_result(run.result)
 
     def cancel(self) -> None:
-        """Ends the run; the next step takes back what it has done."""
+        """Request the end of the run, which undoes what it has done."""
         if self._run is not None:
             self._run.cancel()
 
     def abandon(self) -> None:
-        """Ends the run at once and without a word: Slicer closes, or the scene does."""
+        """End the run at once and silently: Slicer or the scene is closed."""
         self._steps.abandon()
         self._message = ""
         self.standby.end()
@@ -239,6 +252,7 @@ class RunPanel:
             self._message = _("Cancelled. The scene is as it was.")
         else:
             self._message = sentence(error) + warnings
+            self._ui.optionsSection.collapsed = False  # with the log
         self.stand_by()
         self._on_changed()
 

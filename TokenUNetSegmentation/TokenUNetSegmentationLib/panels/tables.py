@@ -11,13 +11,13 @@ _HEADER_PADDING = 8
 def fill_table(
     table: Any, rows: Sequence[Sequence[str]], row_names: Sequence[str] = (), widest: int | None = None
 ) -> None:
-    """Shows the rows, all of them at once: the table is as high as they are.
+    """Display rows in a table that is as high as all of them.
 
     Args:
-        table: a QTableWidget with its columns set up.
-        rows: texts of the cells; the first column is on the left, numbers are on the right.
-        row_names: headers of the rows, if they have any.
-        widest: a column of text that gets all the width that the others do not need; else those of numbers share it.
+        table: QTableWidget with its columns set up.
+        rows: Texts of the cells; the first column is aligned left, numbers are aligned right.
+        row_names: Headers of the rows, if they have any.
+        widest: Column of text that gets all the width that the others do not need; None shares it among the numbers.
     """
     table.setRowCount(len(rows))
     for number, row in enumerate(rows):

@@ -50,7 +50,7 @@ def test_inputs_are_found(case: unittest.TestCase) -> None:
     widget = open_module()
     case.assertEqual(widget.inputsPanel.inputs(), volumes)
     case.assertEqual(widget.inputsPanel.problems(), {})
-    case.assertIn("skull-stripped", widget.inputsPanel.rows["T1ce"].status.text)
+    case.assertIn("skull-stripped", widget.inputsPanel.rows["T1ce"].mark.toolTip)
 
 
 def test_volume_in_two_places_is_refused(case: unittest.TestCase) -> None:

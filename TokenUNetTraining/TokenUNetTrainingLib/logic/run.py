@@ -1,4 +1,4 @@
-"""What is trained, the process that trains, and what is known of the experiment; without Qt."""
+"""Training requests, the training process, and the watched state of an experiment; without Qt."""
 
 import shutil
 import tempfile
@@ -23,12 +23,12 @@ _WORK_FOLDER_PREFIX = "tokenunet-training-"
 
 
 class ExperimentWatch:
-    """What is known of the experiment in a folder.
+    """State of the experiment in a folder.
 
     Attributes:
-        folder: that is looked at.
-        progress: of the experiment in it; None where there is none.
-        problem: why the folder cannot be read; empty where it can.
+        folder: Watched folder; None if none was chosen.
+        progress: Progress of the experiment in it; None if there is none.
+        problem: Why the folder cannot be read; empty if it can.
     """
 
     def __init__(self) -> None:
@@ -37,12 +37,12 @@ class ExperimentWatch:
         self.problem = ""
 
     def look_at(self, folder: Path | None) -> None:
-        """Looks at another folder from now on."""
+        """Watch another folder from now on."""
         if folder != self.folder:
             self.folder, self.progress, self.problem = folder, None, ""
 
     def update(self) -> bool:
-        """Reads what is new; returns whether anything was."""
+        """Read what is new, and return whether anything was."""
         if self.folder is None or not (self.folder / "experiment.json").exists():
             return False
         if self.progress is None:
@@ -64,22 +64,37 @@ class ExperimentWatch:
         return self.progress.update()
 
     @property
+    def data(self) -> Path | None:
+        """Folder in which the experiment knows its patients; None without experiment or data."""
+        if self.progress is None or self.progress.experiment.synthetic:
+            return None
+        return Path(self.progress.experiment.description["dataset"]["folder"])
+
+    @property
     def behind(self) -> bool:
-        """Whether there is more to read than the last `update` did."""
+        """Whether the last `update` left something unread."""
         return self.progress is not None and self.progress.behind
 
     @property
     def running(self) -> bool:
-        """Whether a process trains there."""
+        """Whether a process is training there."""
         return self.progress is not None and self.progress.running
 
 
 class TrainingRun:
-    """The process that this window has started, for what it says before the experiment's folder does, and instead.
+    """Training process that this window has started: its events before the experiment's folder exists.
+
+    Args:
+        request: What to train.
+        start_process: Starts the process.
 
     Attributes:
-        progress: the newest event; None before the first.
-        failure: how it failed; None where it did not.
+        progress: Newest progress event; None before the first.
+        failure: Why it failed; None if it did not.
+        warnings: Sentences of its warnings.
+
+    Raises:
+        OSError: If the process cannot be started.
     """
 
     def __init__(
@@ -101,11 +116,11 @@ class TrainingRun:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended, or not all that it said was read."""
+        """Whether it has not ended, or left events that were not read."""
         return not self._ended
 
     def update(self) -> bool:
-        """Reads what it has said; returns whether anything was new."""
+        """Read new events, and return whether there were any."""
         if self._ended:
             return False
         ended = self._process.exit_code is not None  # asked before reading, so that the last lines are read too
@@ -135,7 +150,7 @@ class TrainingRun:
 
 
 def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, missing: str = "") -> Answer:
-    """Whether a new training can begin, and why not; `missing` names packages that are not installed."""
+    """Return whether a new training can start, and why not; `missing` names packages that are not installed."""
     if starting or watch.running:
         return Answer(False, _("A training is running."))
     if request.data is None:
@@ -156,22 +171,24 @@ def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, 
         return Answer(False, f"{error} {error.hint}".strip())
     if missing:
         return Answer(True, _("Train; first this asks to install {what}.").format(what=missing))
-    return Answer(True, _("Check the patients and train. It goes on when Slicer is closed."))
+    return Answer(True, _("Check the patients and train. It continues when Slicer is closed."))
 
 
 def can_resume(watch: ExperimentWatch, starting: bool) -> Answer:
-    """Whether an experiment can be gone on with, and why not."""
+    """Return whether an experiment can be resumed, and why not."""
     if starting or watch.running:
         return Answer(False, _("A training is running."))
     if watch.progress is None:
         return Answer(False, watch.problem or _("The experiment's folder holds no experiment."))
     if watch.progress.finished:
         return Answer(False, _("All folds are finished."))
-    return Answer(True, _("Go on from the last checkpoint."))
+    if watch.data is not None and not watch.data.exists():
+        return Answer(True, _("The patients were moved: choose their folder. Their files are recognized by content."))
+    return Answer(True, _("Continue from the last checkpoint."))
 
 
 def can_stop(watch: ExperimentWatch) -> Answer:
-    """Whether there is something to stop."""
+    """Return whether a training can be stopped, and why not."""
     if not watch.running:
         return Answer(False, _("No training is running."))
-    return Answer(True, _("Everything is saved; “Resume” goes on from there."))
+    return Answer(True, _("Everything is saved; “Resume” continues from there."))

@@ -1,10 +1,9 @@
-"""The panel's part "Data": the patients, and what the check says of them."""
+"""Section "Data" of the panel: the patients, and what the check found."""
 
 import os
 from collections.abc import Callable, Iterator
 from html import escape
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 from tokenunet.core.events import ProgressEvent, ResultEvent
@@ -14,24 +13,33 @@ from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.process.worker import WorkerError, WorkerProcess, run_command
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokenunet.training.request import TrainingRequest
+
 _MOST_FINDINGS = 12
-"""Shown; `tokenunet dataset check` lists them all."""
+"""Displayed findings; `tokenunet dataset check` lists them all."""
+_MOST_GROUPS = 4
+"""Displayed patients with several cases; the tooltip lists them all."""
 
 
 class DataPanel:
-    """Checks the patients in a process of its own.
+    """Check the patients in a process of its own.
 
     Args:
-        ui: the widgets of the .ui file.
-        data: gives the patients' folder, or None.
-        installation: installs what the check needs.
+        ui: Widgets of the .ui file.
+        request: Returns what the form asks for, or None while there is no scene.
+        installation: Installs what the check needs.
     """
 
-    def __init__(self, ui: Any, data: Callable[[], Path | None], installation: InstallationPanel) -> None:
+    def __init__(
+        self, ui: Any, request: "Callable[[], TrainingRequest | None]", installation: InstallationPanel
+    ) -> None:
         self._ui = ui
-        self._data = data
+        self._request = request
         self._installation = installation
-        self._checked: Path | None = None
+        self._checked: tuple[Path | None, str | None] = (None, None)
         self._report: dict[str, Any] | None = None
         self._message = ""
         self._steps = BackgroundSteps(self.show, self._end)
@@ -40,25 +48,28 @@ class DataPanel:
 
     @property
     def running(self) -> bool:
-        """Whether a check goes on."""
+        """Whether a check is running."""
         return self._steps.running
 
     def check(self) -> None:
-        """Begins a check, or ends the one that goes on."""
+        """Start a check, or end the running one."""
+        request = self._request()
         if self.running:
             self.abandon()
-        elif (data := self._data()) is not None and self._installation.install():
-            self._checked, self._report, self._message = data, None, _("Reading the patients…")
-            self._steps.start(self._check(data))
+        elif request is not None and request.data is not None and self._installation.install():
+            self._checked, self._report = (request.data, request.labels), None
+            self._message = _("Reading the patients")
+            labels = ["--labels", request.labels] if request.labels else []
+            self._steps.start(self._check(["dataset", "check", str(request.data), *labels]))
         self.show()
 
     def abandon(self) -> None:
-        """Ends a check at once."""
+        """End the check at once."""
         self._message = ""
         self._steps.abandon()
 
-    def _check(self, data: Path) -> Iterator[None]:
-        command, ended_unexpectedly = ["dataset", "check", str(data)], _("The check ended unexpectedly.")
+    def _check(self, command: list[str]) -> Iterator[None]:
+        ended_unexpectedly = _("The check ended unexpectedly.")
         try:
             for events in run_command(command, self.start_worker, ended_unexpectedly):
                 for event in events:
@@ -69,7 +80,7 @@ class DataPanel:
                         self._report = event.report
                 yield
         except WorkerError:
-            if self._report is None:  # else it is the report that patients with errors make the command fail
+            if self._report is None:  # patients with errors make the command fail after its report
                 raise
         if self._report is None:
             raise WorkerError(ended_unexpectedly)
@@ -79,19 +90,25 @@ class DataPanel:
         self.show()
 
     def show(self) -> None:
-        """Brings all that is seen up to date."""
-        data = self._data()
+        """Bring all that is displayed up to date."""
+        request = self._request()
+        data = None if request is None else request.data
         self._ui.checkButton.setEnabled(self.running or data is not None)
         self._ui.checkButton.setText(_("Stop checking") if self.running else _("Check patients"))
         self._ui.checkButton.setToolTip(
-            _("Reads all files and lists what training would stumble over.")
+            _("Read all files and list what would stop or spoil a training.")
             if data is not None
             else _("Choose the folder with the patients first.")
         )
-        report = self._report if data == self._checked and not self.running else None
+        checked = request is not None and (request.data, request.labels) == self._checked
+        report = self._report if checked and not self.running else None
         message = self._message if report is None else summary(report)
         self._ui.checkLabel.setText(message)
         self._ui.checkLabel.setVisible(bool(message))
+        groups = grouping(report, _MOST_GROUPS) if report else ""
+        self._ui.groupsLabel.setText(groups)
+        self._ui.groupsLabel.setVisible(bool(groups))
+        self._ui.groupsLabel.setToolTip(grouping(report, None) if report else "")
         findings = report["findings"] if report else []
         self._ui.findingsTable.setVisible(bool(findings))
         rows = [finding_row(finding, data) for finding in findings[:_MOST_FINDINGS]]
@@ -100,17 +117,17 @@ class DataPanel:
             self._ui.findingsTable.item(row, 1).setToolTip(escape(finding["message"]))
 
 
-def finding_row(finding: dict[str, Any], data: Path | None) -> list[str]:
-    """A finding's cells: case and sentence, with a sign before those that keep a training from beginning.
+def finding_row(finding: dict[str, Any], data: "Path | None") -> list[str]:
+    """Return the cells of a finding: case, and sentence with a sign for errors or warnings.
 
-    Paths are shown from the patients' folder on.
+    Paths are relative to the patients' folder.
     """
     sign = "✘ " if finding["severity"] == "error" else "⚠ "
     return [finding["case"] or _("all"), sign + finding["message"].replace(f"{data}{os.sep}", "")]
 
 
 def summary(report: dict[str, Any]) -> str:
-    """What the check found, in a sentence."""
+    """Return what the check found in a sentence."""
     errors = sum(finding["severity"] == "error" for finding in report["findings"])
     more = len(report["findings"]) - _MOST_FINDINGS
     text = _("{layout}: {patients} patients, {cases} cases; {errors} errors, {warnings} warnings.").format(
@@ -123,3 +140,21 @@ def summary(report: dict[str, Any]) -> str:
     if more > 0:
         text += " " + _("{more} more findings are not shown.").format(more=more)
     return text
+
+
+def grouping(report: dict[str, Any], most: int | None) -> str:
+    """Return which cases belong to one patient, and so stay in one fold, as rich text.
+
+    Args:
+        report: Report of the check.
+        most: Number of patients to list; None lists all.
+    """
+    several = [(patient, names) for patient, names in report["grouping"].items() if len(names) > 1]
+    if not several:
+        return ""
+    title = _("{count} patients have several cases, which stay in one fold:").format(count=len(several))
+    lines = [f"{escape(patient)}: {escape(', '.join(names))}" for patient, names in several[:most]]
+    hidden = len(several) - len(lines)
+    if hidden:
+        lines.append(_("and {count} more").format(count=hidden))
+    return "<br>".join([title, *lines])

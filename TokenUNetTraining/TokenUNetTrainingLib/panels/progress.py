@@ -1,4 +1,4 @@
-"""The panel's part "Progress": a row for every fold, and the curves."""
+"""Section "Progress" of the panel: a row for every fold, and the curves."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class ProgressPanel:
-    """Shows how far each fold is.
+    """Display the progress of each fold.
 
     Args:
-        ui: the widgets of the .ui file.
-        watch: what is known of the experiment.
+        ui: Widgets of the .ui file.
+        watch: State of the experiment.
     """
 
     def __init__(self, ui: Any, watch: ExperimentWatch) -> None:
@@ -37,7 +37,7 @@ class ProgressPanel:
         ui.curvesBox.currentIndexChanged.connect(lambda *_: self.show())
 
     def show(self) -> None:
-        """Brings table and curves up to date."""
+        """Bring table and curves up to date."""
         progress = self._watch.progress
         fill_table(
             self._ui.foldsTable, [fold_row(progress, fold) for fold in progress.folds] if progress else [], widest=0
@@ -51,14 +51,25 @@ class ProgressPanel:
 
 
 def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
-    """A fold's cells: name, epochs, Dice, time left or state, memory in GB."""
+    """Return the cells of a fold: name, epochs, Dice in percent, time left or state, memory in GB."""
     state = progress.state(fold).value
     left = (fold.total_steps - fold.step) * fold.seconds_per_step
     dice = fold.last_dice
     return [
         f"{title_of(fold.folder.architecture)}, {fold.folder.fold}",
         f"{fold.epoch}/{fold.total_epochs}" if fold.total_epochs else "",
-        "" if dice is None else f"{100 * dice:.1f}",
-        duration(left) if state == "training" and fold.seconds_per_step else state,
+        "" if dice is None else f"{dice:.1%}",
+        duration(left) if state == "training" and fold.seconds_per_step else _state_title(state),
         f"{fold.peak_memory_bytes / 1e9:.1f}" if fold.peak_memory_bytes else "",
     ]
+
+
+def _state_title(state: str) -> str:
+    """Return what a person reads of a fold's state."""
+    return {
+        "waiting": _("waiting"),
+        "training": _("training"),
+        "interrupted": _("interrupted"),
+        "finished": _("finished"),
+        "failed": _("failed"),
+    }.get(state, state)

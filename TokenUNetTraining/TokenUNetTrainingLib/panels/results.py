@@ -1,4 +1,4 @@
-"""The panel's part "Results": Dice of what is finished, the report, the model, and single cases."""
+"""Section "Results" of the panel: Dice of the finished folds, the report, the model, and single cases."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -22,11 +22,11 @@ _MOST_CASES = 20
 
 
 class ResultsPanel:
-    """Shows what the finished folds reached.
+    """Display the results of the finished folds.
 
     Args:
-        ui: the widgets of the .ui file.
-        watch: what is known of the experiment.
+        ui: Widgets of the .ui file.
+        watch: State of the experiment.
     """
 
     def __init__(self, ui: Any, watch: ExperimentWatch) -> None:
@@ -44,7 +44,7 @@ class ResultsPanel:
         ui.caseButton.clicked.connect(lambda *_: self._show_case())
 
     def show(self) -> None:
-        """Brings all that is seen up to date; the files are read when the summary has changed."""
+        """Bring all that is displayed up to date; the files are read only if the summary has changed."""
         summary = self._watch.progress.experiment.summary if self._watch.progress else None
         changed = summary.stat().st_mtime if summary is not None and summary.exists() else 0.0
         if (self._watch.folder, changed) != self._shown:
@@ -76,7 +76,7 @@ class ResultsPanel:
                 metrics = json.loads(fold.folder.metrics.read_text(encoding="utf-8"))
                 self._cases += [case | {"fold": fold.folder.fold} for case in metrics["cases"]]
         self._cases = sorted(self._cases, key=lambda case: case["dice"]["mean"])[:_MOST_CASES]
-        rows = [[case["case"], *(f"{100 * case['dice'][region]:.1f}" for region in REGIONS)] for case in self._cases]
+        rows = [[case["case"], *(f"{case['dice'][region]:.1%}" for region in REGIONS)] for case in self._cases]
         fill_table(self._ui.casesTable, rows, widest=0)
         self._show_buttons()
 
@@ -84,17 +84,17 @@ class ResultsPanel:
         none = _("No fold is finished yet.")
         report = self._watch.progress is not None and self._watch.progress.experiment.report.exists()
         for button, possible, tip, reason in (
-            (self._ui.reportButton, report, _("Opens report.html with the paper's figures in the browser."), none),
+            (self._ui.reportButton, report, _("Open report.html with the paper's figures in the browser."), none),
             (
                 self._ui.useButton,
                 self._architecture() is not None and not self._steps.running,
-                _("Makes a model of the architecture's finished folds, which Token-UNet Segmentation then lists."),
-                _("The model is being made.") if self._steps.running else none,
+                _("Create a model from the architecture's finished folds, which Token-UNet Segmentation then lists."),
+                _("The model is being created.") if self._steps.running else none,
             ),
             (
                 self._ui.caseButton,
                 self._case() is not None,
-                _("Loads the case with the prediction's outlines; red is missed tumor, yellow is none."),
+                _("Load the case with the prediction's outlines and the error map: missed tumor and false positives."),
                 _("Select a case in the table."),
             ),
         ):
@@ -113,7 +113,7 @@ class ResultsPanel:
 
     def _export(self, experiment: Path, architecture: str) -> Iterator[None]:
         command = ["export", str(experiment), "--architecture", architecture]
-        for _events in run_command(command, self.start_worker, _("The model could not be made.")):
+        for _events in run_command(command, self.start_worker, _("The model could not be created.")):
             yield
 
     def _exported(self, error: Exception | None) -> None:
@@ -134,7 +134,7 @@ class ResultsPanel:
             _complain(error)
 
     def abandon(self) -> None:
-        """Ends what goes on."""
+        """End the background work."""
         self._steps.abandon()
 
 
@@ -144,9 +144,9 @@ def _complain(error: Exception) -> None:
 
 
 def result_row(name: str, summary: dict[str, Any]) -> list[str]:
-    """An architecture's cells: mean Dice and, below, its spread over folds, in percent."""
+    """Return the cells of an architecture: mean Dice and, below, its standard deviation over folds, in percent."""
     cells = []
     for region in REGIONS:
         mean, std = summary["dice"][region]["mean"], summary["dice"][region]["std"]
-        cells.append(f"{100 * mean:.1f}" + ("" if std is None else f"\n± {100 * std:.1f}"))
+        cells.append(f"{mean:.1%}" + ("" if std is None else f"\n± {std:.1%}"))
     return [title_of(name), *cells]

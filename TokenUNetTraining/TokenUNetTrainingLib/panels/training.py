@@ -1,4 +1,4 @@
-"""The panel's part "Training": what to train, the buttons that start and stop it, and how far it is."""
+"""Section "Training" of the panel: what to train, buttons that start and stop it, and its progress."""
 
 from collections.abc import Callable
 from html import escape
@@ -11,6 +11,7 @@ import slicer
 from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
+from tokenunet.core.label_schemes import LABEL_SCHEMES, described
 from tokenunet.networks.registry import architectures
 from tokenunet.training.config.configuration import SETTINGS, preset_values
 from tokenunet.training.request import TrainingRequest
@@ -36,15 +37,15 @@ _LAST_EXPERIMENT = "TokenUNetTraining/experiment"
 
 
 class TrainingPanel:
-    """Starts, stops and resumes trainings.
+    """Start, stop and resume trainings.
 
     Args:
-        ui: the widgets of the .ui file.
-        parameters: gives the module's parameter node, or None while there is no scene.
-        watch: what is known of the experiment.
-        requirements: what must be installed.
-        on_changed: called when something changed that other parts show.
-        start_run: Function that starts the process of a request.
+        ui: Widgets of the .ui file.
+        parameters: Returns the module's parameter node, or None while there is no scene.
+        watch: State of the experiment.
+        requirements: Packages that must be installed.
+        on_changed: Called when something changed that other sections display.
+        start_run: Starts the process of a request.
     """
 
     def __init__(
@@ -74,10 +75,13 @@ class TrainingPanel:
         ui.dataPath.filters = ui.experimentPath.filters = ctk.ctkPathLineEdit.Dirs
         ui.dataPath.currentPathChanged.connect(lambda *_: self._store())
         ui.experimentPath.currentPathChanged.connect(lambda *_: self._store())
-        ui.dataPath.validInputChanged.connect(lambda *_: self._store())  # all that is heard of a path that is cleared
+        ui.dataPath.validInputChanged.connect(lambda *_: self._store())  # the only signal of a path that is cleared
         ui.experimentPath.validInputChanged.connect(lambda *_: self._store())
         for box in self.boxes.values():
             box.toggled.connect(lambda *_: self._store())
+        for scheme, title in (("", _("recognized")), *((scheme, described(scheme)) for scheme in LABEL_SCHEMES)):
+            ui.labelsBox.addItem(title, scheme)
+        ui.labelsBox.currentIndexChanged.connect(lambda *_: self._store())
         for edit in self.edits.values():
             edit.textChanged.connect(lambda *_: self._store())
         ui.startButton.clicked.connect(lambda *_: self._start(self.request()))
@@ -90,7 +94,7 @@ class TrainingPanel:
         return self._run is not None and self._run.running
 
     def request(self) -> TrainingRequest:
-        """What the panel asks for."""
+        """Return what the form asks for."""
         parameters = self._parameters()
         return TrainingRequest(
             data=Path(parameters.data) if parameters.data else None,
@@ -100,15 +104,17 @@ class TrainingPanel:
             folds=parameters.folds,
             device=parameters.device.value,
             settings=dict(line.split("=", 1) for line in parameters.settings.splitlines()),
+            labels=parameters.labels or None,
         )
 
     def resume_request(self) -> TrainingRequest:
         """Return the request that continues the experiment in the chosen folder."""
-        request = self.request()
-        return TrainingRequest(request.output, device=request.device, resume=True)
+        request, recorded = self.request(), self._watch.data
+        moved = None if recorded is None or request.data == recorded else request.data
+        return TrainingRequest(request.output, moved, device=request.device, resume=True)
 
     def load(self) -> None:
-        """Shows what the parameter node holds; a scene without an experiment gets the last one that was looked at."""
+        """Fill in the form from the parameter node; a scene without experiment gets the last one that was opened."""
         parameters = self._parameters()
         if not parameters.experiment:
             parameters.experiment = str(slicer.app.settings().value(_LAST_EXPERIMENT) or "")
@@ -117,6 +123,7 @@ class TrainingPanel:
         try:
             self._ui.dataPath.setCurrentPath(str(request.data or ""))
             self._ui.experimentPath.setCurrentPath(str(request.output or ""))
+            self._ui.labelsBox.setCurrentIndex(max(0, self._ui.labelsBox.findData(request.labels or "")))
             for name, box in self.boxes.items():
                 box.setChecked(name in (request.architectures or ()))
             for name, edit in self.edits.items():
@@ -160,6 +167,7 @@ class TrainingPanel:
             return
         parameters.data = self._ui.dataPath.currentPath
         parameters.experiment = self._ui.experimentPath.currentPath
+        parameters.labels = str(self._ui.labelsBox.itemData(self._ui.labelsBox.currentIndex))
         parameters.architectures = ",".join(name for name, box in self.boxes.items() if box.checked)
         changed = {name: edit.text.strip() for name, edit in self.edits.items()}
         parameters.settings = "\n".join(f"{name}={value}" for name, value in changed.items() if value)
@@ -171,7 +179,7 @@ class TrainingPanel:
         self._on_changed()
 
     def update(self) -> bool:
-        """Reads what the started process said; returns whether anything was new."""
+        """Read new events of the started process, and return whether there were any."""
         if self._run is None or not self._run.update():
             return False
         failure = self._run.failure
@@ -180,7 +188,7 @@ class TrainingPanel:
         return True
 
     def show(self) -> None:
-        """Brings all that is seen up to date."""
+        """Bring all that is displayed up to date."""
         request = self.request()
         missing = self.installation.missing
         answers = {
@@ -205,7 +213,7 @@ class TrainingPanel:
         self._ui.messageLabel.setVisible(bool(message + warnings))
 
     def _status(self, busy: bool) -> str:
-        """How the training is, or ended."""
+        """Return the state of the training, or how it ended."""
         progress = self._watch.progress
         if busy:
             return self._stopping
@@ -213,7 +221,9 @@ class TrainingPanel:
             return self._message
         if progress.finished:
             return _("All folds are trained.")
-        return escape(progress.message) or _("The training does not run; “Resume” goes on from the last checkpoint.")
+        return escape(progress.message) or _(
+            "The training is not running; “Resume” continues from the last checkpoint."
+        )
 
     def _show_bar(self) -> None:
         status = status_of(self._watch, self._run)
@@ -223,7 +233,7 @@ class TrainingPanel:
         self._ui.progressBar.setFormat(f"{_stage_title(status.stage)} %p%{left}")
 
     def _show_defaults(self, request: TrainingRequest) -> None:
-        """The preset's numbers, where the user gave none."""
+        """Display the preset's values where the user gave none."""
         values = preset_values(request.preset)  # type: ignore[arg-type]
         for name, edit in self.edits.items():
             value = values[name]
@@ -241,8 +251,8 @@ class TrainingPanel:
 
     def _stop(self, when: str) -> None:
         if self._watch.progress is not None:
-            waits = _("after this epoch") if when == "epoch" else _("as soon as everything is saved")
-            self._stopping = _("It stops {when}.").format(when=waits)
+            after_epoch, at_once = _("Stopping after this epoch."), _("Saving everything, then stopping.")
+            self._stopping = after_epoch if when == "epoch" else at_once
             try:
                 self._watch.progress.experiment.request_stop(when)  # type: ignore[arg-type]
             except TokenUNetError as error:
@@ -289,7 +299,7 @@ def _text(value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Such as 45 s, 12 min or 3.5 h."""
+    """Return a duration such as 45 s, 12 min or 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
