@@ -185,7 +185,7 @@ def test_estimate_says_what_is_free(
     module: host.LoadedModule, volumes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     label = module.widget.ui.estimateLabel
-    assert re.fullmatch(r"Takes about \d+ s and \d\.\d GB of memory; \d+\.\d GB are free\.", label.text)
+    assert re.fullmatch(r"About \d+ s, \d\.\d GB of memory \(\d+\.\d GB free\)\.", label.text)
     monkeypatch.setitem(sys.modules, "psutil", None)  # as before the first installation
     module.widget.onParametersChanged()
     assert label.text.endswith("GB of memory.")

@@ -22,7 +22,7 @@ def test_module_opens_and_segments(
     result = segment(module)
     assert module.widget.ui.messageLabel.text.startswith("Done.")
     assert result.reference is volumes["T1ce"]
-    assert "s and" in module.widget.ui.estimateLabel.text, "the estimate does without what it could not remember"
+    assert "GB of memory" in module.widget.ui.estimateLabel.text, "the estimate does without what it could not remember"
     assert list(Path(app.temporaryPath).iterdir()) == []
 
 
