@@ -1,9 +1,9 @@
-"""Finds out on synthetic patients which of a model's maps follow tumor, and notes it in the model.
+"""Measure on synthetic patients which of a model's attention maps are tumor-selective, and record it in the model.
 
     python -m tools.map_calibration --model Resources/Models/default
 
-The note, ``training.tumor_selective_maps`` of ``model.json``, is what review hints go by where a patient has next to
-no segmented tumor to measure the maps on.
+The record, ``training.tumor_selective_maps`` of ``model.json``, is used to find review candidates in patients with too
+little segmented tumor to measure the maps.
 """
 
 import argparse
@@ -19,14 +19,18 @@ from tokenunet.review import Basis, MapLevels, find_review_candidates
 FIRST_SEED = 2 * 10**9
 """Far from the seeds of training, validation and measurement."""
 _LEAST_SHARE = 0.8
-"""Of the patients in whom a map must follow tumor to be noted."""
+"""Smallest share of patients in whom a recorded map is tumor-selective."""
 
 
 def calibrated(bundle: ModelBundle, patients: int) -> tuple[MapLevels, ...]:
-    """The maps that follow the true tumor of synthetic patients, with their median levels.
+    """Return the maps that are selective for the true tumor of synthetic patients, with their median levels.
+
+    Args:
+        bundle: Model with attention maps.
+        patients: Number of synthetic patients.
 
     Raises:
-        ModelError: where the model has no maps.
+        ModelError: If the model has no attention maps.
     """
     measured = []
     for seed in range(FIRST_SEED, FIRST_SEED + patients):
@@ -41,10 +45,10 @@ def calibrated(bundle: ModelBundle, patients: int) -> tuple[MapLevels, ...]:
 
 
 def consensus(measured: Iterable[tuple[MapLevels, ...]]) -> tuple[MapLevels, ...]:
-    """The maps that follow tumor in most patients, each with the medians over those patients.
+    """Return the maps that are tumor-selective in most patients, each with the medians over those patients.
 
     Args:
-        measured: of each patient, the maps that follow tumor there.
+        measured: Tumor-selective maps of each patient.
     """
     by_map: dict[tuple[str, int], list[MapLevels]] = {}
     patients = 0
@@ -64,8 +68,9 @@ def _median(many: list[MapLevels], name: str) -> float:
 
 
 def main() -> None:
+    """Calibrate a model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="the bundle's folder; it is written anew")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the bundle, which is rewritten")
     parser.add_argument("--patients", type=int, default=8)
     options = parser.parse_args()
     bundle = load_bundle(options.model)
@@ -73,7 +78,7 @@ def main() -> None:
     training = {**bundle.manifest.training, "tumor_selective_maps": [asdict(one) for one in levels]}
     networks = (bundle.build(member) for member in range(bundle.manifest.members))
     save_bundle(options.model, replace(bundle.manifest, training=training), networks)
-    print(f"{options.model}: {', '.join(one.name for one in levels) or 'no map follows tumor'}")
+    print(f"{options.model}: {', '.join(one.name for one in levels) or 'no tumor-selective map'}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Fits a model's output on synthetic patients, so that one half is the threshold that gives the highest Dice.
+"""Calibrate a model's output on synthetic patients, so that a threshold of 0.5 gives the highest Dice.
 
     python -m tools.output_calibration --model Resources/Models/default
 
-A network is less sure of thin rims in scans with finer voxels than its own, and would leave them out. What is added to
-the logits of each region becomes part of the weights, and is noted in ``training.logit_offsets`` of ``model.json``.
+A network is less certain of thin rims in scans with finer voxels than its own, and would omit them. The offset of the
+logits of each region becomes part of the weights, and is recorded in ``training.logit_offsets`` of ``model.json``.
 """
 
 import argparse
@@ -30,21 +30,25 @@ from tokenunet.synthesis import synthetic_patient
 from torch import nn
 
 FIRST_SEED = 8 * 10**9
-"""Far from the seeds of training, validation, the hold-out and all else that is measured."""
+"""Far from the seeds of training, validation, hold-out and all measurements."""
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
 def best_thresholds(bundle: ModelBundle, patients: int) -> dict[RegionName, float]:
-    """Of `THRESHOLDS`, those with the highest mean Dice, which in BraTS's way is 1 or 0 where there is no such region.
+    """Return the threshold of each region with the highest mean Dice, which is 1 or 0 for absent regions, as in BraTS.
 
-    It is 1 where next to nothing is marked there; so what low thresholds mark in error counts.
+    It is 1 if hardly anything is segmented there, so that false positives of low thresholds count.
+
+    Args:
+        bundle: Model.
+        patients: Number of synthetic patients.
     """
     scores: dict[RegionName, list[list[float]]] = {region: [] for region in REGIONS}
     for seed in range(FIRST_SEED, FIRST_SEED + patients):
-        study, truth = synthetic_study(synthetic_patient(seed, SCAN_SPACING))
+        study, ground_truth = synthetic_study(synthetic_patient(seed, SCAN_SPACING))
         prepared = prepare(study, bundle.manifest.space)
         prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu"))
-        true = true_regions(truth, prepared.reference_grid)
+        true = true_regions(ground_truth, prepared.reference_grid)
         by_threshold = [
             brats_scores(_regions(prediction, threshold, prepared), true, prepared.reference_grid)
             for threshold in THRESHOLDS
@@ -59,21 +63,25 @@ def _regions(prediction: Prediction, threshold: float, prepared: Prepared) -> ND
 
 
 def logit_offset(threshold: float) -> float:
-    """What moves probabilities so that ``threshold`` becomes one half."""
+    """Return the offset of logits that turns a probability of ``threshold`` into 0.5."""
     return -math.log(threshold / (1 - threshold))
 
 
 def shifted(prediction: Prediction, offset: float) -> Prediction:
-    """The prediction with an offset added to all logits."""
+    """Return a prediction with an offset added to all logits."""
     logits = torch.logit(torch.from_numpy(prediction.probabilities), eps=1e-6)
     return replace(prediction, probabilities=(logits + offset).sigmoid().numpy())
 
 
 def add_to_output(network: nn.Module, offsets: Mapping[RegionName, float]) -> None:
-    """Adds offsets to a network's logits, in its last layer.
+    """Add offsets to a network's logits, in its last layer.
+
+    Args:
+        network: UNet** or Token-UNet.
+        offsets: Offset of each region's logits.
 
     Raises:
-        ModelError: where it is not of the paper's family.
+        ModelError: If the network is another one.
     """
     known = architecture_of(network)
     last = network.head[-1] if known is not None and known.cpu_optimized else None  # type: ignore[index, union-attr]
@@ -84,8 +92,9 @@ def add_to_output(network: nn.Module, offsets: Mapping[RegionName, float]) -> No
 
 
 def main() -> None:
+    """Calibrate a model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="the bundle's folder; it is written anew")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the bundle, which is rewritten")
     parser.add_argument("--patients", type=int, default=40)
     options = parser.parse_args()
     bundle = load_bundle(options.model)

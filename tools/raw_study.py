@@ -1,9 +1,9 @@
-"""A raw study against the processed copy of the same scans: brain extraction, and what the raw way costs in Dice.
+"""Compare a raw study with the processed copy of the same scans: brain extraction, and Dice.
 
     python -m tools.raw_study --raw RAW --processed PROCESSED --output WORK
 
-RAW holds what the scanner made, PROCESSED the same scans skull-stripped and moved rigidly elsewhere, with a truth named
-``..._seg``. Both are segmented; brain mask and truth are carried over by registering one T1ce to the other.
+RAW contains the scans from the scanner, PROCESSED the same scans skull-stripped and moved rigidly, with a ground truth
+named ``..._seg``. Both are segmented; brain mask and ground truth are transferred by registering one T1ce to the other.
 """
 
 import argparse
@@ -26,19 +26,19 @@ from tokenunet.study.find import find_study
 
 
 def compare(raw: Path, processed: Path, output: Path, model: Path) -> dict[str, object]:
-    """Dice of brain and regions, and the registration's quality.
+    """Return Dice of brain and regions, and the quality of the registration.
 
     Args:
-        raw: folder of a study whose scans show the whole head.
-        processed: folder of its processed copy, with a truth.
-        output: folder for both results, which replace earlier ones.
-        model: a bundle.
+        raw: Folder of a study whose scans show the whole head.
+        processed: Folder of its processed copy, with a ground truth.
+        output: Folder for both results, which replace earlier ones.
+        model: Path of a model bundle.
 
     Raises:
-        InputError: where the scans cannot be used.
+        InputError: If the scans cannot be used.
     """
     (case,) = real_cases([processed])
-    truth = read_truth(case)
+    ground_truth = read_truth(case)
     segment(SegmentationRequest({}, output / "processed", model, processed, "T1ce", force=True))
     report = segment(SegmentationRequest({}, output / "raw", model, raw, "T1ce", force=True))
     stripped = find_study(processed).read("T1ce").scans["T1ce"].image
@@ -56,10 +56,10 @@ def compare(raw: Path, processed: Path, output: Path, model: Path) -> dict[str, 
     return {
         "registration_quality": round(quality, 3),
         "brain_dice": round(dice(brain, native(stripped_brain) > 0), 4),
-        "raw_dice_in_native_space": dice_by_region(sitk.GetArrayFromImage(labels["raw"]), native(truth)),
+        "raw_dice_in_native_space": dice_by_region(sitk.GetArrayFromImage(labels["raw"]), native(ground_truth)),
         "processed_dice": dice_by_region(
             sitk.GetArrayFromImage(labels["processed"]),
-            sitk.GetArrayFromImage(Grid.of(labels["processed"]).resample(truth, sitk.sitkNearestNeighbor)),
+            sitk.GetArrayFromImage(Grid.of(labels["processed"]).resample(ground_truth, sitk.sitkNearestNeighbor)),
         ),
         "raw_timings_s": report["timings_s"],
     }
@@ -68,10 +68,10 @@ def compare(raw: Path, processed: Path, output: Path, model: Path) -> dict[str, 
 def _way_to_raw(
     processed: Reference, grid: Grid, head: sitk.Image, brain: sitk.Image
 ) -> tuple[float, sitk.CompositeTransform]:
-    """The registration's quality, and the transform from the processed space to the raw one.
+    """Return the quality of the registration, and the transform from the processed to the raw space.
 
-    The extracted brain finds the way across atlas and scanner; the head as it is then has the last word, so that errors
-    of the extraction do not move it.
+    The extracted brain is registered first, across the large motion, and then the whole head, so that errors of the
+    extraction do not affect the result.
     """
     near = processed.align(sitk.Mask(head, brain)).transform
     last = processed.align(grid.resample(head, transform=near))
@@ -79,6 +79,7 @@ def _way_to_raw(
 
 
 def main() -> None:
+    """Compare two studies and print the result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raw", type=Path, required=True)
     parser.add_argument("--processed", type=Path, required=True)

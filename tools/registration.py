@@ -1,10 +1,10 @@
-"""How well known motions between the sequences of synthetic patients are found again.
+"""Measure how well known motions between the sequences of synthetic patients are recovered.
 
     python -m tools.registration --motions 100
 
 Every motion is up to 20° about a random axis and up to 20 mm in a random direction; half of the moved scans have slices
-of 5 mm, cut in a direction of their own. A motion counts as found where the brain's voxels come back to within 1 mm of
-their places, in the mean.
+of 5 mm in a random direction. A motion counts as recovered if the mean distance of the brain's voxels from their true
+positions is below 1 mm.
 """
 
 import argparse
@@ -31,12 +31,15 @@ _MOVED: tuple[SequenceName, ...] = ("T1", "T2", "FLAIR")
 
 @dataclass(frozen=True)
 class Trial:
-    """One motion and what was made of it.
+    """Registration of one known motion.
 
     Attributes:
-        error_mm: mean distance of the brain's voxels from where they belong.
-        quality: what the registration said of itself.
-        seconds: that it took.
+        seed: Seed of the patient.
+        sequence: Moved sequence.
+        spacing: Voxel size of the moved scan in mm.
+        error_mm: Mean distance of the brain's voxels from their true positions in mm.
+        quality: Quality that the registration reports.
+        seconds: Duration in seconds.
     """
 
     seed: int
@@ -48,17 +51,17 @@ class Trial:
 
     @property
     def found(self) -> bool:
-        """Whether the motion was found."""
+        """Whether the motion was recovered."""
         return self.error_mm < FOUND_MM
 
     @property
     def flagged(self) -> bool:
-        """Whether a user would be warned."""
+        """Whether a user would receive a warning."""
         return self.quality < LEAST_QUALITY
 
 
 def random_motion(random: np.random.Generator, center: Triple) -> sitk.Euler3DTransform:
-    """A rotation about a random axis through ``center``, and a shift."""
+    """Return a rotation about a random axis through ``center``, and a translation."""
     axis, direction = (v / np.linalg.norm(v) for v in random.normal(size=(2, 3)))
     versor = sitk.VersorRigid3DTransform()
     versor.SetRotation(axis.tolist(), math.radians(random.uniform(0, _MOST_DEGREES)))
@@ -70,12 +73,18 @@ def random_motion(random: np.random.Generator, center: Triple) -> sitk.Euler3DTr
 
 
 def moved(image: sitk.Image, motion: sitk.Transform, spacing: Triple) -> sitk.Image:
-    """The image after the motion, which maps its points to where they then are, in voxels of another size."""
+    """Return an image after a motion, which maps its points to their new positions, with another voxel size."""
     return Grid.of(image).with_spacing(spacing).resample(image, transform=motion.GetInverse())
 
 
 def trial(patient: SyntheticPatient, random: np.random.Generator, thick: bool) -> Trial:
-    """Moves one of the patient's scans and registers it to T1ce."""
+    """Move one of a patient's scans and register it to T1ce.
+
+    Args:
+        patient: Synthetic patient.
+        random: Source of randomness.
+        thick: Whether the moved scan has thick slices.
+    """
     scans = synthetic_study(patient)[0].scans
     reference = scans["T1ce"].image
     sequence = _MOVED[random.integers(len(_MOVED))]
@@ -93,7 +102,12 @@ def trial(patient: SyntheticPatient, random: np.random.Generator, thick: bool) -
 
 
 def trials(motions: int, seed: int) -> Iterator[Trial]:
-    """That many trials, always the same for a seed."""
+    """Iterate over trials, which depend on the seed only.
+
+    Args:
+        motions: Number of trials.
+        seed: Seed of the first patient.
+    """
     random = np.random.default_rng(seed)
     for number in range(motions):
         if number % _MOTIONS_PER_PATIENT == 0:
@@ -102,6 +116,7 @@ def trials(motions: int, seed: int) -> Iterator[Trial]:
 
 
 def main() -> None:
+    """Run the trials and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--motions", type=int, default=100)
     parser.add_argument("--seed", type=int, default=5 * 10**9)

@@ -1,15 +1,15 @@
-"""How often a lesion that the decoder missed is among the review hints, on synthetic patients.
+"""Measure how often a lesion that the decoder misses is among the review candidates, on synthetic patients.
 
-    python -m tools.review_candidates --patients 20 --output review_hints.json
+    python -m tools.review_candidates --patients 20 --output review_candidates.json
 
-A decoder that misses tumor which the encoder has seen is made from the real one by silencing it at one lesion: around
-the lesion nothing is segmented any more (``silent``), or nothing but the tenth of it that the decoder is surest of
-(``residual``). The masks are made before the decoder and stay as they are. Each lesion of a patient is missed in turn.
-A threshold raised for the whole brain until a lesion disappears would be another way, but on this model it takes logits
-of 10 and more, and what is left of all the other lesions then are their brightest spots.
+A decoder that misses tumor which the encoder has detected is simulated by silencing the real one at one lesion: around
+the lesion nothing is segmented (``silent``), or only the tenth of it with the highest probability (``residual``). The
+attention maps do not depend on the decoder. Each lesion of a patient is missed in turn. Raising the threshold in the
+whole brain until a lesion disappears would be an alternative, but for this model it takes logits of 10 and more, which
+leaves only the brightest spots of all other lesions.
 
-A lesion counts as found if at least a quarter of a hint is part of it; a hint of which less than a quarter is tumor
-counts as false. Half of the patients are taken as they come, half are those with several foci.
+A lesion counts as found if at least a quarter of a candidate is part of it; a candidate of which less than a quarter is
+tumor counts as a false positive. Half of the patients are consecutive, the other half have several foci.
 """
 
 import argparse
@@ -32,9 +32,9 @@ from tokenunet.review import MapLevels, ReviewCandidates, find_review_candidates
 from tokenunet.synthesis import draw_parameters
 
 FIRST_SEED = 4 * 10**9
-"""Far from the seeds of training, validation, calibration, and of the patients that the limits were chosen on."""
+"""Far from the seeds of training, validation, calibration, and of the patients for which the thresholds were chosen."""
 LEAST_LESION_ML = 1.0
-"""Two voxels of the masks; what is smaller they cannot show."""
+"""Two voxels of the attention maps, which cannot show smaller lesions."""
 _SILENCED_MM = 8.0
 _RESIDUAL = 0.1
 _QUARTER = 0.25
@@ -44,17 +44,17 @@ Weakening = Literal["none", "silent", "residual"]
 
 @dataclass(frozen=True)
 class Trial:
-    """One patient, segmented with a decoder weakened in one way.
+    """Patient segmented with a weakened decoder.
 
     Attributes:
-        seed: of the patient.
-        weakening: what was done to the decoder; with ``none``, there is no lesion.
-        lesion_ml: volume of the missed lesion.
-        several: whether the patient has other lesions, which were segmented.
-        found: whether the missed lesion is among the hints.
-        hints: number of hints.
-        false_hints: of them, those that are no tumor.
-        basis: how the tumor-following masks were found.
+        seed: Seed of the patient.
+        weakening: Weakening of the decoder; with ``none``, no lesion is missed.
+        lesion_ml: Volume of the missed lesion in ml.
+        several: Whether the patient has other lesions, which are segmented.
+        found: Whether the missed lesion is among the candidates.
+        hints: Number of candidates.
+        false_hints: Number of candidates that are not tumor.
+        basis: Source of the knowledge which maps are tumor-selective.
     """
 
     seed: int
@@ -68,7 +68,7 @@ class Trial:
 
 
 def patients_to_measure(number: int) -> list[int]:
-    """Seeds: the first half of them one after the other, the other half of patients with several foci."""
+    """Return the seeds of the patients: half of them consecutive, the other half with several foci."""
     plain = number - number // 2
     foci = ((seed, len(draw_parameters(seed).tumor.foci)) for seed in count(FIRST_SEED + plain))
     several = islice((seed for seed, n in foci if n > 1), number // 2)
@@ -76,12 +76,12 @@ def patients_to_measure(number: int) -> list[int]:
 
 
 def trials(seed: int, case: SyntheticCase, known: tuple[MapLevels, ...]) -> Iterator[Trial]:
-    """Tries one patient with the decoder as it is, and with each lesion missed in each way.
+    """Iterate over one patient with the unmodified decoder, and with each lesion missed in each way.
 
     Args:
-        seed: of the patient, for the record.
-        case: the patient.
-        known: which of the model's masks follow tumor.
+        seed: Seed of the patient.
+        case: Segmented patient.
+        known: Tumor-selective maps of the model.
     """
     grid = case.prepared.grid
     probability = case.prediction.probabilities[0]
@@ -113,7 +113,7 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MapLevels, ...]) -> Iter
 
 
 def lesions(tumor: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bool_]]:
-    """The connected parts of a tumor (D, H, W) of at least `LEAST_LESION_ML`, by falling volume."""
+    """Return the connected components of a tumor (D, H, W) of at least `LEAST_LESION_ML`, by decreasing volume."""
     labels = sitk.RelabelComponent(
         sitk.ConnectedComponent(sitk.GetImageFromArray(tumor.astype(np.uint8))), int(LEAST_LESION_ML / voxel_ml)
     )
@@ -122,7 +122,7 @@ def lesions(tumor: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bool_]
 
 
 def summary(done: list[Trial]) -> dict[str, Any]:
-    """Counts by weakening: missed lesions, those of them found, and false hints a patient or trial."""
+    """Count missed lesions, found lesions and false positives by weakening."""
     counts: dict[str, Any] = {"patients": len({trial.seed for trial in done})}
     for weakening in get_args(Weakening):
         rows = [trial for trial in done if trial.weakening == weakening]
@@ -139,22 +139,22 @@ def summary(done: list[Trial]) -> dict[str, Any]:
 
 
 def sentence(counts: dict[str, Any]) -> str:
-    """The result in words."""
+    """Return the result as a sentence."""
 
     def listed(weakening: str) -> str:
         groups = [counts[weakening][group] for group in ("only_lesion", "one_of_several")]
         return f"{sum(g['listed'] for g in groups)} of {sum(g['missed'] for g in groups)}"
 
     return (
-        f"On {counts['patients']} synthetic patients, {listed('silent')} lesions that a silenced decoder left out "
-        f"entirely were listed, and {listed('residual')} of which it kept a tenth; false hints: "
-        f"{counts['none']['false_hints_mean']} a patient with the decoder as it is, "
+        f"On {counts['patients']} synthetic patients, {listed('silent')} lesions that a silenced decoder missed "
+        f"entirely were listed, and {listed('residual')} of which it kept a tenth; false positives per patient: "
+        f"{counts['none']['false_hints_mean']} with the unmodified decoder, "
         f"{counts['silent']['false_hints_mean']} and {counts['residual']['false_hints_mean']} with the silenced one."
     )
 
 
 def _overlaps(hints: ReviewCandidates, where: NDArray[np.bool_], case: SyntheticCase) -> list[float]:
-    """Which share of each hint lies in a region of the prepared grid."""
+    """Return the share of each candidate that is in a region of the prepared grid."""
     region = case.prepared.grid.image(where.astype(np.uint8))
     inside = sitk.GetArrayFromImage(hints.grid.resample(region, sitk.sitkNearestNeighbor)) > 0
     return [float(inside[hints.labels == hint.number].mean()) for hint in hints.candidates]
@@ -166,7 +166,7 @@ def _within(region: NDArray[np.bool_], distance_mm: float, spacing: tuple[float,
 
 
 def _surest(probability: NDArray[np.float32], region: NDArray[np.bool_], voxels: float) -> NDArray[np.bool_]:
-    """The voxels of a region with the highest probability, fewer than the given number."""
+    """Return the voxels of a region with the highest probability, fewer than the given number."""
     indices = np.flatnonzero(region)
     order = np.argsort(-probability.ravel()[indices], kind="stable")
     kept = np.zeros(region.size, bool)
@@ -175,9 +175,10 @@ def _surest(probability: NDArray[np.float32], region: NDArray[np.bool_], voxels:
 
 
 def main() -> None:
+    """Run all trials and write the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=int, default=20)
-    parser.add_argument("--model", type=Path, help="a bundle; the one that ships when left out")
+    parser.add_argument("--model", type=Path, help="model bundle (default: the one that ships)")
     parser.add_argument("--output", type=Path, required=True, help="JSON file for the counts and every trial")
     options = parser.parse_args()
     bundle = load_bundle(options.model or resource(f"Models/{DEFAULT_MODEL}"))

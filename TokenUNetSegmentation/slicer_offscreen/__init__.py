@@ -1,7 +1,7 @@
-"""Slicer's scene, logics and views on the slicer-core package: no application, no Qt, no display.
+"""Slicer's scene, logics and views on the slicer-core package, without application, Qt and display.
 
-`OffscreenHost` holds the scene, `SliceView` and `ThreeDView` show it. They serve ``tokenunet demo`` and the tests; they
-are not installed in Slicer, where the application does all of this.
+`OffscreenHost` contains the scene, `SliceView` and `ThreeDView` render it. They are used by ``tokenunet demo`` and the
+tests, and are not installed in Slicer, where the application provides all of this.
 """
 
 from slicer_offscreen.scene_host import OffscreenHost

@@ -1,4 +1,4 @@
-"""What `slicer.util.load...` and `save...` ask of the application's core I/O manager, on the real storage nodes."""
+"""Core I/O manager for `slicer.util.load...` and `save...`, with the real storage nodes."""
 
 from pathlib import Path
 from typing import Any
@@ -25,21 +25,37 @@ _NODE_CLASSES = {
 
 
 class CoreIOManager:
-    """Reads and writes nodes and scenes; the methods are those of qSlicerCoreIOManager that `slicer.util` calls."""
+    """Reader and writer of nodes and scenes, with the methods of qSlicerCoreIOManager that `slicer.util` calls.
+
+    Args:
+        scene: Scene to read into and write from.
+    """
 
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:
         self._scene = scene
 
     def fileType(self, path: str) -> str:
+        """Return the type of a file by the ending of its name."""
         name = str(path).lower()
         return next((kind for endings, kind in _TYPES_BY_ENDING.items() if name.endswith(endings)), "NoFile")
 
     def fileWriterFileType(self, node: slicer.vtkMRMLNode) -> str:
+        """Return the file type that a node is written as."""
         return node.GetClassName()
 
     def loadNodes(
         self, file_type: str, properties: dict[str, Any], loaded: vtk.vtkCollection, _messages: object = None
     ) -> bool:
+        """Load a file into the scene.
+
+        Args:
+            file_type: Type from `fileType`.
+            properties: Properties with ``fileName`` and optionally ``name``, ``labelmap``, ``show`` and ``clear``.
+            loaded: Collection to which the loaded node is added.
+
+        Returns:
+            Whether it succeeded.
+        """
         path = Path(properties["fileName"])
         if file_type == "SceneFile":
             return self._load_scene(path, bool(properties.get("clear", False)))
@@ -61,6 +77,15 @@ class CoreIOManager:
         return True
 
     def saveNodes(self, file_type: str, properties: dict[str, Any], _messages: object = None) -> bool:
+        """Write a node or the scene to a file.
+
+        Args:
+            file_type: ``SceneFile``, or the class of the node.
+            properties: Properties with ``fileName`` and, for a node, ``nodeID`` and optionally ``useCompression``.
+
+        Returns:
+            Whether it succeeded.
+        """
         path = str(properties["fileName"])
         if file_type == "SceneFile":
             if path.endswith(".mrb"):

@@ -1,10 +1,9 @@
 """Scene and pictures of one segmented patient.
 
 ``python -m slicer_offscreen.demo_scene OUTPUT --t1 T1 --t1ce T1CE --t2 T2 --flair FLAIR`` writes ``scene.mrb`` and
-``pictures/*.png`` into the output folder of ``tokenunet segment``. Standard output has one JSON event a line, as in
-`tokenunet.core.events`; the result's report lists the pictures, each with ``group``, ``title`` and ``file``. It is
-a program
-of its own because VTK ends its process where OpenGL does not work.
+``pictures/*.png`` into the output folder of ``tokenunet segment``. Standard output has one JSON event per line, as in
+`tokenunet.core.events`; the result's report lists the pictures, each with ``group``, ``title`` and ``file``. It is a
+separate program, since VTK aborts its process if OpenGL fails.
 """
 
 import argparse
@@ -37,10 +36,12 @@ _SURFACE_SIZE = (700, 600)
 
 @dataclass(frozen=True)
 class RenderedView:
-    """A picture; ``file`` is relative to the output folder.
+    """Rendered picture.
 
     Attributes:
         group: `slices`, `surface` or the name of a group of overlays.
+        title: Caption.
+        file: Path relative to the output folder.
     """
 
     group: str
@@ -49,7 +50,14 @@ class RenderedView:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the program; returns its exit code."""
+    """Run the program.
+
+    Args:
+        arguments: Command-line arguments; None uses ``sys.argv``.
+
+    Returns:
+        Exit code.
+    """
     options = _parse(arguments)
     inputs = {sequence: getattr(options, sequence.lower()) for sequence in SEQUENCES}
     try:
@@ -94,12 +102,12 @@ def _number_of_pictures(result: PatientResult) -> int:
 
 
 def _draw(host: OffscreenHost, result: PatientResult, output: Path) -> Iterator[RenderedView]:
-    """Draws picture after picture; the scene is left as one wants to find it on opening it."""
+    """Render one picture after the other, and leave the scene as it should open."""
     folder = output / "pictures"
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}.", "Choose another output folder.") from error
+        raise OutputError(f"{folder} cannot be created: {error.strerror}.", "Choose another output folder.") from error
 
     def draw(view: SliceView | ThreeDView, group: str, title: str, name: str) -> RenderedView:
         view.grab(folder / f"{name}.png")

@@ -1,4 +1,4 @@
-"""A MRML scene with the logics that Slicer's application would set up around it."""
+"""MRML scene with the logics that Slicer's application sets up."""
 
 import os
 import tempfile
@@ -30,14 +30,14 @@ _NOT_IN_SUBJECT_HIERARCHY = ("vtkMRMLCameraNode",)
 
 
 class OffscreenHost:
-    """The scene that `slicer.mrmlScene`, `slicer.modules` and `slicer.util` speak of, as they do in the application.
+    """Scene that `slicer.mrmlScene`, `slicer.modules` and `slicer.util` use, as in the application.
 
-    The newest host is the one they speak of. Use it as a context manager, or call `close`.
+    They use the most recent host. Use it as a context manager, or call `close`.
 
     Attributes:
-        scene: the scene.
-        io_manager: what `slicer.util.load...` and `save...` use, as `slicer.app.coreIOManager()`.
-        app_logic: what views and module logics are registered with.
+        scene: MRML scene.
+        io_manager: I/O manager for `slicer.util.load...` and `save...`, as `slicer.app.coreIOManager()`.
+        app_logic: Application logic, with which views and module logics are registered.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class OffscreenHost:
         return logic
 
     def _set_up_input_output(self) -> None:
-        """Bundles (.mrb) are packed and unpacked in the cache folder of the scene's data manager."""
+        """Set up the data manager, in whose cache folder scene bundles (.mrb) are packed and unpacked."""
         self._cache = tempfile.TemporaryDirectory(prefix="tokenunet-scene-")
         self._remote = slicer.vtkMRMLRemoteIOLogic()
         self._remote.SetMRMLScene(self.scene)
@@ -90,7 +90,7 @@ class OffscreenHost:
         self._remote.AddDataIOToScene()
 
     def _keep_subject_hierarchy(self) -> None:
-        """In the application, Qt plug-ins give each node its item in the subject hierarchy; here observers do."""
+        """Add an item of the subject hierarchy for each node by observers, as Qt plug-ins do in the application."""
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def on_added(_caller: object, _event: str, node: slicer.vtkMRMLNode) -> None:
@@ -125,26 +125,26 @@ class OffscreenHost:
             self._subject_hierarchy.CreateItem(self._subject_hierarchy.GetSceneItemID(), node)
 
     def save(self, path: Path) -> None:
-        """Writes the scene as an .mrb bundle.
+        """Write the scene as an .mrb bundle.
 
         Raises:
-            OutputError: where that fails.
+            OutputError: If it cannot be written.
         """
         if not self.scene.WriteToMRB(os.fspath(path)):
             raise OutputError(f"The scene cannot be written to {path}.", "Make room on the disk.")
 
     def load(self, path: Path) -> None:
-        """Replaces the scene with an .mrb bundle's.
+        """Replace the scene by that of an .mrb bundle.
 
         Raises:
-            InputError: where that fails.
+            InputError: If it cannot be read.
         """
         if not self.scene.ReadFromMRB(os.fspath(path), True):
-            raise InputError(f"{path} cannot be read as a scene.", "Check that the file is there and complete.")
+            raise InputError(f"{path} cannot be read as a scene.", "Check that the file exists and is complete.")
 
     def close(self) -> None:
-        """Empties the scene and removes its temporary folder; views are closed before."""
-        # all ties are cut now: VTK crashes where the garbage collector cuts them at some later time
+        """Clear the scene and remove its temporary folder; views must be closed before."""
+        # VTK crashes if the garbage collector removes these references later
         for observer in self._observers:
             self.scene.RemoveObserver(observer)
         self.scene.Clear(True)

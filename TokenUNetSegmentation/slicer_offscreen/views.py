@@ -1,4 +1,4 @@
-"""Slice and 3D views off screen: the displayable managers that draw in the application, in windows that nobody sees."""
+"""Off-screen slice and 3D views, rendered by the displayable managers of the application."""
 
 import os
 import subprocess
@@ -57,31 +57,32 @@ print("rendered" if window.SupportsOpenGL() else "no OpenGL")
 
 
 class RenderingUnavailableError(DeviceError):
-    """This machine has no OpenGL that works without a display."""
+    """OpenGL does not work without a display on this computer."""
 
     code = "no_rendering"
 
 
 @cache
 def require_rendering() -> None:
-    """Makes sure that views can be drawn; to be called before the first one.
+    """Check that views can be rendered, before the first one is created.
+
+    This is tried in a separate process, since VTK would abort this one at its first picture.
 
     Raises:
-        RenderingUnavailableError: where there is no usable OpenGL. VTK would end the process at its first picture,
-            so that this is tried in another process.
+        RenderingUnavailableError: If there is no usable OpenGL.
     """
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     probe = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=False, timeout=120)
     if probe.returncode or "rendered" not in probe.stdout:
         raise RenderingUnavailableError(
-            "Pictures cannot be drawn: no OpenGL works here without a display.",
+            "Pictures cannot be rendered: OpenGL does not work here without a display.",
             "On Debian or Ubuntu: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri",
         )
 
 
 class _View:
-    """An off-screen window with one renderer that displayable managers draw into."""
+    """Off-screen window with one renderer for displayable managers."""
 
     logic: slicer.vtkMRMLAbstractLogic
 
@@ -95,7 +96,7 @@ class _View:
         require_rendering()
         self.window = vtk.vtkRenderWindow()
         self.window.SetOffScreenRendering(True)
-        self.window.SetMultiSamples(0)  # with any, translucent surfaces vanish off screen
+        self.window.SetMultiSamples(0)  # otherwise, translucent surfaces vanish off screen
         self.window.SetSize(*size)
         self.renderer = vtk.vtkRenderer()
         self.window.AddRenderer(self.renderer)
@@ -113,26 +114,26 @@ class _View:
         self.managers.Initialize(factory, self.renderer)
 
     def _prepare_renderer(self) -> None:
-        """What must be in the renderer before the displayable managers come."""
+        """Set up the renderer before the displayable managers are created."""
 
     def _join(self, host: OffscreenHost, logics: vtk.vtkCollection) -> None:
-        """Makes the view's logic one of the application's."""
+        """Add the view's logic to those of the application."""
         self._siblings = logics
         self.logic.SetMRMLApplicationLogic(host.app_logic)
         logics.AddItem(self.logic)
         self.logic.SetMRMLScene(host.scene)
 
     def grab(self, path: Path | None = None) -> NDArray[np.uint8]:
-        """Draws the view.
+        """Render the view.
 
         Args:
-            path: where to write it as PNG, if at all.
+            path: PNG file to write; None writes no file.
 
         Returns:
-            (height, width, 3), red, green, blue.
+            Picture (height, width, 3) in RGB.
 
         Raises:
-            OutputError: where the file cannot be written.
+            OutputError: If the file cannot be written.
         """
         self.window.Render()
         grabber = vtk.vtkWindowToImageFilter()
@@ -153,7 +154,7 @@ class _View:
         return np.flipud(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)).copy()
 
     def close(self) -> None:
-        """Takes the view out of the scene's logics and frees the window."""
+        """Remove the view's logic from the application, and free the window."""
         self.managers.SetMRMLDisplayableNode(None)
         self._siblings.RemoveItem(self.logic)
         self.logic.SetMRMLScene(None)
@@ -161,11 +162,11 @@ class _View:
 
 
 class SliceView(_View):
-    """A slice view such as "Red".
+    """Slice view, such as "Red".
 
     Attributes:
-        logic: its slice logic, with slice node and composite node.
-        node: its slice node; one of that name is taken over if the scene has it.
+        logic: Slice logic, with slice node and composite node.
+        node: Slice node; an existing one of the same name is reused.
     """
 
     def __init__(
@@ -194,25 +195,25 @@ class SliceView(_View):
         self._image.SetMapper(self._mapper)
         self._image.GetProperty().SetDisplayLocationToBackground()
         self._image.SetVisibility(False)
-        # the image comes before the managers' own props: segments' fills blend with what was drawn before them
+        # The image is added before the managers' props, so that fills of segments blend with it.
         self.renderer.AddViewProp(self._image)
 
     @property
     def layers(self) -> slicer.vtkMRMLSliceCompositeNode:
-        """Which volumes the view shows: background, foreground, label."""
+        """Composite node with the displayed background, foreground and label volumes."""
         return self.logic.GetSliceCompositeNode()
 
     def fit(self) -> None:
-        """Zooms so that the whole background volume is seen, without leaving the slice."""
+        """Zoom so that the whole background volume is visible, without leaving the slice."""
         offset = self.node.GetSliceOffset()
         self.logic.FitSliceToBackground()
         self.logic.SetSliceOffset(offset)
 
     def frame(self, box: NDArray[np.float64]) -> None:
-        """Zooms so that a box is seen, without leaving the slice.
+        """Zoom so that a box is visible, without leaving the slice.
 
         Args:
-            box: (2, 3), opposite corners (RAS, mm).
+            box: Opposite corners (2, 3) in RAS mm.
         """
         offset = self.node.GetSliceOffset()
         self.node.JumpSliceByCentering(*box.mean(axis=0))
@@ -224,6 +225,7 @@ class SliceView(_View):
         self.node.SetFieldOfView(mm_per_pixel * columns, mm_per_pixel * rows, self.node.GetFieldOfView()[2])
 
     def grab(self, path: Path | None = None) -> NDArray[np.uint8]:
+        """Render the view; see `_View.grab`."""
         connection = self.logic.GetImageDataConnection()
         if connection is not None:
             self._mapper.SetInputConnection(connection)
@@ -232,11 +234,11 @@ class SliceView(_View):
 
 
 class ThreeDView(_View):
-    """A 3D view.
+    """3D view.
 
     Attributes:
-        logic: its view logic.
-        node: its view node.
+        logic: View logic.
+        node: View node.
     """
 
     def __init__(self, host: OffscreenHost, name: str = "1", size: tuple[int, int] = (512, 512)) -> None:
@@ -253,8 +255,12 @@ class ThreeDView(_View):
         self.renderer.SetUseDepthPeeling(True)  # translucent surfaces inside each other
 
     def look_from(self, direction: int) -> None:
-        """Turns the camera (a direction of vtkMRMLCameraNode, such as ``Anterior``) to all that is visible."""
-        self.window.Render()  # makes the actors, whose bounds the camera needs
+        """Point the camera at all visible objects.
+
+        Args:
+            direction: Direction of vtkMRMLCameraNode, such as ``Anterior``.
+        """
+        self.window.Render()  # creates the actors, whose bounds the camera needs
         camera = self.managers.GetDisplayableManagerByClassName("vtkMRMLCameraDisplayableManager").GetCameraNode()
         camera.RotateTo(direction)
         self.renderer.ResetCamera()
