@@ -186,6 +186,15 @@ def test_without_maps_the_button_says_so(module: host.LoadedModule, result: Any)
     assert "without attention maps" in module.widget.ui.reviewButton.toolTip
 
 
+def test_incomplete_maps_are_refused(module: host.LoadedModule, result: Any) -> None:
+    """The number of a map says which one it is: the others must not take its place."""
+    import slicer
+
+    slicer.mrmlScene.RemoveNode(result.overlays("token_fuser")[1])
+    assert look(module) == []
+    assert "Not all attention maps" in module.widget.ui.reviewLabel.text
+
+
 def test_looking_leaves_no_other_nodes_and_goes_with_the_result(module: host.LoadedModule, result: Any) -> None:
     from TokenUNetSegmentationLib.scene.results import remove_result
 
