@@ -20,9 +20,9 @@ WITH_EXAMPLES = [path for path in sorted(PACKAGE.rglob("*.py")) if "    >>> " in
 LIMIT_S = 0.1
 MEASURE = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 import tokenunet
-print(time.perf_counter() - start, bool({"torch", "monai", "numpy"} & set(sys.modules)))
+print(time.process_time() - start, bool({"torch", "monai", "numpy"} & set(sys.modules)))
 """
 
 
