@@ -172,6 +172,7 @@ def changed_plans(*path: str, value: object) -> dict[str, Any]:
         (changed_plans("architecture", "network_class_name", value="os.system"), "network class 'os.system'"),
         (changed_plans("architecture", "arch_kwargs", "conv_op", value="os.system"), "layer 'os.system'"),
         (changed_plans("architecture", "arch_kwargs", "n_stages", value=99), "has 99 stages"),
+        (changed_plans("architecture", "arch_kwargs", "features_per_stage", value=[4096] * 3), "do not fit"),
         (changed_plans("patch_size", value=[32, 32]), "2-D model"),
         (changed_plans("previous_stage", value="3d_lowres"), "second stage of a cascade"),
         (changed_plans("normalization_schemes", value=["CTNormalization"] * 4), "normalization 'CTNormalization'"),

@@ -15,6 +15,8 @@ NNUNET_NETWORKS = {
 """Architecture by the name of nnU-Net's class."""
 MONAI_NETWORKS = {"SegResNet": "monai_segresnet", "SwinUNETR": "monai_swin_unetr", "UNet": "monai_unet"}
 """Architecture by the name of MONAI's class."""
+NEED_MEMORY = {"monai_swin_unetr"}
+"""Architectures that cannot be built on PyTorch's meta device."""
 
 _GRAY = "#999999"
 

@@ -29,6 +29,7 @@ _LOADING = {
 """Transforms that leave intensities and voxels as they are."""
 _NO_INFLUENCE = {"_target_", "keys", "device", "allow_missing_keys"}
 _MOST_DEPTH = 10
+_MOST_SWIN_FEATURES = 192
 
 
 def is_monai(files: ModelFiles) -> bool:
@@ -162,6 +163,8 @@ def _network(configuration: _Configuration) -> tuple[str, dict[str, Any]]:
         )
     if arguments.pop("spatial_dims", 3) != 3:
         raise ModelError(f"The network in {configuration.where} is not 3-D.", "Import a 3-D model.")
+    if class_name == "SwinUNETR" and arguments.get("feature_size", 24) > _MOST_SWIN_FEATURES:
+        raise ModelError(f"The network in {configuration.where} has more than {_MOST_SWIN_FEATURES} features.")
     arguments = {name: value for name, value in arguments.items() if not name.startswith("_")}
     return class_name, arguments | ({"spatial_dims": 3} if class_name == "UNet" else {})
 

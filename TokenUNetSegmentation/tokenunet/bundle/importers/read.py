@@ -1,5 +1,6 @@
 """From a foreign model to a bundle."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from tokenunet.bundle.importers.description import ForeignModel
 from tokenunet.bundle.importers.monai import import_monai, is_monai
 from tokenunet.bundle.importers.nnunet import import_nnunet, is_nnunet
 from tokenunet.bundle.manifest import MANIFEST_NAME, ModelManifest
-from tokenunet.core.errors import ModelError
+from tokenunet.core.errors import ModelError, UnusableWeightsError
+from tokenunet.networks import build_network
+from tokenunet.networks.imported import NEED_MEMORY, names_of_tensors
 
 _CARD = "card.md"
 
@@ -40,8 +43,25 @@ def read_foreign_model(path: Path, mirroring: bool = False) -> ForeignModel:
     foreign = _read(open_model(path), mirroring)
     manifest = ModelManifest.from_json(foreign.manifest.to_json(), str(path))
     for weights in foreign.members:
+        _check_number(manifest, weights, path)
         ModelBundle(manifest, weights, str(path)).build()
     return replace(foreign, manifest=manifest)
+
+
+def _check_number(manifest: ModelManifest, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Check that a network has as many weights as are given before memory is allocated for it."""
+    if manifest.architecture in NEED_MEMORY:
+        return
+    with torch.device("meta"):
+        network = build_network(manifest.architecture, len(manifest.channels), manifest.outputs, **manifest.arguments)
+    tensors = network.state_dict(keep_vars=True)
+    needed = sum(tensors[names[0]].numel() for names in names_of_tensors(network).values())
+    given = sum(tensor.numel() for tensor in weights.values())
+    if needed != given:
+        raise UnusableWeightsError(
+            f"The weights of {path} do not fit its architecture: it has {needed} of them, and {given} are given.",
+            "Copy the whole model again.",
+        )
 
 
 def _read(files: ModelFiles, mirroring: bool) -> ForeignModel:
