@@ -27,11 +27,6 @@ NOT_YET: tuple[str, ...] = (
             "preprocessing",
             "study",
             "synthesis",
-            "io/templates/training.html",
-            "training/config",
-            "training/experiment/fold_metrics.py",
-            "training/experiment/summary.py",
-            "training/report",
         )
     ),
     "TokenUNetSegmentation/TokenUNetSegmentation.py",

@@ -150,7 +150,7 @@ def test_an_experiment_with_one_architecture_has_a_page(tmp_path: Path) -> None:
     text = Page(training_report(experiment)).text
     assert "unet reached a mean Dice of" in text
     assert "A test needs two architectures" in text
-    assert "What the networks looked at" not in text
+    assert "TokenLearner attention maps" not in text
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -227,15 +227,15 @@ def test_figure_7_shows_masks_beside_the_slice_with_the_most_tumor(with_weights:
     view = attention_view(with_weights, job)
     assert view.case == with_weights.splits.folds[0].validation[0]
     areas = (true_labels() > 0).sum(axis=(1, 2))
-    assert (view.truth > 0).sum() == areas.max()
+    assert (view.ground_truth > 0).sum() == areas.max()
     assert view.maps.shape == (8, *view.t1.shape)
-    assert view.prediction.shape == view.truth.shape == view.t1.shape
+    assert view.prediction.shape == view.ground_truth.shape == view.t1.shape
     assert set(np.unique(view.prediction)) <= {0, 1, 2, 4}
     # The pictures lie on each other: the T1 is the scan's, where the truth marks tumor.
     case = next(case for case in with_weights.dataset.cases if case.name == view.case)
     scan = sitk.GetArrayFromImage(sitk.ReadImage(str(case.images["T1"].path)))[int(areas.argmax())]
     inside = true_labels()[int(areas.argmax())] > 0
-    assert np.corrcoef(view.t1[view.truth > 0], scan[inside])[0, 1] == pytest.approx(1)
+    assert np.corrcoef(view.t1[view.ground_truth > 0], scan[inside])[0, 1] == pytest.approx(1)
     assert draw_attention(view).startswith(b"\x89PNG")
 
 

@@ -1,1 +1,1 @@
-"""Settings of a training: configuration, presets and stages."""
+"""Training settings: configuration, presets and stages."""

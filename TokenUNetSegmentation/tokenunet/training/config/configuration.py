@@ -1,6 +1,6 @@
-"""Everything that decides a training, in one typed place.
+"""Configuration of a training.
 
-`configuration_of` makes the configuration of one architecture from a preset's name and overrides.
+`configuration_of` builds the configuration of one architecture from the name of a preset and overrides.
 """
 
 import json
@@ -22,11 +22,11 @@ MOST_SYNTHETIC_PATIENTS = 10**7
 
 @dataclass(frozen=True)
 class TrainingConfiguration:
-    """One network's training. The defaults are the paper's protocol (section 3.3) for the U-Net family.
+    """Configuration of the training of one network, by default the paper's protocol (section 3.3) for U-Nets.
 
-    The paper leaves open: momentum (0.9, PyTorch's usual value), weight decay (none), the overlap of validation windows
-    (0.5, as in nnU-Net) and how often to validate (every tenth epoch: validating 250 whole scans takes longer than
-    learning from 1000 patches).
+    The paper does not specify momentum (0.9, PyTorch's usual value), weight decay (none), the overlap of validation
+    windows (0.5, as in nnU-Net) and the interval of validations (ten epochs, since validating 250 whole scans takes
+    longer than training on 1000 patches).
 
     Every field describes itself, see `SETTINGS`.
     """
@@ -146,15 +146,15 @@ class TrainingConfiguration:
     )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the settings as plain values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfiguration":
-        """The inverse of `to_json`.
+        """Return the configuration of plain values; the inverse of `to_json`.
 
         Raises:
-            UsageError: for an unknown field or a value out of range.
+            UsageError: If a setting is unknown, or a value is out of range.
         """
         values = with_current_keys(dict(values))
         _refuse_unknown(values)
@@ -233,19 +233,19 @@ def _check_bounds(name: str, value: Any) -> None:
 def configuration_of(
     architecture: str, preset: PresetName, overrides: Mapping[str, Any] | None = None
 ) -> TrainingConfiguration:
-    """One architecture's configuration.
+    """Build the configuration of one architecture.
 
     Args:
-        architecture: a name in `tokenunet.networks.architectures`.
-        preset: ``paper``: the paper's protocol to the letter. ``robust``: longer and augmented, for results that
-            carry over to other scanners. ``quick``: a first result in minutes, at 2 mm. ``synthetic``: the coarse stage
-            of a training without data, see `tokenunet.training.config.stages`. ``few_shot``: continues
-            from the shipped weights on 5 to 50 patients. ``default_model``: how the shipped weights were trained. Both
-            start from random weights where the architecture is not that of the shipped ones.
-        overrides: values that replace the preset's; strings are converted.
+        architecture: Name of a registered architecture.
+        preset: ``paper``: the paper's protocol. ``robust``: longer and augmented, for results that generalize to other
+            scanners. ``quick``: a first result in minutes, at 2 mm. ``synthetic``: the coarse stage of a training
+            without data, see `tokenunet.training.config.stages`. ``few_shot``: continues from the shipped weights on
+            5 to 50 patients. ``default_model``: the training of the shipped weights. The last two start from random
+            weights if the architecture differs from that of the shipped ones.
+        overrides: Settings that replace the preset's; strings are converted.
 
     Raises:
-        UsageError: for an unknown preset, field or architecture, or a value out of range.
+        UsageError: If a preset, setting or architecture is unknown, or a value is out of range.
     """
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}.", f"Choose from {', '.join(PRESETS)}.")
@@ -280,7 +280,7 @@ def preset_values(preset: PresetName) -> dict[str, Any]:
 
 
 def _converted(name: str, value: Any) -> Any:
-    """The value in its field's type; from the command line it comes as text."""
+    """Convert a value, which is text on the command line, to the type of its setting."""
     kind = get_type_hints(TrainingConfiguration)[name]
     try:
         if name == "arguments":

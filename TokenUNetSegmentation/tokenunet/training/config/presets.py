@@ -1,4 +1,4 @@
-"""Settings that belong together, by the names that people give them."""
+"""Presets of training settings."""
 
 from typing import Any, Literal, get_args
 
@@ -23,7 +23,7 @@ _MIXED: dict[str, Any] = {
     "validate_every": 1,
     "workers": 1,
 }
-"""Real and synthetic patients in one stream, from weights that know synthetic ones."""
+"""Real and synthetic patients in one stream, starting from weights trained on synthetic ones."""
 
 PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
     "paper": {},
@@ -79,9 +79,9 @@ PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
     "few_shot": _MIXED | {"real_share": 0.5},
     "default_model": _MIXED | {"real_share": 0.6},
 }
-"""What differs from the defaults of `tokenunet.training.config.configuration.TrainingConfiguration`."""
+"""Differences from the defaults of `tokenunet.training.config.configuration.TrainingConfiguration`."""
 
 INITIAL_MODELS: dict[PresetName, str] = {"few_shot": "default", "default_model": "synthetic_only"}
-"""Models that ship, by the preset that starts from their weights."""
+"""Shipped model whose weights a preset starts from."""
 SHIPPED_ARCHITECTURE = "token_unet_transformer"
-"""Architecture of the models that ship."""
+"""Architecture of the shipped models."""

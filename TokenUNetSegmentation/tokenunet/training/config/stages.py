@@ -1,7 +1,7 @@
-"""The networks of an experiment: one of each architecture, or with the preset ``synthetic`` a coarse and a fine one.
+"""Networks of an experiment: one per architecture or, with the preset ``synthetic``, a coarse and a fine stage.
 
-The coarse stage learns at 2 mm, where patients and steps are cheap; the fine one goes on from its last weights at
-1.6 mm. At 1 mm a step takes four times as long again, and the network sees less of what is around a voxel.
+The coarse stage is trained at 2 mm, where patients and steps are fast; the fine stage continues from its last weights
+at 1.6 mm. At 1 mm, a step would take four times as long, and the network would have less context around a voxel.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,17 +21,17 @@ _STAGES: dict[str, dict[str, Any]] = {
 def configurations_of(
     architectures: Sequence[str], preset: PresetName, overrides: Mapping[str, Any]
 ) -> dict[str, TrainingConfiguration]:
-    """The configurations of an experiment's networks by their names, in the order in which they are trained.
+    """Return the configurations of an experiment's networks by name, in the order of their training.
 
     Args:
-        architectures: names in `tokenunet.networks.architectures`, which are the networks' names, too; those of the
-            preset ``synthetic`` end in ``_coarse`` and ``_fine``.
-        preset: as for `configuration_of`.
-        overrides: values that replace the preset's; with ``synthetic``, ``fine.epochs`` is of that stage only, and a
-            stage of 0 epochs is left out.
+        architectures: Names of registered architectures, which are also the names of the networks; with the preset
+            ``synthetic``, those end in ``_coarse`` and ``_fine``.
+        preset: Preset, as for `configuration_of`.
+        overrides: Settings that replace the preset's; with ``synthetic``, ``fine.epochs`` applies to that stage only,
+            and a stage of 0 epochs is omitted.
 
     Raises:
-        UsageError: as for `configuration_of`, and where no stage is left.
+        UsageError: If a setting or architecture is unknown, a value is out of range, or no stage is left.
     """
     if preset != "synthetic":
         return {name: configuration_of(name, preset, overrides) for name in architectures}
@@ -59,5 +59,5 @@ def _stages_of(architecture: str, overrides: Mapping[str, Any]) -> dict[str, Tra
     if not configurations:
         raise UsageError("No stage is left to train.", "Give coarse.epochs or fine.epochs a value above 0.")
     if len({c.validation_patients for c in configurations.values()}) > 1:
-        raise UsageError("All stages are measured on the same patients.", "Set validation_patients for all of them.")
+        raise UsageError("All stages must be validated on the same patients.", "Set validation_patients for all.")
     return configurations

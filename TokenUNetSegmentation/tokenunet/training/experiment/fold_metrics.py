@@ -1,4 +1,4 @@
-"""How good a trained fold is: its validation cases, segmented as users would segment them."""
+"""Evaluation of a trained fold on its validation cases."""
 
 import json
 import statistics
@@ -26,7 +26,13 @@ from tokenunet.training.experiment.fold_folder import FoldFolder
 def measuring_options(
     configuration: TrainingConfiguration, device: str, attention_maps: bool = False
 ) -> InferenceOptions:
-    """How a trained network segments its validation cases: by what it has learned from, windows or whole brains."""
+    """Return the inference options for validation cases: windows or whole brains, as in training.
+
+    Args:
+        configuration: Settings of the training.
+        device: Device to run on.
+        attention_maps: Whether to return attention maps.
+    """
     mode: Mode = "single_pass" if configuration.whole_brains else "sliding_window"
     return InferenceOptions(
         device=device, mode=mode, overlap=configuration.validation_overlap, attention_maps=attention_maps
@@ -42,23 +48,23 @@ def measure_fold(
     facts: Mapping[str, Any],
     on_case: Callable[[], None],
 ) -> None:
-    """Segments the validation cases as users would, and writes predictions and ``metrics.json``.
+    """Segment the validation cases like any patient, and write predictions and ``metrics.json``.
 
     Dice, HD95 and surface Dice are measured on the grid of each case's own scans, with BraTS's rule for empty regions.
 
     Args:
-        fold: where the predictions and metrics go.
-        bundle: the trained network.
-        cases: of the fold's validation.
-        configuration: of the training; says how its networks segment.
-        device: to compute on.
-        facts: further entries of ``metrics.json``.
-        on_case: is called before every case; may raise to stop.
+        fold: Files of the fold.
+        bundle: Trained network.
+        cases: Validation cases.
+        configuration: Settings of the training, which determine the mode of inference.
+        device: Device to run on.
+        facts: Further entries of ``metrics.json``.
+        on_case: Callback before every case; may raise to stop.
 
     Raises:
-        InputError: where a case can no longer be read.
-        DeviceError: where memory does not suffice.
-        OutputError: where the results cannot be written.
+        InputError: If a case can no longer be read.
+        DeviceError: If memory does not suffice.
+        OutputError: If the results cannot be written.
     """
     options = measuring_options(configuration, device)
     rows: list[dict[str, Any]] = []

@@ -1,6 +1,6 @@
-"""What an experiment's finished folds say together: ``summary.json`` and ``summary.csv``.
+"""Summary of an experiment's finished folds: ``summary.json`` and ``summary.csv``.
 
-`summarize` reads the folder, `write_summary` writes both files.
+`summarize` reads the folder, and `write_summary` writes both files.
 """
 
 import csv
@@ -26,16 +26,20 @@ SURFACE_MEASURES: tuple[str, ...] = ("hd95_mm", "surface_dice")
 """Measured next to Dice; experiments of version 0.1 lack them."""
 
 FEWEST_DIFFERENCES = 6
-"""With fewer cases that differ, no outcome of the exact two-sided test has p < 0.05: the least p of n is 2 / 2**n."""
+"""Fewest differing cases with which the exact two-sided test can have p < 0.05: the least p of n cases is 2 / 2**n."""
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One validation case, segmented by the network of the one fold that was not trained on it.
+    """Result of one validation case with the network of the fold that was not trained on it.
 
     Attributes:
-        dice: by name in `SCORES`.
-        seconds: that the network took.
+        architecture: Name of the architecture.
+        fold: Number of the fold.
+        case: Name of the case.
+        patient: Name of the patient.
+        dice: Dice by name in `SCORES`.
+        seconds: Duration of the inference in seconds.
         surface: Values by name in `SCORES`, by name in `SURFACE_MEASURES`; empty for folds of version 0.1.
     """
 
@@ -50,7 +54,12 @@ class CaseResult:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean over folds, and their sample standard deviation; None where there is one fold."""
+    """Mean and spread over folds.
+
+    Attributes:
+        mean: Mean.
+        std: Sample standard deviation; None for a single fold.
+    """
 
     mean: float
     std: float | None
@@ -58,18 +67,18 @@ class Spread:
 
 @dataclass(frozen=True)
 class ArchitectureSummary:
-    """The finished folds of one architecture.
+    """Summary of the finished folds of one architecture.
 
     Attributes:
-        parameters: trainable ones.
-        folds: mean Dice over the cases of every finished fold, by name in `SCORES`.
-        dice: of the folds' means, by name in `SCORES`.
+        parameters: Number of trainable parameters.
+        folds: Mean Dice over the cases of each finished fold, by name in `SCORES`.
+        dice: Spread of the folds' means by name in `SCORES`.
         surface: Spread of the folds' means by name in `SCORES`, by name in `SURFACE_MEASURES`; empty if a fold lacks
             them.
-        inference_seconds: median over all cases.
-        peak_memory_bytes: the most that the device, or on the CPU the process, held while cases were segmented.
-        training_seconds: of all folds together.
-        epoch_of_90_percent: by fold, as `epoch_of_reduction` defines it.
+        inference_seconds: Median duration of a case in seconds.
+        peak_memory_bytes: Peak memory of the inference, of the device or, on a CPU, of the process.
+        training_seconds: Duration of the training of all folds together in seconds.
+        epoch_of_90_percent: Result of `epoch_of_reduction` by fold.
     """
 
     parameters: int
@@ -82,7 +91,7 @@ class ArchitectureSummary:
     surface: dict[str, dict[str, Spread]]
 
     def to_json(self) -> dict[str, Any]:
-        """As in ``summary.json``."""
+        """Return the values for ``summary.json``."""
         values = asdict(self)
         surface = values.pop("surface")
         return values | {"folds": [{"fold": f, "dice": dice} for f, dice in self.folds.items()]} | surface
@@ -90,16 +99,16 @@ class ArchitectureSummary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two architectures on the cases that both segmented.
+    """Comparison of two architectures on their common cases.
 
     Attributes:
-        a: an architecture.
-        b: another.
-        region: in `SCORES`.
-        median_difference: of Dice, a less b.
-        p: of the two-sided Wilcoxon signed-rank test; None where fewer than `FEWEST_DIFFERENCES` cases differ.
-        p_corrected: by Holm's method for all tests of the experiment.
-        n: cases.
+        a: Name of one architecture.
+        b: Name of the other architecture.
+        region: Name in `SCORES`.
+        median_difference: Median difference of Dice, a minus b.
+        p: P-value of the two-sided Wilcoxon signed-rank test; None if fewer than `FEWEST_DIFFERENCES` cases differ.
+        p_corrected: P-value corrected by Holm's method for all tests of the experiment.
+        n: Number of cases.
     """
 
     a: str
@@ -113,12 +122,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Summary:
-    """All finished folds of an experiment.
+    """Summary of all finished folds of an experiment.
 
     Attributes:
-        architectures: those with a finished fold, in the experiment's order.
-        comparisons: of every pair of them, for every name in `SCORES`.
-        cases: of all of them.
+        architectures: Summary by architecture with a finished fold, in the experiment's order.
+        comparisons: Comparisons of every pair of architectures, for every name in `SCORES`.
+        cases: Results of all validation cases.
     """
 
     architectures: dict[str, ArchitectureSummary]
@@ -127,7 +136,7 @@ class Summary:
 
 
 def summarize(experiment: Experiment) -> Summary:
-    """Reads the metrics and logs of every finished fold; others are left out."""
+    """Summarize the metrics and logs of all finished folds."""
     architectures, cases = {}, []
     for architecture in experiment.plan.architectures:
         jobs = [job for job in experiment.jobs() if job.architecture == architecture and job.finished]
@@ -162,10 +171,10 @@ def summarize(experiment: Experiment) -> Summary:
 
 
 def write_summary(experiment: Experiment) -> None:
-    """Writes ``summary.csv`` and ``summary.json`` anew.
+    """Write ``summary.csv`` and ``summary.json``.
 
     Raises:
-        OutputError: where they cannot be written.
+        OutputError: If they cannot be written.
     """
     summary = summarize(experiment)
     table = io.StringIO()
@@ -186,14 +195,19 @@ def write_summary(experiment: Experiment) -> None:
 
 
 def epoch_losses(job: FoldFolder) -> dict[int, float]:
-    """The mean loss of every epoch that a fold has logged, by the epoch's number from 1."""
+    """Return the mean loss of every epoch in a fold's log, by number of the epoch from 1."""
     return {line["epoch"]: line["loss"] for line in job.log_lines() if line["event"] == "epoch"}
 
 
 def epoch_of_reduction(losses: Sequence[float], share: float = 0.9) -> int | None:
-    """The first epoch, from 1, by which the loss has fallen by a share of its whole fall from first to last (figure 5).
+    """Return the first epoch by which the loss has fallen by a share of its whole decrease (figure 5).
 
-    None where it did not fall.
+    Args:
+        losses: Mean loss of each epoch.
+        share: Share of the decrease from the first to the last epoch.
+
+    Returns:
+        Number of the epoch, from 1; None if the loss did not decrease.
     """
     if not losses or not losses[-1] < losses[0]:
         return None
@@ -202,9 +216,13 @@ def epoch_of_reduction(losses: Sequence[float], share: float = 0.9) -> int | Non
 
 
 def compare(cases: Sequence[CaseResult], architectures: Sequence[str]) -> tuple[Comparison, ...]:
-    """Wilcoxon's signed-rank test of every pair of architectures, paired by case, corrected by Holm's method.
+    """Compare all pairs of architectures by Wilcoxon's signed-rank test, paired by case, corrected by Holm's method.
 
-    Cases without a difference are left out of the ranks, as Wilcoxon did.
+    Cases without a difference are excluded from the ranks, as Wilcoxon did.
+
+    Args:
+        cases: Results of all validation cases.
+        architectures: Names of the architectures.
     """
     from scipy.stats import wilcoxon  # takes a second to import
 
@@ -227,7 +245,7 @@ def compare(cases: Sequence[CaseResult], architectures: Sequence[str]) -> tuple[
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrected for being that many (Holm, "A simple sequentially rejective multiple test procedure", 1979)."""
+    """Correct p-values for multiple tests (Holm, "A simple sequentially rejective multiple test procedure", 1979)."""
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(order), 0, -1)
     corrected = np.empty(len(order))

@@ -1,1 +1,1 @@
-"""The training report and the paper's figures."""
+"""Training report with the paper's figures."""

@@ -1,4 +1,4 @@
-"""The paper's figure 7: the TokenLearner maps of a validation case, beside T1, truth and prediction."""
+"""Figure 7 of the paper: TokenLearner maps of a validation case, next to T1, ground truth and prediction."""
 
 import io
 from dataclasses import dataclass
@@ -28,35 +28,35 @@ _COLUMNS = 4
 
 @dataclass(frozen=True)
 class AttentionView:
-    """One axial slice of a validation case, cut to the brain: rows from front to back, columns from right to left.
+    """Axial slice of a validation case, cropped to the brain: rows from front to back, columns from right to left.
 
     Attributes:
-        case: its name.
-        t1: (H, W), z-scores.
-        maps: (N, H, W), how many times more than uniform a place counts.
-        truth: (H, W), exclusive labels.
-        prediction: (H, W), exclusive labels, of the pass that the maps are of.
+        case: Name of the case.
+        t1: T1 (H, W) in z-scores.
+        maps: TokenLearner maps (N, H, W) in multiples of uniform weights.
+        ground_truth: Exclusive labels (H, W) of the ground truth.
+        prediction: Exclusive labels (H, W) of the pass that the maps are from.
     """
 
     case: str
     t1: NDArray[np.float32]
     maps: NDArray[np.float32]
-    truth: NDArray[np.uint8]
+    ground_truth: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
 
 
 def attention_view(experiment: Experiment, job: FoldFolder) -> AttentionView:
-    """Runs a finished fold's network on its first validation case with a tumor, as its metrics were measured.
+    """Run a finished fold's network on its first validation case with a tumor, as for its metrics.
 
-    Always on the CPU, so that it works wherever the folder was taken. The slice is the one with the most tumor.
+    It runs on the CPU, so that it works on any computer. The slice is the one with the most tumor.
 
     Args:
-        experiment: whose folder it is.
-        job: a fold of an architecture with maps.
+        experiment: Experiment of the fold.
+        job: Fold of an architecture with attention maps.
 
     Raises:
-        TokenUNetError: where a case cannot be read, or none has a tumor.
-        OSError: where the weights are gone.
+        TokenUNetError: If a case cannot be read, or none has a tumor.
+        OSError: If the weights are missing.
     """
     configuration = experiment.configuration(job.architecture)
     bundle = fold_bundle(job, configuration)
@@ -95,14 +95,14 @@ def _first_with_tumor(experiment: Experiment, job: FoldFolder) -> tuple[Case, si
 
 
 def _box(prepared: Prepared) -> tuple[slice, slice]:
-    """Around the brain, along y and x."""
+    """Return the bounding box of the brain along y and x."""
     ranges = [np.flatnonzero(prepared.brain.any(axis=axes)) for axes in ((0, 2), (0, 1))]
     y, x = (slice(int(inside[0]), int(inside[-1]) + 1) for inside in ranges)
     return y, x
 
 
 def draw_attention(view: AttentionView) -> bytes:
-    """Figure 7 as PNG."""
+    """Draw figure 7 as PNG."""
     rows = -(-len(view.maps) // _COLUMNS)
     height, width = view.t1.shape
     with plot_style():
@@ -115,10 +115,10 @@ def draw_attention(view: AttentionView) -> bytes:
         for number, (array, axes) in enumerate(zip(view.maps, panels.flat, strict=False), start=1):
             axes.imshow(array, cmap="viridis", vmin=0)
             axes.contour(view.t1 != 0, levels=[0.5], colors="black", linewidths=0.5)
-            axes.contour(view.truth > 0, levels=[0.5], colors="white", linewidths=0.8)
+            axes.contour(view.ground_truth > 0, levels=[0.5], colors="white", linewidths=0.8)
             axes.set_title(f"TokenLearner {number}: 0 to {array.max():.3g}", fontsize=9)
         _show_labels(panels[-1, 0], view.t1, None, "T1")
-        _show_labels(panels[-1, 1], view.t1, view.truth, "truth")
+        _show_labels(panels[-1, 1], view.t1, view.ground_truth, "ground truth")
         _show_labels(panels[-1, 2], view.t1, view.prediction, "prediction")
         handles = [Patch(color=style.color, label=style.title) for style in LABEL_STYLES.values()]
         panels[-1, 3].legend(handles=handles, loc="center left")

@@ -1,4 +1,4 @@
-"""The paper's figures 4 to 6, redrawn from an experiment. What is plotted and how it is drawn are apart."""
+"""Figures 4 to 6 of the paper, from an experiment; the data of each figure is separate from its drawing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +16,19 @@ from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.summary import SCORES, Summary, epoch_losses, epoch_of_reduction
 
 _COARSE = "#888888"
-"""Of the stages that other networks begin from."""
+"""Color of stages that other networks start from."""
 _FEWEST_FOR_BOX = 5
 
 
 @dataclass(frozen=True)
 class Bubble:
-    """An architecture in figure 4.
+    """Architecture in figure 4.
 
     Attributes:
-        gigabytes: peak memory.
-        seconds: for one case, the median.
-        parameters: trainable ones.
+        architecture: Name of the architecture.
+        gigabytes: Peak memory in GB.
+        seconds: Median duration of a case in seconds.
+        parameters: Number of trainable parameters.
     """
 
     architecture: str
@@ -38,12 +39,15 @@ class Bubble:
 
 @dataclass(frozen=True)
 class FoldCurves:
-    """A fold in figure 5, as far as it was trained.
+    """Fold in figure 5, up to its last epoch.
 
     Attributes:
-        losses: mean of an epoch, by epoch from 1.
-        dice: of validation, mean of regions and cases, by epoch.
-        epoch_of_90_percent: None for a fold that is not finished, or whose loss did not fall.
+        architecture: Name of the architecture.
+        fold: Number of the fold.
+        finished: Whether the fold is finished.
+        losses: Mean loss by epoch, from 1.
+        dice: Validation Dice, averaged over regions and cases, by epoch.
+        epoch_of_90_percent: Epoch of 90 % of the decrease; None if the fold is unfinished or the loss did not decrease.
     """
 
     architecture: str
@@ -56,7 +60,7 @@ class FoldCurves:
 
 @dataclass(frozen=True)
 class Box:
-    """Dice of one fold's cases in figure 6."""
+    """Box in figure 6: Dice of the cases of one fold."""
 
     architecture: str
     fold: int
@@ -69,7 +73,7 @@ def _color(architecture: str) -> str:
 
 
 def bubbles(summary: Summary) -> list[Bubble]:
-    """What figure 4 shows."""
+    """Return the data of figure 4."""
     return [
         Bubble(name, a.peak_memory_bytes / 1e9, a.inference_seconds, a.parameters)
         for name, a in summary.architectures.items()
@@ -77,7 +81,7 @@ def bubbles(summary: Summary) -> list[Bubble]:
 
 
 def fold_curves(experiment: Experiment) -> list[FoldCurves]:
-    """What figure 5 shows: every fold that has ended an epoch."""
+    """Return the data of figure 5: every fold with a completed epoch."""
     curves = []
     for job in experiment.jobs():
         losses = epoch_losses(job)
@@ -89,13 +93,13 @@ def fold_curves(experiment: Experiment) -> list[FoldCurves]:
 
 
 def average_losses(curves: Sequence[FoldCurves]) -> list[float]:
-    """The loss of every epoch, averaged over the finished ones of an architecture's folds."""
+    """Return the loss of every epoch, averaged over the finished folds of an architecture."""
     finished = [list(c.losses.values()) for c in curves if c.finished]
     return np.mean(finished, axis=0).tolist() if finished else []
 
 
 def boxes(summary: Summary) -> list[Box]:
-    """What figure 6 shows: a box for every finished fold and score."""
+    """Return the data of figure 6: a box for every finished fold and score."""
     return [
         Box(name, fold, score, tuple(c.dice[score] for c in summary.cases if (c.architecture, c.fold) == (name, fold)))
         for score in SCORES
@@ -105,7 +109,7 @@ def boxes(summary: Summary) -> list[Box]:
 
 
 def draw_time_and_memory(points: Sequence[Bubble]) -> bytes:
-    """Figure 4 as SVG."""
+    """Draw figure 4 as SVG."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -137,7 +141,7 @@ def draw_time_and_memory(points: Sequence[Bubble]) -> bytes:
 
 
 def draw_curves(curves: Sequence[FoldCurves]) -> bytes:
-    """Figure 5 as SVG: a row for every architecture."""
+    """Draw figure 5 as SVG, with a row for every architecture."""
     names = list(dict.fromkeys(curve.architecture for curve in curves))
 
     def draw(figure: Figure) -> None:
@@ -181,7 +185,7 @@ def _draw_fold(curve: FoldCurves, left: Axes, right: Axes) -> None:
 
 
 def draw_boxes(groups: Sequence[Box]) -> bytes:
-    """Figure 6 as SVG: a panel for every region, and one for their mean."""
+    """Draw figure 6 as SVG, with a panel for every region and one for their mean."""
     names = list(dict.fromkeys(box.architecture for box in groups))
 
     def draw(figure: Figure) -> None:

@@ -1,4 +1,4 @@
-"""The page that shows a training experiment: results, the paper's figures redrawn, tests, and what was run."""
+"""HTML report of a training experiment: results, the paper's figures, statistical tests and settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,13 +33,15 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class AttentionFigure:
-    """Figure 7 of one architecture, or why there is none.
+    """Figure 7 of one architecture, or the reason why there is none.
 
     Attributes:
-        picture: as a URL; empty where there is none.
-        case: that it shows.
-        dice: of that case, by name in `SCORES`.
-        because: a sentence in the picture's place.
+        architecture: Name of the architecture.
+        fold: Number of the fold.
+        picture: Data URL of the picture; empty if there is none.
+        case: Name of the displayed case.
+        dice: Dice of that case by name in `SCORES`.
+        because: Sentence displayed instead of the picture.
     """
 
     architecture: str
@@ -52,12 +54,14 @@ class AttentionFigure:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A fold without metrics.
+    """Unfinished fold.
 
     Attributes:
-        epochs: that it has been trained.
-        total_epochs: that it shall be.
-        failure: what the experiment's log says of it; may be empty.
+        architecture: Name of the architecture.
+        fold: Number of the fold.
+        epochs: Number of completed epochs.
+        total_epochs: Planned number of epochs.
+        failure: Message of a failure in the experiment's log; may be empty.
     """
 
     architecture: str
@@ -68,16 +72,16 @@ class Unfinished:
 
 
 def write_report(experiment: Experiment) -> None:
-    """Writes ``report.html``: one file that needs no other, of what is finished so far.
+    """Write ``report.html``, a self-contained page of the finished folds.
 
     Raises:
-        OutputError: where it cannot be written.
+        OutputError: If it cannot be written.
     """
     write_text(experiment.report, training_report(experiment))
 
 
 def training_report(experiment: Experiment) -> str:
-    """HTML of the page. The networks with attention maps each segment one case for it."""
+    """Render the report as HTML; networks with attention maps segment one case each for it."""
     summary = summarize(experiment)
     curves = fold_curves(experiment)
     figures = {"curves": data_url(draw_curves(curves), "image/svg+xml")} if curves else {}
@@ -120,7 +124,7 @@ def _measured(summary: Summary) -> dict[str, str]:
 
 
 def headline(experiment: Experiment, summary: Summary) -> str:
-    """The result in a sentence or two. Architectures are ranked only where the same folds of all are finished."""
+    """Return the result in a sentence or two; architectures are ranked only if the same folds of all are finished."""
     if not summary.architectures:
         return "No fold is finished yet."
     best, *others = sorted(summary.architectures, key=lambda name: -summary.architectures[name].dice["mean"].mean)
@@ -159,12 +163,12 @@ def _p(p: float) -> str:
 
 
 def same_folds(summary: Summary) -> bool:
-    """Whether the same folds of all architectures are finished."""
+    """Return whether the same folds of all architectures are finished."""
     return len({tuple(a.folds) for a in summary.architectures.values()}) <= 1
 
 
 def worst_cases(summary: Summary) -> dict[str, list[CaseResult]]:
-    """The cases with the lowest mean Dice, the worst first, by architecture."""
+    """Return the cases with the lowest mean Dice by architecture, the worst first."""
     return {
         name: sorted((c for c in summary.cases if c.architecture == name), key=lambda c: (c.dice["mean"], c.case))[
             :_WORST_CASES
@@ -174,7 +178,7 @@ def worst_cases(summary: Summary) -> dict[str, list[CaseResult]]:
 
 
 def unfinished(experiment: Experiment) -> list[Unfinished]:
-    """The folds that have no metrics yet."""
+    """Return the folds without metrics."""
     failures = {
         (line["architecture"], line["fold"]): line["message"]
         for line in experiment.log_lines()
@@ -191,7 +195,7 @@ def unfinished(experiment: Experiment) -> list[Unfinished]:
 
 
 def settings_table(experiment: Experiment) -> dict[str, list[Any]]:
-    """Every setting's values: one where it is the same for all architectures, else one of each."""
+    """Return the values of every setting: one if it is the same for all architectures, otherwise one for each."""
     values: list[Mapping[str, Any]] = [experiment.configuration(a).to_json() for a in experiment.plan.architectures]
     return {
         name: [values[0][name]] if all(v[name] == values[0][name] for v in values) else [v[name] for v in values]
@@ -201,7 +205,7 @@ def settings_table(experiment: Experiment) -> dict[str, list[Any]]:
 
 
 def devices(experiment: Experiment) -> list[str]:
-    """What the folds were trained on, each once."""
+    """Return the devices that the folds were trained on, each once."""
     started = [line for job in experiment.jobs() for line in job.log_lines() if line["event"] == "started"]
     return list(
         dict.fromkeys(
