@@ -45,7 +45,7 @@ def test_what_users_run_gives_what_the_readable_network_gives(precision: Precisi
     bundle = load_bundle(find_model(DEFAULT_MODEL))
     for study in studies():
         prepared = prepare(study, bundle.manifest.space)
-        prediction, _ = predict(prepared, bundle, InferenceOptions(device="cpu", precision=precision))
+        prediction, _ = predict(prepared, bundle, InferenceOptions(device="cpu", precision=precision, fast=True))
         readable = readable_probabilities(prepared) > 0.5
         for run, expected in zip(prediction.probabilities > 0.5, readable, strict=True):
             agreement, differing = dice(run, expected), int((run != expected).sum())
