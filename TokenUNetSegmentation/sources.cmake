@@ -40,6 +40,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/overlays.py
   TokenUNetSegmentationLib/scene/results.py
   TokenUNetSegmentationLib/scene/review.py
+  TokenUNetSegmentationLib/scene/segmentation_file.py
   TokenUNetSegmentationLib/scene/volumes.py
   TokenUNetSegmentationLib/self_tests/__init__.py
   TokenUNetSegmentationLib/self_tests/patient.py

@@ -13,6 +13,9 @@ from tokenunet.core.errors import OutputError
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.terminology import REGION_STYLES
 from tokenunet.io.seg_nrrd import write_segmentation
+from TokenUNetSegmentationLib.scene.load_result import build_steps
+from TokenUNetSegmentationLib.scene.results import segment_voxels
+from TokenUNetSegmentationLib.scene.volumes import load_volume
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 
@@ -102,3 +105,21 @@ def test_an_empty_tumor_is_three_empty_segments(host: OffscreenHost, patient: Sy
 def test_a_folder_that_is_not_there_is_an_output_error(patient: SyntheticPatient, tmp_path: Path):
     with pytest.raises(OutputError, match=r"nowhere.*cannot be written"):
         write_segmentation(patient.regions, patient.scan, tmp_path / "nowhere" / "x.seg.nrrd")
+
+
+def test_regions_come_one_by_one_and_as_slicer_reads_them(host: OffscreenHost, patient: SyntheticPatient):
+    nodes = {sequence: load_volume(path, sequence) for sequence, path in patient.inputs.items()}
+    counts = []
+    for step in build_steps(nodes, "T1ce", patient.output):
+        counts.append(0 if step is None else step.segmentation.GetSegmentation().GetNumberOfSegments())
+        result = step
+    assert {0, 1, 2, 3} <= set(counts)
+    expected = read_with_slicer(patient.output / "segmentation.seg.nrrd")
+    for name in REGIONS:
+        ours, theirs = (node.GetSegmentation().GetSegment(name) for node in (result.segmentation, expected))
+        assert ours.GetName() == theirs.GetName()
+        assert ours.GetColor() == pytest.approx(theirs.GetColor(), abs=1e-5)
+        assert ours.GetTerminology() == theirs.GetTerminology()
+        voxels = [segment_voxels(node, name, nodes["T1ce"]) for node in (result.segmentation, expected)]
+        assert voxels[0].any()
+        assert np.array_equal(*voxels)

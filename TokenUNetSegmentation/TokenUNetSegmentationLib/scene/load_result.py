@@ -9,7 +9,7 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 from tokenunet.core.errors import UnreadableImageError
-from tokenunet.core.regions import REGIONS, RegionName, labels_from_regions
+from tokenunet.core.regions import RegionName, labels_from_regions
 from tokenunet.core.sequences import SequenceName
 from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES, LabelName
 from tokenunet.io.overlay_files import list_overlays
@@ -35,6 +35,7 @@ from TokenUNetSegmentationLib.scene.results import (
     remove_result,
     subject_hierarchy,
 )
+from TokenUNetSegmentationLib.scene.segmentation_file import add_regions, read_regions
 
 REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
 RANGE_COLUMNS = ("Smallest over folds", "Largest over folds")
@@ -59,20 +60,24 @@ def build_result(
         UnreadableImageError: where a file is missing or damaged.
     """
     *_, result = build_steps(inputs, reference, output)
+    assert result is not None
     return result
 
 
 def build_steps(
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], reference: SequenceName, output: Path
-) -> Iterator[PatientResult]:
-    """As `build_result`, node by node, so that a window need not stand still meanwhile.
+) -> Iterator[PatientResult | None]:
+    """Do what `build_result` does in short steps, so that the window stays responsive.
 
-    Gives the result, more of it after each step. Closing the iterator before its end takes out what it has put in.
+    Yields:
+        None while the segmentation is read, then the result, with more nodes after each step. Closing the iterator
+        before its end removes them from the scene.
     """
     volume = inputs[reference]
     number = _next_number(volume)
     name = f"{volume.GetName()} tumor{number}"
-    result = PatientResult(_load_segmentation(output / "segmentation.seg.nrrd", name, volume))
+    regions = yield from read_regions(output / "segmentation.seg.nrrd")
+    result = PatientResult(_add_segmentation(name, volume))
     try:
         result.segmentation.SetAttribute(RESULT_ATTRIBUTE, "1")
         result.segmentation.SetNodeReferenceID(REFERENCE_ROLE, volume.GetID())
@@ -80,7 +85,8 @@ def build_steps(
             result.segmentation.SetNodeReferenceID(INPUT_ROLE + sequence, node.GetID())
         folder = create_result_folder(_parent_item(volume), f"{volume.GetName()} Token-UNet{number}")
         _put_into(folder, result.segmentation)
-        yield result
+        for _region in add_regions(result.segmentation, regions):
+            yield result
         _add_report(result, output / "run.json", folder)
         for _overlay in _add_overlays(result, output, folder):
             yield result
@@ -198,17 +204,8 @@ def _oriented_image(
     return image
 
 
-def _load_segmentation(
-    path: Path, name: str, reference: slicer.vtkMRMLScalarVolumeNode
-) -> slicer.vtkMRMLSegmentationNode:
-    storage = _add_node("vtkMRMLSegmentationStorageNode")
-    storage.SetFileName(str(path))
+def _add_segmentation(name: str, reference: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSegmentationNode:
     node = _add_node("vtkMRMLSegmentationNode", name)
-    read = path.is_file() and storage.ReadData(node)
-    slicer.mrmlScene.RemoveNode(storage)
-    if not read or [node.GetSegmentation().GetSegment(region) for region in REGIONS].count(None):
-        remove_node(node)
-        raise UnreadableImageError(f"{path} cannot be read as a segmentation.", "Segment the patient again.")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     return node
