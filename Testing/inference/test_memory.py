@@ -9,6 +9,7 @@ import pytest
 import torch
 from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.errors import OutOfMemoryError
+from tokenunet.core.findings import Finding
 from tokenunet.inference.fallback import Mode, Strategy, fallback_chain
 from tokenunet.inference.predict import needed_bytes, predict
 from tokenunet.inference.request import InferenceOptions
@@ -32,10 +33,12 @@ def test_memory_running_out_falls_down_the_announced_ladder(
         return attend(self, x)
 
     monkeypatch.setattr(TokenUNet, "attend", attend_small_only)
-    announced: list[str] = []
+    announced: list[Finding] = []
     prediction, execution = predict(prepared, bundle, CPU, on_fallback=announced.append)
     assert execution.mode == "sliding_window"
-    (sentence,) = announced
+    (finding,) = announced
+    assert finding.code == "out_of_memory"
+    sentence = finding.message
     assert sentence.startswith("There is not enough memory for a single pass on cpu: about 0.1 GB are needed, ")
     assert sentence.endswith(" GB are free. Trying a sliding window, 1 at a time, on cpu.")
     assert execution.fallbacks == (sentence,)

@@ -257,3 +257,35 @@ def test_torch_is_capped_on_windows(app: Any) -> None:
 
     assert torch_versions(TORCH, "win32") == ">=2.4,<2.13"
     assert torch_versions(TORCH, "linux") == ">=2.4"
+
+
+@pytest.mark.parametrize(
+    ("folder", "platform", "long_paths", "fits"),
+    [
+        ("C:/Slicer/lib/Python/Lib/site-packages", "win32", False, True),
+        ("C:/Users/" + "a" * 100 + "/AppData/Local/slicer.org/lib/Python/Lib/site-packages", "win32", False, False),
+        ("C:/Users/" + "a" * 100 + "/AppData/Local/slicer.org/lib/Python/Lib/site-packages", "win32", True, True),
+        ("/home/" + "a" * 200, "linux", False, True),
+    ],
+)
+def test_long_paths_are_refused_before_the_installation(
+    app: Any, folder: str, platform: str, long_paths: bool, fits: bool
+) -> None:
+    from TokenUNetSegmentationLib.process.dependencies import InstallationError, check_path_length
+
+    if fits:
+        check_path_length(Path(folder), platform, long_paths)
+        return
+    with pytest.raises(InstallationError, match="too long for Windows") as caught:
+        check_path_length(Path(folder), platform, long_paths)
+    assert "Install Slicer again" in caught.value.hint
+
+
+def test_torch_from_a_folder_is_capped_on_windows(pip: Pip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from TokenUNetSegmentationLib.process import dependencies
+
+    monkeypatch.setattr(dependencies, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(dependencies, "_long_paths_enabled", lambda: True)
+    monkeypatch.setattr(dependencies, "missing_requirements", lambda requirements: [])
+    dependencies.install([TORCH, MONAI], tmp_path)
+    assert Requirement(pip.asked[0][-2]).specifier == Requirement("torch>=2.4,<2.13").specifier

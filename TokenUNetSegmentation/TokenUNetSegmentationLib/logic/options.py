@@ -13,9 +13,7 @@ class Device(Enum):
 
     def label(self) -> str:
         """Text of the choice in the panel."""
-        return {"auto": "automatic", "cuda:0": "NVIDIA graphics card", "mps": "Apple graphics", "cpu": "processor"}[
-            self.value
-        ]
+        return {"auto": "automatic", "cuda:0": "GPU", "mps": "Apple GPU", "cpu": "processor"}[self.value]
 
 
 class Mode(Enum):

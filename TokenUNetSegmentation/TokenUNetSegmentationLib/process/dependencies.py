@@ -7,6 +7,7 @@ Slicer itself needs, such as numpy, SimpleITK and vtk, and an installed PyTorch,
 import importlib
 import importlib.metadata
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 
 _WINDOWS_TORCH = "<2.13"
+_WINDOWS_LONGEST_PATH = 259
+_LONGEST_PATH_IN_TORCH = 120
+"""Characters of PyTorch's longest path below ``site-packages``; from 2.13 on, licenses have up to 171."""
 _BUILT_IN = ("numpy", "SimpleITK", "vtk")
 _NEVER_REPLACED = (*_BUILT_IN, "torch")
 _KEPT = (*_NEVER_REPLACED, "scipy", "packaging", "requests", "pydicom")
@@ -95,6 +99,9 @@ def install(missing: Sequence[Requirement], wheels: Path | None = None) -> None:
     Raises:
         InstallationError: where that fails, or something is still missing afterwards.
     """
+    if any(requirement.name == "torch" for requirement in missing):
+        check_path_length(Path(sysconfig.get_path("purelib")), sys.platform, _long_paths_enabled())
+    missing = [_for_platform(requirement, sys.platform) for requirement in missing]
     before = {package: installed_version(package) for package in _KEPT}
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
@@ -156,7 +163,7 @@ def _install_torch(requirement: Requirement) -> None:
             f"Install “PyTorch” in the Extensions Manager, restart Slicer, and try again. {_OFFLINE_HINT}",
         ) from error
     PyTorchUtils.PyTorchUtilsLogic().installTorch(
-        askConfirmation=False, torchVersionRequirement=torch_versions(requirement, sys.platform)
+        askConfirmation=False, torchVersionRequirement=str(requirement.specifier)
     )
 
 
@@ -172,6 +179,45 @@ def torch_versions(requirement: Requirement, platform: str) -> str:
     """
     specifier = str(requirement.specifier)
     return f"{specifier},{_WINDOWS_TORCH}" if platform == "win32" else specifier
+
+
+def _for_platform(requirement: Requirement, platform: str) -> Requirement:
+    """Return a requirement with the versions that can be installed on an operating system."""
+    return Requirement(f"torch{torch_versions(requirement, platform)}") if requirement.name == "torch" else requirement
+
+
+def check_path_length(packages: Path, platform: str, long_paths: bool) -> None:
+    """Check that PyTorch's files can have their paths; pip would end in the middle and leave a broken Python.
+
+    Args:
+        packages: Folder that Python packages are installed into.
+        platform: Name of the operating system, as in `sys.platform`.
+        long_paths: Whether Windows is set up to allow paths of any length.
+
+    Raises:
+        InstallationError: If Windows allows no paths that are as long.
+    """
+    longest = len(str(packages)) + 1 + _LONGEST_PATH_IN_TORCH
+    if platform == "win32" and not long_paths and longest > _WINDOWS_LONGEST_PATH:
+        raise InstallationError(
+            _("PyTorch cannot be installed into {folder}: its files would have paths too long for Windows.").format(
+                folder=packages
+            ),
+            _("Install Slicer again into a folder with a short path, such as C:\\Slicer, and Token-UNet there."),
+        )
+
+
+def _long_paths_enabled() -> bool:
+    if sys.platform != "win32":
+        return True
+    import winreg
+
+    key = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:
+            return bool(winreg.QueryValueEx(opened, "LongPathsEnabled")[0])
+    except OSError:
+        return False
 
 
 def _pip_install(arguments: list[str]) -> None:

@@ -99,7 +99,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             bundle,
             request.options,
             on_fraction=lambda fraction: run.progress.update(Stage.PREDICT, fraction),
-            on_fallback=lambda message: run.warn(Finding("out_of_memory", message)),
+            on_fallback=run.warn,
         )
     unclaimed = unclaimed_regions(missing)
     with run.stage(Stage.RESTORE):

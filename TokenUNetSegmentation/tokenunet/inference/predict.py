@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tokenunet.bundle.bundle import ModelBundle, ModelManifest
 from tokenunet.core.errors import ModelError, OutOfMemoryError, UsageError
+from tokenunet.core.findings import Finding
 from tokenunet.core.prediction import AttentionMaps, Prediction
 from tokenunet.core.regions import REGIONS
 from tokenunet.inference.crop import BrainCrop
@@ -24,7 +25,14 @@ from tokenunet.networks import architecture
 from tokenunet.networks.blocks import trainable_parameters
 from tokenunet.networks.tokens import TokenMaps
 from tokenunet.preprocessing import Prepared
-from tokenunet.runtime.device import Arithmetic, Precision, fastest_precision, is_out_of_memory, resolve_device
+from tokenunet.runtime.device import (
+    Arithmetic,
+    Precision,
+    fastest_precision,
+    is_out_of_memory,
+    is_unsupported_on_mps,
+    resolve_device,
+)
 from tokenunet.runtime.memory import free_bytes, predicted_peak_bytes
 
 
@@ -58,7 +66,7 @@ def predict(
     bundle: ModelBundle,
     options: InferenceOptions,
     on_fraction: OnFraction = lambda fraction: None,
-    on_fallback: Callable[[str], None] = lambda message: None,
+    on_fallback: Callable[[Finding], None] = lambda finding: None,
 ) -> tuple[Prediction, Execution]:
     """Segment one prepared patient.
 
@@ -70,7 +78,8 @@ def predict(
         bundle: Model.
         options: Options of the inference.
         on_fraction: Callback that receives the completed fraction, from 0 to 1; may raise to stop.
-        on_fallback: Callback that receives a message about lack of memory and the next fallback.
+        on_fallback: Callback that receives a warning about lack of memory, or of an operation on Apple's GPU, and the
+            next fallback.
 
     Returns:
         Prediction on the prepared grid, and how it was computed.
@@ -89,24 +98,26 @@ def predict(
         )
     fallbacks: list[str] = []
     imported = bundle.manifest.imported
-    chain = fallback_chain(resolve_device(options.device), "sliding_window" if imported else options.mode)
-    for strategy, following in zip(chain, [*chain[1:], None], strict=True):
+    left = fallback_chain(resolve_device(options.device), "sliding_window" if imported else options.mode)
+    while left:
+        strategy, *left = left
         precision = _precision(strategy, options, imported is not None)
         needed, free = needed_bytes(prepared, bundle, strategy, precision), free_bytes(strategy.device)
-        prediction = None
-        if needed <= free or following is None:
+        prediction, code, reason = None, "out_of_memory", _lack_of_memory(strategy, needed, free)
+        if needed <= free or not left:
             try:
                 if imported:
                     prediction = predict_imported(prepared, bundle, strategy, precision, on_fraction)
                 else:
                     prediction = _run_members(prepared, bundle, strategy, precision, options, on_fraction)
             except Exception as error:
-                if not is_out_of_memory(error):
+                if strategy.device.type == "mps" and is_unsupported_on_mps(error):
+                    code, reason = "unsupported_operation", f"Apple's GPU cannot run this network ({error})"
+                    left = [following for following in left if following.device.type == "cpu"]
+                elif not is_out_of_memory(error):
                     raise
-                if following is None:
-                    raise OutOfMemoryError(
-                        f"{_lack_of_memory(strategy, needed, free)}.", "Close other programs, or use a larger computer."
-                    ) from error
+                elif not left:
+                    raise OutOfMemoryError(f"{reason}.", "Close other programs, or use a larger computer.") from error
         if prediction is not None:
             is_cuda = strategy.device.type == "cuda"
             execution = Execution(
@@ -120,8 +131,8 @@ def predict(
                 passes=count_passes(prepared, bundle.manifest, options),
             )
             return prediction, execution
-        fallbacks.append(f"{_lack_of_memory(strategy, needed, free)}. Trying {following}.")
-        on_fallback(fallbacks[-1])
+        fallbacks.append(f"{reason}. Trying {left[0]}.")
+        on_fallback(Finding(code, fallbacks[-1]))
         # Outside the except block, the traceback no longer references the memory of the failed pass.
         gc.collect()
         torch.cuda.empty_cache()

@@ -1,6 +1,7 @@
 """Device, precision and memory layout that a network runs with."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import torch
@@ -15,7 +16,9 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device of a name; ``auto`` is the first CUDA GPU, otherwise Apple's GPU, otherwise the CPU.
+    """Return the device of a name; ``auto`` is the first CUDA or ROCm GPU, otherwise Apple's GPU, otherwise the CPU.
+
+    ``auto`` takes Apple's GPU only if this PyTorch has what the networks need there.
 
     Args:
         name: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
@@ -26,7 +29,7 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda:0")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("mps" if torch.backends.mps.is_available() and _mps_runs_networks() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -35,6 +38,20 @@ def resolve_device(name: str) -> torch.device:
     if (device.index or 0) >= count.get(device.type, 0):
         raise DeviceError(f"This computer has no device {name}.", "Use --device auto or --device cpu.")
     return torch.device("cuda:0") if name == "cuda" else device
+
+
+@cache
+def _mps_runs_networks() -> bool:
+    """Return whether this PyTorch has the operations of 3-D networks for Apple's GPU, by trying them."""
+    try:
+        x = torch.zeros(1, 1, 4, 4, 4, device="mps")
+        weight = torch.zeros(1, 1, 2, 2, 2, device="mps")
+        nn.functional.instance_norm(nn.functional.conv3d(x, weight))
+        nn.functional.conv_transpose3d(x, weight, stride=2)
+        nn.functional.interpolate(x, scale_factor=2, mode="trilinear")
+    except (NotImplementedError, RuntimeError, TypeError):
+        return False
+    return True
 
 
 def fastest_precision(device: torch.device) -> Precision:
@@ -123,3 +140,13 @@ def is_out_of_memory(error: BaseException) -> bool:
         words in str(error)
         for words in ("can't allocate memory", "not enough memory", "out of memory", "Seems to be OOM")
     )
+
+
+def is_unsupported_on_mps(error: BaseException) -> bool:
+    """Return whether PyTorch lacks an operation or a data type on Apple's GPU.
+
+    Example:
+        >>> is_unsupported_on_mps(NotImplementedError("'aten::x' is not currently implemented for the MPS device."))
+        True
+    """
+    return isinstance(error, NotImplementedError | RuntimeError | TypeError) and "mps" in str(error).lower()
