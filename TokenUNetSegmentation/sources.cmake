@@ -163,6 +163,8 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/io/seg_nrrd.py
   tokenunet/io/segmentation_page.py
   tokenunet/io/tables.py
+  tokenunet/measurement/__init__.py
+  tokenunet/measurement/diameters.py
   tokenunet/networks/__init__.py
   tokenunet/networks/blocks.py
   tokenunet/networks/builtin.py

@@ -1,0 +1,171 @@
+"""Bidimensional diameters of lesions, as RANO 2.0 measures them.
+
+RANO 2.0 (Wen et al., Journal of Clinical Oncology 41(33), 2023) takes, for every lesion, the longest diameter and the
+longest one perpendicular to it, both in the same axial slice, and calls a lesion measurable if both are at least 10 mm.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist, squareform
+
+from tokenunet.core.grid import Grid
+
+MEASURABLE_MM = 10.0
+"""RANO 2.0: smallest diameter of a measurable lesion."""
+_SMALLEST_ML = 0.05
+"""Single voxels at the border of another lesion are none of their own."""
+
+Point = NDArray[np.float64]
+_EDGES = 0.5 * np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
+"""Middles of a pixel's edges: on average, an outline through them has neither more nor less than the pixels' area."""
+
+
+@dataclass(frozen=True)
+class Diameter:
+    """Line between two points of a lesion's outline.
+
+    Attributes:
+        start: Position in LPS mm.
+        end: Position in LPS mm.
+    """
+
+    start: tuple[float, float, float]
+    end: tuple[float, float, float]
+
+    @property
+    def length_mm(self) -> float:
+        """Length in mm."""
+        return float(np.linalg.norm(np.subtract(self.start, self.end)))
+
+
+@dataclass(frozen=True)
+class LesionDiameters:
+    """Longest diameter of a lesion in an axial slice, and the longest perpendicular one there.
+
+    Attributes:
+        longest: Longest diameter.
+        perpendicular: Longest diameter perpendicular to it.
+        volume_ml: Volume of the lesion in milliliters.
+    """
+
+    longest: Diameter
+    perpendicular: Diameter
+    volume_ml: float
+
+    @property
+    def product_mm2(self) -> float:
+        """Product of both lengths in mm²."""
+        return self.longest.length_mm * self.perpendicular.length_mm
+
+    @property
+    def is_measurable(self) -> bool:
+        """Whether both diameters are at least `MEASURABLE_MM`."""
+        return min(self.longest.length_mm, self.perpendicular.length_mm) >= MEASURABLE_MM
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of the run report: lengths in mm, ends of both lines in LPS mm."""
+        return {
+            "longest_mm": round(self.longest.length_mm, 2),
+            "perpendicular_mm": round(self.perpendicular.length_mm, 2),
+            "measurable": self.is_measurable,
+            "volume_ml": round(self.volume_ml, 3),
+            "lines_lps_mm": [
+                [[round(x, 3) for x in point] for point in (line.start, line.end)]
+                for line in (self.longest, self.perpendicular)
+            ],
+        }
+
+
+def lesion_diameters(mask: NDArray[np.bool_], grid: Grid) -> list[LesionDiameters]:
+    """Measure every connected lesion of a mask in the axial slice in which the product of its diameters is largest.
+
+    Diameters are those of the convex hull: what a rim encloses counts. Slices are those of the grid's axis that is
+    closest to the patient's axis from foot to head.
+
+    Args:
+        mask: Lesions, (D, H, W).
+        grid: Grid of the mask.
+
+    Returns:
+        Diameters by lesion, that with the largest product first.
+
+    Example:
+        >>> import numpy as np
+        >>> from tokenunet.core.grid import Grid
+        >>> mask = np.zeros((5, 40, 40), bool)
+        >>> mask[2, 10:20, 5:35] = True
+        >>> grid = Grid((40, 40, 5), (1, 1, 5), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        >>> [round(lesion.longest.length_mm) for lesion in lesion_diameters(mask, grid)]
+        [31]
+    """
+    parts = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8)), True)
+    shapes = sitk.LabelShapeStatisticsImageFilter()
+    shapes.Execute(parts)
+    numbers = sitk.GetArrayViewFromImage(parts)
+    lesions = []
+    for number in shapes.GetLabels():
+        volume = shapes.GetNumberOfPixels(number) * grid.voxel_ml
+        if volume < _SMALLEST_ML:
+            continue
+        x, y, z, *extent = shapes.GetBoundingBox(number)
+        box = tuple(slice(start, start + size) for start, size in zip((z, y, x), reversed(extent), strict=True))
+        pairs = _slice_diameters(numbers[box] == number, np.array((x, y, z)), grid)
+        longest, perpendicular = max(pairs, key=lambda pair: pair[0].length_mm * pair[1].length_mm)
+        lesions.append(LesionDiameters(longest, perpendicular, volume))
+    return sorted(lesions, key=lambda lesion: lesion.product_mm2, reverse=True)
+
+
+def _slice_diameters(
+    lesion: NDArray[np.bool_], offset: NDArray[np.int_], grid: Grid
+) -> Iterator[tuple[Diameter, Diameter]]:
+    """Yield the longest and the longest perpendicular diameter of every axial slice of a lesion."""
+    direction = np.reshape(grid.direction, (3, 3))
+    axial = int(np.abs(direction[2]).argmax())  # axis, of x, y and z, whose patient direction is foot to head
+    in_plane = [axis for axis in range(3) if axis != axial]
+    spacing = np.array(grid.spacing)[in_plane]
+    to_lps = grid.index_to_lps
+    for position in np.unique(np.nonzero(lesion)[2 - axial]):
+        pixels = np.argwhere(lesion.take(position, axis=2 - axial))[:, ::-1]  # in the order of `in_plane`
+        _, firsts = np.unique(pixels[:, 1], return_index=True)
+        ends = pixels[np.union1d(firsts, np.append(firsts[1:], len(pixels)) - 1)]  # of rows; the hull is theirs
+        points = (ends[:, None] + _EDGES).reshape(-1, 2) * spacing
+        hull = points[ConvexHull(points).vertices]
+        diameters = []
+        for line in _hull_diameters(hull):
+            index = np.full((2, 3), float(position))
+            index[:, in_plane] = line / spacing
+            lps = (index + offset) @ to_lps[:3, :3].T + to_lps[:3, 3]
+            diameters.append(Diameter(*map(tuple, lps.tolist())))
+        yield diameters[0], diameters[1]
+
+
+def _hull_diameters(hull: Point) -> tuple[Point, Point]:
+    """Return the ends (2, 2) of a convex polygon's longest diameter, and those of the longest perpendicular one.
+
+    Args:
+        hull: Corners in order, (N, 2).
+    """
+    first, second = np.unravel_index(squareform(pdist(hull)).argmax(), (len(hull), len(hull)))
+    longest = hull[[first, second]]
+    along = (longest[1] - longest[0]) / np.linalg.norm(longest[1] - longest[0])
+    axes = np.array((along, (-along[1], along[0])))
+    # From corner to corner of the longest diameter, either side of a convex polygon is a function of the position
+    # along it, linear between corners: the longest chord across goes through a corner.
+    u, v = axes @ hull.T
+    sides = [np.sort_complex(u[side] + 1j * v[side]) for side in _sides(len(hull), int(first), int(second))]
+    height = [np.interp(u, side.real, side.imag) for side in sides]
+    widest = np.abs(height[0] - height[1]).argmax()
+    across = np.array([(u[widest], height[0][widest]), (u[widest], height[1][widest])])
+    return longest, across @ axes
+
+
+def _sides(corners: int, first: int, second: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Return the numbers of a polygon's corners on either side of two of them, with both."""
+    low, high = sorted((first, second))
+    return np.arange(low, high + 1), np.arange(high, low + corners + 1) % corners
