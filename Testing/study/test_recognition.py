@@ -48,6 +48,20 @@ def test_tags_tell_the_four_and_leave_out_others() -> None:
     assert "speaks of a contrast agent" in recognition.choices["T1ce"].reason
 
 
+def test_recognition_accepts_a_study_of_three_and_excludes_other_kinds_by_name() -> None:
+    """Two series after contrast agent, no T1 before it, a subtraction and a map."""
+    later = replace(TAGS["T1ce"], description="t1_se_cor km", acquired="20260102104500")
+    subtraction = replace(TAGS["T1ce"], description="t1_sub km - nativ")
+    tags = {"T1ce": TAGS["T1ce"], "later": later, "sub": subtraction} | {s: TAGS[s] for s in ("T2", "FLAIR", "ADC")}
+    with pytest.raises(MissingSequenceError, match="No T1 was found"):
+        recognize_sequences(candidates(tags))
+    recognition = recognize_sequences(candidates(tags), optional=[frozenset({"T1"})])
+    assert set(recognition.choices) == {"T1ce", "T2", "FLAIR"}
+    assert recognition.excluded == {"sub": "It is a subtraction.", "ADC": "It is echo-planar."}
+    (finding,) = recognition.findings
+    assert finding.code == "passed_over"
+
+
 def test_the_agents_tag_tells_two_equal_protocols_apart() -> None:
     tags = TAGS | {"T1ce": replace(TAGS["T1"], contrast_agent="Gadovist")}
     recognition = recognize_sequences(candidates(tags))

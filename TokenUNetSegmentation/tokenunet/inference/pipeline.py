@@ -152,6 +152,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "missing": missing,
             "not_segmented": unclaimed,
             "inputs": _describe_inputs(study, found),
+            "excluded": found.excluded,
             "alignments": {s: _describe_alignment(a) for s, a in alignments.items()},
             "brain_extracted": prepared.brain_extracted,
             "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},

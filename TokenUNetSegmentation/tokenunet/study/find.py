@@ -45,7 +45,7 @@ class FoundStudy:
     Attributes:
         scans: Scan by sequence.
         findings: What the user should know about the choice.
-        excluded: Reason by name of each DICOM series that is no scan of a head.
+        excluded: Reason by name of each series or file that is none of the model's scans.
     """
 
     scans: dict[SequenceName, FoundScan]
@@ -277,7 +277,9 @@ def _from_series(
             continue
         if is_part and any(finding.code == "uncertain_sequence" for finding in found.findings):
             continue
-        return FoundStudy(found.scans, found.findings + session_findings(folder, found.series, usable), excluded)
+        return FoundStudy(
+            found.scans, found.findings + session_findings(folder, found.series, usable), excluded | found.excluded
+        )
     if first_error is None:
         raise MissingSequenceError(
             f"No DICOM series in {folder} can be a scan that the model takes. {reasons}".rstrip()
@@ -317,7 +319,7 @@ def _recognized(
 
     scans = {s: found(s, choice) for s, choice in recognition.choices.items()}
     scans |= {s: scan for s, scan in chosen.items() if s not in SEQUENCES}
-    return FoundStudy(scans, _series_findings(scans) + recognition.findings)
+    return FoundStudy(scans, _series_findings(scans) + recognition.findings, recognition.excluded)
 
 
 def _series_findings(scans: Mapping[SequenceName, FoundScan]) -> list[Finding]:

@@ -63,10 +63,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Recognition:
-    """A choice for each sequence, and what the user should know about them."""
+    """Choices for sequences, and what the user should know about them.
+
+    Attributes:
+        choices: Choice by sequence.
+        findings: What is uncertain.
+        excluded: Reason by name of each candidate that is of another kind, such as a subtraction.
+    """
 
     choices: dict[SequenceName, Choice]
     findings: list[Finding] = field(default_factory=list)
+    excluded: dict[str, str] = field(default_factory=dict)
 
 
 def recognize_sequences(
@@ -110,7 +117,8 @@ def recognize_sequences(
     if missing and (unknown := [candidates[i].name for i in left if i not in [c.index for c in choices.values()]]):
         text = f"{' and '.join(unknown)} could not be recognized; if one is {' or '.join(missing)}, name it."
         findings.append(Finding("not_recognized", text))
-    return Recognition(ordered, findings)
+    excluded = {candidates[i].name: f"It is {e.reason}." for i, e in evidence.items() if e.not_ours}
+    return Recognition(ordered, findings, excluded)
 
 
 def _told_apart(
