@@ -63,7 +63,7 @@ def test_cancel_midway_leaves_scene_and_disk_as_they_were(
     assert module.widget.result() == first
 
 
-def test_key_and_button_toggle_mask_3_over_the_slices(
+def test_key_and_button_toggle_a_map_over_the_slices(
     module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
 ) -> None:
     segment(module)
@@ -84,7 +84,7 @@ def test_key_and_button_toggle_mask_3_over_the_slices(
     assert changed(without, app.layout_manager.pixels("Red")) == 0
 
 
-def test_threshold_hides_the_weak_part_of_a_mask(
+def test_threshold_hides_the_weak_part_of_a_map(
     module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
 ) -> None:
     segment(module)
@@ -100,7 +100,7 @@ def test_threshold_hides_the_weak_part_of_a_mask(
         assert 0 < little < 0.8 * much, ui.overlayGroupBox.currentText
 
 
-def test_all_eight_views_show_one_mask_each_and_return(
+def test_grid_shows_every_map_and_returns(
     module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
 ) -> None:
     segment(module)

@@ -222,7 +222,7 @@ def test_the_same_numbers_give_the_same_drawing(experiment: Experiment) -> None:
     assert draw_boxes(shown) == draw_boxes(shown)
 
 
-def test_figure_7_shows_masks_beside_the_slice_with_the_most_tumor(with_weights: Experiment) -> None:
+def test_figure_7_shows_maps_next_to_the_slice_with_the_most_tumor(with_weights: Experiment) -> None:
     job = with_weights.fold("token_unet", 0)
     view = attention_view(with_weights, job)
     assert view.case == with_weights.splits.folds[0].validation[0]
@@ -239,7 +239,7 @@ def test_figure_7_shows_masks_beside_the_slice_with_the_most_tumor(with_weights:
     assert draw_attention(view).startswith(b"\x89PNG")
 
 
-def test_the_page_shows_the_masks_of_architectures_that_have_them(with_weights: Experiment) -> None:
+def test_the_page_shows_the_maps_of_architectures_that_have_them(with_weights: Experiment) -> None:
     page = Page(training_report(with_weights))
     assert sum(address.startswith("data:image/png") for address in page.addresses) == 1
     assert "token_unet, fold 0" in page.text
@@ -247,7 +247,9 @@ def test_the_page_shows_the_masks_of_architectures_that_have_them(with_weights: 
 
 
 @pytest.mark.parametrize("lost", ["weights", "scan", "truth", "tumor"])
-def test_without_data_or_weights_the_page_says_why_it_has_no_masks(lost: str, with_weights: Experiment) -> None:
+def test_without_data_or_weights_the_page_says_why_it_has_no_attention_maps(
+    lost: str, with_weights: Experiment
+) -> None:
     job = with_weights.fold("token_unet", 0)
     case = next(c for c in with_weights.dataset.cases if c.name == with_weights.splits.folds[0].validation[0])
     assert case.truth is not None
