@@ -126,7 +126,7 @@ def test_a_terminated_training_saves_and_is_resumed(tmp_path: Path, patients: Pa
     with start_command([*command, "--architectures", ARCHITECTURES]) as process:
         first = folder / "token_unet" / "fold_0" / "checkpoints" / "step_00000001.pt"
         wait_until(first.exists)
-        with pytest.raises(ExperimentError, match="being trained already"):
+        with pytest.raises(ExperimentError, match="already being trained"):
             resume_here(folder)
         process.send_signal(signal.SIGTERM)
         message = process.communicate(timeout=60)[1]
