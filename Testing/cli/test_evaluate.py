@@ -64,7 +64,7 @@ def test_what_cannot_be_measured_is_refused_before_the_work(tmp_path: Path, caps
     assert main([*command, str(tmp_path / "none")]) == 4
     assert main([*command, str(bundle), "--patients", "0"]) == 2
     assert main([*command, str(bundle), "--real", str(real)]) == 3
-    assert "P_0 has no truth" in capsys.readouterr().err
+    assert "P_0 has no ground truth" in capsys.readouterr().err
     other = [str(write_patient_folder(tmp_path / name, "P_1")) for name in ("a", "b")]
     assert main([*command, str(bundle), "--real", *other]) == 2
     assert not (tmp_path / "out").exists()

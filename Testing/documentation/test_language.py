@@ -23,7 +23,6 @@ NOT_YET: tuple[str, ...] = (
         f"TokenUNetSegmentation/tokenunet/{room}"
         for room in (
             "data",
-            "evaluation",
             "preprocessing",
             "study",
             "synthesis",
@@ -48,7 +47,7 @@ BRITISH = re.compile(
 IN_HOUSE = {
     r"attention masks?|token(learner|fuser)('s)? masks?|masks of (the )?(attention|token)": "attention map",
     r"(the|its|their|image) looks\b": "image features",
-    r"(?<!ground )(?<!ground-)\btruths?\b": "ground truth",
+    r"(?<!ground )(?<!ground-)\btruths?\b(?!:)": "ground truth",
     r"\b(told|hears?|heard)\b": "reported, receives",
     r"\b(ladder|rungs?)\b": "fallback chain, fallback",
     r"\blean (forward|path|way)\b": "CPU-optimized forward",
@@ -67,7 +66,7 @@ IN_HOUSE = {
     r"\bplaces? to review\b": "review candidates",
     r"\bway back\b": "inverse transform",
     r"\bdisagree(ment|ments)\b": "ensemble uncertainty",
-    r"\bdisturb(ed|s|ing)?\b": "perturbed",
+    r"\bdisturb(ed|s|ing)?\b(?!:)": "perturbed",
     r"\bsees to it\b|\b(it|that|they) shall\b|\bwhereof\b|\bthereof\b|\bof a sudden\b": "plain English",
 }
 """In-house words, and what a reader of MONAI, nnU-Net or Slicer expects instead."""

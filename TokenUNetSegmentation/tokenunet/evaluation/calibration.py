@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say: of the voxels given 0.7, seven in ten should be tumor."""
+"""Reliability of probabilities: of the voxels with a probability of 0.7, seven in ten should be tumor."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -49,12 +49,12 @@ class Reliability:
 
     @property
     def expected_calibration_error(self) -> dict[RegionName, float]:
-        """By region, how far probability and frequency are apart in a voxel's bin, on average over the voxels."""
+        """Return the expected calibration error by region: the mean distance of probability and frequency."""
         gaps = np.abs(self.probability - self.true).sum(axis=1) / self.voxels.sum(axis=1)
         return {name: round(float(gap), 5) for name, gap in zip(REGIONS, gaps, strict=True)}
 
     def bins(self, region: RegionName) -> list[dict[str, Any]]:
-        """The bins that hold voxels, from low to high: how many, their mean probability, and how often it was true."""
+        """Return the non-empty bins from low to high: number of voxels, mean probability and frequency of tumor."""
         row = REGIONS.index(region)
         return [
             {"voxels": int(n), "probability": round(float(p / n), 4), "frequency": round(float(t / n), 4)}

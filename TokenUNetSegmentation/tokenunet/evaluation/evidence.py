@@ -1,4 +1,4 @@
-"""All that is measured of a model before it is handed to people, patient by patient; `evidence_tables` sums it up."""
+"""Evaluation of a model, patient by patient; `evidence_tables` summarizes it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,14 +56,14 @@ POSTPROCESSING: dict[str, Step] = {
 
 @dataclass(frozen=True)
 class TumorRow:
-    """A synthetic patient with a tumor.
+    """Result of a synthetic patient with a tumor.
 
     Attributes:
-        seed: of the patient.
-        kind: of the tumor, `tokenunet.synthesis.Kind`.
-        volumes_ml: of the truth, by region.
-        predicted_ml: of the segmentation as it is, by region.
-        dice: by name in `POSTPROCESSING`.
+        seed: Seed of the patient.
+        kind: Subtype of the tumor, `tokenunet.synthesis.Kind`.
+        volumes_ml: Volumes of the ground truth in ml, by region.
+        predicted_ml: Volumes of the segmentation in ml without postprocessing, by region.
+        dice: Dice by name in `POSTPROCESSING`.
     """
 
     seed: int
@@ -75,11 +75,11 @@ class TumorRow:
 
 @dataclass(frozen=True)
 class HealthyRow:
-    """A synthetic brain without a tumor.
+    """Result of a synthetic brain without a tumor.
 
     Attributes:
-        seed: of the patient.
-        false_ml: what was segmented, by name in `POSTPROCESSING`.
+        seed: Seed of the patient.
+        false_ml: Volume of false positives in ml, by name in `POSTPROCESSING`.
     """
 
     seed: int
@@ -88,13 +88,13 @@ class HealthyRow:
 
 @dataclass(frozen=True)
 class DisturbedRow:
-    """A synthetic patient with something wrong.
+    """Result of a synthetic patient with perturbed scans.
 
     Attributes:
-        seed: of the patient.
-        condition: name of a `tokenunet.evaluation.robustness.Condition`.
-        dice: as it is, without post-processing.
-        changed_voxels: of the whole tumor's segmentation, compared with the undisturbed patient's.
+        seed: Seed of the patient.
+        condition: Name of a `tokenunet.evaluation.robustness.Condition`.
+        dice: Dice without postprocessing.
+        changed_voxels: Number of voxels of the whole tumor that differ from the unperturbed patient's segmentation.
     """
 
     seed: int
@@ -105,17 +105,17 @@ class DisturbedRow:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured.
+    """Results of an evaluation.
 
     Attributes:
-        tumors: a row a patient.
-        healthy: a row a patient.
-        disturbed: a row a patient and condition, for the first third of the patients.
-        reliability: of the probabilities of all patients with a tumor.
+        tumors: Results of synthetic patients with a tumor.
+        healthy: Results of synthetic brains without a tumor.
+        disturbed: Results of perturbed scans, for each condition and the first third of the patients.
+        reliability: Reliability of the probabilities of all patients with a tumor.
         real_appearance: Synthetic patients whose tumors have the contrasts of real ones.
         tumor_free: Real brains without a tumor.
-        real: a row a patient.
-        views: of the real patients.
+        real: Results of real patients.
+        views: Views of the real patients.
     """
 
     tumors: tuple[TumorRow, ...]
@@ -131,18 +131,18 @@ class Evidence:
 def gather(
     space: ModelSpace, patients: int, cases: Sequence[Case], predictor: Predictor, tumor_free: Sequence[Case] = ()
 ) -> Evidence:
-    """Measures a model; `passes` says how often the predictor runs.
+    """Evaluate a model; `passes` returns the number of predictions.
 
     Args:
-        space: of the model.
-        patients: synthetic patients with a tumor, at least 1; half as many healthy ones come on top, and half as many
-            whose tumors look like real ones.
-        cases: real patients; they come first, as their files may be wrong.
-        predictor: the model.
+        space: Input space of the model.
+        patients: Number of synthetic patients with a tumor, at least 1; half as many healthy ones are added, and half
+            as many whose tumors look like real ones.
+        cases: Real patients; they are evaluated first, since their files may be unusable.
+        predictor: Function that runs the model.
         tumor_free: Real brains without a tumor.
 
     Raises:
-        InputError: where a real patient cannot be used.
+        InputError: If a real patient cannot be used.
     """
     marked = [measure_tumor_free(case, space, predictor) for case in tumor_free]
     real, views = [], []
@@ -185,7 +185,7 @@ def gather(
 
 
 def passes(space: ModelSpace, patients: int, cases: Sequence[Case], tumor_free: Sequence[Case] = ()) -> int:
-    """How often `gather` runs the predictor."""
+    """Return the number of predictions of `gather`."""
     real = len(cases) + len(tumor_free)
     return patients + 2 * _healthy(patients) + _disturbed(patients) * len(conditions(space)) + real
 
@@ -199,12 +199,12 @@ def _disturbed(patients: int) -> int:
 
 
 def made(patient: HoldOut) -> tuple[Study, sitk.Image]:
-    """The patient's scans and true labels."""
+    """Return the scans and true labels of a patient."""
     return synthetic_study(synthetic_patient(patient.seed, SCAN_SPACING, kind=patient.kind))
 
 
 def tumor_row(patient: HoldOut, done: Segmented) -> TumorRow:
-    """What is noted of a patient with a tumor."""
+    """Return the result of a patient with a tumor."""
     return TumorRow(
         patient.seed,
         patient.kind.value,
@@ -215,7 +215,7 @@ def tumor_row(patient: HoldOut, done: Segmented) -> TumorRow:
 
 
 def healthy_row(patient: HoldOut, done: Segmented) -> HealthyRow:
-    """What is noted of a healthy brain."""
+    """Return the result of a healthy brain."""
     return HealthyRow(
         patient.seed,
         {name: volumes_ml(step(done.predicted, done.grid), done.grid)["WT"] for name, step in POSTPROCESSING.items()},
@@ -244,10 +244,10 @@ def disturbed_row(
 
 
 class CountedModel:
-    """A bundle as a predictor that tells how far all passes are.
+    """Predictor that reports the progress of all predictions.
 
     Attributes:
-        execution: how the last pass ran; None before the first one.
+        execution: Execution of the last prediction; None before the first one.
     """
 
     def __init__(self, bundle: ModelBundle, progress: Progress, passes: int) -> None:
@@ -256,6 +256,7 @@ class CountedModel:
         self._done = 0
 
     def __call__(self, prepared: Prepared) -> Prediction:
+        """Predict one patient and update the progress."""
         prediction, self.execution = predict(
             prepared,
             self._bundle,

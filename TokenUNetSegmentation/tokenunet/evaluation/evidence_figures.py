@@ -1,4 +1,4 @@
-"""The pictures of a model's evaluation. Needs matplotlib."""
+"""Figures of a model's evaluation; needs matplotlib."""
 
 import io
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from tokenunet.io.figures import plot_style
 
 
 def draw_calibration(calibration: Mapping[str, Any]) -> bytes:
-    """Reliability of each region as PNG; on the diagonal, probabilities are what they say.
+    """Draw the reliability of each region as PNG; on the diagonal, probabilities are calibrated.
 
     Args:
-        calibration: by region, as in ``evaluation.json``.
+        calibration: Bins by region, as in ``evaluation.json``.
     """
     with plot_style():
         figure = Figure(figsize=(9, 3.4), layout="constrained")
@@ -37,7 +37,7 @@ def draw_calibration(calibration: Mapping[str, Any]) -> bytes:
 
 
 def draw_contours(view: ContourView) -> bytes:
-    """Truth and prediction side by side as PNG, a row for each scan."""
+    """Draw ground truth and prediction side by side as PNG, with a row for each scan."""
     with plot_style():
         height, width = view.truth.shape[1:]
         figure = Figure(figsize=(7, 0.6 + 7 * height / width * len(view.scans) / 2), layout="constrained")

@@ -1,4 +1,4 @@
-"""Evidence summed up: as numbers for JSON, and as Markdown tables for a README."""
+"""Summary of an evaluation: as values for JSON, and as Markdown tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from tokenunet.synthesis import Kind
 
 
 def summary(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
-    """Means of Dice, volumes and errors; a mean is over the patients whose truth has the region."""
+    """Return means of Dice, volumes and errors, over the patients whose ground truth has the region."""
 
     def group(rows: Iterable[TumorRow], step: str = AS_IT_IS) -> dict[str, Any]:
         rows = list(rows)
@@ -53,7 +53,7 @@ def summary(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
 
 
 def _means(scores: Sequence[DiceScores]) -> dict[RegionName, dict[str, Any]]:
-    """By region, the mean over the patients that have it, and how many these are."""
+    """Return the mean over the patients that have a region, and their number, by region."""
     known = {region: [s[region] for s in scores if s[region] is not None] for region in REGIONS}
     return {
         region: {"mean": round(float(np.mean(values)), 4) if values else None, "cases": len(values)}  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def _means(scores: Sequence[DiceScores]) -> dict[RegionName, dict[str, Any]]:
 
 
 def _false_volumes(volumes_ml: Sequence[float]) -> dict[str, Any]:
-    """How much was marked where nothing is."""
+    """Return the volume of false positives."""
     volumes = np.array(volumes_ml)
     if not len(volumes):
         return {"cases": 0}
@@ -75,7 +75,7 @@ def _false_volumes(volumes_ml: Sequence[float]) -> dict[str, Any]:
 
 
 def _robustness(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
-    """By condition, how much Dice is lost against the same patients undisturbed."""
+    """Return the loss of Dice compared with the unperturbed scans of the same patients, by condition."""
     undisturbed = {row.seed: row.dice[AS_IT_IS] for row in evidence.tumors}
     result = {}
     for condition in conditions(space):
@@ -98,10 +98,10 @@ def _robustness(evidence: Evidence, space: ModelSpace) -> dict[str, Any]:
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """The tables.
+    """Return the tables in Markdown.
 
     Args:
-        report: as in ``evaluation.json``.
+        report: Content of ``evaluation.json``.
     """
     figures = report["summary"]
     parts = [
@@ -143,11 +143,11 @@ def as_markdown(report: Mapping[str, Any]) -> str:
                 for name, step in figures["postprocessing"].items()
             ],
         ),
-        "## What disturbed scans cost",
-        "Dice lost against the same patients undisturbed. A missing sequence's channel is 0 in the brain, its mean "
-        "after normalization.",
+        "## Perturbed scans",
+        "Loss of Dice compared with the same patients without perturbation. The channel of a missing sequence is 0 in "
+        "the brain, its mean after normalization.",
         _table(
-            ("disturbed by", "patients", *REGIONS, "voxels changed"),
+            ("perturbation", "patients", *REGIONS, "voxels changed"),
             [
                 (
                     one["title"],

@@ -1,4 +1,4 @@
-"""Real patients with a truth: how well a model does on them, and a slice to see it in."""
+"""Evaluation on real patients with a ground truth, and views of the results."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,14 +31,14 @@ _SHOWN: tuple[SequenceName, ...] = ("T1ce", "FLAIR")
 
 @dataclass(frozen=True)
 class RealRow:
-    """One real patient.
+    """Result of one real patient.
 
     Attributes:
-        name: of the case.
-        volumes_ml: of the truth, by region.
-        predicted_ml: of the segmentation, by region.
-        dice: by region.
-        brats_dice: Dice by region, 1 or 0 where the truth has no such region.
+        name: Name of the case.
+        volumes_ml: Volumes of the ground truth in ml, by region.
+        predicted_ml: Volumes of the segmentation in ml, by region.
+        dice: Dice by region.
+        brats_dice: Dice by region, 1 or 0 if the ground truth lacks the region.
         hd95_mm: 95th percentile of the distances between the surfaces, by region.
         surface_dice: Share of the surfaces within `TOLERANCE_MM` of each other, by region.
     """
@@ -54,7 +54,7 @@ class RealRow:
 
 @dataclass(frozen=True)
 class TumorFreeRow:
-    """One real brain without a tumor.
+    """Result of one real brain without a tumor.
 
     Attributes:
         name: Name of the case.
@@ -67,13 +67,13 @@ class TumorFreeRow:
 
 @dataclass(frozen=True)
 class ContourView:
-    """The axial slice with the most tumor, cut to the brain.
+    """Axial slice with the most tumor, cropped to the brain.
 
     Attributes:
-        name: of the case.
+        name: Name of the case.
         scans: T1ce and FLAIR, (H, W), z-scores, 0 outside the brain.
-        truth: regions (3, H, W).
-        predicted: regions (3, H, W).
+        truth: Regions (3, H, W) of the ground truth.
+        predicted: Predicted regions (3, H, W).
     """
 
     name: str
@@ -83,21 +83,21 @@ class ContourView:
 
 
 def real_cases(folders: Sequence[Path]) -> list[Case]:
-    """The cases of all folders, in any layout that training understands.
+    """Return the cases of all folders, in any layout for training.
 
     Raises:
-        DatasetError: where a folder holds no case, or one without a truth.
-        UsageError: where two cases have the same name.
+        DatasetError: If a folder contains no case, or one without a ground truth.
+        UsageError: If two cases have the same name.
     """
     cases = _cases(folders)
     for case in cases:
         if case.truth is None:
-            raise DatasetError(f"{case.name} has no truth.", "Add its segmentation, such as X_seg.nii.gz.")
+            raise DatasetError(f"{case.name} has no ground truth.", "Add its segmentation, such as X_seg.nii.gz.")
     return cases
 
 
 def tumor_free_cases(folders: Sequence[Path]) -> list[Case]:
-    """Return the cases of all folders; they need no segmentation, and one that lies there is ignored.
+    """Return the cases of all folders; a segmentation is not needed, and ignored if there is one.
 
     Raises:
         DatasetError: If a folder holds no case.
@@ -120,10 +120,10 @@ def _cases(folders: Sequence[Path]) -> list[Case]:
 
 
 def measure_real(case: Case, space: ModelSpace, predictor: Predictor) -> tuple[RealRow, ContourView]:
-    """Segments a case and compares it with its truth on the grid of its T1ce; the view is on the model's grid.
+    """Segment a case and compare it with its ground truth on the grid of its T1ce; the view is on the model's grid.
 
     Raises:
-        InputError: where the scans or the truth cannot be used.
+        InputError: If the scans or the ground truth cannot be used.
     """
     truth = read_truth(case)
     done = segmented(read_scans(case), truth, space, predictor)
@@ -146,7 +146,7 @@ def measure_real(case: Case, space: ModelSpace, predictor: Predictor) -> tuple[R
 
 
 def measure_tumor_free(case: Case, space: ModelSpace, predictor: Predictor) -> TumorFreeRow:
-    """Return what is segmented in a brain that has no tumor.
+    """Measure false positives in a brain without a tumor.
 
     Raises:
         InputError: If the scans cannot be used.

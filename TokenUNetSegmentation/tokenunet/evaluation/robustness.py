@@ -1,4 +1,4 @@
-"""What may be wrong with scans, each as a change to a patient; a model should lose little by it."""
+"""Perturbations of scans, against which a model should be robust."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,20 +21,20 @@ _SLICE_MM = 5.0
 _THICK: SequenceName = "FLAIR"
 """The sequence that is most often measured in thick slices."""
 _BIAS = 3.0
-"""How many times brighter the last row of the field of view is than the first."""
+"""Brightness of the last row relative to the first."""
 _ORIENTATION = "SAR"
 """Axes permuted and flipped from the synthetic patients' LPS."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing wrong with a patient.
+    """Perturbation of a patient.
 
     Attributes:
-        name: stable name for programs.
-        title: for people.
-        change_study: takes the scans and a seed.
-        change_prepared: takes what the network would take.
+        name: Stable identifier for programs.
+        title: Name for people.
+        change_study: Function of the scans and a seed.
+        change_prepared: Function of the prepared patient.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Condition:
 
 
 def conditions(space: ModelSpace) -> Sequence[Condition]:
-    """All that is measured, for a model with that input."""
+    """Return all perturbations for a model with an input space."""
     return (
         Condition("noise", "noise of half the brain's standard deviation", _with_noise),
         Condition("thick_slices", f"{_THICK} in slices of {_SLICE_MM:g} mm", _with_thick_slices),
@@ -62,14 +62,14 @@ def conditions(space: ModelSpace) -> Sequence[Condition]:
 
 
 def without_channel(prepared: Prepared, channel: int) -> Prepared:
-    """The patient without one sequence: its channel is 0 in the brain, which is its mean after normalization."""
+    """Remove one sequence: its channel is set to 0, the mean of the brain after normalization."""
     tensor = prepared.tensor.clone()
     tensor[channel] = 0
     return replace(prepared, tensor=tensor)
 
 
 def _with_noise(study: Study, seed: int) -> Study:
-    """White noise inside the brain, another one in each scan."""
+    """Add independent white noise inside the brain to each scan."""
     generator = torch.Generator().manual_seed(seed)
 
     def noisy(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,7 +81,7 @@ def _with_noise(study: Study, seed: int) -> Study:
 
 
 def _with_thick_slices(study: Study, seed: int) -> Study:
-    """One scan averaged along z and put on a grid with thick slices, from which `prepare` brings it back."""
+    """Average one scan along z on a grid with thick slices, which `prepare` resamples."""
     scan = study.scans[_THICK]
     grid = Grid.of(scan.image)
     x, y, z = grid.spacing

@@ -1,4 +1,4 @@
-"""A patient segmented the way users do it, beside the truth."""
+"""Patient segmented like a user's, with the ground truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from tokenunet.preprocessing import Prepared, prepare, restore
 from tokenunet.study.scans import Study
 
 Predictor = Callable[[Prepared], Prediction]
-"""A model as it runs."""
+"""Function that runs a model on a prepared patient."""
 NEGLIGIBLE_ML = 0.5
-"""Up to so much where nothing is counts as nothing."""
+"""Largest volume of false positives that counts as none."""
 DiceScores = dict[RegionName, float | None]
-"""By region; None where the truth has no such region, as Dice says nothing there."""
+"""Dice by region; None if the ground truth lacks the region, for which Dice is meaningless."""
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """What a model says about a patient, and what is true.
+    """Prediction and ground truth of a patient.
 
     Attributes:
-        prepared: the patient as the network took it.
-        prediction: on the prepared grid.
-        predicted: regions (3, z, y, x) on the reference scan's grid.
-        truth: the same of the truth.
-        grid: of the reference scan.
+        prepared: Input of the network.
+        prediction: Prediction on the prepared grid.
+        predicted: Predicted regions (3, z, y, x) on the reference scan's grid.
+        truth: Regions of the ground truth on the same grid.
+        grid: Grid of the reference scan.
     """
 
     prepared: Prepared
@@ -43,16 +43,16 @@ class Segmented:
 
 
 def segmented(study: Study, truth: sitk.Image, space: ModelSpace, predictor: Predictor) -> Segmented:
-    """Segments a patient by `prepare`, the predictor and `restore`.
+    """Segment a patient by `prepare`, the predictor and `restore`.
 
     Args:
-        study: the four scans.
-        truth: exclusive labels, on any grid.
-        space: of the model.
-        predictor: the model.
+        study: Scans of the patient.
+        truth: Exclusive labels of the ground truth, on any grid.
+        space: Input space of the model.
+        predictor: Function that runs the model.
 
     Raises:
-        InputError: where the scans cannot be used.
+        InputError: If the scans cannot be used.
     """
     prepared = prepare(study, space)
     prediction = predictor(prepared)
@@ -61,12 +61,12 @@ def segmented(study: Study, truth: sitk.Image, space: ModelSpace, predictor: Pre
 
 
 def true_regions(truth: sitk.Image, grid: Grid) -> NDArray[np.bool_]:
-    """Regions (3, z, y, x) on a grid from exclusive labels on another one."""
+    """Resample exclusive labels to a grid and return them as regions (3, z, y, x)."""
     return regions_from_labels(sitk.GetArrayFromImage(grid.resample(truth, sitk.sitkNearestNeighbor)))
 
 
 def dice_scores(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> DiceScores:
-    """Dice of regions (3, ...) of one shape."""
+    """Return Dice of regions (3, ...) of one shape."""
     pairs = zip(REGIONS, predicted, truth, strict=True)
     return {name: round(dice(p, t), 4) if t.any() else None for name, p, t in pairs}
 
@@ -84,5 +84,5 @@ def brats_scores(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], grid: G
 
 
 def volumes_ml(regions: NDArray[np.bool_], grid: Grid) -> dict[RegionName, float]:
-    """Of regions (3, ...) on the grid."""
+    """Return the volumes in ml of regions (3, ...) on a grid."""
     return {name: round(float(r.sum()) * grid.voxel_ml, 3) for name, r in zip(REGIONS, regions, strict=True)}

@@ -14,7 +14,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS, RegionName
 
 ABSENT_MM = 373.13
-"""The diagonal of BraTS's field of view: BraTS's distance where only one of two segmentations holds the region."""
+"""Diagonal of BraTS's images in mm: the distance if only one of two segmentations has the region."""
 TOLERANCE_MM = 1.0
 """Distance up to which surface Dice counts a surface as found."""
 _MARGIN = 2
@@ -74,7 +74,7 @@ def surface_scores(
 
 @contextmanager
 def _without_monais_warning() -> Iterator[None]:
-    """Silence a warning of MONAI's that is about a call of its own."""
+    """Suppress a warning of MONAI about one of its own calls."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)
         yield

@@ -1,4 +1,4 @@
-"""Synthetic patients segmented by a model, with their truth."""
+"""Synthetic patients segmented by a model, with their ground truth."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ from tokenunet.synthesis.writing import in_field_of_view
 
 @dataclass(frozen=True)
 class SyntheticCase:
-    """What a model says about a synthetic patient, with maps, and what is true.
+    """Prediction with attention maps and ground truth of a synthetic patient.
 
     Attributes:
-        prepared: the patient as the network took it.
-        prediction: on the prepared grid.
-        whole_tumor: (D, H, W), the truth on the same grid.
+        prepared: Input of the network.
+        prediction: Prediction on the prepared grid.
+        whole_tumor: Whole tumor (D, H, W) of the ground truth on the same grid.
     """
 
     prepared: Prepared
@@ -32,7 +32,7 @@ class SyntheticCase:
 
 
 def synthetic_study(patient: SyntheticPatient) -> tuple[Study, sitk.Image]:
-    """The patient's scans as files would hold them, and the true exclusive labels on the same grid."""
+    """Return a patient's scans as if read from files, and the true exclusive labels on the same grid."""
     scans = {
         sequence: Scan(sitk.Cast(in_field_of_view(patient, image), sitk.sitkFloat32), f"synthetic {sequence}", "")
         for sequence, image in patient.images.items()
@@ -41,11 +41,11 @@ def synthetic_study(patient: SyntheticPatient) -> tuple[Study, sitk.Image]:
 
 
 def segmented_case(seed: int, bundle: ModelBundle) -> SyntheticCase:
-    """Makes the patient with that seed, at the model's spacing, and segments it on the CPU.
+    """Generate a patient at the model's spacing, and segment it on the CPU.
 
     Raises:
-        ModelError: where the model has no maps.
-        ValueError: where there are no synthetic patients at the model's spacing.
+        ModelError: If the model has no attention maps.
+        ValueError: If there are no synthetic patients at the model's spacing.
     """
     study, truth = synthetic_study(synthetic_patient(seed, bundle.manifest.spacing[0]))
     prepared = prepare(study, bundle.manifest.space)
