@@ -191,13 +191,13 @@ def test_changed_data_are_not_gone_on_with(unfinished: Experiment, patients: Pat
     labels[60, 60, 40] = 2 if labels[60, 60, 40] != 2 else 1
     sitk.WriteImage(labels, str(truth))
     assert train("--output", unfinished.folder, "--resume") == 3
-    assert f"{case.name}'s truth is no longer the file" in capsys.readouterr().err
+    assert f"The truth of {case.name} is no longer the file" in capsys.readouterr().err
     assert not unfinished.jobs()[-1].folder.exists()
 
 
 def test_changed_splits_and_settings_are_not_gone_on_with(unfinished: Experiment, capsys: Any) -> None:
     assert train("--output", unfinished.folder, "--resume", "--set", "epochs=5") == 2
-    assert "cannot change" in capsys.readouterr().err
+    assert "cannot be changed" in capsys.readouterr().err
     assert train("--output", unfinished.folder, "--resume", "--seed", "5") == 2
     splits = json.loads((unfinished.folder / "splits.json").read_text())
     splits["folds"][0]["validation"].pop()
