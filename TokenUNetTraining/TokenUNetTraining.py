@@ -46,8 +46,8 @@ class TokenUNetTraining(ScriptedLoadableModule):
         picture = self.resourcePath("Icons/TokenUNetTraining.png")
         parent.helpText = f'<p><img src="{picture}" width="96" height="96"></p><p>' + _(
             "Trains Token-UNet, UNet and SwinUNETR on your own labeled patients: five folds, their curves, a report "
-            "with the paper's figures, and a model for Token-UNet Segmentation. The training goes on when Slicer is "
-            "closed, and is found again. Everything stays on this computer. Research software, not a medical device."
+            "with the paper's figures, and a model for Token-UNet Segmentation. The training continues when Slicer "
+            "is closed, and is found again. Everything stays on this computer. Research software, not a medical device."
         )
         parent.acknowledgementText = _(
             "The protocol is described in the Token-UNet paper (2026); PyTorch, Lightning Fabric and MONAI compute."

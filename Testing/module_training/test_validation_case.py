@@ -90,3 +90,9 @@ def test_a_case_hides_the_one_before(module: host.LoadedModule, patients: Path, 
     first, second = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     assert not first.GetDisplayNode().GetVisibility()
     assert second.GetDisplayNode().GetVisibility()
+    hidden, shown = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    assert not hidden.GetVisibility()
+    assert shown.GetVisibility()
+    assert shown.GetUseColorNamesForLabels()
+    colors = shown.GetPrimaryDisplayNode().GetColorNode()
+    assert [colors.GetColorName(value) for value in (1, 2)] == ["missed tumor", "false positive"]

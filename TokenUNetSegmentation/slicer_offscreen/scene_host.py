@@ -42,6 +42,7 @@ class OffscreenHost:
 
     def __init__(self) -> None:
         self.scene = slicer.vtkMRMLScene()
+        self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
         self.app_logic = slicer.vtkSlicerApplicationLogic()
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetCrosshairName("default")

@@ -27,7 +27,8 @@ def check_inputs(
         if volume is None:
             continue
         twins = [other for other, node in inputs.items() if node is volume and other != channel]
-        problem = f"“{volume.GetName()}” is selected as {twins[0]} too." if twins else problem_with(volume)
+        twice = _("“{volume}” is selected as {other} too.")
+        problem = twice.format(volume=volume.GetName(), other=twins[0]) if twins else problem_with(volume)
         if problem:
             problems[channel] = problem
     return {channel: problems[channel] for channel in inputs if channel in problems}

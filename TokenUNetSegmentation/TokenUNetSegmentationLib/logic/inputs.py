@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
 from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
 from tokenunet.study.dicom_tags import dicom_tags
@@ -171,7 +172,8 @@ def _patient_name(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
 
 def _folder(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume))
+    item = hierarchy.GetItemByDataNode(volume)
+    return hierarchy.GetItemParent(item) if item else None
 
 
 def _on_grid_of_all(volume: slicer.vtkMRMLScalarVolumeNode, others: Iterable[slicer.vtkMRMLScalarVolumeNode]) -> bool:
@@ -188,7 +190,8 @@ def describe(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     """One line about a volume: voxels, their size, stripped of the skull or not."""
     size = _TIMES.join(str(n) for n in volume.GetImageData().GetDimensions())
     spacing = _TIMES.join(f"{mm:.3g}" for mm in volume.GetSpacing())
-    return f"{size}, {spacing} mm, {'skull-stripped' if is_skull_stripped(volume) else 'with skull'}"
+    skull = _("skull-stripped") if is_skull_stripped(volume) else _("with skull")
+    return _("{size}, {spacing} mm, {skull}").format(size=size, spacing=spacing, skull=skull)
 
 
 def is_skull_stripped(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
@@ -225,16 +228,17 @@ def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     """Why a volume cannot be segmented; empty where it can."""
     image = volume.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
-        return "This volume has no voxels."
+        return _("This volume has no voxels.")
     if image.GetNumberOfScalarComponents() != 1:
-        return "This is a color or vector volume."
+        return _("This is a color or vector volume.")
     if min(image.GetDimensions()) < _FEWEST_SLICES:
-        return f"This is not a 3-D scan: {_TIMES.join(str(n) for n in image.GetDimensions())} voxels."
+        size = _TIMES.join(str(n) for n in image.GetDimensions())
+        return _("This is not a 3-D scan: {size} voxels.").format(size=size)
     voxels = _voxels_of(volume)
     if not voxels.finite:
-        return "This volume has voxels that are not numbers."
+        return _("This volume has voxels that are not numbers.")
     if voxels.constant:
-        return "This volume has the same value everywhere."
+        return _("This volume has the same value everywhere.")
     return ""
 
 

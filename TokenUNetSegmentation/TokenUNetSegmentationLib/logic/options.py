@@ -2,9 +2,11 @@
 
 from enum import Enum
 
+from slicer.i18n import tr as _
+
 
 class Device(Enum):
-    """What computes."""
+    """Device that computes."""
 
     AUTO = "auto"
     CUDA = "cuda:0"
@@ -12,16 +14,16 @@ class Device(Enum):
     CPU = "cpu"
 
     def label(self) -> str:
-        """Text of the choice in the panel."""
-        return {"auto": "automatic", "cuda:0": "GPU", "mps": "Apple GPU", "cpu": "processor"}[self.value]
+        """Return the text of the choice in the panel; a GPU of AMD is used as CUDA device, too."""
+        return {"auto": _("automatic"), "cuda:0": _("GPU"), "mps": _("Apple GPU"), "cpu": _("CPU")}[self.value]
 
 
 class Mode(Enum):
-    """How the brain goes through the network."""
+    """Inference mode."""
 
     SINGLE_PASS = "single_pass"
     SLIDING_WINDOW = "sliding_window"
 
     def label(self) -> str:
-        """Text of the choice in the panel."""
-        return {"single_pass": "whole brain", "sliding_window": "window by window"}[self.value]
+        """Return the text of the choice in the panel."""
+        return {"single_pass": _("whole brain"), "sliding_window": _("window by window")}[self.value]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import slicer
+from slicer.i18n import tr as _
 from tokenunet.core.errors import OutputError
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
@@ -64,10 +65,10 @@ def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode,
 def can_export_dicom(result: PatientResult) -> Answer:
     """Whether Slicer can write this result as DICOM SEG."""
     if "DICOMSegmentationPlugin" not in getattr(slicer.modules, "dicomPlugins", {}):
-        return Answer(False, "Install “QuantitativeReporting” in the Extensions Manager: it writes DICOM SEG.")
+        return Answer(False, _("Install “QuantitativeReporting” in the Extensions Manager: it writes DICOM SEG."))
     if result.reference is None or not result.reference.GetAttribute("DICOM.instanceUIDs"):
-        return Answer(False, "DICOM SEG refers to DICOM images, and these scans were not loaded from DICOM.")
-    return Answer(True, "Open Slicer's DICOM export for this segmentation.")
+        return Answer(False, _("DICOM SEG refers to DICOM images, and these scans were not loaded from DICOM."))
+    return Answer(True, _("Open Slicer's DICOM export for this segmentation."))
 
 
 def export_dicom(result: PatientResult) -> None:

@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from slicer.i18n import tr as _
+
 
 class Preset(Enum):
     """Where the numbers of a training come from."""
@@ -11,7 +13,9 @@ class Preset(Enum):
     PAPER = "paper"
 
     def label(self) -> str:
-        """Text of the choice in the panel."""
-        return {"quick": "quick: a first result", "robust": "robust: for other scanners", "paper": "as in the paper"}[
-            self.value
-        ]
+        """Return the text of the choice in the panel."""
+        return {
+            "quick": _("quick: a first result"),
+            "robust": _("robust: for other scanners"),
+            "paper": _("as in the paper"),
+        }[self.value]

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 from numpy.typing import NDArray
+from slicer.i18n import tr as _
 from tokenunet.core.errors import UnreadableImageError
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.io.seg_nrrd import write_segmentation
@@ -15,7 +16,7 @@ from TokenUNetSegmentationLib.scene.volumes import detach_from_file, load_volume
 
 MISSED, WRONG = 1, 2
 """Values of the error map: tumor that was not predicted, and predicted tumor that is none."""
-_ERROR_COLORS = {MISSED: ("missed tumor", (0.90, 0.16, 0.22)), WRONG: ("no tumor", (0.98, 0.75, 0.10))}
+_ERROR_COLORS = {MISSED: ("missed tumor", (0.90, 0.16, 0.22)), WRONG: ("false positive", (0.98, 0.75, 0.10))}
 _SEQUENCE = "T1ce"
 
 
@@ -63,6 +64,8 @@ def show_case(experiment: Any, architecture: str, fold: int, name: str) -> slice
         for other in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):  # an earlier patient's
             if other.GetDisplayNode() is not None:
                 other.GetDisplayNode().SetVisibility(False)
+        for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+            legend.SetVisibility(False)
         segmentation = slicer.util.loadSegmentation(str(path))
         detach_from_file(segmentation)
         segmentation.SetName(f"{name}: {architecture}")
@@ -113,3 +116,6 @@ def _color(errors: slicer.vtkMRMLScalarVolumeNode) -> None:
     display.SetInterpolate(False)
     display.SetApplyThreshold(True)
     display.SetThreshold(0.5, max(_ERROR_COLORS))
+    legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(errors)
+    legend.SetTitleText(_("errors"))
+    legend.SetUseColorNamesForLabels(True)

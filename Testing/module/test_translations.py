@@ -1,0 +1,74 @@
+"""Texts of the panels go through Slicer's translation."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(
+    path
+    for module in ("TokenUNetSegmentation", "TokenUNetTraining")
+    for room in ("panels", "logic")
+    for path in (ROOT / module / f"{module}Lib" / room).glob("*.py")
+)
+SHOWING = {
+    "setText",
+    "setToolTip",
+    "setTitle",
+    "setPlaceholderText",
+    "addItem",
+    "QCheckBox",
+    "QLabel",
+    "_say",
+    "Answer",
+}
+"""Calls that display their arguments."""
+LETTERS = re.compile(r"[A-Za-z]{3}")
+
+
+def untranslated(source: str) -> Iterator[str]:
+    """Iterate over literal texts that are displayed without translation."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            arguments = node.args if function in SHOWING else []
+        elif isinstance(node, ast.Return) and node.value is not None:
+            arguments = [node.value]
+        else:
+            continue
+        for argument in arguments:
+            text = "".join(
+                part.value
+                for part in getattr(argument, "values", [argument])
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            )
+            sentence = " " in text or not isinstance(node, ast.Return)
+            if LETTERS.search(re.sub(r"<[^>]*>|href=\S*", "", text)) and sentence:
+                yield f"{text} in line {argument.lineno}"
+
+
+@pytest.mark.parametrize(
+    "source", ["ui.label.setText('Ready now')", "def f(): return f'not {x} found'", "Answer(False, 'Select a volume.')"]
+)
+def test_untranslated_finds_displayed_literals(source: str) -> None:
+    assert len(list(untranslated(source))) == 1
+    assert list(untranslated("ui.label.setText(_('Ready now'))\ndef f(): return _('a b c d').format()")) == []
+
+
+def test_panels_and_logic_translate_what_they_display() -> None:
+    assert len(FILES) > 20
+    found = {path.name: list(untranslated(path.read_text(encoding="utf-8"))) for path in FILES}
+    assert {name: texts for name, texts in found.items() if texts} == {}
+
+
+def test_ui_files_translate_their_texts() -> None:
+    """Only names of classes, parameters and color tables are marked as not to be translated."""
+    for path in ROOT.glob("TokenUNet*/Resources/UI/*.ui"):
+        for setting in ElementTree.parse(path).iter("property"):
+            text = setting.find("string")
+            if text is not None and text.get("notr") == "true":
+                assert setting.get("name") == "SlicerParameterName", setting.get("name")
