@@ -1,4 +1,4 @@
-"""Trains the network of brain extraction on an endless stream of synthetic heads, none of them seen twice.
+"""Train the network of brain extraction on an endless stream of synthetic heads, never repeated.
 
     python -m tools.train_skull_stripping --output FOLDER [--steps 3800] [--resume]
     python -m tools.train_skull_stripping --output FOLDER --ship Resources/BrainExtraction
@@ -37,26 +37,26 @@ from torch.utils.data import DataLoader, IterableDataset
 
 CHECKPOINT_NAME, LOG_NAME, CARD_NAME = "checkpoint.pt", "log.jsonl", "card.json"
 TRAINING_VARIETY = (0.3, 1.0)
-"""Each head has its own: easy ones teach what a brain is, hard ones what else a scan may hold."""
+"""Range of the randomization strength of heads: weak ones teach the brain, strong ones everything else in a scan."""
 VALIDATION_SEED = 10**9
 """Far from the seeds of any training."""
 VALIDATION_VARIETY = 1.1
-"""Validation draws from ranges this much wider: what counts is how the network does outside what it was trained on."""
+"""Wider randomization of validation heads, to measure generalization beyond the training distribution."""
 
 
 @dataclass(frozen=True)
 class BrainTraining:
-    """Everything that decides a training.
+    """Settings of a training.
 
     Attributes:
-        steps: number of heads learned from, one a step.
-        peak_rate: learning rate after the warm-up; it falls to 0 at the last step along a cosine.
-        warm_up: steps until ``peak_rate``.
-        weight_decay: of AdamW.
-        average_decay: of the exponential moving average of the weights.
-        seed: of the weights and the heads.
-        validation_cases: number of validation heads.
-        validate_every: steps between two validations and checkpoints.
+        steps: Number of training steps, with one head each.
+        peak_rate: Learning rate after the warm-up; it decays to 0 at the last step along a cosine.
+        warm_up: Number of steps until ``peak_rate``.
+        weight_decay: Weight decay of AdamW.
+        average_decay: Decay of the exponential moving average of the weights.
+        seed: Seed of the weights and the heads.
+        validation_cases: Number of validation heads.
+        validate_every: Number of steps between two validations and checkpoints.
     """
 
     steps: int = 3800
@@ -70,7 +70,7 @@ class BrainTraining:
 
 
 def learning_rate(training: BrainTraining, step: int) -> float:
-    """Linear warm-up, then a cosine down to 0."""
+    """Return the learning rate of a step: linear warm-up, then cosine decay to 0."""
     if step < training.warm_up:
         return training.peak_rate * (step + 1) / training.warm_up
     progress = (step - training.warm_up) / max(1, training.steps - training.warm_up)
@@ -78,13 +78,13 @@ def learning_rate(training: BrainTraining, step: int) -> float:
 
 
 def example(seed: int, variety: float = 1.0) -> tuple[Tensor, Tensor]:
-    """What the network sees of a synthetic head, and the brain, (1, D, H, W) each."""
+    """Return the input of the network and the brain of a synthetic head, (1, D, H, W) each."""
     image, brain = synthetic_head(seed, NETWORK_SPACING, NETWORK_SHAPE, variety)
     return scaled(image)[None], brain[None].float()
 
 
 class Heads(IterableDataset[tuple[Tensor, Tensor]]):
-    """Endless examples from a seed on; one background process at most draws from it."""
+    """Endless examples from a seed on, for at most one background process."""
 
     def __init__(self, first_seed: int) -> None:
         self.first_seed = first_seed
@@ -98,7 +98,7 @@ class Heads(IterableDataset[tuple[Tensor, Tensor]]):
 
 @torch.inference_mode()
 def validate(network: nn.Module, examples: list[tuple[Tensor, Tensor]]) -> list[float]:
-    """Dice of each example."""
+    """Return the Dice of each example."""
     network.eval()
     scores = []
     for image, brain in examples:
@@ -108,11 +108,11 @@ def validate(network: nn.Module, examples: list[tuple[Tensor, Tensor]]) -> list[
 
 
 class BrainTrainer:
-    """The state of one training, and its loop.
+    """State and loop of one training.
 
     Args:
-        training: what to do.
-        output: folder for checkpoint, log and weights; made if it does not exist.
+        training: Settings of the training.
+        output: Folder for checkpoint, log and weights; created if needed.
     """
 
     def __init__(self, training: BrainTraining, output: Path) -> None:
@@ -127,23 +127,23 @@ class BrainTrainer:
         self.best = -1.0
 
     def resume(self) -> None:
-        """Goes on from the output folder's checkpoint."""
+        """Continue from the checkpoint in the output folder."""
         state = load_checkpoint(self.output / CHECKPOINT_NAME)
         for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
         self.step, self.best = state["step"], state["best"]
 
     def save(self) -> None:
-        """Writes the whole state."""
+        """Write the whole state."""
         state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
         save_checkpoint(self.output / CHECKPOINT_NAME, state | {"step": self.step, "best": self.best})
 
     def run(self, until: int | None = None, workers: int = 1) -> None:
-        """Trains to the last step, or to step ``until``.
+        """Train to the last step, or to step ``until``.
 
         Args:
-            until: where to pause.
-            workers: 1 draws the heads in the background, 0 between the steps.
+            until: Step at which to pause.
+            workers: Number of background processes for the heads, 0 or 1.
         """
         t = self.training
         last = t.steps if until is None else min(until, t.steps)
@@ -195,15 +195,15 @@ class BrainTrainer:
 
 
 def ship(output: Path, folder: Path, cases: int = 30) -> dict[str, Any]:
-    """Writes a training's best weights in half precision, and a card with what they were trained on.
+    """Write the best weights of a training in half precision, and a card that describes the training.
 
     Args:
-        output: of the training.
-        folder: where to write.
-        cases: unseen heads of each variety that the card's Dice is measured on.
+        output: Output folder of the training.
+        folder: Folder to write.
+        cases: Number of unseen heads of each randomization strength for the Dice in the card.
 
     Returns:
-        the card.
+        Content of the card.
     """
     with safetensors.safe_open(output / WEIGHTS_NAME, "pt") as file:
         origin = json.loads(file.metadata()["card"])
@@ -214,7 +214,7 @@ def ship(output: Path, folder: Path, cases: int = 30) -> dict[str, Any]:
     write_bytes(path, safetensors.torch.save(weights))
     first = VALIDATION_SEED + 10**6
     dice = {
-        f"variety {variety}": sorted(validate(network, [example(first + i, variety) for i in range(cases)]))
+        f"randomization {variety}": sorted(validate(network, [example(first + i, variety) for i in range(cases)]))
         for variety in (0.6, 1.0, VALIDATION_VARIETY)
     }
     card = {
@@ -240,6 +240,7 @@ def ship(output: Path, folder: Path, cases: int = 30) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Train the network, or ship its weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=BrainTraining.steps)
@@ -247,7 +248,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=BrainTraining.seed)
     parser.add_argument("--validation-cases", type=int, default=BrainTraining.validation_cases)
     parser.add_argument("--validate-every", type=int, default=BrainTraining.validate_every)
-    parser.add_argument("--resume", action="store_true", help="go on from the output folder's checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     parser.add_argument("--ship", type=Path, help="train nothing; write the weights here, in half precision")
     arguments = vars(parser.parse_args())
     output, resume, target = (arguments.pop(name) for name in ("output", "resume", "ship"))

@@ -1,4 +1,4 @@
-"""Remakes the atlas beside this file: two brains as small uint8 maps, from which synthetic patients are drawn.
+"""Build the atlas next to this file: two brains as small uint8 maps, from which synthetic patients are generated.
 
     python build_atlas.py [--nilearn SITE_PACKAGES/nilearn] [--colin27 ch2bet.nii.gz] [--head ch2.nii.gz]
 
@@ -28,7 +28,7 @@ MARGIN = 2
 LEVELS = 31
 """Gray levels kept: a compressed file of half the size, and far finer than the noise of any drawn image."""
 
-# Colin27 has no tissue maps of its own. Its T1 histogram peaks at 84 (gray) and 110 (white); fluid lies below 45.
+# Colin27 has no tissue maps of its own. Its T1 histogram peaks at 84 (gray) and 110 (white); fluid is below 45.
 COLIN27_FLUID, COLIN27_GRAY, COLIN27_WHITE = 44.0, 80.0, 108.0
 DEEP_MM = 25.0
 """Fluid deeper than this under the brain's surface counts as ventricle."""
@@ -57,27 +57,27 @@ FORAMEN_MAGNUM_MM = -60.0
 
 
 def quantized(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Values from 0 to 1 as uint8 with few levels."""
+    """Return values from 0 to 1 as uint8 with few levels."""
     return np.round(np.round(np.clip(values, 0, 1) * LEVELS) * (255 / LEVELS)).astype(np.uint8)
 
 
 def ramp(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.floating]:
-    """0 below ``low``, 1 above ``high``, straight between."""
+    """Return a linear ramp: 0 below ``low``, 1 above ``high``."""
     return np.clip((values - low) / (high - low), 0, 1)
 
 
 def largest_component(mask: sitk.Image) -> sitk.Image:
-    """The largest connected part of a mask."""
+    """Return the largest connected component of a mask."""
     return sitk.RelabelComponent(sitk.ConnectedComponent(mask)) == 1
 
 
 def oriented(path: Path) -> sitk.Image:
-    """The image at ``path`` with LPS axes."""
+    """Read an image in LPS orientation."""
     return sitk.DICOMOrient(sitk.ReadImage(str(path), sitk.sitkFloat32), "LPS")
 
 
 def tissues_of_colin27(t1: sitk.Image) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Gray- and white-matter probability from intensity alone, on either side of the histogram's valleys."""
+    """Return the probabilities of gray and white matter from intensities, by the valleys of the histogram."""
     values = sitk.GetArrayFromImage(sitk.CurvatureFlow(t1, 0.05, 3))
     brain = sitk.GetArrayFromImage(t1) > 0
     tissue = ramp(values, COLIN27_FLUID, COLIN27_GRAY)
@@ -89,15 +89,15 @@ def tissues_of_colin27(t1: sitk.Image) -> tuple[NDArray[np.floating], NDArray[np
 def write_anatomy(
     name: str, t1: sitk.Image, gray: NDArray[np.floating], white: NDArray[np.floating], sulcus_mm: int, fluid_mm: int
 ) -> None:
-    """Writes one anatomy's four maps.
+    """Write the four maps of one anatomy.
 
     Args:
-        name: of the folder.
-        t1: skull-stripped, zero outside the brain.
-        gray: probability on the grid of ``t1``.
-        white: likewise.
-        sulcus_mm: half the width of the gaps closed in the mask, so that sulci count as brain.
-        fluid_mm: width of the fluid added around it, which the strip of real scans leaves and the templates lack.
+        name: Name of the folder.
+        t1: Skull-stripped T1, zero outside the brain.
+        gray: Probability of gray matter on the grid of ``t1``.
+        white: Probability of white matter on the same grid.
+        sulcus_mm: Half the width of the gaps closed in the mask in mm, so that sulci count as brain.
+        fluid_mm: Width of the added fluid in mm, which stripped scans contain and the templates lack.
     """
     closed = sitk.BinaryMorphologicalClosing(largest_component(t1 > 0), [sulcus_mm] * 3)
     brain_image = sitk.BinaryFillhole(sitk.BinaryDilate(closed, [fluid_mm] * 3))
@@ -133,15 +133,15 @@ def write_anatomy(
 
 
 def write_head(name: str, t1: sitk.Image, bet: sitk.Image) -> None:
-    """Writes a head's label map.
+    """Write the label map of a head.
 
     Args:
-        name: of the folder.
-        t1: with the whole head.
-        bet: the same, skull-stripped.
+        name: Name of the folder.
+        t1: T1 of the whole head.
+        bet: Skull-stripped T1.
     """
     to_array, from_array = sitk.GetArrayFromImage, sitk.GetImageFromArray
-    # The strip's stray lines go, its sulci are filled, and the fluid that real strips leave comes to it.
+    # Remove stray lines of the stripped brain, fill its sulci, and add the fluid that stripped scans contain.
     opened = largest_component(sitk.BinaryMorphologicalOpening(bet > 0, [2] * 3))
     hull = sitk.BinaryDilate(sitk.BinaryFillhole(sitk.BinaryMorphologicalClosing(opened, [6] * 3)), [1] * 3)
     values = to_array(sitk.CurvatureFlow(t1, 0.05, 3))
@@ -180,7 +180,7 @@ def write_head(name: str, t1: sitk.Image, bet: sitk.Image) -> None:
 
 
 def closed_head(values: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """The head without holes; its cut faces count as closed."""
+    """Return the head without holes; its cut faces count as closed."""
     head = largest_component(sitk.GetImageFromArray((values >= HEAD_AIR).astype(np.uint8)))
     closed = sitk.BinaryMorphologicalClosing(head, [4] * 3)
     # Slice by slice, for the airways open to the front and below.
@@ -189,12 +189,13 @@ def closed_head(values: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def distance_mm(mask: NDArray[np.bool_]) -> NDArray[np.floating]:
-    """Distance outside a mask with voxels of 1 mm, negative inside."""
+    """Return the distance from a mask with voxels of 1 mm, negative inside."""
     image = sitk.GetImageFromArray(mask.astype(np.uint8))
     return sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(image, squaredDistance=False))
 
 
 def main() -> None:
+    """Build the atlas from the given files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nilearn", type=Path, help="folder of the installed package nilearn")
     parser.add_argument("--colin27", type=Path, help="ch2bet.nii.gz from Debian's mricron-data")

@@ -32,9 +32,7 @@ NOT_YET: tuple[str, ...] = (
     "TokenUNetSegmentation/TokenUNetSegmentationLib/",
     "TokenUNetSegmentation/Resources/",
     "TokenUNetTraining/",
-    "Resources/",
     "docs/how-to/problems.md",
-    "tools/train_skull_stripping.py",
 )
 """Folders, relative to the root, whose prose has not been rewritten."""
 
