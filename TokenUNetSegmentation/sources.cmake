@@ -197,6 +197,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/find.py
   tokenunet/study/identify/__init__.py
   tokenunet/study/identify/choose.py
+  tokenunet/study/identify/contrast_agent.py
   tokenunet/study/identify/image_features.py
   tokenunet/study/identify/tags_and_names.py
   tokenunet/study/nifti.py

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from tokenunet.study.dicom_tags import DicomTags
-from tokenunet.study.identify.tags_and_names import agent_in, evidence_of, sequence_of_scan
+from tokenunet.study.identify.contrast_agent import agent_in
+from tokenunet.study.identify.tags_and_names import evidence_of, sequence_of_scan
 
 SE, GR, IR, EP = ("SE",), ("GR",), ("SE", "IR"), ("EP", "SE")
 GR_IR = ("GR", "IR")

@@ -94,7 +94,7 @@ def _frame_findings(chosen: Mapping[SequenceName, DicomSeries], series: Sequence
         names = ", ".join(volume.name for volume in others)
         text = f"{names} were not considered: the patient was moved between them and the scans that were taken."
         return [Finding("several_sessions", text)]
-    if len(frames) == len(chosen):  # a file that was made anew often gets a frame of its own
+    if len(frames) == len(chosen):  # a file that was written again often gets a frame of its own
         return []
     first, *rest = sorted(frames.values(), key=len, reverse=True)
     moved = ", ".join(sequence for frame in rest for sequence in frame)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from tokenunet.core.sequences import SequenceName, sequence_named, words_of_scan
 from tokenunet.study.dicom_tags import DicomTags
+from tokenunet.study.identify.contrast_agent import agent_in, agent_of, plain_words
 
 Weighting = Literal["T1", "T2", "FLAIR"]
 _WEIGHTINGS: dict[SequenceName, Weighting] = {"T1": "T1", "T1ce": "T1", "T2": "T2", "FLAIR": "FLAIR"}
@@ -58,33 +59,6 @@ _DERIVED_KINDS = {
 _PART_OF_HEAD = re.compile(
     r"\b(orbit\w*|ia[cm]|pituit\w*|sella\w*|hypoph?ys\w*|khbw|trigem\w*|cpa|hippocamp\w*|felsenbein|neck|hals)\b"
 )
-_TREATMENT = (
-    r"(fossa|op|surg|resect|crani|biops|rt\b|xrt|crt|rad(?!iant)|irrad|chemo|tmz|tx\b|treat|therap|gamma|gk\b|srs|ictal"
-    r"|lesion|mortem)"
-)
-"""What follows "pre" and "post" when they speak of no contrast agent."""
-_NO_AGENT = re.compile(
-    r"\b(pr[eé](?!s| ?-?"
-    + _TREATMENT
-    + r")|without|w/o|wo|sin|ohne|sans|senza|zonder|nativ\w*|non?|not|un-?enh\w*|before|vor|avant|nc"
-    r"|s/ ?c\w*|plain)\b"
-)
-_AGENT = re.compile(
-    r"\+ ?(c|gd|gad\w*|km|ce)\b|\bc ?\+|t1w? ?-?c\b|t1w?gd\b|\b(t1)?ce\b|\bgd\b|\bgd-|\bgad\w*|\bkm\b"
-    r"|\bpost(contrast|gd|gad\w*|km)?\b(?! ?-?" + _TREATMENT + r")|\bp[oó]s\b|\b[ck]ontr(ast\w*)?\b|\benh\w*|\binj\w*"
-    r"|\bmdc\b|\bnach\b|\bapr[eè]s\b|\bdotarem|\bprohance|\bmagnevist|\bmultihance|\bomniscan|\bclariscan"
-    r"|\bw/? ?c\b|\bc/ ?c\b"
-)
-_NEGATED_AGENT = re.compile(f"(?:{_NO_AGENT.pattern})[ -]?(?:iv |i v )?(?:{_AGENT.pattern})")
-_WITH_AND_WITHOUT = re.compile(
-    r"\bw(ith)?[ /&+]*(and)?[ /&+]*w(ithout|/?o)\b|\bw(ithout|/?o)[ /&+]*(and)?[ /&+]*w(ith)?\b"
-)
-_OF_SOMETHING_ELSE = re.compile(
-    r"\b(no|non|not|w/?o|without|ohne|sans|sin)[ -]?(fs|fat\w*|sat\w*|mt\w*|flow ?comp\w*)\b( ?sat\w*)?"
-    r"|\bpre[ -]?(surg\w*|rad\w*|rt|gamma\w*|tx|treat\w*)\b"
-)
-"""Words of `_NO_AGENT` that speak of fat saturation, magnetisation transfer or a treatment to come."""
-_NO_AGENT_NAMED = {"", "no", "none", "n", "0", "nein", "n/a", "no contrast", "without", "ohne"}
 
 
 @dataclass(frozen=True)
@@ -112,27 +86,27 @@ def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
     """What is known of a scan from its DICOM tags, or from its name where it has none."""
     if tags is None:
         return _from_file_name(name)
-    texts = [_plain(text) for text in (tags.description, tags.protocol) if text]
+    texts = [plain_words(text) for text in (tags.description, tags.protocol) if text]
     kind = _other_kind(tags, texts[0] if texts else "")
     if kind:
         return _not_ours(kind)
-    told = next((w for text in texts if (w := weighting_in(text)) is not None), None)
+    named = next((w for text in texts if (w := weighting_in(text)) is not None), None)
     measured, reason = _by_times(tags)
-    if measured == "T2" and told == "FLAIR" and tags.inversion_time is None:
+    if measured == "T2" and named == "FLAIR" and tags.inversion_time is None:
         measured, reason = None, ""  # some files do not say their inversion time
-    if measured is None and reason and not (told == "T1" and reason == _PROTON_DENSITY_TIMES):
+    if measured is None and reason and not (named == "T1" and reason == _PROTON_DENSITY_TIMES):
         return _not_ours(reason)
-    agent, agent_reason, in_words = _agent(tags, texts)
-    if measured is None and told is None:
+    agent, agent_reason, in_words = agent_of(tags, texts)
+    if measured is None and named is None:
         return Evidence(None, agent, in_words, 0.0, "neither its tags nor its description tell the sequence")
     described = f"its description says “{tags.description or tags.protocol}”"
     unsure = measured == "T1" and _may_be_angiography(tags)
-    if told is None:
+    if named is None:
         evidence = Evidence(measured, agent, in_words, 0.6 if unsure else 0.85, reason)
     elif measured is None:
-        evidence = Evidence(told, agent, in_words, 0.85, described)
-    elif measured == told:
-        evidence = Evidence(told, agent, in_words, 0.97, f"{reason}, and {described}")
+        evidence = Evidence(named, agent, in_words, 0.85, described)
+    elif measured == named:
+        evidence = Evidence(named, agent, in_words, 0.97, f"{reason}, and {described}")
     else:
         evidence = Evidence(measured, agent, in_words, 0.5, f"{reason}, although {described}")
     if evidence.weighting == "T1" and agent_reason:
@@ -170,7 +144,7 @@ def sequence_in_name(name: str) -> SequenceName | None:
 
 def weighting_in(text: str) -> Weighting | None:
     """The weighting that a description speaks of."""
-    text = _plain(text)
+    text = plain_words(text)
     t1, t2 = _T1.search(text) is not None, _T2.search(text) is not None
     if _FLAIR.search(text):
         return "T1" if t1 and not t2 else "FLAIR"  # GE's "T1 FLAIR" is a T1
@@ -181,19 +155,8 @@ def weighting_in(text: str) -> Weighting | None:
     return None
 
 
-def agent_in(text: str) -> bool | None:
-    """Whether a description speaks of contrast agent: given, not given, or neither."""
-    text = _OF_SOMETHING_ELSE.sub(" ", _plain(text))
-    if _WITH_AND_WITHOUT.search(text):
-        return None
-    rest, negated = _NEGATED_AGENT.subn(" ", text)
-    rest, none = _NO_AGENT.subn(" ", rest)
-    given, not_given = _AGENT.search(rest) is not None, negated + none > 0
-    return None if given == not_given else given
-
-
 def _from_file_name(name: str) -> Evidence:
-    text = _plain(re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd|img|img\.gz|hdr)$", "", name, flags=re.IGNORECASE))
+    text = plain_words(re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd|img|img\.gz|hdr)$", "", name, flags=re.IGNORECASE))
     sequence = sequence_named(name)
     kind = next((k for k, pattern in _NOT_OURS.items() if re.search(pattern, text)), "")
     if dixon := _dixon_in(text):
@@ -215,10 +178,6 @@ def _not_ours(kind: str) -> Evidence:
     return Evidence(None, None, False, 1.0, kind, not_ours=True)
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[_\s.,:;()\[\]]+", " ", text.lower())
-
-
 def _other_kind(tags: DicomTags, description: str) -> str:
     """What a series is that is none of the four; empty where it may be one."""
     kinds = {part.upper() for part in tags.image_type} & _DERIVED_KINDS
@@ -236,7 +195,7 @@ def _other_kind(tags: DicomTags, description: str) -> str:
         return f"its contrast is {tags.acquisition_contrast}"
     if re.search(r"spine|abdomen|pelvis|knee|shoulder|heart|breast", tags.body_part.lower()):
         return f"it shows the {tags.body_part.lower()}"
-    for text in (description, sequence_name) if description else (_plain(tags.protocol), sequence_name):
+    for text in (description, sequence_name) if description else (plain_words(tags.protocol), sequence_name):
         for kind, pattern in _NOT_OURS.items():
             if re.search(pattern, text):
                 return kind
@@ -303,15 +262,3 @@ def _may_be_angiography(tags: DicomTags) -> bool:
     """Time of flight has the times of a T1 gradient echo."""
     gradient_echo = "GR" in tags.scanning_sequence and "IR" not in tags.scanning_sequence
     return gradient_echo and tags.inversion_time is None and (tags.repetition_time or 0) < 50
-
-
-def _agent(tags: DicomTags, texts: list[str]) -> tuple[bool | None, str, bool]:
-    """Whether contrast agent was given, why that is thought, and whether words say so."""
-    agent = tags.contrast_agent.strip()
-    tagged = agent.lower() not in _NO_AGENT_NAMED and not _NO_AGENT.search(agent.lower())
-    for text in texts:
-        told = agent_in(text)
-        of_the_series = text == texts[0] or told  # a protocol may be that of the whole examination
-        if told is not None and (of_the_series or not tagged):
-            return told, f"its description speaks of {'a' if told else 'no'} contrast agent", True
-    return (True, f"contrast agent was given ({agent})", False) if tagged else (None, "", False)

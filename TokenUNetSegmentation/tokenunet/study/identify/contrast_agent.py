@@ -1,0 +1,60 @@
+"""Words of names and descriptions that speak of contrast agent, in several languages."""
+
+import re
+
+from tokenunet.study.dicom_tags import DicomTags
+
+_TREATMENT = (
+    r"(fossa|op|surg|resect|crani|biops|rt\b|xrt|crt|rad(?!iant)|irrad|chemo|tmz|tx\b|treat|therap|gamma|gk\b|srs|ictal"
+    r"|lesion|mortem)"
+)
+"""What follows "pre" and "post" when they speak of no contrast agent."""
+_NO_AGENT = re.compile(
+    r"\b(pr[eé](?!s| ?-?"
+    + _TREATMENT
+    + r")|without|w/o|wo|sin|ohne|sans|senza|zonder|nativ\w*|non?|not|un-?enh\w*|before|vor|avant|nc"
+    r"|s/ ?c\w*|plain)\b"
+)
+_AGENT = re.compile(
+    r"\+ ?(c|gd|gad\w*|km|ce)\b|\bc ?\+|t1w? ?-?c\b|t1w?gd\b|\b(t1)?ce\b|\bgd\b|\bgd-|\bgad\w*|\bkm\b"
+    r"|\bpost(contrast|gd|gad\w*|km)?\b(?! ?-?" + _TREATMENT + r")|\bp[oó]s\b|\b[ck]ontr(ast\w*)?\b|\benh\w*|\binj\w*"
+    r"|\bmdc\b|\bnach\b|\bapr[eè]s\b|\bdotarem|\bprohance|\bmagnevist|\bmultihance|\bomniscan|\bclariscan"
+    r"|\bw/? ?c\b|\bc/ ?c\b"
+)
+_NEGATED_AGENT = re.compile(f"(?:{_NO_AGENT.pattern})[ -]?(?:iv |i v )?(?:{_AGENT.pattern})")
+_WITH_AND_WITHOUT = re.compile(
+    r"\bw(ith)?[ /&+]*(and)?[ /&+]*w(ithout|/?o)\b|\bw(ithout|/?o)[ /&+]*(and)?[ /&+]*w(ith)?\b"
+)
+_OF_SOMETHING_ELSE = re.compile(
+    r"\b(no|non|not|w/?o|without|ohne|sans|sin)[ -]?(fs|fat\w*|sat\w*|mt\w*|flow ?comp\w*)\b( ?sat\w*)?"
+    r"|\bpre[ -]?(surg\w*|rad\w*|rt|gamma\w*|tx|treat\w*)\b"
+)
+"""Words of `_NO_AGENT` that speak of fat saturation, magnetisation transfer or a treatment to come."""
+_NO_AGENT_NAMED = {"", "no", "none", "n", "0", "nein", "n/a", "no contrast", "without", "ohne"}
+
+
+def agent_in(text: str) -> bool | None:
+    """Whether a description speaks of contrast agent: given, not given, or neither."""
+    text = _OF_SOMETHING_ELSE.sub(" ", plain_words(text))
+    if _WITH_AND_WITHOUT.search(text):
+        return None
+    rest, negated = _NEGATED_AGENT.subn(" ", text)
+    rest, none = _NO_AGENT.subn(" ", rest)
+    given, not_given = _AGENT.search(rest) is not None, negated + none > 0
+    return None if given == not_given else given
+
+
+def agent_of(tags: DicomTags, texts: list[str]) -> tuple[bool | None, str, bool]:
+    """Whether contrast agent was given, why that is thought, and whether words say so."""
+    agent = tags.contrast_agent.strip()
+    tagged = agent.lower() not in _NO_AGENT_NAMED and not _NO_AGENT.search(agent.lower())
+    for text in texts:
+        said = agent_in(text)
+        of_the_series = text == texts[0] or said  # a protocol may be that of the whole examination
+        if said is not None and (of_the_series or not tagged):
+            return said, f"its description speaks of {'a' if said else 'no'} contrast agent", True
+    return (True, f"contrast agent was given ({agent})", False) if tagged else (None, "", False)
+
+
+def plain_words(text: str) -> str:
+    return re.sub(r"[_\s.,:;()\[\]]+", " ", text.lower())
