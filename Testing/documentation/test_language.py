@@ -30,8 +30,8 @@ NOT_YET: tuple[str, ...] = (
     ),
     "TokenUNetSegmentation/TokenUNetSegmentation.py",
     "TokenUNetSegmentation/TokenUNetSegmentationLib/",
-    "TokenUNetSegmentation/Resources/",
-    "TokenUNetTraining/",
+    "TokenUNetTraining/TokenUNetTraining.py",
+    "TokenUNetTraining/TokenUNetTrainingLib/",
     "docs/how-to/problems.md",
 )
 """Folders, relative to the root, whose prose has not been rewritten."""
