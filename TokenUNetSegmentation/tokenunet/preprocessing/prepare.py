@@ -30,7 +30,7 @@ _SPACING_TOLERANCE = 1e-3
 _LEAST_COVERAGE = 0.5
 """Of the brain by each scan; less, and the scans show different things."""
 _LEAST_INSIDE, _SURELY_INSIDE = 0.1, 0.9
-"""Part of a voxel inside the brain from which on its brightness is known, and from which on thick slices are right."""
+"""Part of a thick slice's voxel inside the brain from which on its brightness is known, and from which on it is brain."""
 _THICK = 1.5
 """Spacing of thick slices, compared with the scan of the thinnest."""
 _USUAL_PERCENTILES = (0.1, 99.9)
@@ -218,7 +218,8 @@ def _on_common_grid(
             seen = sitk.GetArrayFromImage(grid.resample(everywhere, sitk.sitkNearestNeighbor, transform)) > 0
             if sequence in stripped:
                 thick = max(own.spacing) > _THICK * thinnest
-                scans[sequence] = _brain_on_grid(image, grid, transform, seen, _SURELY_INSIDE if thick else 0.5)
+                shares = (_LEAST_INSIDE, _SURELY_INSIDE) if thick else (0.5, 0.5)
+                scans[sequence] = _brain_on_grid(image, grid, transform, seen, *shares)
                 continue
             image = grid.resample(thinned(image, min(grid.spacing)), transform=transform)
         scans[sequence] = _OnGrid(sitk.GetArrayFromImage(image), seen)
@@ -230,6 +231,7 @@ def _brain_on_grid(
     grid: Grid,
     transform: sitk.Transform | None,
     seen: NDArray[np.bool_],
+    least_reached: float,
     least_inside: float,
 ) -> _OnGrid:
     """Resample a skull-stripped scan; voxels are as bright as their part inside is.
@@ -242,6 +244,7 @@ def _brain_on_grid(
         grid: Grid of the model.
         transform: Alignment to the reference; None if there is none.
         seen: Where the scan has any values.
+        least_reached: Part of a voxel inside the brain from which on its brightness is known.
         least_inside: Part of a voxel inside the brain from which on it counts as brain.
     """
     array = sitk.GetArrayViewFromImage(image)
@@ -251,9 +254,9 @@ def _brain_on_grid(
         sitk.GetArrayFromImage(grid.resample(thinned(part, min(grid.spacing)), transform=transform))
         for part in (shown, image - background)
     )
-    reached = share >= _LEAST_INSIDE
-    inside = np.divide(values, share, out=np.zeros_like(values), where=reached)
-    return _OnGrid(inside, seen, share >= least_inside, reached)
+    reached = share >= least_reached
+    inside = np.divide(values, share, out=np.zeros(values.shape), where=reached)
+    return _OnGrid(inside.astype(np.float32), seen, share >= least_inside, reached)
 
 
 def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:
