@@ -175,7 +175,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
-            self.runPanel.stand_by()
+            self.runPanel.keep_warm()
 
     def onSceneReplaced(self, caller, event) -> None:
         """Make the parameter node anew: a wrapper remembers references to nodes that came after it as None."""

@@ -31,7 +31,7 @@ def ready(module: host.LoadedModule, volumes: dict[str, Any], tmp_path: Path) ->
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """For each run, the seconds between giving the worker its job and hearing of its progress."""
-    from TokenUNetSegmentationLib.process import warm_worker as standby
+    from TokenUNetSegmentationLib.process import warm_worker as warm_worker_module
     from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
     seconds: list[float] = []
@@ -48,7 +48,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
                 self._began = None
             return events
 
-    monkeypatch.setattr(standby, "WorkerProcess", TimedWorker)
+    monkeypatch.setattr(warm_worker_module, "WorkerProcess", TimedWorker)
     return seconds
 
 
@@ -68,19 +68,19 @@ def _wait_until_idle(process: psutil.Process) -> None:
 def _enter(module: host.LoadedModule) -> psutil.Process:
     """Enters the module; returns the worker once it is ready."""
     module.widget.enter()
-    (standby,) = _children()
-    _wait_until_idle(standby)
-    return standby
+    (warm_worker,) = _children()
+    _wait_until_idle(warm_worker)
+    return warm_worker
 
 
 def test_clicks_need_not_wait_for_pytorch(ready: host.LoadedModule, waits: list[float], app: Any) -> None:
     segment(ready)
     assert _children() == [], "nothing is kept ready for a module that is not looked at"
-    standby = _enter(ready)
-    memory = standby.memory_info().rss
+    warm_worker = _enter(ready)
+    memory = warm_worker.memory_info().rss
     first = segment(ready)
     assert ready.widget.ui.messageLabel.text.startswith("Done."), ready.widget.runPanel._run.log
-    assert not standby.is_running(), "it must not see another patient"
+    assert not warm_worker.is_running(), "it must not see another patient"
     (following,) = _children()
     _wait_until_idle(following)
     second = segment(ready)
@@ -94,14 +94,14 @@ def test_clicks_need_not_wait_for_pytorch(ready: host.LoadedModule, waits: list[
 
 def test_click_before_it_is_ready_works(ready: host.LoadedModule, app: Any) -> None:
     ready.widget.enter()
-    (standby,) = _children()
+    (warm_worker,) = _children()
     segment(ready)
     assert ready.widget.ui.messageLabel.text.startswith("Done."), ready.widget.runPanel._run.log
-    assert not standby.is_running()
+    assert not warm_worker.is_running()
 
 
 def test_cancelled_run_leaves_everything_as_it_was(ready: host.LoadedModule, app: Any) -> None:
-    standby = _enter(ready)
+    warm_worker = _enter(ready)
     nodes = node_ids()
     ui = ready.widget.ui
     ui.segmentButton.click()
@@ -109,14 +109,14 @@ def test_cancelled_run_leaves_everything_as_it_was(ready: host.LoadedModule, app
     ui.cancelButton.click()
     wait_until(lambda: not ready.widget.runPanel.running)
     assert "Cancelled" in ui.messageLabel.text
-    assert not standby.is_running()
+    assert not warm_worker.is_running()
     assert node_ids() == nodes
     assert list(Path(app.temporaryPath).iterdir()) == []
 
 
 def test_killed_while_waiting_leads_to_a_cold_run(ready: host.LoadedModule, waits: list[float], app: Any) -> None:
-    standby = _enter(ready)
-    standby.send_signal(signal.SIGKILL)
+    warm_worker = _enter(ready)
+    warm_worker.send_signal(signal.SIGKILL)
     segment(ready)
     assert ready.widget.ui.messageLabel.text.startswith("Done."), ready.widget.runPanel._run.log
     assert len(waits) == 1
@@ -124,20 +124,20 @@ def test_killed_while_waiting_leads_to_a_cold_run(ready: host.LoadedModule, wait
 
 
 def test_killed_while_waiting_is_replaced_when_the_module_is_entered_again(module: host.LoadedModule) -> None:
-    standby = _enter(module)
+    warm_worker = _enter(module)
     module.widget.enter()
-    assert _children() == [standby], "one is enough"
-    standby.send_signal(signal.SIGKILL)
-    wait_until(lambda: module.widget.runPanel.standby._process.poll() is not None)
+    assert _children() == [warm_worker], "one is enough"
+    warm_worker.send_signal(signal.SIGKILL)
+    wait_until(lambda: module.widget.runPanel.warm_worker._process.poll() is not None)
     module.widget.enter()
     (following,) = _children()
-    assert following != standby
+    assert following != warm_worker
 
 
 def test_killed_at_work_is_said(ready: host.LoadedModule, monkeypatch: pytest.MonkeyPatch, app: Any) -> None:
     from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
-    standby = _enter(ready)
+    warm_worker = _enter(ready)
     new_events = WorkerProcess.new_events
 
     def kill_at_first(worker: WorkerProcess) -> list[Any]:
@@ -149,7 +149,7 @@ def test_killed_at_work_is_said(ready: host.LoadedModule, monkeypatch: pytest.Mo
     monkeypatch.setattr(WorkerProcess, "new_events", kill_at_first)
     segment(ready)
     assert "killed by the system" in ready.widget.ui.messageLabel.text
-    assert not standby.is_running()
+    assert not warm_worker.is_running()
     assert list(Path(app.temporaryPath).iterdir()) == []
 
 
@@ -159,9 +159,9 @@ def test_leaves_with_the_module_and_is_new_with_a_new_scene(app: Any, tmp_path: 
     app.temporaryPath = str(tmp_path)
     module = host.load_module(MODULE)
     assert _children() == []
-    standby = _enter(module)
+    warm_worker = _enter(module)
     slicer.mrmlScene.Clear(False)
-    assert not standby.is_running()
+    assert not warm_worker.is_running()
     (following,) = _children()
     module.close()
     assert not following.is_running()
@@ -170,7 +170,7 @@ def test_leaves_with_the_module_and_is_new_with_a_new_scene(app: Any, tmp_path: 
 
 
 def test_ends_when_nobody_clicks(module: host.LoadedModule) -> None:
-    module.widget.runPanel.standby._timer.setInterval(200)
+    module.widget.runPanel.warm_worker._timer.setInterval(200)
     module.widget.enter()
     assert len(_children()) == 1
     wait_until(lambda: _children() == [], 10.0)
@@ -188,11 +188,11 @@ _APPLICATION = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from TokenUNetSegmentationLib.process.worker import WorkerProcess, start_standby
-standby = start_standby()
+from TokenUNetSegmentationLib.process.worker import WorkerProcess, start_warm_worker
+warm_worker = start_warm_worker()
 if sys.argv[2:]:
-    worker = WorkerProcess(sys.argv[3:], Path(sys.argv[2]), standby=standby)
-print(standby.pid, flush=True)
+    worker = WorkerProcess(sys.argv[3:], Path(sys.argv[2]), warm_worker=warm_worker)
+print(warm_worker.pid, flush=True)
 time.sleep(600)
 """
 

@@ -25,7 +25,7 @@ from TokenUNetSegmentationLib.panels.inputs import InputsPanel
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.process import dependencies
-from TokenUNetSegmentationLib.process.warm_worker import Standby
+from TokenUNetSegmentationLib.process.warm_worker import WarmWorker
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
 _COMBO_BOX_FRAME = 36
@@ -83,9 +83,9 @@ class RunPanel:
         self._message = ""
         self._steps = BackgroundSteps(self._show_progress, self._end)
         self._entered = False
-        self.standby = Standby()
+        self.warm_worker = WarmWorker()
         self.start_run: Callable[[RunRequest, Path], SegmentationRun] = functools.partial(
-            SegmentationRun, start_worker=self.standby.worker
+            SegmentationRun, start_worker=self.warm_worker.worker
         )
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
         self._models: dict[str, ListedModel] = {}
@@ -101,12 +101,12 @@ class RunPanel:
         """Prepare for a click on "Segment": the user has opened the module."""
         self._entered = True
         self.find_models()
-        self.stand_by()
+        self.keep_warm()
 
-    def stand_by(self) -> None:
+    def keep_warm(self) -> None:
         """Keep a worker ready for the next click, once the module has been opened."""
         if self._entered and not self.running and not self.installation.missing:
-            self.standby.start()
+            self.warm_worker.start()
 
     def find_models(self) -> None:
         """List the models that are stored now; the selected one stays selected."""
@@ -232,7 +232,7 @@ class RunPanel:
         """End the run at once and silently: Slicer or the scene is closed."""
         self._steps.abandon()
         self._message = ""
-        self.standby.end()
+        self.warm_worker.end()
 
     def _show_progress(self) -> None:
         assert self._run
@@ -253,12 +253,12 @@ class RunPanel:
         else:
             self._message = sentence(error) + warnings
             self._ui.optionsSection.collapsed = False  # with the log
-        self.stand_by()
+        self.keep_warm()
         self._on_changed()
 
     def _on_installation(self, message: str) -> None:
         self._message = message
-        self.stand_by()
+        self.keep_warm()
         self._on_changed()
 
     def _copy_diagnostics(self) -> None:

@@ -1,7 +1,7 @@
-"""Python packages that Slicer does not bring: what is missing, and how it is installed, after asking.
+"""Check and install the Python packages that Slicer does not include, after asking the user.
 
 PyTorch comes through the PyTorch extension, which picks the build for the graphics card; the rest through pip. What
-Slicer itself needs, such as numpy, SimpleITK and vtk, and an installed PyTorch, are never replaced.
+Slicer itself needs, such as numpy, SimpleITK and vtk, and an installed PyTorch are never replaced.
 """
 
 import importlib
@@ -26,34 +26,30 @@ _LONGEST_PATH_IN_TORCH = 120
 _BUILT_IN = ("numpy", "SimpleITK", "vtk")
 _NEVER_REPLACED = (*_BUILT_IN, "torch")
 _KEPT = (*_NEVER_REPLACED, "scipy", "packaging", "requests", "pydicom")
-_OFFLINE_HINT = (
-    "Without network: on another computer with the same system and Python, run “pip download -r requirements.txt” "
-    "with the module's requirements, bring the folder here, and choose “Install from folder…”."
-)
 
 
 class InstallationError(TokenUNetError):
-    """Something that the module needs could not be installed."""
+    """A required package is missing or could not be installed."""
 
     code = "installation"
 
 
 def read_requirements(path: Path) -> list[Requirement]:
-    """The requirements in a file, without comments."""
+    """Return the requirements listed in a file, without comments."""
     lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [Requirement(line) for line in lines if line]
 
 
 def missing_requirements(requirements: Iterable[Requirement]) -> list[Requirement]:
-    """Those that are not installed, or in a version that does not do."""
+    """Return the requirements that are not installed, or only in an unsuitable version."""
     return [requirement for requirement in requirements if not _is_installed(requirement)]
 
 
 def check_installed(requirements: Iterable[Requirement]) -> None:
-    """Check that nothing is missing.
+    """Check that all required packages are installed.
 
     Raises:
-        InstallationError: If something is.
+        InstallationError: If a package is missing.
     """
     missing = missing_requirements(requirements)
     if missing:
@@ -69,7 +65,7 @@ def _is_installed(requirement: Requirement) -> bool:
 
 
 def installed_version(package: str) -> str | None:
-    """The version of an installed package, or None."""
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -77,27 +73,38 @@ def installed_version(package: str) -> str | None:
 
 
 def describe(missing: Sequence[Requirement]) -> str:
-    """What would be installed, for the panel and the question."""
-    names = ", ".join(requirement.name for requirement in missing)
-    size = "0.3 to 3 GB" if any(requirement.name == "torch" for requirement in missing) else "a few MB"
-    return f"{names} ({size} to download)"
+    """Return the names of missing packages and their download size, for the panel and the question."""
+    with_torch = any(requirement.name == "torch" for requirement in missing)
+    size = _("0.3 to 3 GB") if with_torch else _("a few MB")
+    return _("{names} ({size} to download)").format(names=_names(missing), size=size)
+
+
+def _names(requirements: Sequence[Requirement]) -> str:
+    return ", ".join(requirement.name for requirement in requirements)
+
+
+def _offline_hint() -> str:
+    return _(
+        "Without network: on another computer with the same system and Python, run “pip download -r requirements.txt” "
+        "with the module's requirements, bring the folder here, and choose “Install from folder…”."
+    )
 
 
 def user_agrees(missing: Sequence[Requirement]) -> bool:
-    """Asks the user whether to install packages."""
+    """Ask the user whether to install packages."""
     question = _("Token-UNet needs Python packages that Slicer does not have: {what}. Install them now?")
     return bool(slicer.util.confirmOkCancelDisplay(question.format(what=describe(missing)), "Token-UNet"))
 
 
 def install(missing: Sequence[Requirement], wheels: Path | None = None) -> None:
-    """Installs packages into Slicer's Python.
+    """Install packages into Slicer's Python.
 
     Args:
-        missing: what to install.
-        wheels: a folder with wheel files to take them from, without network.
+        missing: Requirements to install.
+        wheels: Folder with wheel files to install from without network; None downloads them.
 
     Raises:
-        InstallationError: where that fails, or something is still missing afterwards.
+        InstallationError: If the installation fails, or a package is still missing afterwards.
     """
     if any(requirement.name == "torch" for requirement in missing):
         check_path_length(Path(sysconfig.get_path("purelib")), sys.platform, _long_paths_enabled())
@@ -112,28 +119,34 @@ def install(missing: Sequence[Requirement], wheels: Path | None = None) -> None:
             else:
                 _install_from_network(missing, constraints)
         except (CalledProcessError, RuntimeError, ImportError, OSError) as error:  # PyTorch is imported at its end
-            reason = f"pip ended with {error.returncode}" if isinstance(error, CalledProcessError) else str(error)
+            reason = str(error)
+            if isinstance(error, CalledProcessError):
+                reason = _("pip ended with {exit_code}").format(exit_code=error.returncode)
             raise InstallationError(
-                f"The installation of {', '.join(r.name for r in missing)} failed ({reason}).",
-                "" if wheels is not None else f"Check the network and try again. {_OFFLINE_HINT}",
+                _("The installation of {what} failed ({reason}).").format(what=_names(missing), reason=reason),
+                "" if wheels is not None else f"{_('Check the network and try again.')} {_offline_hint()}",
             ) from error
     importlib.invalidate_caches()
     if still_missing := missing_requirements(missing):
         raise InstallationError(
-            f"{', '.join(r.name for r in still_missing)} is still missing after the installation.",
-            "Restart Slicer and try again.",
+            _("Still missing after the installation: {what}.").format(what=_names(still_missing)),
+            _("Restart Slicer and try again."),
         )
     moved = [p for p in _NEVER_REPLACED if before[p] is not None and installed_version(p) != before[p]]
     if moved:
         raise InstallationError(
-            f"The installation has replaced Slicer's own {', '.join(moved)}.", "Install Slicer again."
+            _("The installation has replaced Slicer's own {what}.").format(what=", ".join(moved)),
+            _("Install Slicer again."),
         )
 
 
 def constraint_lines(versions: dict[str, str | None]) -> list[str]:
-    """Lines of a constraints file that keep packages at their versions.
+    """Return the lines of a constraints file that pins packages to their versions.
 
-    What Slicer brings without telling pip about it (such as vtk) must not be installed beside it.
+    Packages that Slicer includes without pip's knowledge, such as vtk, must not be installed a second time.
+
+    Args:
+        versions: Installed version by package; None if pip does not know of the package.
     """
     kept = [f"{package}=={version}" for package, version in versions.items() if version is not None]
     return kept + [f"{package}<0" for package in _BUILT_IN if package in versions and versions[package] is None]
@@ -159,8 +172,8 @@ def _install_torch(requirement: Requirement) -> None:
         import PyTorchUtils
     except ImportError as error:
         raise InstallationError(
-            "The PyTorch extension is not installed.",
-            f"Install “PyTorch” in the Extensions Manager, restart Slicer, and try again. {_OFFLINE_HINT}",
+            _("The PyTorch extension is not installed."),
+            _("Install “PyTorch” in the Extensions Manager, restart Slicer, and try again.") + f" {_offline_hint()}",
         ) from error
     PyTorchUtils.PyTorchUtilsLogic().installTorch(
         askConfirmation=False, torchVersionRequirement=str(requirement.specifier)
@@ -187,15 +200,17 @@ def _for_platform(requirement: Requirement, platform: str) -> Requirement:
 
 
 def check_path_length(packages: Path, platform: str, long_paths: bool) -> None:
-    """Check that PyTorch's files can have their paths; pip would end in the middle and leave a broken Python.
+    """Check that the paths of PyTorch's files are not too long for Windows.
+
+    Otherwise pip would fail halfway and leave a broken Python.
 
     Args:
-        packages: Folder that Python packages are installed into.
+        packages: Folder into which Python packages are installed.
         platform: Name of the operating system, as in `sys.platform`.
-        long_paths: Whether Windows is set up to allow paths of any length.
+        long_paths: Whether Windows is configured to allow paths of any length.
 
     Raises:
-        InstallationError: If Windows allows no paths that are as long.
+        InstallationError: If Windows does not allow paths of the required length.
     """
     longest = len(str(packages)) + 1 + _LONGEST_PATH_IN_TORCH
     if platform == "win32" and not long_paths and longest > _WINDOWS_LONGEST_PATH:

@@ -1,8 +1,8 @@
-"""Runs the ``tokenunet`` command for the module, and ends when Slicer ends, however that happens.
+"""Script that runs the ``tokenunet`` command for the module and ends with Slicer, even if Slicer crashes.
 
-Called as a script: ``watched_worker.py SLICER_PROCESS_ID WORK_FOLDER ARGUMENTS_OF_TOKENUNET...``. Without work folder
-and arguments it stands by: it imports what a run needs, which takes seconds, and waits for both on standard input, as
-one line of JSON.
+Usage: ``watched_worker.py SLICER_PROCESS_ID WORK_FOLDER ARGUMENTS_OF_TOKENUNET...``. Without work folder and arguments
+it is a warm worker: it imports what a run needs, which takes seconds, and then waits for both on standard input, as one
+line of JSON.
 """
 
 import json
@@ -15,16 +15,16 @@ from contextlib import suppress
 from pathlib import Path
 
 EVENTS_FILE, LOG_FILE = "events.jsonl", "log.txt"
-"""In the work folder: what is written to standard output and standard error."""
+"""Files in the work folder that receive standard output and standard error."""
 _PAUSE_S = 1.0
 
 
 def _end_with(parent: int, job: list[str]) -> None:
-    """Waits for the end of Slicer; then removes what this process and its children are and have written.
+    """Wait for the end of Slicer, then kill this process and its children and remove their files.
 
     Args:
-        parent: Slicer's process.
-        job: work folder and arguments; empty as long as there is no job.
+        parent: Process ID of Slicer.
+        job: Work folder and arguments; empty until there is a job.
     """
     import psutil
 
@@ -40,14 +40,14 @@ def _end_with(parent: int, job: list[str]) -> None:
 
 
 def _give_way_to_windows() -> None:
-    """Lets Slicer's window be drawn while all processors compute."""
+    """Lower the priority, so that Slicer's window stays responsive while all CPU cores compute."""
     import psutil
 
     psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
 
 
 def _wait_for_job() -> list[str]:
-    """Work folder and arguments from standard input; empty where Slicer has closed it."""
+    """Return work folder and arguments from standard input; empty if Slicer has closed it."""
     line = sys.stdin.readline()
     if not line.endswith("\n"):
         return []
@@ -59,18 +59,18 @@ def _wait_for_job() -> list[str]:
 
 
 def main() -> int:
-    """Starts the watch and runs the command; returns its exit code."""
+    """Watch Slicer, run the command and return its exit code."""
     parent, *job = sys.argv[1:]
-    # Slicer's image readers, which ITK would load from there, crash SimpleITK outside of Slicer.
+    # Slicer's image readers, which ITK would load from this path, crash SimpleITK outside of Slicer.
     os.environ.pop("ITK_AUTOLOAD_PATH", None)
-    # The folder of this script must not be searched: its modules' names would hide others.
+    # Python must not search the folder of this script: its modules would shadow others of the same name.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
     _give_way_to_windows()
     threading.Thread(target=_end_with, args=(int(parent), job), daemon=True).start()
     from tokenunet.cli import main as tokenunet
 
     if not job:
-        job += _wait_for_job()  # the same list, so that the watch knows it too
+        job += _wait_for_job()  # in place, so that the watching thread sees the work folder
     return tokenunet(job[1:]) if job else 0
 
 

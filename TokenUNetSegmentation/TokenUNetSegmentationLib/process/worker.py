@@ -1,6 +1,6 @@
-"""The process that segments: started, listened to and ended, without Qt.
+"""Worker processes that run the ``tokenunet`` command, without Qt.
 
-Its events and its log go to files in the work folder rather than through pipes: nothing that it says before it dies
+A worker writes its events and its log to files in the work folder rather than to pipes: nothing written before a crash
 is lost, and nobody has to read while it runs.
 """
 
@@ -26,13 +26,13 @@ _LOG_TAIL_BYTES = 20_000
 
 
 class WorkerError(TokenUNetError):
-    """A command that ran in a process of its own has failed."""
+    """A command in a worker process has failed."""
 
     code = "worker"
 
 
 def parse_event(line: str) -> Event | None:
-    """The event that a line of the worker's output holds; None for any other text."""
+    """Return the event in a line of the worker's output; None for any other text."""
     try:
         values = json.loads(line)
         return _EVENT_TYPES[values.pop("event")](**values)
@@ -41,8 +41,8 @@ def parse_event(line: str) -> Event | None:
 
 
 def end_process_tree(process_id: int) -> None:
-    """Kills a process and all that it has started. PythonSlicer is a launcher: the work is done by its child."""
-    import psutil  # installed at the first click, so not when this module is imported
+    """Kill a process and its children: PythonSlicer is only a launcher, its child does the work."""
+    import psutil  # not at the top: installed at the first click, after this module is imported
 
     try:
         process = psutil.Process(process_id)
@@ -54,8 +54,8 @@ def end_process_tree(process_id: int) -> None:
             member.kill()
 
 
-def start_standby() -> subprocess.Popen[bytes]:
-    """Starts a worker that has imported what a run needs when its job comes, from `WorkerProcess`."""
+def start_warm_worker() -> subprocess.Popen[bytes]:
+    """Start a worker that imports what a run needs and then waits for its job from `WorkerProcess`."""
     return subprocess.Popen(
         [sys.executable, str(_SCRIPT), str(os.getpid())],
         stdin=subprocess.PIPE,
@@ -65,25 +65,25 @@ def start_standby() -> subprocess.Popen[bytes]:
     )
 
 
-def end_standby(standby: subprocess.Popen[bytes]) -> None:
-    """Ends a worker that still waits, or has died meanwhile."""
-    assert standby.stdin
-    if standby.poll() is None:
-        end_process_tree(standby.pid)
-    standby.wait()
-    standby.stdin.close()
+def end_warm_worker(warm_worker: subprocess.Popen[bytes]) -> None:
+    """End a worker that is waiting for a job, or has died in the meantime."""
+    assert warm_worker.stdin
+    if warm_worker.poll() is None:
+        end_process_tree(warm_worker.pid)
+    warm_worker.wait()
+    warm_worker.stdin.close()
 
 
 class WorkerProcess:
-    """``tokenunet`` in a process of its own.
+    """Process that runs a ``tokenunet`` command.
 
     Args:
-        arguments: of the ``tokenunet`` command.
-        work_folder: for the files with its events and its log; removed by the worker if Slicer dies.
-        script: what runs.
+        arguments: Arguments of the ``tokenunet`` command.
+        work_folder: Folder for the files with its events and its log; removed by the worker if Slicer dies.
+        script: Script that runs the command.
         python: Interpreter; None uses `sys.executable`, which Slicer sets to PythonSlicer after loading its modules.
-        detached: whether it shall live on when Slicer ends; then only `kill` ends it.
-        standby: takes the job, if it still lives; otherwise a process is started.
+        detached: Whether the process survives the end of Slicer; then only `kill` ends it.
+        warm_worker: Waiting process that receives the job; None, or one that has died, starts a new process.
     """
 
     def __init__(
@@ -93,14 +93,14 @@ class WorkerProcess:
         script: Path = _SCRIPT,
         python: str | None = None,
         detached: bool = False,
-        standby: subprocess.Popen[bytes] | None = None,
+        warm_worker: subprocess.Popen[bytes] | None = None,
     ) -> None:
         self._log_path = work_folder / LOG_FILE
         self._unfinished_line = ""
         with (work_folder / EVENTS_FILE).open("wb") as events, self._log_path.open("wb") as log:
             job = [str(work_folder), *arguments]
-            if standby is not None and _hand_over(job, standby):
-                self._process = standby
+            if warm_worker is not None and _hand_over(job, warm_worker):
+                self._process = warm_worker
             else:
                 self._process = subprocess.Popen(
                     [python or sys.executable, str(script), str(os.getpid()), *job],
@@ -113,39 +113,39 @@ class WorkerProcess:
 
     @property
     def process_id(self) -> int:
-        """Of the process itself; the work may be done by its children."""
+        """ID of the process itself; its children may do the work."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative after a signal."""
+        """Exit code; None while the process is running, negative after a signal."""
         return self._process.poll()
 
     def new_events(self) -> list[Event]:
-        """What it has said since the last call."""
+        """Return the events received since the last call."""
         *lines, self._unfinished_line = (self._unfinished_line + self._events.read()).split("\n")
         return [event for line in lines if (event := parse_event(line)) is not None]
 
     def events_until_end(self) -> Iterator[list[Event]]:
-        """What it says, again and again until it has ended and all was read; each piece may be empty."""
+        """Iterate over the new events, which may be none, until the process has ended and all were read."""
         ended = False
         while not ended:
             ended = self.exit_code is not None  # asked before reading, so that the last lines are read too
             yield self.new_events()
 
     def log(self) -> str:
-        """The end of what it has written for people."""
+        """Return the end of the process's log, at most 20 000 bytes."""
         with self._log_path.open("rb") as file:
             file.seek(max(0, self._log_path.stat().st_size - _LOG_TAIL_BYTES))
             return file.read().decode("utf-8", "replace")
 
     def kill(self) -> None:
-        """Ends it and its children at once; `exit_code` tells when that has happened."""
+        """Kill the process and its children; `exit_code` is None until they have ended."""
         if self.exit_code is None:
             end_process_tree(self.process_id)
 
     def close(self) -> None:
-        """Ends it if it still runs, waits for that, and lets go of its files."""
+        """Kill the process if it is running, wait for its end, and close its files."""
         self.kill()
         self._process.wait()
         self._events.close()
@@ -154,15 +154,15 @@ class WorkerProcess:
 def run_command(
     arguments: Sequence[str], start_worker: Callable[[Sequence[str], Path], WorkerProcess], ended_unexpectedly: str
 ) -> Iterator[list[Event]]:
-    """Runs a ``tokenunet`` command; gives what it says, again and again until it has ended.
+    """Run a ``tokenunet`` command and iterate over its new events, which may be none, until it has ended.
 
     Args:
-        arguments: of the command, without ``--progress``.
-        start_worker: starts it.
-        ended_unexpectedly: the sentence for where it failed without a word.
+        arguments: Arguments of the command, without ``--progress``.
+        start_worker: Function that starts the process.
+        ended_unexpectedly: Error message, translated, if the command fails without reporting an error.
 
     Raises:
-        WorkerError: where it failed.
+        WorkerError: If the command fails.
     """
     folder = Path(tempfile.mkdtemp(prefix="tokenunet-command-"))
     try:
@@ -180,20 +180,20 @@ def run_command(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _hand_over(job: Sequence[str], standby: subprocess.Popen[bytes]) -> bool:
-    """Gives a waiting worker its job; False where it has died."""
-    assert standby.stdin
+def _hand_over(job: Sequence[str], warm_worker: subprocess.Popen[bytes]) -> bool:
+    """Send a waiting worker its job, and return whether it was still running."""
+    assert warm_worker.stdin
     try:
-        standby.stdin.write(json.dumps(job).encode() + b"\n")
-        standby.stdin.close()
+        warm_worker.stdin.write(json.dumps(job).encode() + b"\n")
+        warm_worker.stdin.close()
     except OSError:
-        end_standby(standby)
+        end_warm_worker(warm_worker)
         return False
     return True
 
 
 def _process_options(detached: bool) -> dict[str, Any]:
-    """No console window; signals to Slicer's terminal do not reach a detached process."""
+    """Return options for no console window, and for a detached process no signals from Slicer's terminal."""
     if sys.platform != "win32":
         return {"start_new_session": detached}
     group = subprocess.CREATE_NEW_PROCESS_GROUP if detached else 0
