@@ -30,7 +30,7 @@ _SPACING_TOLERANCE = 1e-3
 _LEAST_COVERAGE = 0.5
 """Of the brain by each scan; less, and the scans show different things."""
 _LEAST_INSIDE, _SURELY_INSIDE = 0.1, 0.9
-"""Part of a thick slice's voxel inside the brain from which on its brightness is known, and from which on it is brain."""
+"""Part of a thick voxel inside the brain from which on its brightness is known, and from which on it is brain."""
 _THICK = 1.5
 """Spacing of thick slices, compared with the scan of the thinnest."""
 _USUAL_PERCENTILES = (0.1, 99.9)
