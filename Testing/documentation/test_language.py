@@ -23,7 +23,6 @@ NOT_YET: tuple[str, ...] = (
         f"TokenUNetSegmentation/tokenunet/{room}"
         for room in (
             "data",
-            "preprocessing",
             "study",
             "synthesis",
         )
@@ -32,7 +31,6 @@ NOT_YET: tuple[str, ...] = (
     "TokenUNetSegmentation/TokenUNetSegmentationLib/",
     "TokenUNetTraining/TokenUNetTraining.py",
     "TokenUNetTraining/TokenUNetTrainingLib/",
-    "docs/how-to/problems.md",
 )
 """Folders, relative to the root, whose prose has not been rewritten."""
 

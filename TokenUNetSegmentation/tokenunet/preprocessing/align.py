@@ -1,4 +1,4 @@
-"""Registration of the scans of one session to the reference, where they are not aligned yet."""
+"""Registration of the scans of one session to the reference, unless they are aligned already."""
 
 from collections.abc import Callable
 
@@ -14,23 +14,23 @@ from tokenunet.preprocessing.skull_stripping import extract_brain, is_stripped
 from tokenunet.study.scans import Study
 
 _LEAST_SHIFT_MM, _LEAST_ROTATION_DEGREES = 2.0, 2.0
-"""Smaller moves of scans that share a grid are within the accuracy of registration."""
+"""Smallest move of a scan on the reference's grid that counts; less is within the accuracy of registration."""
 
 
 def align_study(
     study: Study, on_fraction: Callable[[float], None] = lambda fraction: None
 ) -> tuple[dict[SequenceName, Alignment], tuple[Finding, ...]]:
-    """Register all scans to the reference that are not on it yet.
+    """Register all scans that are not aligned to the reference yet.
 
-    Skull-stripped scans that share one grid were aligned by whoever made them; only those that fit better elsewhere
-    are registered.
+    Skull-stripped scans on one grid were aligned before they were stripped. Of those, only scans that fit clearly
+    better after a small move are registered.
 
     Args:
         study: Scans as read.
-        on_fraction: Receives the progress, 0 to 1; may raise to stop.
+        on_fraction: Callback that receives the progress, 0 to 1; may raise `Cancelled` to stop.
 
     Returns:
-        Rigid alignment of each scan that was registered, and what the user should know.
+        Rigid alignment by sequence, for the scans that were registered, and the findings for the user.
     """
     image = study.scans[study.reference].image
     stripped = is_stripped(image)
@@ -65,7 +65,7 @@ def align_study(
 
 
 def _not_on_reference(source: str, sequence: SequenceName, study: Study, alignment: Alignment, sure: bool) -> Finding:
-    """Warn of a scan on the reference's grid that shows the brain in another place."""
+    """Return the warning about a scan on the reference's grid that shows the brain in another place."""
     done = (
         f"it was moved by {alignment.shift_mm:.0f} mm and {alignment.rotation_degrees:.0f}°; look at the pictures in "
         "quality.html."
@@ -80,4 +80,5 @@ def _not_on_reference(source: str, sequence: SequenceName, study: Study, alignme
 
 
 def _shown(image: sitk.Image) -> sitk.Image:
+    """Return the foreground of a skull-stripped scan as a binary mask."""
     return Grid.of(image).image(foreground(sitk.GetArrayViewFromImage(image)).astype(np.uint8))

@@ -1,9 +1,9 @@
-"""From a patient's scans to what the network takes: one grid, one orientation, the brain, normalized.
+"""Preparation of a patient's scans for a network: common grid, orientation, brain mask and normalization.
 
     study -> on one grid -> extract_brain, unless stripped -> normalize -> Prepared
 
-Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that do
-not lie on each other yet need the alignments of `tokenunet.preprocessing.align`.
+Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that are
+not aligned with each other yet need the alignments of `tokenunet.preprocessing.align`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,34 +27,37 @@ from tokenunet.preprocessing.stripped_brain import agreed_brain
 from tokenunet.study.scans import Study
 
 _SPACING_TOLERANCE = 1e-3
+"""Relative difference up to which a spacing counts as the model's."""
 _LEAST_COVERAGE = 0.5
-"""Of the brain by each scan; less, and the scans show different things."""
+"""Share of the brain that each scan must show; with less, the scans show different places."""
 _LEAST_INSIDE, _SURELY_INSIDE = 0.1, 0.9
-"""Part of a thick voxel inside the brain from which on its brightness is known, and from which on it is brain."""
+"""Share of a thick voxel inside the brain from which its intensity is known, and from which it counts as brain."""
 _THICK = 1.5
-"""Spacing of thick slices, compared with the scan of the thinnest."""
+"""Spacing from which slices count as thick, relative to the scan with the thinnest."""
 _USUAL_PERCENTILES = (0.1, 99.9)
+"""Percentiles that bound the usual range of values."""
 _OUTLIER_MARGIN = 5.0
-"""In ranges of the usual values, beyond them; vessels and fluid stay within one."""
+"""Distance from the usual range, in multiples of it, that makes an outlier; vessels and fluid stay within one."""
 _OUTLIER_SAMPLING = 7
+"""Step between the voxels that the percentiles are computed from, to save time."""
 _WHOLE_COVERAGE = 0.98
-"""Of the brain, from which on nothing is said; a scan may leave out the lowest part of the brain stem."""
+"""Share of the brain from which on no warning is given; a scan may leave out the lowest part of the brain stem."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One patient as the network takes it, and the way back.
+    """One patient in the model's space, with what the inverse transform needs.
 
     Attributes:
-        tensor: (C, D, H, W), float32; each channel has zero mean and unit variance inside the brain, 0 outside; a
-            missing one is 0 everywhere.
-        brain: (D, H, W).
-        grid: of the tensor.
-        reference_grid: where the results shall lie.
-        other_grids: of the sequences whose native grid is not the reference's, or that had to be aligned to it.
-        findings: what the user should know.
-        alignments: of the sequences that had to be aligned.
-        brain_extracted: whether ``brain`` was cut out of scans of the whole head.
+        tensor: Input of the network, (C, D, H, W), float32. If the model takes normalized intensities, each channel
+            has zero mean and unit variance inside the brain and is 0 outside. A missing channel is 0 everywhere.
+        brain: Brain mask, (D, H, W).
+        grid: Grid of the tensor.
+        reference_grid: Native grid of the reference, which the results are written on.
+        other_grids: Native grid by sequence, for those that differ from the reference's or had to be aligned to it.
+        findings: Findings for the user.
+        alignments: Rigid alignment by sequence, for those that had to be aligned.
+        brain_extracted: Whether the brain mask was extracted from scans of the whole head.
     """
 
     tensor: Tensor
@@ -68,16 +71,16 @@ class Prepared:
 
 
 def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, Alignment] | None = None) -> Prepared:
-    """Brings a study into a model's space.
+    """Bring a study into a model's space.
 
     Args:
         study: Scans of the model's channels; those that are missing become 0.
-        space: of the model.
-        alignments: of scans that do not lie on the reference; those left out are taken to lie where they should.
+        space: Space of the model.
+        alignments: Rigid alignment by sequence; scans without one are trusted to be aligned with the reference.
 
     Raises:
-        GridMismatchError: where a scan shows less than half of the brain.
-        UnusableImageError: where a scan is empty inside the brain.
+        GridMismatchError: If a scan shows less than half of the brain.
+        UnusableImageError: If no brain is found, or a scan is constant inside the brain.
     """
     alignments = alignments or {}
     study, outliers = _without_outliers(study)
@@ -133,6 +136,7 @@ _HEAD_FOUND = Finding(
 
 
 def _some_stripped(study: Study, stripped: Sequence[SequenceName]) -> tuple[Finding, ...]:
+    """Return a warning if only some of the scans are skull-stripped."""
     whole = [sequence for sequence in study.scans if sequence not in stripped]
     if not whole:
         return ()
@@ -144,7 +148,11 @@ def _some_stripped(study: Study, stripped: Sequence[SequenceName]) -> tuple[Find
 
 
 def _partly_seen(study: Study, brain: NDArray[np.bool_], scans: Mapping[SequenceName, "_OnGrid"]) -> Iterator[Finding]:
-    """What each scan leaves out of the brain; raises GridMismatchError where that is too much."""
+    """Yield a warning for each scan that leaves out a part of the brain.
+
+    Raises:
+        GridMismatchError: If a scan shows less than half of the brain.
+    """
     for sequence, scan in scans.items():
         share = float(scan.seen[brain].mean())
         source = study.scans[sequence].source
@@ -163,10 +171,11 @@ def _partly_seen(study: Study, brain: NDArray[np.bool_], scans: Mapping[Sequence
 
 
 def _not_placed(study: Study) -> Iterator[Finding]:
+    """Yield a warning about scans whose files do not state their orientation."""
     names = [f"{scan.source} ({sequence})" for sequence, scan in study.scans.items() if not scan.placed]
     if names:
         text = (
-            f"{' and '.join(names)} do not say how they lie in space (NIfTI without qform and sform): which side is "
+            f"{' and '.join(names)} do not state their orientation (NIfTI without qform and sform): which side is "
             "left, and which way is up, are guesses. Convert them from DICOM again if the result looks wrong."
         )
         yield Finding("no_orientation", text)
@@ -174,13 +183,13 @@ def _not_placed(study: Study) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class _OnGrid:
-    """A scan on the grid of the model, (D, H, W) each.
+    """A scan on the model's grid; all arrays are (D, H, W).
 
     Attributes:
         values: Intensities.
-        seen: Where it has any.
-        brain: Where a resampled skull-stripped scan shows the brain; None for others.
-        reached: Where that scan's voxels overlap the brain in part, so that its values are known there, too.
+        seen: Field of view of the scan.
+        brain: Brain mask of a resampled skull-stripped scan; None for others.
+        reached: Voxels of that scan that overlap the brain at least in part, so that their intensities are known.
     """
 
     values: NDArray[np.float32]
@@ -195,13 +204,13 @@ def _on_common_grid(
     alignments: Mapping[SequenceName, Alignment],
     stripped: Sequence[SequenceName],
 ) -> tuple[Grid, dict[SequenceName, _OnGrid]]:
-    """All scans on the reference's field of view, in the model's orientation and spacing; see `prepare`.
+    """Bring all scans onto the reference's field of view, in the model's orientation and spacing.
 
     Args:
         study: Scans of one patient.
-        space: of the model.
-        alignments: of scans that do not lie on the reference.
-        stripped: those that show nothing but the brain; what is resampled of them has a background of 0.
+        space: Space of the model.
+        alignments: Rigid alignment by sequence; see `prepare`.
+        stripped: Sequences that show only the brain; they get a background of 0 when they are resampled.
     """
     oriented = {s: sitk.DICOMOrient(scan.image, space.orientation) for s, scan in study.scans.items()}
     grid = Grid.of(oriented[study.reference])
@@ -234,7 +243,7 @@ def _brain_on_grid(
     least_reached: float,
     least_inside: float,
 ) -> _OnGrid:
-    """Resample a skull-stripped scan; voxels are as bright as their part inside is.
+    """Resample a skull-stripped scan; each voxel gets the mean intensity of its part inside the brain.
 
     A scan with thick slices ends up to half a slice above or below the brain that the others show, so that it shows
     the brain for sure only where nearly all of a voxel is inside.
@@ -243,9 +252,9 @@ def _brain_on_grid(
         image: Scan.
         grid: Grid of the model.
         transform: Alignment to the reference; None if there is none.
-        seen: Where the scan has any values.
-        least_reached: Part of a voxel inside the brain from which on its brightness is known.
-        least_inside: Part of a voxel inside the brain from which on it counts as brain.
+        seen: Field of view of the scan, (D, H, W).
+        least_reached: Share of a voxel inside the brain from which on its intensity is known.
+        least_inside: Share of a voxel inside the brain from which on it counts as brain.
     """
     array = sitk.GetArrayViewFromImage(image)
     background = background_value(array)
@@ -260,10 +269,10 @@ def _brain_on_grid(
 
 
 def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:
-    """The study with voxels that lie far off all others moved to the others' ends, and how many those were.
+    """Clip voxels far outside the usual range of values to its ends, with a finding for each scan that has some.
 
-    A few such voxels, from saturation or from a division by nearly 0, would spread all others' values over a sliver of
-    the normalized range. Scans without any stay the same to the bit.
+    A few such voxels, from saturation or from a division by nearly 0, would squeeze all other values into a sliver of
+    the normalized range. Scans without outliers stay bit-identical.
     """
     scans, findings = dict(study.scans), []
     for sequence, scan in study.scans.items():
@@ -293,7 +302,16 @@ def _network_input(scan: _OnGrid, brain: NDArray[np.bool_], stripped: bool, sour
 
 
 def normalize(array: NDArray[np.float32], brain: NDArray[np.bool_], source: str) -> Tensor:
-    """The array (D, H, W) with zero mean and unit variance in the brain as far as it is shown, 0 elsewhere."""
+    """Normalize to zero mean and unit variance inside the brain, and to 0 outside.
+
+    Args:
+        array: Intensities, (D, H, W).
+        brain: Brain mask, as far as the scan shows the brain, (D, H, W).
+        source: Where the scan came from, for messages.
+
+    Raises:
+        UnusableImageError: If the scan is constant inside the brain.
+    """
     values = torch.from_numpy(array)
     inside = torch.from_numpy(brain)
     std, mean = torch.std_mean(values[inside])

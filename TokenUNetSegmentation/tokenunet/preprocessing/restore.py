@@ -14,6 +14,7 @@ from tokenunet.core.sequences import SequenceName
 from tokenunet.preprocessing.prepare import Prepared
 
 _THRESHOLD = 0.5
+"""Probability above which a voxel is segmented."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def regions_on_grid(
 def _on_grid(
     values: NDArray[np.float32], source: Grid, target: Grid, transform: sitk.Transform | None = None
 ) -> sitk.Image:
+    """Bring values from one grid onto another, without interpolation if both have the same voxels."""
     image = sitk.DICOMOrient(source.image(values), target.orientation)
     exact = transform is None and Grid.of(image).same_as(target)
     return image if exact else target.resample(image, transform=transform)

@@ -1,4 +1,4 @@
-"""Notices sequences that were mixed up, from the names of the files and from how tissues look in them."""
+"""Check for swapped sequences, by file names and image features."""
 
 from collections.abc import Collection, Mapping
 from pathlib import PurePath
@@ -20,12 +20,12 @@ def check_sequences(
     recognized: Collection[SequenceName] = (),
     alignments: Mapping[SequenceName, Alignment] | None = None,
 ) -> list[Finding]:
-    """What suggests that a scan is not the sequence it was given as; empty where nothing does.
+    """Return a warning for each scan that seems to be another sequence than the one it was given as.
 
     Args:
-        study: as read.
-        recognized: sequences that more than their names speaks for.
-        alignments: of scans that do not lie on the reference.
+        study: Scans as read.
+        recognized: Sequences with evidence other than their names, which are not compared with their names.
+        alignments: Rigid alignment by sequence, for scans that are not aligned with the reference.
     """
     findings = []
     for sequence, scan in study.scans.items():
@@ -48,9 +48,17 @@ def check_sequences(
 
 
 def recognize(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dict[SequenceName, SequenceName]:
-    """Which sequence each scan looks like, by the sequence it was given as; itself where nothing speaks against it.
+    """Return the sequence that each scan looks like, by the sequence it was given as.
 
-    Nothing is said of scans that are not all of `SEQUENCES`: it takes the others to tell what one looks like.
+    The features compare the scans with each other, so that all of `SEQUENCES` are needed. A scan keeps the sequence it
+    was given as unless its features contradict it.
+
+    Args:
+        study: Scans as read.
+        alignments: Rigid alignment by sequence, for scans that are not aligned with the reference.
+
+    Returns:
+        Sequence by given sequence; empty if one of `SEQUENCES` is missing.
     """
     if any(sequence not in study.scans for sequence in SEQUENCES):
         return {}

@@ -1,4 +1,4 @@
-"""Whether scans are skull-stripped, and where the brain is in those that are not."""
+"""Skull stripping: detection of skull-stripped scans, brain extraction and checks of the brain mask."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -18,27 +18,34 @@ from tokenunet.io.resources import resource
 WEIGHTS_NAME = "weights.safetensors"
 NETWORK_SHAPE = (80, 96, 80)
 NETWORK_SPACING = 2.5
-"""Of the grid that the network sees: z, y and x toward S, P and L, 200 x 240 x 200 mm."""
+"""Spacing in mm of the network's grid, 200 x 240 x 200 mm, with z, y and x toward S, P and L."""
 _ABOVE_HEAD_MM = 10.0
+"""Margin of the network's grid above the head."""
 _UPPER_HEAD_MM = 160.0
-"""From the top of the head; below lie jaw and neck, which may be off the brain's center."""
+"""Extent below the top of the head that the grid is centered on; jaw and neck may be off the brain's center."""
 _FOREGROUND = 0.15
-"""Of a scan's brightest values; air is darker."""
+"""Share of a scan's intensity range below which voxels count as air."""
 
 _BRAIN_ML = (200.0, 2200.0)
-"""Volume of what is not background in a skull-stripped scan."""
+"""Plausible volume of the foreground of a skull-stripped scan."""
 _MOST_FILLED = 0.9
-"""Share of a skull-stripped scan that is not background."""
+"""Upper limit of the foreground's share in a skull-stripped scan."""
 _MOST_CUT_CM2 = 100.0
-"""Of the outermost layer of a skull-stripped scan; where more is shown, it is a slab of a head in dark air."""
+"""Upper limit of the foreground on one side of a skull-stripped scan; a slab of a whole head shows more."""
 _PLAUSIBLE_ML = (700.0, 2200.0)
+"""Plausible volume of an adult's whole brain."""
 _CUT_CM2 = {"bottom": 60.0, "top": 20.0, "front": 20.0, "back": 20.0, "right": 20.0, "left": 20.0}
-"""Brain in the outermost layer of voxels of one side, from which on that side cuts it. BraTS's own field of view leaves
-out the lowest part of some cerebella."""
+"""Area of brain on one side of the field of view from which on that side is taken to cut it.
+
+The field of view of BraTS leaves out the lowest part of some cerebella."""
 
 
 def is_stripped(image: sitk.Image) -> bool:
-    """Whether a scan shows a brain on an even background, and nothing else of the head."""
+    """Return whether a scan shows only a brain on a constant background.
+
+    Args:
+        image: Scan in any orientation and of any voxel size.
+    """
     shown = foreground(sitk.GetArrayViewFromImage(image))
     low, high = _BRAIN_ML
     plausible = low <= shown.sum() * Grid.of(image).voxel_ml <= high and shown.mean() < _MOST_FILLED
@@ -46,26 +53,33 @@ def is_stripped(image: sitk.Image) -> bool:
 
 
 def extract_brain(images: Sequence[sitk.Image]) -> sitk.Image:
-    """Binary mask (uint8) of the brain on the first image's grid.
+    """Segment the brain in scans of the whole head.
 
-    A small network trained on synthetic heads of any contrast (`tokenunet.synthesis.heads`) looks at each image; the
-    mean of its probabilities decides, over the images that show the place.
+    A small network trained on synthetic heads of any contrast (`tokenunet.synthesis.heads`) segments each scan; its
+    probabilities are averaged over the scans that show a voxel.
 
     Args:
-        images: scans of one head, whole or nearly, aligned in space; in any orientation and of any voxel size.
+        images: Scans of one (nearly) whole head, aligned in space, in any orientation and of any voxel size.
+
+    Returns:
+        Binary mask (uint8) on the first image's grid.
     """
     oriented = sitk.DICOMOrient(images[0], "LPS")
     grid = network_grid(oriented)
     inputs = [grid.resample(sitk.Cast(thinned(image, NETWORK_SPACING), sitk.sitkFloat32)) for image in images]
     arrays = [sitk.GetArrayFromImage(image) for image in inputs]
-    seen = torch.stack([torch.from_numpy(array != 0) for array in arrays])  # a slab says nothing of what it leaves out
+    seen = torch.stack([torch.from_numpy(array != 0) for array in arrays])  # a slab does not vote outside
     probability = (torch.stack([_probability(array) for array in arrays]) * seen).sum(0) / seen.sum(0).clamp(min=1)
     cleaned = grid.image(_one_piece(probability.numpy()))
     return Grid.of(images[0]).resample(cleaned) > 0.5
 
 
 def check_brain(brain: sitk.Image) -> tuple[Finding, ...]:
-    """What is implausible about the volume of a brain (binary mask) that was cut out."""
+    """Return a warning if the volume of an extracted brain is implausible.
+
+    Args:
+        brain: Binary mask of the brain.
+    """
     volume_ml = float(sitk.GetArrayViewFromImage(brain).sum()) * Grid.of(brain).voxel_ml
     low, high = _PLAUSIBLE_ML
     if low <= volume_ml <= high:
@@ -78,21 +92,25 @@ def check_brain(brain: sitk.Image) -> tuple[Finding, ...]:
 
 
 def check_field_of_view(brain: sitk.Image) -> tuple[Finding, ...]:
-    """Where the field of view of a brain's binary mask ends inside the brain."""
+    """Return a warning if the field of view ends inside the brain.
+
+    Args:
+        brain: Binary mask of the brain on the reference's field of view.
+    """
     oriented = sitk.DICOMOrient(brain, "LPS")
     areas = zip(_CUT_CM2.items(), _cut_cm2(sitk.GetArrayViewFromImage(oriented), Grid.of(oriented)), strict=True)
     cut = [f"{side} ({area:.0f} cm²)" for (side, limit), area in areas if area > limit]
     if not cut:
         return ()
     text = (
-        f"The reference's field of view ends inside the brain at its {' and '.join(cut)}: what lies beyond is not "
-        "segmented, and near there the brain's outline and the tumor's may be wrong."
+        f"The reference's field of view ends inside the brain at its {' and '.join(cut)}: what is outside is not "
+        "segmented, and near there the outlines of brain and tumor may be wrong."
     )
     return (Finding("brain_cut_off", text),)
 
 
 def _cut_cm2(mask: NDArray, grid: Grid) -> list[float]:
-    """The area of the mask (D, H, W) in the outermost layer of voxels of each of the six sides, by axis."""
+    """Return the mask's area in cm² on each of the six sides of its array (D, H, W), first and last of each axis."""
     return [
         float(np.take(mask, index, axis).sum()) * 10 * grid.voxel_ml / spacing
         for axis, spacing in enumerate(reversed(grid.spacing))
@@ -101,10 +119,10 @@ def _cut_cm2(mask: NDArray, grid: Grid) -> list[float]:
 
 
 def network_grid(image: sitk.Image) -> Grid:
-    """Where the network looks: around the head, whose top lies a little below the grid's.
+    """Return the grid of the brain-extraction network: centered on the head, with its top a little above it.
 
     Args:
-        image: a scan with LPS axes.
+        image: Scan with LPS axes.
     """
     coarse = sitk.BinShrink(image, [max(1, int(4 / s)) for s in image.GetSpacing()])
     spacing = np.array(coarse.GetSpacing())
@@ -124,7 +142,10 @@ def network_grid(image: sitk.Image) -> Grid:
 
 
 def build_brain_network() -> nn.Module:
-    """The network: (B, 1, D, H, W) scaled by `scaled` to logits of the same shape."""
+    """Return the untrained brain-extraction network.
+
+    It maps intensities scaled by `scaled`, (B, 1, D, H, W), to logits of the same shape.
+    """
     from monai.networks.nets import UNet  # takes long to import, and most scans are stripped already
 
     channels = (16, 32, 64, 64, 64)
@@ -137,13 +158,17 @@ def build_brain_network() -> nn.Module:
         num_res_units=2,
         norm=("instance", {"affine": True}),
     )
-    # MONAI normalizes the one channel that comes out, too, which ties the outline to the brain's share of the image.
+    # MONAI would also normalize the single output channel, which ties the outline to the brain's share of the image.
     network.model[-1] = nn.ConvTranspose3d(2 * channels[0], 1, kernel_size=4, stride=2, padding=1)
     return network
 
 
 def scaled(values: Tensor) -> Tensor:
-    """Values from 0, the darkest, to 1, the brightest but for a few; what is 0 because nothing was seen stays so."""
+    """Scale intensities to 0 to 1 by their 0.5th and 99.3rd percentiles.
+
+    Args:
+        values: Intensities of any shape; 0 marks voxels outside the field of view and stays 0.
+    """
     seen = values[values != 0]
     if not len(seen):
         return values
@@ -154,6 +179,7 @@ def scaled(values: Tensor) -> Tensor:
 
 @cache
 def _network() -> nn.Module:
+    """Return the trained network, loaded once per process."""
     network = build_brain_network()
     weights = safetensors.torch.load_file(resource(f"BrainExtraction/{WEIGHTS_NAME}"))
     network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
@@ -162,12 +188,12 @@ def _network() -> nn.Module:
 
 @torch.inference_mode()
 def _probability(array: NDArray[np.float32]) -> Tensor:
-    """Of brain, (D, H, W) on the network's grid."""
+    """Return the probability of brain, (D, H, W) on the network's grid."""
     return _network()(scaled(torch.from_numpy(array).float())[None, None])[0, 0].sigmoid()
 
 
 def _one_piece(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The probability without what is apart from the largest piece, and without holes."""
+    """Keep the largest connected component of the probability, and fill its holes."""
     pieces = sitk.RelabelComponent(
         sitk.ConnectedComponent(sitk.GetImageFromArray((probability > 0.5).astype(np.uint8)))
     )

@@ -1,4 +1,4 @@
-"""Brain that skull-stripped scans agree on, each of which may have been stripped with a mask of its own."""
+"""Common brain of skull-stripped scans, each of which may have been stripped with a mask of its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,23 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SequenceName
 
 _SAME_SHARE = 0.01
-"""Share of the brain that masks may differ by and count as one; single dark voxels inside do, too."""
+"""Share of the brain that masks may differ by and still count as the same; dark voxels inside cause such a share."""
 _TOLD_SHARE = 0.03
+"""Share of the brain that must be missing for a warning."""
 _THICKEST_RIM_MM = 10.0
-"""What is missing and thicker was cut off by the field of view, not by a mask."""
+"""Thickness from which on a missing part was cut off by the field of view, not by a mask."""
 _LEAST_CUT_SHARE = 0.02
+"""Share of the brain that such a part must have to count as cut off."""
 
 
 @dataclass(frozen=True)
 class AgreedBrain:
-    """Brain of skull-stripped scans.
+    """Common brain of skull-stripped scans.
 
     Attributes:
-        brain: Where all scans that reach there show it, (D, H, W).
-        seen: Part of the grid that each scan with a cut field of view shows.
-        findings: What the user should know.
+        brain: Brain mask, (D, H, W): voxels that every scan shows whose field of view covers them.
+        seen: Brain mask by sequence, (D, H, W), of each scan whose field of view cuts the brain.
+        findings: Findings for the user.
     """
 
     brain: NDArray[np.bool_]
@@ -40,13 +42,13 @@ def agreed_brain(
     grid: Grid,
     reached: Mapping[SequenceName, NDArray[np.bool_]],
 ) -> AgreedBrain:
-    """Return the brain that all scans show, and who leaves out how much of it.
+    """Return the brain that all scans show, with a warning for each scan that leaves out much of it.
 
     Args:
-        shown: Foreground of each skull-stripped scan, (D, H, W) on the grid.
+        shown: Foreground by sequence of each skull-stripped scan, (D, H, W).
         sources: Where each scan came from, for messages.
         grid: Grid of the masks.
-        reached: Where scans that were resampled still show part of the brain, as thick slices do.
+        reached: Voxels by sequence that overlap the brain in part, of scans that were resampled, (D, H, W).
     """
     union = np.logical_or.reduce(list(shown.values()))
     brain, seen, findings = union, {}, []
@@ -73,7 +75,7 @@ def agreed_brain(
 
 
 def _thick(mask: NDArray[np.bool_], grid: Grid) -> int:
-    """Return how many voxels are left of a mask once rims are removed."""
+    """Return the number of voxels that remain of a mask after thin rims are eroded."""
     radius = [max(1, round(_THICKEST_RIM_MM / 2 / mm)) for mm in grid.spacing]
     eroded = sitk.BinaryErode(sitk.GetImageFromArray(mask.astype(np.uint8)), radius)
     return int(sitk.GetArrayViewFromImage(eroded).sum())
