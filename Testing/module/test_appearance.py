@@ -52,7 +52,7 @@ def test_segment_and_volumes_fit_a_small_window(
     from module.driving import segment
 
     segment(module)
-    module.widget.inputsPanel._looks = {}  # the scans are so simple that they are taken for others
+    module.widget.inputsPanel._images = {}  # the scans are so simple that they are taken for others
     module.widget.onParametersChanged()
     module.panel.resize(WIDTH, 10)
     for _ in range(3):

@@ -24,7 +24,7 @@ SHOWING = {
     "QCheckBox",
     "QLabel",
     "_say",
-    "Answer",
+    "Availability",
 }
 """Calls that display their arguments."""
 LETTERS = re.compile(r"[A-Za-z]{3}")
@@ -52,7 +52,8 @@ def untranslated(source: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "source", ["ui.label.setText('Ready now')", "def f(): return f'not {x} found'", "Answer(False, 'Select a volume.')"]
+    "source",
+    ["ui.label.setText('Ready now')", "def f(): return f'not {x} found'", "Availability(False, 'Select a volume.')"],
 )
 def test_untranslated_finds_displayed_literals(source: str) -> None:
     assert len(list(untranslated(source))) == 1

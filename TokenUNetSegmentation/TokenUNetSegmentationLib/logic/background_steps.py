@@ -1,4 +1,4 @@
-"""Work in short steps while the window stays alive."""
+"""Background work in short steps that keep the window responsive."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,11 +8,11 @@ _PAUSE_MS = 20
 
 
 class BackgroundSteps:
-    """Takes the steps of an iterator one by one, with the window's own events between them.
+    """Runner that takes the steps of an iterator one by one and lets the window process its events in between.
 
     Args:
-        on_step: called after each step.
-        on_end: called at the end, with the exception that ended the work, or None.
+        on_step: Callback after each step.
+        on_end: Callback at the end, which receives the exception that ended the work, or None.
     """
 
     def __init__(self, on_step: Callable[[], None], on_end: Callable[[Exception | None], None]) -> None:
@@ -20,7 +20,7 @@ class BackgroundSteps:
         self._on_end = on_end
         self._steps: Iterator[None] | None = None
         self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)  # a step that lets events through must not be entered again
+        self._timer.setSingleShot(True)  # a step that processes events must not be re-entered
         self._timer.setInterval(_PAUSE_MS)
         self._timer.timeout.connect(self._take_step)
 
@@ -30,12 +30,16 @@ class BackgroundSteps:
         return self._steps is not None
 
     def start(self, steps: Iterator[None]) -> None:
-        """Takes the first step as soon as the window has time."""
+        """Start the work: take the first step once the window is idle.
+
+        Args:
+            steps: Generator that does the work and yields after each step.
+        """
         self._steps = steps
         self._timer.start()
 
     def abandon(self) -> None:
-        """Ends the work at once; its clean-up runs, `on_end` is not called."""
+        """End the work immediately; its clean-up runs, `on_end` is not called."""
         self._timer.stop()
         steps, self._steps = self._steps, None
         if steps is not None:
@@ -48,7 +52,7 @@ class BackgroundSteps:
             next(self._steps)
         except StopIteration:
             self._finish(None)
-        except Exception as error:  # whatever it is, it belongs in the panel, not in the timer
+        except Exception as error:  # the panel displays any error; raised in the timer, it would be lost
             self._finish(error)
         else:
             self._on_step()

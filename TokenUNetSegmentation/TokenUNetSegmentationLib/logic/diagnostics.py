@@ -1,4 +1,4 @@
-"""What to send to those who help: versions, settings and log, without anything about the patient."""
+"""Diagnostics for support requests: versions, settings and log, without patient data."""
 
 import platform
 import shlex
@@ -18,14 +18,22 @@ _PACKAGES = ("numpy", "SimpleITK")
 
 
 def diagnostics(run: SegmentationRun | None, message: str, requirements: Sequence[Requirement]) -> str:
-    """Text about the installation and the last run. Volumes appear by size and sequence, never by name."""
+    """Return a description of the installation and the last run, in English for whoever receives it.
+
+    Volumes appear by sequence and size, never by name.
+
+    Args:
+        run: Last run; None if there was none.
+        message: Message that the panel displays.
+        requirements: Packages whose versions are listed.
+    """
     packages = (*(requirement.name for requirement in requirements), *_PACKAGES)
     lines = [
         f"Token-UNet {tokenunet.__version__}",
         f"{slicer.app.applicationName} {slicer.app.applicationVersion} (revision {slicer.app.revision})",
         f"{platform.platform()}, Python {platform.python_version()}",
         ", ".join(f"{package} {installed_version(package) or 'not installed'}" for package in packages)
-        + f", vtk {vtk.vtkVersion.GetVTKVersion()}",  # pip does not know of Slicer's own
+        + f", vtk {vtk.vtkVersion.GetVTKVersion()}",  # pip does not know about Slicer's own VTK
     ]
     if run is None:
         return "\n".join([*lines, "No run yet."])

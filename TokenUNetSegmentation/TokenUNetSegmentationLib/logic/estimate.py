@@ -1,4 +1,4 @@
-"""What a run will take, before it starts: from what earlier runs on this computer took."""
+"""Estimated duration and memory of a run, calibrated by earlier runs on this computer."""
 
 import numpy as np
 import slicer
@@ -8,29 +8,32 @@ from TokenUNetSegmentationLib.logic.model_list import ListedModel
 from TokenUNetSegmentationLib.logic.options import Device, Mode
 
 _LARGEST_BRAIN_ML = 4500.0
-"""Of the box around a brain; what a scan has beyond it is cut away."""
+"""Volume of the largest brain crop; the rest of a scan is not segmented."""
 _START_SECONDS = 2.0
-"""Starting Python, loading PyTorch and the model."""
+"""Time to start Python and load PyTorch and the model."""
 _SECONDS = {Device.CUDA: 0.4, Device.MPS: 0.8, Device.AUTO: 0.8, Device.CPU: 0.8}
-"""Of the first run, for a million of the network's voxels; the processor's was measured with two cores."""
+"""Seconds per million voxels of the network, until a run was measured; CPU measured with two cores."""
 _SLIDING_WINDOW_FACTOR = 3.0
 _START_GB = 0.6
 _GIGABYTES = {Mode.SINGLE_PASS: 0.6, Mode.SLIDING_WINDOW: 0.2}
-"""For a million voxels, of a processor without bfloat16; one with it takes half as much."""
+"""Gigabytes per million voxels on a CPU without bfloat16; half as much with it."""
 _GIGABYTES_PER_MEMBER = 0.1
-"""Of an ensemble, for each network after the first."""
+"""Gigabytes of each ensemble member after the first."""
 
 
 def estimate(
     volume: slicer.vtkMRMLScalarVolumeNode, model: ListedModel, device: Device, mode: Mode
 ) -> tuple[float, float]:
-    """Seconds and gigabytes that segmenting will take.
+    """Estimate how long a segmentation takes and how much memory it needs.
 
     Args:
-        volume: the reference.
-        model: what segments.
-        device: what computes; automatic counts as the processor until it has run once.
-        mode: whole brain or windows.
+        volume: Reference volume.
+        model: Model to run.
+        device: Device to run on; `AUTO` is estimated as CPU until it has run once.
+        mode: Inference mode.
+
+    Returns:
+        Seconds and gigabytes.
     """
     factor = _SLIDING_WINDOW_FACTOR if mode is Mode.SLIDING_WINDOW else 1.0
     seconds = slicer.util.settingsValue(_key(device, mode), _SECONDS[device] * factor, float, slicer.app.settings())
@@ -42,7 +45,7 @@ def estimate(
 
 
 def free_gigabytes() -> float | None:
-    """Memory that a run can have now; None where it cannot be asked for, before the first installation."""
+    """Return the available memory in GB; None before psutil is installed."""
     try:
         import psutil
     except ImportError:
@@ -53,13 +56,21 @@ def free_gigabytes() -> float | None:
 def remember(
     volume: slicer.vtkMRMLScalarVolumeNode, model: ListedModel, device: Device, mode: Mode, seconds: float
 ) -> None:
-    """Keeps how long a run took, for the next estimate."""
+    """Store the duration of a run in the application's settings, for the next estimate.
+
+    Args:
+        volume: Reference volume.
+        model: Model that was run.
+        device: Device that was selected.
+        mode: Inference mode.
+        seconds: Duration of the run.
+    """
     share = max(seconds - _START_SECONDS, 0.0) / (_million_voxels(volume, model) * model.members)
     slicer.app.settings().setValue(_key(device, mode), share)
 
 
 def _million_voxels(volume: slicer.vtkMRMLScalarVolumeNode, model: ListedModel) -> float:
-    """Of the network's, in the box around the brain."""
+    """Return the number of voxels in the brain crop at the network's spacing, in millions."""
     whole_ml = float(np.prod(volume.GetSpacing()) * np.prod(volume.GetImageData().GetDimensions())) / 1000
     return min(whole_ml, _LARGEST_BRAIN_ML) / model.voxel_mm3 / 1000
 

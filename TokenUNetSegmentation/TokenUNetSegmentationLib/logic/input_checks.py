@@ -1,4 +1,4 @@
-"""What prevents the selected volumes from being segmented, and what missing ones cost, as sentences for the panel."""
+"""Checks of the selected volumes, and the cost of missing ones, as sentences for the panel."""
 
 from collections.abc import Mapping
 

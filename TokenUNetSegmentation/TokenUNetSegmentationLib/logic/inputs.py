@@ -1,4 +1,4 @@
-"""What the volumes in the scene are: which sequence, of which patient, and whether they can be segmented."""
+"""Identification of the scene's volumes: their sequence, their patient, and whether they can be segmented."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tokenunet.study.scans import REFERENCES
 from TokenUNetSegmentationLib.scene.overlays import overlay_group
 
 DicomValue = Callable[[str, str], str]
-"""Value of a DICOM tag ("GGGG,EEEE") of an instance (UID)."""
+"""Function that returns the value of a DICOM tag ("GGGG,EEEE") of an instance (UID)."""
 
 _FEWEST_SLICES = 4
 _EMPTY_SHARE_OF_STRIPPED = 0.35
@@ -30,21 +30,41 @@ _REMEMBERED_VOLUMES = 64
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Whether something can be done, and why not, or what it will do."""
+class Availability:
+    """Whether an action is available.
+
+    Attributes:
+        possible: Whether the action can be started now.
+        reason: Why it cannot be started or, if it can, what it does; a sentence for the panel.
+    """
 
     possible: bool
     reason: str
 
 
 def dicom_value_from_database(uid: str, tag: str) -> str:
-    """A `DicomValue` of Slicer's DICOM database; empty where there is none, as until all modules are loaded."""
+    """Return the value of a tag from Slicer's DICOM database; empty while the database is not loaded.
+
+    Args:
+        uid: SOP instance UID.
+        tag: Tag as "GGGG,EEEE".
+    """
     database = getattr(slicer, "dicomDatabase", None)
     return database.instanceValue(uid, tag) if database is not None else ""
 
 
 def sequence_of(volume: slicer.vtkMRMLScalarVolumeNode, dicom_value: DicomValue) -> SequenceName | None:
-    """The sequence that a volume's DICOM series, or else its name, speaks of; a name that a person gave comes first."""
+    """Identify a volume's sequence from its name and the tags of its DICOM series.
+
+    A name that the user gave takes precedence over the tags.
+
+    Args:
+        volume: Volume to identify.
+        dicom_value: Source of DICOM tags.
+
+    Returns:
+        Sequence; None if neither name nor tags tell.
+    """
     uids = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()
     tags = dicom_tags(lambda tag: dicom_value(uids[0], tag.replace("|", ",").upper())) if uids else None
     return sequence_of_scan(volume.GetName(), tags)
@@ -54,24 +74,29 @@ def input_node(parameters: Any, channel: SequenceName) -> slicer.vtkMRMLScalarVo
     """Return the volume that a parameter node holds for a channel.
 
     Args:
-        parameters: The module's parameter node. Models differ in their channels, so that these are no typed parameters.
+        parameters: The module's parameter node. Models differ in their channels, so these are not typed parameters.
         channel: Name of the channel.
     """
     return parameters.parameterNode.GetNodeReference(f"input{channel}")
 
 
 def set_input_nodes(parameters: Any, volumes: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
-    """Keep volumes of channels in a parameter node; None takes a channel's volume away."""
+    """Store volumes of channels in a parameter node.
+
+    Args:
+        parameters: The module's parameter node.
+        volumes: Volume of each channel to set; None clears the channel.
+    """
     with slicer.util.NodeModify(parameters.parameterNode):
         for channel, volume in volumes.items():
             parameters.parameterNode.SetNodeReferenceID(f"input{channel}", volume.GetID() if volume else None)
 
 
 def reference_of(wanted: str, given: Collection[SequenceName]) -> SequenceName:
-    """Return the channel on whose grid the result is: the wanted one, or the preferred one of those that are given.
+    """Return the reference channel: the wanted one if it has a volume, otherwise the preferred one of those that do.
 
     Args:
-        wanted: Name of a channel, without regard to case.
+        wanted: Name of a channel, case-insensitive.
         given: Channels that have a volume; at least one.
     """
     names = {name.lower(): name for name in given}
@@ -79,7 +104,7 @@ def reference_of(wanted: str, given: Collection[SequenceName]) -> SequenceName:
 
 
 def candidates() -> list[slicer.vtkMRMLScalarVolumeNode]:
-    """The volumes of the scene that may be inputs: no labels, vectors or overlays, nothing hidden."""
+    """Return the scene's volumes that can be inputs: visible scalar volumes that are neither labels nor overlays."""
     nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     return [
         node
@@ -95,9 +120,14 @@ def suggest_inputs(
     dicom_value: DicomValue = dicom_value_from_database,
     channels: ChannelSet = FOUR_SEQUENCES,
 ) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
-    """Return the volumes of a model's channels, or as many as can be told, of one patient.
+    """Return one patient's volumes for a model's channels, as far as they can be identified.
 
-    Channels other than `SEQUENCES` are told by the volumes' names alone.
+    Channels other than `SEQUENCES` are identified by the volumes' names only.
+
+    Args:
+        volumes: Candidate volumes.
+        dicom_value: Source of DICOM tags.
+        channels: Channels of the model.
     """
     others = {volume: channels.named(volume.GetName()) for volume in volumes}
     found = _suggest_sequences([volume for volume in volumes if others[volume] is None], dicom_value)
@@ -108,11 +138,11 @@ def suggest_inputs(
 def _suggest_sequences(
     volumes: Sequence[slicer.vtkMRMLScalarVolumeNode], dicom_value: DicomValue
 ) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
-    """Return `SEQUENCES`, or as many as can be told, of one patient: of the newest with the most of them.
+    """Return the volumes of the patient with the most identified sequences, the newest one if there are several.
 
-    Volumes belong to one patient where their names differ in the sequence alone, or where they lie in one folder of
-    the subject hierarchy, or at last where they are all there is. What no name speaks for is told by elimination, or
-    by how tissues look, where it lies on the same grid.
+    Volumes belong to the same patient if their names differ only in the sequence. If that does not yield all
+    sequences, all volumes in one folder of the subject hierarchy are taken as one patient, then all in the scene.
+    Volumes on the same grid whose names do not tell the sequence are identified by elimination or by image features.
     """
     named = [(volume, sequence_of(volume, dicom_value)) for volume in volumes]
     best: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode] = {}
@@ -130,28 +160,28 @@ def _suggest_sequences(
     left = [volume for volume, sequence in named if sequence is None and _on_grid_of_all(volume, best.values())]
     missing = [sequence for sequence in SEQUENCES if sequence not in best]
     if len(missing) == len(left):
-        best = best | _told_by_looks(best, dict(zip(missing, left, strict=True)))
+        best = best | _identify_unnamed(best, dict(zip(missing, left, strict=True)))
     return {sequence: best[sequence] for sequence in SEQUENCES if sequence in best}
 
 
-def _told_by_looks(
+def _identify_unnamed(
     named: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode],
     unnamed: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode],
 ) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
-    """Places for the volumes that no name speaks for; none where their looks contradict the names of the others."""
+    """Return the sequences of the unnamed volumes; empty if image features contradict the names of the others."""
     if len(unnamed) <= 1:
         return dict(unnamed)
     volumes = {**named, **unnamed}
-    looks = _looks(volumes, order_known=False)
-    if looks is None or any(looks[sequence] != sequence for sequence in named):
+    identified = _identify_by_image(volumes, order_known=False)
+    if identified is None or any(identified[sequence] != sequence for sequence in named):
         return {}
-    return {looks[sequence]: volume for sequence, volume in unnamed.items()}
+    return {identified[sequence]: volume for sequence, volume in unnamed.items()}
 
 
-def _looks(
+def _identify_by_image(
     volumes: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], order_known: bool
 ) -> dict[SequenceName, SequenceName] | None:
-    """The sequence that each place's volume looks like; None where that cannot be told."""
+    """Identify the volume in each channel by image features; None if that is not possible."""
     first, *others = (volumes[sequence] for sequence in SEQUENCES)
     usable = not any(problem_with(volume) for volume in volumes.values())
     if not usable or not all(_on_grid_of_all(volume, [first]) for volume in others):
@@ -161,7 +191,7 @@ def _looks(
 
 
 def _every_few_mm(volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """Voxels about 4 mm apart, (z, y, x)."""
+    """Return voxels about 4 mm apart, (D, H, W)."""
     array = slicer.util.arrayFromVolume(volume)
     return array[tuple(slice(None, None, max(1, round(_LOOKS_MM / mm))) for mm in reversed(volume.GetSpacing()))]
 
@@ -187,7 +217,7 @@ def _on_grid_of_all(volume: slicer.vtkMRMLScalarVolumeNode, others: Iterable[sli
 
 
 def describe(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """One line about a volume: voxels, their size, stripped of the skull or not."""
+    """Describe a volume in one line: dimensions, spacing, and whether it is skull-stripped."""
     size = _TIMES.join(str(n) for n in volume.GetImageData().GetDimensions())
     spacing = _TIMES.join(f"{mm:.3g}" for mm in volume.GetSpacing())
     skull = _("skull-stripped") if is_skull_stripped(volume) else _("with skull")
@@ -195,13 +225,19 @@ def describe(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 
 def is_skull_stripped(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    """Whether one value fills what lies around the brain, as skull-stripping leaves it; noise does around a head."""
+    """Return whether a volume is skull-stripped: its background has one value, while air around a head has noise."""
     return _voxels_of(volume).empty_share > _EMPTY_SHARE_OF_STRIPPED
 
 
 @dataclass(frozen=True)
 class _Voxels:
-    """What a coarse sample of a volume's voxels says: all are numbers, all are equal, share that equals the corner."""
+    """Properties of a coarse sample of a volume's voxels.
+
+    Attributes:
+        finite: Whether all are finite numbers.
+        constant: Whether all are equal.
+        empty_share: Share of voxels that equal the corner voxel, from 0 to 1.
+    """
 
     finite: bool
     constant: bool
@@ -214,7 +250,7 @@ def _voxels_of(volume: slicer.vtkMRMLScalarVolumeNode) -> _Voxels:
 
 @lru_cache(_REMEMBERED_VOLUMES)
 def _sampled_voxels(volume_id: str, modified: int) -> _Voxels:
-    """Looked at once for each state of a volume: the panel asks at every change of any of its parts."""
+    """Sample a volume, cached by its modification time because the panel asks at every change of any widget."""
     array = slicer.util.arrayFromVolume(slicer.mrmlScene.GetNodeByID(volume_id))
     sample = array[tuple(slice(None, None, max(1, n // _LARGEST_SAMPLE)) for n in array.shape)]
     return _Voxels(
@@ -225,7 +261,7 @@ def _sampled_voxels(volume_id: str, modified: int) -> _Voxels:
 
 
 def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """Why a volume cannot be segmented; empty where it can."""
+    """Return why a volume cannot be segmented; empty if it can."""
     image = volume.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         return _("This volume has no voxels.")
@@ -245,17 +281,32 @@ def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
 def sequences_by_name(
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None], dicom_value: DicomValue
 ) -> dict[SequenceName, SequenceName]:
-    """What the volume in each place is called; places whose volume's name says nothing are left out."""
-    found = {place: sequence_of(volume, dicom_value) for place, volume in inputs.items() if volume is not None}
-    return {place: sequence for place, sequence in found.items() if sequence is not None}
+    """Identify the volume in each channel by name and DICOM tags.
+
+    Args:
+        inputs: Volume of each channel; None if there is none.
+        dicom_value: Source of DICOM tags.
+
+    Returns:
+        Sequence of the volume by channel, without the channels whose volume has no telling name.
+    """
+    found = {channel: sequence_of(volume, dicom_value) for channel, volume in inputs.items() if volume is not None}
+    return {channel: sequence for channel, sequence in found.items() if sequence is not None}
 
 
-def sequences_by_looks(
+def sequences_by_image(
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode | None],
 ) -> dict[SequenceName, SequenceName]:
-    """What the volume in each place looks like; empty where that cannot be told."""
-    volumes = {place: volume for place, volume in inputs.items() if volume is not None}
-    volumes = {place: volumes[place] for place in SEQUENCES if place in volumes}
+    """Identify the volume in each channel by image features.
+
+    Args:
+        inputs: Volume of each channel; None if there is none.
+
+    Returns:
+        Sequence of the volume by channel; empty unless all of `SEQUENCES` are there and can be compared.
+    """
+    volumes = {channel: volume for channel, volume in inputs.items() if volume is not None}
+    volumes = {channel: volumes[channel] for channel in SEQUENCES if channel in volumes}
     if len({volume.GetID() for volume in volumes.values()}) < len(SEQUENCES):
         return {}
-    return _looks(volumes, order_known=True) or {}
+    return _identify_by_image(volumes, order_known=True) or {}

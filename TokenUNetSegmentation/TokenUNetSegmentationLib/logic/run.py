@@ -1,8 +1,8 @@
-"""One run of the segmentation: volumes to files, worker process, files to the scene.
+"""Segmentation run: export volumes, run the worker process, load its result into the scene.
 
-It is a chain of short steps, so that the window stays alive between them; whoever drives the steps (a timer in the
-panel, a loop in a script) can stop after any of them. Whatever happens, the scene holds a whole result or is as it
-was, and nothing stays on disk or in memory.
+A run is a sequence of short steps that keep the window responsive; whoever takes the steps (a timer in the panel, a
+loop in a script) can stop after any of them. The scene then holds either a complete result or what it held before, and
+no files or processes are left.
 """
 
 import os
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import slicer
+from slicer.i18n import tr as _
 from tokenunet.core.errors import Cancelled, InputError, OutputError, TokenUNetError
 from tokenunet.core.events import ErrorEvent, ProgressEvent, ResultEvent, WarningEvent
 from tokenunet.core.sequences import SequenceName
@@ -61,20 +62,25 @@ class RunRequest:
 
 
 class WorkerCrashError(TokenUNetError):
-    """The worker process ended without a word."""
+    """The worker process ended without reporting an error."""
 
     code = "crashed"
 
 
 class SegmentationRun:
-    """A run and what is known of it so far.
+    """Segmentation run and its state.
+
+    Args:
+        request: What to segment and how.
+        temporary_folder: Folder in which the run creates its work folder.
+        start_worker: Function that starts the worker process.
 
     Attributes:
-        progress: the newest event, of the whole run.
-        warnings: what the user should know though the run goes on.
-        result: what the run has put into the scene, once done.
-        log: what the worker has written for people.
-        expected_seconds: Duration of the whole run as estimated before it, from earlier ones; None if unknown.
+        progress: Newest progress event; its fraction is that of the whole run.
+        warnings: Warnings received so far.
+        result: Result in the scene; None until the run has succeeded.
+        log: End of the worker's log.
+        expected_seconds: Duration of the whole run as estimated before its start; None if unknown.
     """
 
     def __init__(
@@ -94,15 +100,15 @@ class SegmentationRun:
         self._cancelled = False
 
     def cancel(self) -> None:
-        """Makes the next step the last."""
+        """Request cancellation at the next step."""
         self._cancelled = True
 
     def steps(self) -> Iterator[None]:
-        """Does the work, a piece at each step.
+        """Segment in short steps.
 
         Raises:
-            Cancelled: after `cancel`.
-            TokenUNetError: whatever the run fails of.
+            Cancelled: If `cancel` was called.
+            TokenUNetError: If the run fails.
         """
         self._began = time.monotonic()
         remove_abandoned_work_folders(self._temporary_folder)
@@ -111,7 +117,7 @@ class SegmentationRun:
             yield
             yield from self._export(folder)
             yield from self._segment(folder)
-            for scan in folder.glob("*.nrrd"):  # large files take their time: one at each step, not all at the end
+            for scan in folder.glob("*.nrrd"):  # deleting large files is slow: one per step
                 scan.unlink()
                 yield
             yield from self._load(folder / "output")
@@ -163,7 +169,8 @@ class SegmentationRun:
         for sequence, node in self.request.inputs.items():
             if not slicer.mrmlScene.IsNodePresent(node):
                 raise InputError(
-                    f"The {sequence} volume was removed from the scene during the run.", "Load it and segment again."
+                    _("The {name} volume was removed from the scene during the run.").format(name=sequence),
+                    _("Load it and segment again."),
                 )
         unfinished: PatientResult | None = None
         for result_so_far in build_steps(self.request.inputs, self.request.reference, output):
@@ -183,25 +190,38 @@ def _make_work_folder(temporary_folder: Path) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{_WORK_FOLDER_PREFIX}{os.getpid()}-", dir=temporary_folder))
     except OSError as error:
         raise OutputError(
-            f"{temporary_folder} cannot be written: {error.strerror}.",
-            "Make room there, or choose another temporary folder in Edit / Application Settings / General.",
+            _("{folder} cannot be written: {reason}.").format(folder=temporary_folder, reason=error.strerror),
+            _("Make room there, or choose another temporary folder in Edit / Application Settings / General."),
         ) from error
 
 
 def crash_sentence(exit_code: int | None, log: str, stage: str, folder: Path) -> tuple[str, str]:
-    """One sentence and a hint about a worker that ended without saying why."""
+    """Return message and hint for a worker that ended without reporting an error.
+
+    Args:
+        exit_code: Exit code of the process; negative after a signal.
+        log: End of its log.
+        stage: Stage of its last progress event.
+        folder: Its work folder.
+    """
     if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:
-        return f"The disk with {folder.parent} is full.", "Make room there and segment again."
-    by_launcher = exit_code == 1 and "Traceback" not in log  # PythonSlicer says 1 for a child that was killed
+        return (
+            _("The disk with {folder} is full.").format(folder=folder.parent),
+            _("Make room there and segment again."),
+        )
+    by_launcher = exit_code == 1 and "Traceback" not in log  # PythonSlicer returns 1 if its child was killed
     if exit_code in (-9, 137) or by_launcher:
         return (
-            f"The segmentation process was killed by the system (stage “{stage_title(stage)}”), "
-            "most often for lack of memory.",
-            "Close other programs, or choose “window by window”.",
+            _(
+                "The segmentation process was killed by the system (stage “{stage}”), most often for lack of memory."
+            ).format(stage=stage_title(stage)),
+            _("Close other programs, or choose “window by window”."),
         )
     return (
-        f"The segmentation process ended unexpectedly (stage “{stage_title(stage)}”, exit code {exit_code}).",
-        "The log has its last words; “Copy diagnostics” copies them for a report.",
+        _("The segmentation process ended unexpectedly (stage “{stage}”, exit code {exit_code}).").format(
+            stage=stage_title(stage), exit_code=exit_code
+        ),
+        _("The log may show why; “Copy diagnostics” copies it for a report."),
     )
 
 
@@ -214,8 +234,8 @@ def _error_from(event: ErrorEvent) -> TokenUNetError:
 def seconds_left(elapsed: float, fraction: float, expected: float | None) -> float | None:
     """Estimate the time to the end of the whole run.
 
-    Stages differ in speed, so that the speed so far says the less the earlier it is: the expected duration counts
-    with the part that is left, the speed so far with the part that is done.
+    Stages differ in speed, so early progress predicts little: the expected duration is weighted by the remaining part
+    of the run, the extrapolation of the progress so far by the completed part.
 
     Args:
         elapsed: Seconds since the run began.
@@ -232,8 +252,8 @@ def seconds_left(elapsed: float, fraction: float, expected: float | None) -> flo
 
 
 def remove_abandoned_work_folders(temporary_folder: Path) -> None:
-    """Removes the work folders of processes that are gone, such as a Slicer that was killed."""
-    import psutil  # installed at the first click, so not when this module is imported
+    """Remove the work folders of processes that no longer exist, such as a Slicer that was killed."""
+    import psutil  # not at the top: installed at the first click, after this module is imported
 
     for folder in temporary_folder.glob(f"{_WORK_FOLDER_PREFIX}*"):
         owner = folder.name.removeprefix(_WORK_FOLDER_PREFIX).partition("-")[0]

@@ -1,4 +1,4 @@
-"""The sample "Token-UNet synthetic glioma": made on this computer, no download, no patient."""
+"""Sample data set "Token-UNet synthetic glioma", generated on this computer without download or patient data."""
 
 import shutil
 import tempfile
@@ -20,10 +20,13 @@ _PAUSE_S = 0.02
 
 
 def make_sample(requirements: Path) -> list[slicer.vtkMRMLScalarVolumeNode]:
-    """Makes the sample for Slicer's Sample Data module, after installing what is missing and asking for that.
+    """Generate the sample for Slicer's Sample Data module, installing missing packages after asking.
 
     Args:
-        requirements: file with the packages that it needs.
+        requirements: File that lists the required packages.
+
+    Returns:
+        Volumes in the order of `SEQUENCES`; empty if the user declined the installation or an error was displayed.
     """
     missing = missing_requirements(read_requirements(requirements))
     if missing and not user_agrees(missing):
@@ -39,16 +42,16 @@ def make_sample(requirements: Path) -> list[slicer.vtkMRMLScalarVolumeNode]:
 
 
 def _keep_window_alive() -> None:
-    """Draws what has changed; a second click has to wait."""
+    """Redraw the window, but leave clicks for later: a second one must not start while the first is running."""
     slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
 
 def _load_synthetic_glioma(temporary_folder: Path) -> list[slicer.vtkMRMLScalarVolumeNode]:
-    """Makes the patient in a process of its own and loads the four volumes, T1ce into the slice views."""
+    """Generate the patient in a worker process, load the four volumes and display T1ce."""
     folder = Path(tempfile.mkdtemp(prefix="tokenunet-sample-", dir=temporary_folder))
     try:
         command = ["synth", "--patients", "1", "--seed", str(_SEED), "--output", str(folder)]
-        for _events in run_command(command, WorkerProcess, "The synthetic patient could not be made."):
+        for _events in run_command(command, WorkerProcess, _("The synthetic patient could not be made.")):
             time.sleep(_PAUSE_S)
             _keep_window_alive()
         (patient,) = (path for path in folder.iterdir() if path.is_dir())

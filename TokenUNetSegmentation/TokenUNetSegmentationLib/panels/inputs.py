@@ -18,7 +18,7 @@ from TokenUNetSegmentationLib.logic.inputs import (
     dicom_value_from_database,
     input_node,
     reference_of,
-    sequences_by_looks,
+    sequences_by_image,
     sequences_by_name,
     set_input_nodes,
     suggest_inputs,
@@ -63,8 +63,8 @@ class InputsPanel:
         self._on_changed = on_changed
         self._dicom_value = dicom_value_from_database
         self._names: dict[SequenceName, SequenceName] = {}
-        self._looks: dict[SequenceName, SequenceName] = {}
-        self._looked_at: tuple[object, ...] = ()
+        self._images: dict[SequenceName, SequenceName] = {}
+        self._identified: tuple[object, ...] = ()
         self._showing = False
         self.rows: dict[SequenceName, ChannelRow] = {}
         self.channels = FOUR_SEQUENCES
@@ -188,7 +188,7 @@ class InputsPanel:
         inputs = self.inputs()
         problems = check_inputs(inputs, self.channels)
         missing = missing_text(inputs, self.channels)
-        self._look_at(inputs)
+        self._identify(inputs)
         self._showing = True
         try:
             for name, row in self.rows.items():
@@ -209,8 +209,8 @@ class InputsPanel:
                 row.swap.setEnabled(not running)
         self._ui.findButton.setEnabled(not running)
 
-    def _look_at(self, inputs: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
-        """Read names, tags and voxels again only if any of them has changed: every slider calls this."""
+    def _identify(self, inputs: dict[SequenceName, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
+        """Identify the volumes again only if names, tags or voxels have changed: every slider calls this."""
         state = tuple(
             (
                 place,
@@ -222,13 +222,13 @@ class InputsPanel:
             for place, v in inputs.items()
             if v
         )
-        if state != self._looked_at:
-            self._looked_at = state
+        if state != self._identified:
+            self._identified = state
             self._names = sequences_by_name(inputs, self._dicom_value)
-            self._looks = sequences_by_looks(inputs)
+            self._images = sequences_by_image(inputs)
 
     def _volume_text(self, name: SequenceName, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
-        """Return voxels, spacing and skull of a volume, and whether its name tells the channel."""
+        """Describe a volume, and note if its name does not tell the channel."""
         unnamed = "" if name in self._names else _("; its name does not say {place}").format(place=name)
         return describe(volume) + unnamed
 
@@ -238,8 +238,8 @@ class InputsPanel:
             return f"<b>⚠</b> {escape(problem)}"
         if (name := self._names.get(place, place)) != place:
             return _offer_swap(_("The name says {other}.").format(other=name), place, name)
-        if (look := self._looks.get(place, place)) != place:
-            return _offer_swap(_("This looks like {other}.").format(other=look), place, look)
+        if (image := self._images.get(place, place)) != place:
+            return _offer_swap(_("This looks like {other}.").format(other=image), place, image)
         return ""
 
 

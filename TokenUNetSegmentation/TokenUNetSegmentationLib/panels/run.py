@@ -16,7 +16,7 @@ from tokenunet.inference.request import InferenceOptions
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.logic.diagnostics import diagnostics
 from TokenUNetSegmentationLib.logic.estimate import estimate, free_gigabytes, remember
-from TokenUNetSegmentationLib.logic.inputs import Answer
+from TokenUNetSegmentationLib.logic.inputs import Availability
 from TokenUNetSegmentationLib.logic.model_list import ListedModel, available_models
 from TokenUNetSegmentationLib.logic.run import RunRequest, SegmentationRun
 from TokenUNetSegmentationLib.logic.segment import request_for
@@ -35,21 +35,21 @@ _WIDEST_COMBO_BOX = 310
 
 def can_segment(
     problems: list[str], models: dict[str, ListedModel], missing: list[Requirement], running: bool, installing: bool
-) -> Answer:
+) -> Availability:
     """Return whether the button can be pressed, and why not."""
     if installing:
-        return Answer(False, _("Packages are being installed."))
+        return Availability(False, _("Packages are being installed."))
     if running:
-        return Answer(False, _("A segmentation is running."))
+        return Availability(False, _("A segmentation is running."))
     if problems:
-        return Answer(False, problems[0])
+        return Availability(False, problems[0])
     if not models:
-        return Answer(False, _("No model is installed: install the extension again."))
+        return Availability(False, _("No model is installed: install the extension again."))
     if missing:
-        return Answer(
+        return Availability(
             True, _("Segment; first this asks to install {what}.").format(what=dependencies.describe(missing))
         )
-    return Answer(True, _("Segment whole tumor, tumor core and enhancing tumor."))
+    return Availability(True, _("Segment whole tumor, tumor core and enhancing tumor."))
 
 
 class RunPanel:

@@ -13,7 +13,7 @@ from tokenunet.core.regions import labels_from_regions
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 from tokenunet.io.overlay_files import has_attention_maps
 
-from TokenUNetSegmentationLib.logic.inputs import Answer
+from TokenUNetSegmentationLib.logic.inputs import Availability
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
 
@@ -62,13 +62,13 @@ def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode,
         slicer.mrmlScene.RemoveNode(storage)
 
 
-def can_export_dicom(result: PatientResult) -> Answer:
+def can_export_dicom(result: PatientResult) -> Availability:
     """Whether Slicer can write this result as DICOM SEG."""
     if "DICOMSegmentationPlugin" not in getattr(slicer.modules, "dicomPlugins", {}):
-        return Answer(False, _("Install “QuantitativeReporting” in the Extensions Manager: it writes DICOM SEG."))
+        return Availability(False, _("Install “QuantitativeReporting” in the Extensions Manager: it writes DICOM SEG."))
     if result.reference is None or not result.reference.GetAttribute("DICOM.instanceUIDs"):
-        return Answer(False, _("DICOM SEG refers to DICOM images, and these scans were not loaded from DICOM."))
-    return Answer(True, _("Open Slicer's DICOM export for this segmentation."))
+        return Availability(False, _("DICOM SEG refers to DICOM images, and these scans were not loaded from DICOM."))
+    return Availability(True, _("Open Slicer's DICOM export for this segmentation."))
 
 
 def export_dicom(result: PatientResult) -> None:

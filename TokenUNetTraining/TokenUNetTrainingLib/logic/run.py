@@ -12,7 +12,7 @@ from tokenunet.core.errors import TokenUNetError, UsageError
 from tokenunet.core.events import ErrorEvent, ProgressEvent, WarningEvent
 from tokenunet.training.config.configuration import check_setting
 from tokenunet.training.request import TrainingRequest
-from TokenUNetSegmentationLib.logic.inputs import Answer
+from TokenUNetSegmentationLib.logic.inputs import Availability
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
 if TYPE_CHECKING:  # it needs packages that are installed at the first click
@@ -149,46 +149,48 @@ class TrainingRun:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, missing: str = "") -> Answer:
+def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, missing: str = "") -> Availability:
     """Return whether a new training can start, and why not; `missing` names packages that are not installed."""
     if starting or watch.running:
-        return Answer(False, _("A training is running."))
+        return Availability(False, _("A training is running."))
     if request.data is None:
-        return Answer(False, _("Choose the folder with the patients."))
+        return Availability(False, _("Choose the folder with the patients."))
     if request.output is None:
-        return Answer(False, _("Choose a folder for the experiment."))
+        return Availability(False, _("Choose a folder for the experiment."))
     if not request.architectures:
-        return Answer(False, _("Choose at least one architecture."))
+        return Availability(False, _("Choose at least one architecture."))
     if watch.progress is not None:
-        return Answer(False, _("The folder holds an experiment already: resume it, or choose another folder."))
+        return Availability(False, _("The folder holds an experiment already: resume it, or choose another folder."))
     with suppress(OSError):  # what cannot be looked into, the training itself complains about
         if request.output.is_dir() and any(request.output.iterdir()):
-            return Answer(False, _("The experiment's folder is not empty: choose another."))
+            return Availability(False, _("The experiment's folder is not empty: choose another."))
     try:
         for name, value in request.settings.items():
             check_setting(name, value)
     except UsageError as error:
-        return Answer(False, f"{error} {error.hint}".strip())
+        return Availability(False, f"{error} {error.hint}".strip())
     if missing:
-        return Answer(True, _("Train; first this asks to install {what}.").format(what=missing))
-    return Answer(True, _("Check the patients and train. It continues when Slicer is closed."))
+        return Availability(True, _("Train; first this asks to install {what}.").format(what=missing))
+    return Availability(True, _("Check the patients and train. It continues when Slicer is closed."))
 
 
-def can_resume(watch: ExperimentWatch, starting: bool) -> Answer:
+def can_resume(watch: ExperimentWatch, starting: bool) -> Availability:
     """Return whether an experiment can be resumed, and why not."""
     if starting or watch.running:
-        return Answer(False, _("A training is running."))
+        return Availability(False, _("A training is running."))
     if watch.progress is None:
-        return Answer(False, watch.problem or _("The experiment's folder holds no experiment."))
+        return Availability(False, watch.problem or _("The experiment's folder holds no experiment."))
     if watch.progress.finished:
-        return Answer(False, _("All folds are finished."))
+        return Availability(False, _("All folds are finished."))
     if watch.data is not None and not watch.data.exists():
-        return Answer(True, _("The patients were moved: choose their folder. Their files are recognized by content."))
-    return Answer(True, _("Continue from the last checkpoint."))
+        return Availability(
+            True, _("The patients were moved: choose their folder. Their files are recognized by content.")
+        )
+    return Availability(True, _("Continue from the last checkpoint."))
 
 
-def can_stop(watch: ExperimentWatch) -> Answer:
+def can_stop(watch: ExperimentWatch) -> Availability:
     """Return whether a training can be stopped, and why not."""
     if not watch.running:
-        return Answer(False, _("No training is running."))
-    return Answer(True, _("Everything is saved; “Resume” continues from there."))
+        return Availability(False, _("No training is running."))
+    return Availability(True, _("Everything is saved; “Resume” continues from there."))
