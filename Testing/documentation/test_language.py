@@ -24,7 +24,6 @@ NOT_YET: tuple[str, ...] = (
         for room in (
             "data",
             "study",
-            "synthesis",
         )
     ),
     "TokenUNetSegmentation/TokenUNetSegmentation.py",

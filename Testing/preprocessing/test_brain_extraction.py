@@ -31,7 +31,7 @@ HEAD_GRID = Grid(NETWORK_SHAPE[::-1], (HEAD_SPACING,) * 3, (-100.0, -120.0, -80.
 @cache
 def head(seed: int = SEEDS[0]) -> tuple[sitk.Image, sitk.Image]:
     """A scan of a whole head, not of the hardest, and its brain."""
-    image, brain = synthetic_head(seed, variety=0.6)
+    image, brain = synthetic_head(seed, randomization=0.6)
     return HEAD_GRID.image(image.numpy()), HEAD_GRID.image(brain.numpy().astype(np.uint8))
 
 

@@ -54,7 +54,7 @@ def test_small_negative_values_belong_to_the_brain() -> None:
 
 
 def test_of_a_head_with_its_skull_the_brain_is_taken_and_that_is_told() -> None:
-    head, truth = synthetic_head(1, variety=0.6)
+    head, truth = synthetic_head(1, randomization=0.6)
     grid = replace(GRID, size=(80, 96, 80), spacing=(HEAD_SPACING,) * 3)
     scans = study()
     for number, sequence in enumerate(SEQUENCES):

@@ -1,6 +1,6 @@
-"""Synthetic glioma patients on real anatomy: no patient data needed, none shipped.
+"""Synthetic glioma patients on the anatomy of atlases, without any patient data.
 
-`synthetic_patient` makes one from a seed; `write_patient` writes it as a BraTS-style folder.
+`synthetic_patient` creates one from a seed; `write_patient` writes it as a folder in the layout of BraTS.
 """
 
 from tokenunet.synthesis.patient import (

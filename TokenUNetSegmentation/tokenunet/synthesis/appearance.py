@@ -1,4 +1,4 @@
-"""What a patient looks like in figures, so that synthetic patients can be compared with real ones."""
+"""Intensity statistics of a patient, by which synthetic patients are compared with real ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,11 @@ from tokenunet.core.regions import ED, ET_LABEL, NCR
 from tokenunet.core.sequences import SEQUENCES
 
 _LEAST_ML = 0.3
-"""Volume from which a part of the tumor has an appearance."""
+"""Smallest volume of a tumor part for which statistics are computed, in ml."""
 
 
 def appearance(image: NDArray[np.float32], labels: NDArray[np.uint8], spacing: float) -> dict[str, float]:
-    """Return the figures of one patient by name; those of absent parts are left out.
+    """Compute the intensity statistics of one patient by name; those of absent parts are omitted.
 
     ``A-B_S`` is the difference of the medians of A and B in sequence S, ``P_S_sd`` the spread within a part,
     ``p001_S`` and ``p999_S`` the brain's 0.1 and 99.9 percentiles, ``corrz_S`` the correlation of neighboring axial
@@ -47,13 +47,13 @@ def appearance(image: NDArray[np.float32], labels: NDArray[np.uint8], spacing: f
 
 
 def _white_matter(t1: NDArray[np.float32], healthy: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The brighter third of the healthy brain in T1, without the brightest, which are vessels and fat."""
+    """Return the brighter third of the healthy brain in T1 without its brightest voxels, which are vessels and fat."""
     low, high = np.percentile(t1[healthy], (62, 96))
     return healthy & (t1 > low) & (t1 < high)
 
 
 def _correlation(channel: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
-    """Return the correlation of what is finer than 8 voxels between neighboring slices."""
+    """Return the correlation between neighboring slices after subtracting the mean of 5 x 5 voxels in plane."""
     pair = inside[1:] & inside[:-1]
     fine = channel - ndimage.uniform_filter(channel, (1, 5, 5))
     return float(np.corrcoef(fine[1:][pair], fine[:-1][pair])[0, 1])

@@ -1,4 +1,4 @@
-"""What scanners and preparation do to images: coil falloff, thick slices, noise, ringing, small misregistration."""
+"""Image artifacts of scanners and preprocessing: bias field, thick slices, noise, ringing, misregistration."""
 
 import math
 from dataclasses import dataclass
@@ -14,26 +14,30 @@ from tokenunet.synthesis.fields import blurred, chance, fresh_seed, resized, see
 from tokenunet.synthesis.landmarks import Landmark
 
 THICK_SHARE: dict[SequenceName, float] = {"T1": 0.75, "T1ce": 0.3, "T2": 0.95, "FLAIR": 0.9}
-"""Of the patients without volumetric scans; corrz of real T2, FLAIR and T1 is .92, of T1ce .74."""
+"""Share of thick-sliced scans in patients without volumetric ones.
+
+Real T2, FLAIR and T1 have a ``corrz`` of .92, T1ce of .74; see `tokenunet.synthesis.appearance`.
+"""
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """One sequence's imperfections.
+    """Artifacts of one sequence.
 
     Attributes:
-        bias: logarithmic amplitude of the slowly varying coil sensitivity.
-        gamma: exponent on the intensities.
-        blur_mm: width of in-plane smoothing.
-        slice_mm: slice thickness; 1 for an isotropic acquisition.
-        slice_axis: 0 axial, 1 coronal, 2 sagittal slices.
-        noise: standard deviation relative to the brightest tissue.
-        stripes: amplitude of slices that are brighter and darker in turn, 0 to 0.08; 0 in 92 %.
-        ringing: strength of Gibbs ringing, 0 to 1.
-        turn_deg, shift_mm: what registration left over, about and along (z, y, x).
-        overshoot: strength of the bright and dark seams that sharp interpolation leaves, 0 to 0.8; 0 in two of three.
-        ghost: share of a copy displaced by motion, 0 to 0.3; 0 in 93 %.
-        brightness: intensity of the brightest tissue in the written file.
+        bias: Logarithmic amplitude of the bias field.
+        gamma: Exponent on the intensities.
+        blur_mm: Standard deviation of Gaussian smoothing, in mm.
+        slice_mm: Slice thickness, in mm; 1 for an isotropic acquisition.
+        slice_axis: Axis across the slices: 0 axial, 1 coronal, 2 sagittal.
+        noise: Standard deviation relative to the brightest tissue.
+        stripes: Relative amplitude of an intensity that alternates along z, 0 to 0.08; 0 in 92 %.
+        ringing: Strength of Gibbs ringing, 0 to 1.
+        turn_deg: Rotation that registration left over, about (z, y, x), in degrees.
+        shift_mm: Translation that registration left over, along (z, y, x), in mm.
+        overshoot: Strength of the overshoot at edges that sharp interpolation leaves, 0 to 0.8; 0 in two of three.
+        ghost: Share of a copy displaced by motion, 0 to 0.3; 0 in 93 %.
+        brightness: Intensity of the brightest tissue in the written file.
     """
 
     bias: float
@@ -53,12 +57,12 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class Leftover:
-    """A piece outside the brain that the skull-strip forgot.
+    """A piece of tissue outside the brain that skull stripping left in the image.
 
     Attributes:
-        center_mm: (z, y, x) in the field of view.
-        radius_mm: 3 to 12, that of an eye at most.
-        looks: brightness by sequence, 0.1 to 1.4: fat and muscle can be anything.
+        center_mm: Center (z, y, x) in the field of view, in mm.
+        radius_mm: Radius in mm, 3 to 12, which is that of an eye.
+        looks: Brightness by sequence, 0.1 to 1.4, as fat and muscle have almost any.
     """
 
     center_mm: tuple[float, float, float]
@@ -68,18 +72,18 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Imperfections of one patient's four images.
+    """Artifacts of one patient's four images.
 
     Attributes:
-        sequences: by sequence.
-        strip_mm: how far the skull-strip errs outwards (positive) or inwards on average, -1.5 to 2.0.
-        strip_unevenness_mm: how much that differs from place to place, 0 to 1.5.
-        black_rim: share of the brain's surface where the strip left black bone or air, 0 to 0.3; it makes the dark tail
-            of real scans, 4 z below the mean in T1 and T1ce (p001).
-        rim_mm: how much of fluid, dura and bone is left in whole regions; 0.5 to 4 in 35 %.
-        keeps_sinuses: the sinuses outside the brain survive the strip, as they mostly do.
-        leftovers: pieces of eye, fat or muscle that the strip forgot; none in 80 %.
-        seed: of the random fields.
+        sequences: Artifacts of each image, by sequence.
+        strip_mm: Mean error of the brain mask's surface in mm, -1.5 to 2.0; positive if the mask is too large.
+        strip_unevenness_mm: Standard deviation of that error over the surface, in mm, 0 to 1.5.
+        black_rim: Share of the brain's surface where the mask includes black bone or air, 0 to 0.3; it produces the
+            dark tail of real scans, 4 z below the mean in T1 and T1ce (``p001``).
+        rim_mm: Amplitude in mm of the fluid, dura and bone that are left in whole regions; 0.5 to 4 in 35 %.
+        keeps_sinuses: Whether the mask includes the sinuses outside the brain, as most masks do.
+        leftovers: Pieces of eye, fat or muscle that skull stripping left in the images; none in 80 %.
+        seed: Seed of the random fields.
     """
 
     sequences: dict[SequenceName, Acquisition]
@@ -92,24 +96,29 @@ class Artifacts:
     seed: int
 
 
-def draw_artifacts(generator: torch.Generator, variety: float = 1.0) -> Artifacts:
-    """Random imperfections; ``variety`` above 1 makes them worse."""
+def draw_artifacts(generator: torch.Generator, randomization: float = 1.0) -> Artifacts:
+    """Draw random artifacts.
+
+    Args:
+        generator: Source of randomness.
+        randomization: Factor on the strength of most artifacts.
+    """
     sequences: dict[SequenceName, Acquisition] = {}
     three_dimensional = chance(generator, 0.15)
     for name in SEQUENCES:
         thick = not three_dimensional and chance(generator, THICK_SHARE[name])
-        tz, ty, tx = (uniform(generator, -0.8, 0.8) * variety for _ in range(3))
-        sz, sy, sx = (uniform(generator, -0.8, 0.8) * variety for _ in range(3))
+        tz, ty, tx = (uniform(generator, -0.8, 0.8) * randomization for _ in range(3))
+        sz, sy, sx = (uniform(generator, -0.8, 0.8) * randomization for _ in range(3))
         registered = name == "T1ce"  # the others are registered to it
         sequences[name] = Acquisition(
-            # Most coils are even; a surface coil may double the signal from front to back.
-            bias=(0.03 + 0.33 * uniform(generator, 0.0, 1.0) ** 1.5) * variety,
-            gamma=math.exp(uniform(generator, -0.25, 0.25) * variety),
-            blur_mm=uniform(generator, 0.0, 0.9) * variety,
+            # Most coils have an even sensitivity; a surface coil may double the signal from front to back.
+            bias=(0.03 + 0.33 * uniform(generator, 0.0, 1.0) ** 1.5) * randomization,
+            gamma=math.exp(uniform(generator, -0.25, 0.25) * randomization),
+            blur_mm=uniform(generator, 0.0, 0.9) * randomization,
             slice_mm=uniform(generator, 3.0, 7.0) if thick else 1.0,
             slice_axis=int(torch.randint(3, (), generator=generator)) if chance(generator, 0.2) else 0,
-            # Evenly spread over the logarithm: most clinical scans show little noise.
-            noise=0.004 * (30 if chance(generator, 0.1) else 12) ** uniform(generator, 0.0, 1.0) * variety,
+            # Uniform in the logarithm, as most clinical scans have little noise.
+            noise=0.004 * (30 if chance(generator, 0.1) else 12) ** uniform(generator, 0.0, 1.0) * randomization,
             stripes=uniform(generator, 0.02, 0.08) if chance(generator, 0.08) else 0.0,
             ringing=uniform(generator, 0.3, 0.6) if chance(generator, 0.08) else 0.0,
             turn_deg=(0.0, 0.0, 0.0) if registered else (tz, ty, tx),
@@ -121,7 +130,7 @@ def draw_artifacts(generator: torch.Generator, variety: float = 1.0) -> Artifact
     return Artifacts(
         sequences=sequences,
         strip_mm=uniform(generator, -1.5, 2.0),
-        strip_unevenness_mm=uniform(generator, 0.0, 1.5) * variety,
+        strip_unevenness_mm=uniform(generator, 0.0, 1.5) * randomization,
         black_rim=uniform(generator, 0.03, 0.3) if chance(generator, 0.85) else 0.0,
         rim_mm=uniform(generator, 0.5, 4.0) if chance(generator, 0.35) else 0.0,
         keeps_sinuses=chance(generator, 0.7),
@@ -131,7 +140,7 @@ def draw_artifacts(generator: torch.Generator, variety: float = 1.0) -> Artifact
 
 
 def _draw_leftover(generator: torch.Generator) -> Leftover:
-    """Mostly low in front, where the eyes are, on either side."""
+    """Draw a piece on either side, low in front, where the eyes are."""
     side = 1 if chance(generator, 0.5) else -1
     z, y = uniform(generator, 15, 60), uniform(generator, 40, 90)
     return Leftover(
@@ -142,13 +151,16 @@ def _draw_leftover(generator: torch.Generator) -> Leftover:
 
 
 def stripped_brain(artifacts: Artifacts, anatomy: Anatomy, work: Anatomy, outside_mm: Tensor) -> Tensor:
-    """The imperfect brain mask, (D, H, W) boolean.
+    """Compute the imperfect brain mask of skull stripping.
 
     Args:
-        artifacts: what is wrong with it.
-        anatomy: gives the lattice wanted.
-        work: the same patient with landmarks.
-        outside_mm: (d, h, w) distance outside the brain on the lattice of ``work``.
+        artifacts: Errors of the mask.
+        anatomy: Anatomy on the lattice of the mask.
+        work: Anatomy of the same patient at `WORK_SPACING`, with landmarks.
+        outside_mm: Signed distance from the brain's surface in mm, (d, h, w) on the lattice of ``work``.
+
+    Returns:
+        Brain mask, boolean (D, H, W).
     """
     generator = seeded(artifacts.seed)
     lattice = work.lattice
@@ -169,16 +181,16 @@ def _distance(lattice: Lattice, center_mm: tuple[float, float, float]) -> Tensor
 
 
 def acquire(artifacts: Artifacts, anatomy: Anatomy, painted: Tensor, mask: Tensor) -> Tensor:
-    """Images as files hold them.
+    """Apply the artifacts to ideal images.
 
     Args:
-        artifacts: what to do to them.
-        anatomy: the true brain.
-        painted: (4, D, H, W) from `paint`.
-        mask: (D, H, W) boolean, outside of which everything is zero.
+        artifacts: Artifacts to apply.
+        anatomy: Anatomy on the lattice of the images.
+        painted: Images (4, D, H, W) from `paint`.
+        mask: Brain mask, boolean (D, H, W); the images are zero outside.
 
     Returns:
-        (4, D, H, W) float32 with whole numbers, positive inside the mask.
+        Images (4, D, H, W), float32 whole numbers as a file stores them, positive inside the mask.
     """
     spacing, shape = anatomy.lattice.spacing, anatomy.lattice.shape
     generator = seeded(artifacts.seed + 1)
@@ -209,10 +221,10 @@ def acquire(artifacts: Artifacts, anatomy: Anatomy, painted: Tensor, mask: Tenso
         if a.stripes:
             x = x * (1 + a.stripes * torch.sin(torch.arange(shape[0]) * spacing * 2 * math.pi / 8))[:, None, None]
         x = x[0].clamp(min=0).pow(a.gamma) * resized((a.bias * field).exp(), shape)[0]
-        # Magnitude images: the noise of two channels, Rician.
+        # The magnitude of a complex signal has Rician noise.
         x = x * black
         noise = torch.randn((2, *shape), generator=generator).mul_(a.noise)
-        if a.slice_mm > spacing:  # noise is as thick as the slices are
+        if a.slice_mm > spacing:  # noise is constant across a slice, too
             noise = _thick_slices(noise, a.slice_mm / spacing, a.slice_axis) * (a.slice_mm / spacing) ** 0.5
         x = torch.hypot(x + noise[0], noise[1])
         images.append((x * a.brightness).round().clamp(min=1) * mask)
@@ -220,7 +232,7 @@ def acquire(artifacts: Artifacts, anatomy: Anatomy, painted: Tensor, mask: Tenso
 
 
 def _black_rim(artifacts: Artifacts, anatomy: Anatomy, mask: Tensor) -> Tensor:
-    """What is left of the signal, (D, H, W): next to nothing in patches of the mask's outermost voxels."""
+    """Return the factor on the signal, (D, H, W): 0.05 in patches of the mask's outermost voxels, 1 elsewhere."""
     generator = seeded(artifacts.seed + 2)
     patches = anatomy.lattice.noise(12, generator)[0]
     wanted = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(1 - max(artifacts.black_rim, 1e-6)))
@@ -232,10 +244,10 @@ def _black_rim(artifacts: Artifacts, anatomy: Anatomy, mask: Tensor) -> Tensor:
 def _moved(
     x: Tensor, turn_deg: tuple[float, float, float], shift_mm: tuple[float, float, float], spacing: float
 ) -> Tensor:
-    """(1, D, H, W) turned by small angles and shifted."""
+    """Return an image (1, D, H, W) rotated by small angles and shifted."""
     az, ay, ax = (math.radians(a) for a in turn_deg)
     half = [n * spacing / 2 for n in reversed(x.shape[1:])]
-    # Small angles: the rotation is the identity plus a cross product. Columns are (x, y, z), as affine_grid wants them.
+    # A small rotation is the identity plus a cross product. Columns are (x, y, z), as affine_grid expects them.
     turn = torch.tensor([[1.0, -az, ay], [az, 1.0, -ax], [-ay, ax, 1.0]])
     scale = torch.tensor(half)
     turn = turn * scale[None, :] / scale[:, None]
@@ -245,7 +257,7 @@ def _moved(
 
 
 def _thick_slices(x: Tensor, thickness: float, axis: int) -> Tensor:
-    """(1, D, H, W) averaged over slices of ``thickness`` voxels along ``axis`` and interpolated back."""
+    """Return an image (1, D, H, W) averaged over ``thickness`` voxels along ``axis`` and interpolated back."""
     size = list(x.shape[1:])
     thick = list(size)
     thick[axis] = max(2, round(size[axis] / thickness))

@@ -1,8 +1,10 @@
-"""How tissues and tumor look in each sequence, before the scanner's imperfections.
+"""Intensities of tissues and tumor in each sequence, before the scanner's artifacts.
 
 Intensities are in units where the brightest tissue is near 1. Ranges are wide on purpose: scanners and protocols
-differ, and a network that has seen narrow ranges learns the generator instead of the disease. They are not so wide that
-a part of the tumor could not be seen: people outline what they see, and so must the truth.
+differ, and a network trained on narrow ranges learns the generator instead of the disease. They are not so wide that
+a part of the tumor becomes invisible: people outline what they see, and the ground truth has to match that.
+
+Figures such as ``ED-WM_T1`` in comments are those of real patients, named as in `tokenunet.synthesis.appearance`.
 """
 
 from dataclasses import dataclass
@@ -17,10 +19,10 @@ from tokenunet.synthesis.growth import WORK_SPACING, Growth
 from tokenunet.synthesis.surroundings import Enhancers, draw_enhancers, surroundings, with_surroundings
 
 TISSUE_RANGES: dict[SequenceName, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
-    # fluid, gray, white minus gray: scanners differ most in the last, from next to no contrast to a lot; FLAIR has
-    # white matter mostly darker than gray, at times a little brighter; T2 may be nearly a proton density. Real scans
-    # have less contrast for their brightness than textbooks: WM_T1 is .70 z, and nothing is 4 z below the mean except
-    # what is black. Fluid in T2 is 2.8 times as bright as white matter, up to 4.7 times (CSF_T2, p999_T2)
+    # Fluid, gray, white minus gray. Scanners differ most in the last, from almost no contrast to a lot; in FLAIR,
+    # white matter is mostly darker than gray, sometimes a little brighter; T2 may be close to a proton density. Real
+    # scans have less contrast than textbooks: WM_T1 is .70 z, and nothing is 4 z below the mean except black voxels.
+    # Fluid in T2 is 2.8 times as bright as white matter, up to 4.7 times (CSF_T2, p999_T2).
     "T1": ((0.20, 0.48), (0.48, 0.66), (0.04, 0.24)),
     "T1ce": ((0.20, 0.50), (0.50, 0.70), (-0.02, 0.22)),
     "T2": ((0.80, 2.00), (0.34, 0.56), (-0.19, 0.02)),
@@ -34,7 +36,7 @@ EDEMA_CHANGE: dict[SequenceName, tuple[float, float]] = {
     "FLAIR": (0.13, 0.50),  # ED-WM_FLAIR, 43 % of it below 1.5 z
 }
 _ISOINTENSE_EDEMA = ((-0.02, 0.06), 0.3)
-"""Change in T1ce and share of the patients: 4 of 15 real ones have edema as bright as white matter or brighter."""
+"""Change in T1ce, and share of patients: in 4 of 15 real ones, edema is at least as bright as white matter."""
 ENHANCING_CHANGE: dict[SequenceName, tuple[float, float]] = {
     # relative to edema; ET-ED of the sequence's name
     "T1": (-0.06, 0.10),
@@ -50,29 +52,33 @@ CORE_CHANGE: dict[SequenceName, tuple[float, float]] = {
     "FLAIR": (-0.08, 0.22),
 }
 _DARK_CORE_IN_FLAIR = ((-0.35, -0.05), 0.2)
-"""Change and share of the patients: 3 of 14 real solid cores are darker in FLAIR than the edema (NCR-ED_FLAIR)."""
+"""Change, and share of patients: 3 of 14 real solid cores are darker in FLAIR than the edema (NCR-ED_FLAIR)."""
 _LEAST_CONTRAST = 0.08
-"""Of edema over gray matter in FLAIR."""
+"""Smallest contrast between edema and gray matter in FLAIR."""
 
 
 @dataclass(frozen=True)
 class SequenceContrast:
-    """Mean intensities in one sequence, and how uneven they are.
+    """Mean intensities in one sequence, and their variations.
 
     Attributes:
-        fluid, gray, white: healthy tissues.
-        edema, core, enhancing: tumor parts; ``core`` is necrosis or non-enhancing tumor.
-        detail: weight of the atlas's own variations.
-        texture: amplitude of random variations in healthy tissue.
-        tumor_texture: the same in the edema.
-        core_texture: the same in the core, which is seldom as even as edema.
-        subregion: how much a core's second part differs in mean from the first, -0.12 to 0.12.
-        lesions: change by white-matter lesions and periventricular caps.
-        ependyma: brightness of the thin lining of the ventricles; 0 to 0.25 in FLAIR.
-        limbic: brightness of insula, hippocampus and cingulate above other gray matter; 0 to 0.15 in FLAIR.
-        white_haze: slow variations of white matter, as where myelin is thin; up to 0.04 in FLAIR.
-        ventricle_flow: amplitude of flow artifacts in the ventricles, 0 to 0.08 in FLAIR.
-        cistern_flow: the same about the brain, where fluid is not suppressed; up to 0.3 in one of four FLAIRs.
+        fluid: Mean of cerebrospinal fluid.
+        gray: Mean of gray matter.
+        white: Mean of white matter.
+        edema: Mean of edema and infiltration.
+        core: Mean of necrosis or non-enhancing tumor.
+        enhancing: Mean of enhancing tumor.
+        detail: Weight of the intensity variations of the atlas.
+        texture: Amplitude of random variations in healthy tissue.
+        tumor_texture: Amplitude of random variations in the edema.
+        core_texture: Amplitude of random variations in the core, which is seldom as homogeneous as edema.
+        subregion: Difference in mean between the two parts of a core, -0.12 to 0.12.
+        lesions: Change by white-matter lesions and periventricular caps.
+        ependyma: Brightness of the thin lining of the ventricles; 0 to 0.25 in FLAIR.
+        limbic: Brightness of insula, hippocampus and cingulate above other gray matter; 0 to 0.15 in FLAIR.
+        white_haze: Amplitude of slow variations in white matter, as from thin myelin; up to 0.04 in FLAIR.
+        ventricle_flow: Amplitude of flow artifacts in the ventricles; 0 to 0.08 in FLAIR.
+        cistern_flow: Amplitude of unsuppressed fluid around the brain; up to 0.3 in one of four FLAIR images.
     """
 
     fluid: float
@@ -96,18 +102,19 @@ class SequenceContrast:
 
 @dataclass(frozen=True)
 class Contrast:
-    """The look of one patient's four images.
+    """Intensities of one patient's four images.
 
     Attributes:
-        sequences: means by sequence.
-        enhancers: vessels, dura, plexus, and what lies about the brain.
-        lesion_threshold: higher means fewer white-matter lesions.
-        caps: strength of the periventricular rims.
-        core_border_mm, edema_border_mm: softness of the borders.
-        blood: brightness of blood in the core in T1 and T1ce, darkness in T2 and FLAIR; 0 in 80 %.
-        cysts: how much of the core is pockets of fluid with a sharp border, 0 to 0.6; 0 in 70 %.
-        weakness: how far enhancement fades in patches and gaps, 0 (nowhere) to 0.8 of it.
-        seed: of the random fields.
+        sequences: Means and variations by sequence.
+        enhancers: Intensities of vessels, dura, choroid plexus and the surroundings of the brain.
+        lesion_threshold: Threshold of white-matter lesions; a higher one means fewer.
+        caps: Strength of the periventricular caps.
+        core_border_mm: Standard deviation of the blur of the core's border, in mm.
+        edema_border_mm: Standard deviation of the blur of the edema's border, in mm.
+        blood: Brightness of blood in the core in T1 and T1ce, darkness in T2 and FLAIR; 0 in 80 %.
+        cysts: Amount of fluid pockets with a sharp border in the core, 0 to 0.6; 0 in 70 %.
+        weakness: Share by which enhancement fades in patches and gaps, 0 to 0.8.
+        seed: Seed of the random fields.
     """
 
     sequences: dict[SequenceName, SequenceContrast]
@@ -122,15 +129,20 @@ class Contrast:
     seed: int
 
 
-def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
-    """Random contrasts; ``variety`` above 1 widens the ranges about their middles."""
+def draw_contrast(generator: torch.Generator, randomization: float = 1.0) -> Contrast:
+    """Draw random intensities.
+
+    Args:
+        generator: Source of randomness.
+        randomization: Factor on the width of the drawn ranges about their centers.
+    """
 
     def within(bounds: tuple[float, float]) -> float:
         middle, half = sum(bounds) / 2, (bounds[1] - bounds[0]) / 2
-        return uniform(generator, middle - half * variety, middle + half * variety)
+        return uniform(generator, middle - half * randomization, middle + half * randomization)
 
-    # A core may be nearly fluid (a cyst, liquid necrosis), solid, or hardly unlike the edema; the four sequences agree
-    # on which. Of 14 real ones most are solid: the medians of NCR-ED are -.26, -.38, +.93 and +.59 z.
+    # A core may be nearly fluid (a cyst, liquid necrosis), solid, or barely distinct from the edema, in all four
+    # sequences alike. Of 14 real ones most are solid: the medians of NCR-ED are -.26, -.38, +.93 and +.59 z.
     liquid = uniform(generator, 0.25, 1.0) if chance(generator, 0.3) else uniform(generator, 0.0, 0.15)
     distinctness = uniform(generator, 0.1, 0.5) if chance(generator, 0.25) else uniform(generator, 0.6, 1.0)
     isointense_edema, dark_in_flair = chance(generator, _ISOINTENSE_EDEMA[1]), chance(generator, _DARK_CORE_IN_FLAIR[1])
@@ -147,13 +159,13 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
         core_bounds = _DARK_CORE_IN_FLAIR[0] if name == "FLAIR" and dark_in_flair else CORE_CHANGE[name]
         solid_core = edema + distinctness * within(core_bounds)
         enhancing = edema + within(ENHANCING_CHANGE[name])
-        # Protein keeps the fluid of cysts and necrosis from being as dark in FLAIR as that of the ventricles; none of
-        # 14 real cores is more than about 1 z darker there than the edema.
+        # Because of its protein, the fluid of cysts and necrosis is less dark in FLAIR than that of the ventricles;
+        # none of 14 real cores is more than about 1 z darker in FLAIR than the edema.
         protein = uniform(generator, 0.5, 1.0) if name == "FLAIR" else uniform(generator, 0.0, 0.4)
         fluid_core = fluid + protein * (edema - fluid)
         if name == "T1ce":
             enhancing = max(enhancing, edema + 0.1, sequences["T1"].enhancing + 0.08)
-        # Strength of what only fluid-weighted sequences show.
+        # Strength of the effects that only T2-weighted sequences show.
         water = {"T1": 0.0, "T1ce": 0.0, "T2": 0.6, "FLAIR": 1.0}[name]
         unsuppressed = name == "FLAIR" and chance(generator, 0.25)
         sequences[name] = SequenceContrast(
@@ -164,9 +176,9 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
             core=solid_core + liquid * (fluid_core - solid_core),
             enhancing=enhancing,
             detail=uniform(generator, 0.4, 1.2) * {"T1": 1.0, "T1ce": 0.8, "T2": -0.6, "FLAIR": -0.4}[name],
-            texture=uniform(generator, 0.005, 0.03) * variety,
-            tumor_texture=uniform(generator, 0.01, 0.08) * variety,
-            core_texture=uniform(generator, 0.01, 0.10) * variety,
+            texture=uniform(generator, 0.005, 0.03) * randomization,
+            tumor_texture=uniform(generator, 0.01, 0.08) * randomization,
+            core_texture=uniform(generator, 0.01, 0.10) * randomization,
             subregion=uniform(generator, -0.12, 0.12),
             lesions=uniform(generator, 0.1, 0.4) * {"T1": -0.4, "T1ce": -0.4, "T2": 0.7, "FLAIR": 1.0}[name],
             ependyma=uniform(generator, 0.0, 0.25) * water,
@@ -177,7 +189,7 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
         )
     return Contrast(
         sequences=sequences,
-        enhancers=draw_enhancers(generator, variety),
+        enhancers=draw_enhancers(generator, randomization),
         lesion_threshold=uniform(generator, 2.0, 4.5),
         caps=uniform(generator, 0.0, 0.9),
         core_border_mm=uniform(generator, 0.4, 1.0),
@@ -190,14 +202,17 @@ def draw_contrast(generator: torch.Generator, variety: float = 1.0) -> Contrast:
 
 
 def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, outside_mm: Tensor) -> Tensor:
-    """The four images before artifacts, (4, D, H, W) in the order of `SEQUENCES`; fluid, dura and bone about the brain.
+    """Paint the four images without artifacts.
 
     Args:
-        contrast: the look.
-        anatomy: of the lattice wanted.
-        work: the same on a lattice of 2 mm, with landmarks.
-        growth: the tumor on the lattice of ``anatomy``.
-        outside_mm: distance outside the brain on the lattice of ``work``.
+        contrast: Intensities of tissues and tumor.
+        anatomy: Anatomy on the lattice of the images.
+        work: Anatomy of the same patient at `WORK_SPACING`, with landmarks.
+        growth: Tumor on the lattice of ``anatomy``.
+        outside_mm: Signed distance from the brain's surface in mm, on the lattice of ``work``.
+
+    Returns:
+        Images (4, D, H, W) in the order of `SEQUENCES`; outside the brain are fluid, dura and bone.
     """
     spacing = anatomy.lattice.spacing
     generator = seeded(contrast.seed)
@@ -215,7 +230,7 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
     enhancing_part = blurred(growth.enhancing_share, core_sigma)
     core = (core_part + enhancing_part).clamp(max=1)
     whole = torch.maximum(blurred((growth.labels > 0).float(), edema_sigma), core)
-    # Infiltration thins out toward its margin; gray matter takes up less water.
+    # Infiltration is thinner toward its margin; gray matter takes up less water.
     density = (growth.concentration / (growth.edema_threshold + 0.35)).clamp(0.5, 1.0)
     edema_part = (whole - core) * density * (1 - 0.35 * anatomy.gray) * (1 - 0.8 * anatomy.fluid)
     rest = (1 - core_part - enhancing_part - edema_part).clamp(0, 1)
@@ -224,7 +239,7 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
     tumor_shared, core_shared = noise(14), 0.6 * noise(4) + 0.7 * core_coarse
     parts = ((core_coarse + 0.6 * noise(16)) * 5).sigmoid() * core_part
     cysts = ((core_coarse - 1.6 + 3.0 * contrast.cysts) * 8).sigmoid() * core_part if contrast.cysts else None
-    # In large patches and in gaps of a few mm, which people do not cut out of what they outline.
+    # Enhancement fades in large patches and in gaps of a few mm, which people include in their outlines.
     fading = 1 - contrast.weakness * (0.5 + 0.4 * tumor_shared + 0.5 * shared).clamp(0, 1)
     images = []
     for name in SEQUENCES:
@@ -259,7 +274,7 @@ def paint(contrast: Contrast, anatomy: Anatomy, work: Anatomy, growth: Growth, o
 def _ventricle_rims(
     contrast: Contrast, anatomy: Anatomy, work: Anatomy, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """What lines the ventricles and is no tumor, 0 to 1 each: lesions and caps of age in white matter; ependyma."""
+    """Return the weights (0 to 1) of age-related white-matter lesions with periventricular caps, and of ependyma."""
     fine, wide = (work.lattice.noise(scale, generator)[0] for scale in (5, 40))
     near_ventricles = blurred(work.ventricles, 5 / WORK_SPACING)
     spots = ((fine + 0.5 * wide + 2 * near_ventricles - contrast.lesion_threshold) * 2).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Random numbers and random smooth fields, all from one seeded `torch.Generator`."""
+"""Random numbers and smooth random fields from a seeded `torch.Generator`."""
 
 import math
 
@@ -10,30 +10,36 @@ Shape = tuple[int, int, int]
 
 
 def uniform(generator: torch.Generator, low: float, high: float) -> float:
-    """One number, evenly distributed between ``low`` and ``high``."""
+    """Draw a number that is uniformly distributed between ``low`` and ``high``."""
     return low + (high - low) * float(torch.rand((), generator=generator))
 
 
 def chance(generator: torch.Generator, probability: float) -> bool:
-    """True with that probability."""
+    """Return True with the given probability."""
     return float(torch.rand((), generator=generator)) < probability
 
 
 def fresh_seed(generator: torch.Generator) -> int:
-    """A seed for a generator of its own, so that one part's draws do not move another's."""
+    """Draw a seed for another generator, so that the draws of one part do not change those of others."""
     return int(torch.randint(2**31 - 1, (), generator=generator))
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A CPU generator with that seed."""
+    """Create a CPU generator with the given seed."""
     return torch.Generator().manual_seed(seed)
 
 
 def smooth_noise(shape: Shape, scale: float, generator: torch.Generator, fields: int = 1) -> Tensor:
-    """Noise of mean 0 and standard deviation near 1 whose features are about ``scale`` voxels wide.
+    """Draw noise of mean 0 and standard deviation near 1: random values on a coarse grid, linearly interpolated.
+
+    Args:
+        shape: Number of voxels, (D, H, W).
+        scale: Width of the features, in voxels.
+        generator: Source of randomness.
+        fields: Number of independent fields.
 
     Returns:
-        (fields, D, H, W), random values on a coarse grid with linear interpolation between.
+        Noise (fields, D, H, W).
     """
     if scale <= 1:
         return torch.randn((fields, *shape), generator=generator)
@@ -46,7 +52,12 @@ def smooth_noise(shape: Shape, scale: float, generator: torch.Generator, fields:
 
 
 def blurred(x: Tensor, sigma: float) -> Tensor:
-    """(..., D, H, W) smoothed with a Gaussian of ``sigma`` voxels; zero is assumed beyond the border."""
+    """Smooth with a Gaussian; values beyond the border count as zero.
+
+    Args:
+        x: Maps (..., D, H, W).
+        sigma: Standard deviation, in voxels; below 0.2 nothing is done.
+    """
     if sigma < 0.2:
         return x
     radius = max(1, math.ceil(2.5 * sigma))
@@ -55,7 +66,7 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     for axis in (-3, -2, -1):
         n = x.shape[axis]
         y = x * (weights[0] / total)
-        # Shifted additions run several times faster than a convolution with one channel.
+        # Shifted additions are several times faster than a convolution with one channel.
         for offset, weight in enumerate(weights[1:], start=1):
             if offset >= n:
                 break
@@ -66,7 +77,7 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
 
 
 def resized(x: Tensor, shape: Shape) -> Tensor:
-    """(C, D, H, W) interpolated to another shape over the same extent."""
+    """Interpolate maps (C, D, H, W) trilinearly to another shape over the same extent."""
     if tuple(x.shape[1:]) == shape:
         return x
     return F.interpolate(x[None], size=shape, mode="trilinear", align_corners=False)[0]

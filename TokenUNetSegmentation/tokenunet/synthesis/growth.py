@@ -1,4 +1,4 @@
-"""How a drawn tumor fills its anatomy: core, infiltration along white matter, enhancement, labels."""
+"""Tumor growth in an anatomy: core, infiltration along white matter, enhancement, labels."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from tokenunet.synthesis.tumor import Kind, Tumor
 
 @dataclass
 class Growth:
-    """A tumor's fields on a lattice, each (D, H, W).
+    """Maps of a tumor on a lattice, each (D, H, W).
 
     Attributes:
-        concentration: of infiltrating cells and edema fluid, 0 to 1.
-        edema_threshold: concentration above which a voxel belongs to the whole tumor.
-        labels: of the voxels' centers, uint8, 0, NCR = 1, ED = 2, ET = 4.
-        core_share: how much of each voxel is core, 0 to 1.
-        enhancing_share: how much of each voxel is enhancing core.
+        concentration: Concentration of infiltrating cells and edema fluid, 0 to 1.
+        edema_threshold: Concentration above which a voxel belongs to the whole tumor.
+        labels: Labels at the voxels' centers, uint8: 0, NCR = 1, ED = 2, ET = 4.
+        core_share: Share of tumor core in each voxel, 0 to 1.
+        enhancing_share: Share of enhancing tumor in each voxel, 0 to 1.
     """
 
     concentration: Tensor
@@ -31,16 +31,20 @@ class Growth:
 
 
 WORK_SPACING = 2.0
+"""Spacing at which a tumor grows whatever that of the images, in mm."""
 FAR_MM = -60.0
-"""Depth given to what lies far outside every core."""
+"""Depth in mm that stands for far outside every core."""
 
 
 def core_depth(tumor: Tumor, ventricles: Tensor | None = None) -> Tensor:
-    """Depth in mm inside the core on the lattice of `WORK_SPACING`, negative outside, (D, H, W).
+    """Compute the depth inside the tumor core on the lattice of `WORK_SPACING`.
 
     Args:
-        tumor: whose core.
-        ventricles: (D, H, W), which a core fills only reluctantly.
+        tumor: Parameters of the tumor.
+        ventricles: Share of the ventricles, (D, H, W), into which a core extends less; None ignores them.
+
+    Returns:
+        Depth in mm, (D, H, W), negative outside.
     """
     lattice = Lattice(WORK_SPACING)
     depth = torch.full(lattice.shape, FAR_MM)
@@ -60,10 +64,18 @@ def core_depth(tumor: Tumor, ventricles: Tensor | None = None) -> Tensor:
 
 
 def infiltrate(tumor: Tumor, anatomy: Anatomy, depth_mm: Tensor) -> Tensor:
-    """Concentration of infiltration and edema around the core on the lattice of `WORK_SPACING`.
+    """Simulate infiltration and edema around the core on the lattice of `WORK_SPACING`.
 
-    The Fisher-Kolmogorov equation, with fast diffusion in white matter, slow in gray and none in fluid: that is why
-    edema has fingers between the gyri and spares the cortex.
+    It solves the Fisher-Kolmogorov equation with fast diffusion in white matter, slow in gray and none in fluid, which
+    gives edema its fingers between the gyri and spares the cortex.
+
+    Args:
+        tumor: Parameters of the tumor.
+        anatomy: Anatomy at `WORK_SPACING`.
+        depth_mm: Depth inside the core from `core_depth`, (D, H, W).
+
+    Returns:
+        Concentration (D, H, W), 0 to 1.
     """
     generator = seeded(tumor.seed + 1)
     noise = anatomy.lattice.noise(10, generator)[0]
@@ -75,7 +87,7 @@ def infiltrate(tumor: Tumor, anatomy: Anatomy, depth_mm: Tensor) -> Tensor:
         for focus in tumor.foci:
             seed = focus.distance(anatomy.lattice.positions()) * focus.radius_mm < 8.0
             concentration = torch.maximum(concentration, seed.float())
-    # The explicit scheme is stable while mobility * step < 1/6. A front then moves 2 sqrt(step^2 * rate) voxels a step.
+    # The explicit scheme is stable while mobility * step < 1/6; a front moves 2 sqrt(step^2 * rate) voxels per step.
     step, growth_rate = 1 / 7, 1.5
     mobility = mobility.clamp(max=1.1)
     steps = round(tumor.spread_mm / WORK_SPACING / (2 * step * growth_rate**0.5))
@@ -94,12 +106,12 @@ def infiltrate(tumor: Tumor, anatomy: Anatomy, depth_mm: Tensor) -> Tensor:
 
 
 def grow(tumor: Tumor, anatomy: Anatomy, work: Anatomy) -> Growth:
-    """The tumor in its anatomy.
+    """Grow a tumor in an anatomy.
 
     Args:
-        tumor: what to grow.
-        anatomy: where the labels are wanted; tissues already displaced.
-        work: the same anatomy on the lattice of `WORK_SPACING`.
+        tumor: Parameters of the tumor.
+        anatomy: Anatomy on the lattice of the labels, displaced by the mass already.
+        work: Anatomy of the same patient at `WORK_SPACING`.
     """
     shape = anatomy.lattice.shape
     if tumor.kind is Kind.HEALTHY:
@@ -125,20 +137,20 @@ def grow(tumor: Tumor, anatomy: Anatomy, work: Anatomy) -> Growth:
     labels[core] = NCR
     labels[core & (enhancing_depth > 0)] = ET_LABEL
     core_share, inside = (_share(d, anatomy.lattice.spacing) * anatomy.brain for d in (depth, enhancing_depth))
-    # What of a voxel is on the core's side of one border and on the rim's side of the other.
+    # The part of a voxel that is inside both borders, if they are parallel.
     enhancing_share = (core_share + inside - 1).clamp(min=0)
     return Growth(concentration * anatomy.brain, threshold, labels, core_share, enhancing_share)
 
 
 def _share(depth_mm: Tensor, spacing: float) -> Tensor:
-    """How much of each voxel is on the inner side of a flat border, 0 to 1; thin rims are fainter in coarse voxels."""
+    """Return the share of each voxel inside a flat border, 0 to 1: thin rims are fainter in coarse voxels."""
     return (depth_mm / spacing + 0.5).clamp(0, 1)
 
 
 def _enhancing_depth(tumor: Tumor, depth_mm: Tensor, lattice: Lattice, generator: torch.Generator) -> Tensor:
-    """Depth in mm inside what enhances if it is core, negative outside, (D, H, W); far from any border -`FAR_MM`."""
+    """Return the depth in mm inside the part of the core that enhances, (D, H, W), -`FAR_MM` far inside of it."""
     patches, pockets, waves = lattice.noise(10, generator, fields=3)
-    # Thresholds from -2.2 to 0 on a normal distribution: from next to nothing to half of the rim is missing.
+    # Thresholds from -2.2 to about 0 on a normal distribution: from almost none to half of the rim is missing.
     present = patches > -2.2 + 2.7 * tumor.patchiness
     if tumor.kind is Kind.RING:
         thickness = tumor.rim_mm * (0.45 * waves).exp()

@@ -1,8 +1,8 @@
-"""Where healthy structures lie that look like tumor in one sequence or another.
+"""Positions of healthy structures that resemble tumor in one sequence or another.
 
-Contrast agent lights up veins, arteries, dural sheets and choroid plexus; parts of the gray matter are brighter in
-FLAIR than the rest. No tissue map shows them, so they are drawn into the atlas by hand, in MNI coordinates and with
-the atlas's own surface where they follow it, and travel with every warp and mass effect.
+Contrast agent enhances veins, arteries, dural sheets and choroid plexus; parts of the gray matter are brighter in
+FLAIR than the rest. No tissue map contains them, so they are drawn into the atlas by hand, in MNI coordinates or along
+the atlas's own surface, and are deformed with it by every warp and mass effect.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MARGIN_MM = 12.0
-"""Distances are not told apart beyond."""
+"""Distance at which landmark distances are clipped, in mm."""
 
 Point = tuple[float, float, float]
 """MNI coordinates in mm: (right, front, up)."""
@@ -35,7 +35,7 @@ class Landmark(IntEnum):
     """Insula, hippocampus, amygdala and cingulate gyrus."""
 
 
-# Each line: radius in mm, then the points it runs through. With "both", the other side has it, too.
+# Each line has sides, a radius in mm and the points on its course. With "both", it is mirrored to the other side, too.
 _Line = tuple[str, float, tuple[Point, ...]]
 _LINES: dict[Landmark, tuple[_Line, ...]] = {
     Landmark.VEINS: (
@@ -74,18 +74,18 @@ _LINES: dict[Landmark, tuple[_Line, ...]] = {
 
 
 def landmark_distances(tissues: Tensor, center: Point) -> Tensor:
-    """Distance in mm from each landmark's surface, negative inside.
+    """Compute the distance from each landmark's surface.
 
     Args:
-        tissues: (3, D, H, W), fluid, gray and white at 1 mm, axes running to the top, back and left.
-        center: index (z, y, x) of the MNI origin.
+        tissues: Share of fluid, gray and white matter, (3, D, H, W) at 1 mm, with axes toward S, P and L.
+        center: Index (z, y, x) of the MNI origin.
 
     Returns:
-        (5, D, H, W) in the order of `Landmark`, at most `MARGIN_MM`.
+        Distances in mm, (5, D, H, W) in the order of `Landmark`, negative inside and at most `MARGIN_MM`.
     """
     brain = (tissues.sum(0) > 0.5).float()
     shape = tuple(brain.shape)
-    # Distances are smooth: every other voxel is enough.
+    # Distances are smooth, so that every other voxel is enough.
     axes = [torch.arange(0, n + 1, 2.0) - c for n, c in zip(shape, center, strict=True)]
     up, back, left = torch.meshgrid(*axes, indexing="ij")
     positions = torch.stack([-left, -back, up])
@@ -106,7 +106,7 @@ def landmark_distances(tissues: Tensor, center: Point) -> Tensor:
 
 
 def _tubes(positions: Tensor, lines: tuple[_Line, ...]) -> Tensor:
-    """Distance from the nearest of several bent tubes."""
+    """Return the distance from the nearest of several bent tubes."""
     nearest = torch.full(positions.shape[1:], 2 * MARGIN_MM)
     for sides, radius, points in lines:
         for side in (1, -1) if sides == "both" else (1,):
@@ -123,7 +123,7 @@ def _tubes(positions: Tensor, lines: tuple[_Line, ...]) -> Tensor:
 
 
 def _box(positions: Tensor, low: Tensor, high: Tensor) -> tuple[slice, slice, slice]:
-    """The voxels of the lattice between two corners."""
+    """Return the slices of the lattice between two corners."""
     slices = []
     for axis, world in ((0, 2), (1, 1), (2, 0)):
         line = positions[world].movedim(axis, 0)[:, 0, 0]
@@ -133,11 +133,11 @@ def _box(positions: Tensor, low: Tensor, high: Tensor) -> tuple[slice, slice, sl
 
 
 _HUB = (-20.0, 5.0)
-"""(front, up) of the point in the middle plane about which the brain's outline is told."""
+"""Origin (front, up) in the mid-sagittal plane of the polar coordinates of the brain's outline, in mm."""
 
 
 def _outline(brain: Tensor, positions: Tensor) -> Tensor:
-    """Distance from `_HUB` to the brain's surface near the middle plane, at 360 degrees from the front over the top."""
+    """Return the distance from `_HUB` to the brain's surface near the midline, per degree from front to top."""
     near = (brain > 0.5) & (positions[0].abs() < 14)
     front, up = positions[1][near] - _HUB[0], positions[2][near] - _HUB[1]
     angle = torch.atan2(up, front).rad2deg().round().long() % 360
@@ -146,7 +146,7 @@ def _outline(brain: Tensor, positions: Tensor) -> Tensor:
 
 
 def _sagittal_sinus(outline: Tensor) -> tuple[_Line, ...]:
-    """The superior sagittal sinus along the outline, from the forehead to the confluence; wider toward the back."""
+    """Return the superior sagittal sinus along the outline, from forehead to confluence, wider toward the back."""
     lines: list[_Line] = []
     previous: Point | None = None
     for degrees in range(8, 201, 8):
@@ -160,14 +160,14 @@ def _sagittal_sinus(outline: Tensor) -> tuple[_Line, ...]:
 
 
 def _transverse_sinuses(brain: Tensor, positions: Tensor) -> tuple[_Line, ...]:
-    """From the confluence along the brain's surface, where cerebrum and cerebellum meet, to the sigmoid sinuses."""
+    """Return the transverse sinuses from the confluence along the brain's surface to the sigmoid sinuses."""
     level = int((positions[2][:, 0, 0] + 20).abs().argmin())
     right, front = positions[0][level], positions[1][level]
     inside = brain[level] > 0.5
     points: list[Point] = [(0.0, -98.0, -14.0)]
     for degrees in (12, 24, 36, 48, 58):
         angle = math.radians(degrees)
-        # Degrees from straight back about a point in front of the cerebellum.
+        # Degrees are measured from straight back about a point in front of the cerebellum.
         along = right.abs() * math.sin(angle) - (front + 30) * math.cos(angle)
         across = right.abs() * math.cos(angle) + (front + 30) * math.sin(angle)
         ray = inside & (across.abs() < 4) & (along > 0)
@@ -176,8 +176,8 @@ def _transverse_sinuses(brain: Tensor, positions: Tensor) -> tuple[_Line, ...]:
     return (("both", 2.6, (*points, (52.0, -45.0, -28.0))),)
 
 
-def _centerd(fluid: Tensor, offset: Tensor, axis: int, reach: float) -> Tensor:
-    """Mean ``offset`` of the fluid within ``reach`` mm along ``axis``: where the cleft really is."""
+def _centered(fluid: Tensor, offset: Tensor, axis: int, reach: float) -> Tensor:
+    """Estimate the position of a cleft: the mean ``offset`` of the fluid within ``reach`` mm along ``axis``."""
     weight = (fluid + 0.02) * (offset.abs() < reach)
     middle = (weight * offset).sum(axis, keepdim=True) / weight.sum(axis, keepdim=True).clamp(min=1e-3)
     smooth = F.avg_pool3d(
@@ -187,25 +187,25 @@ def _centerd(fluid: Tensor, offset: Tensor, axis: int, reach: float) -> Tensor:
 
 
 def _falx(fluid: Tensor, positions: Tensor, outline: Tensor) -> Tensor:
-    """The sheet between the hemispheres: narrow at the forehead, deep at the back."""
+    """Return the distance from the sheet between the hemispheres, narrow at the forehead and deep at the back."""
     front, up = positions[1] - _HUB[0], positions[2] - _HUB[1]
     degrees = torch.atan2(up, front).rad2deg() % 360
     edge = outline[degrees.long().clamp(0, 359)]
     radius = (front**2 + up**2).sqrt()
-    # Its free edge runs from close to the surface in front to the splenium of the corpus callosum.
+    # Its free edge is close to the surface in front and reaches the splenium of the corpus callosum.
     free = edge * (0.80 - 0.35 * (degrees / 180).clamp(0, 1))
-    off = (positions[0] - _centerd(fluid, positions[0], 2, 6.0)).abs()
+    off = (positions[0] - _centered(fluid, positions[0], 2, 6.0)).abs()
     beyond = torch.maximum(free - radius, radius - edge).clamp(min=0)
     within = (degrees > 5) & (degrees < 195)
     return torch.where(within, torch.maximum(off, beyond) - 0.4, MARGIN_MM)
 
 
 def _tentorium(fluid: Tensor, positions: Tensor) -> Tensor:
-    """The tent over the cerebellum: highest at its notch behind the midbrain, lowest at the transverse sinuses."""
+    """Return the distance from the tent over the cerebellum, highest at its notch, lowest at its rear margin."""
     right, front, up = positions
     height = -22 + 22 * (1 - right.abs() / 52) * ((front + 105) / 55).clamp(0, 1)
     off = up - height
-    off = (off - _centerd(fluid, off, 0, 6.0)).abs()
+    off = (off - _centered(fluid, off, 0, 6.0)).abs()
     notch = 22 - ((right / 1.2) ** 2 + (front + 28) ** 2).sqrt()
     beyond = torch.stack([notch, front + 30, -98 - front, right.abs() - 56]).amax(0).clamp(min=0)
     return torch.maximum(off, beyond) - 0.4

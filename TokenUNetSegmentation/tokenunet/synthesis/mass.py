@@ -1,4 +1,4 @@
-"""Mass effect: how a growing lesion, or widening ventricles, push the brain aside."""
+"""Mass effect: displacement of the brain by a growing lesion or widening ventricles."""
 
 import torch
 from torch import Tensor
@@ -7,22 +7,22 @@ from tokenunet.synthesis.fields import blurred
 
 
 def expansion_displacement(growth: Tensor, brain: Tensor, spacing: float) -> Tensor:
-    """The displacement whose divergence is the given growth, fading toward the skull.
+    """Compute the displacement whose divergence is a given growth, decreasing toward the skull.
 
-    Tissue is nearly incompressible, so what is added inside must flow outwards: u is the gradient of the potential that
-    solves Poisson's equation for the growth, as for the field around charges. The skull does not give way, so the
-    displacement is scaled down near the brain's surface.
+    Tissue is nearly incompressible, so that added volume displaces it outwards. The displacement is the gradient of the
+    potential that solves Poisson's equation for the growth, like the electric field of charges. It is scaled down near
+    the brain's surface, as the skull is rigid.
 
     Args:
-        growth: (D, H, W) added volume per volume.
-        brain: (D, H, W) boolean.
-        spacing: of the lattice in mm.
+        growth: Added volume per volume, (D, H, W).
+        brain: Brain mask, boolean (D, H, W).
+        spacing: Isotropic voxel size, in mm.
 
     Returns:
-        (3, D, H, W) displacement in mm along (z, y, x).
+        Displacement (3, D, H, W) in mm along (z, y, x).
     """
     shape = growth.shape
-    # Twice the size, so that the periodic images of a Fourier transform stay far away.
+    # Padding to twice the size keeps the periodic copies of the Fourier transform far away.
     padded = [2 * n for n in shape]
     frequencies = torch.meshgrid(
         torch.fft.fftfreq(padded[0]), torch.fft.fftfreq(padded[1]), torch.fft.rfftfreq(padded[2]), indexing="ij"

@@ -1,4 +1,4 @@
-"""One synthetic patient from one seed: anatomy, tumor, contrast, artifacts, in this order."""
+"""Synthetic patients from a seed: anatomy, tumor, contrast and artifacts, in this order."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,21 @@ from tokenunet.synthesis.mass import expansion_displacement
 from tokenunet.synthesis.tumor import Kind, Tumor, draw_tumor
 
 SPACINGS = (1.0, 1.6, 2.0, 4.0)
+"""Spacings in mm that divide the patient's box into whole voxels."""
 COARSE_SPACING = 4.0
+"""Spacing for the position of the tumor and its mass effect, in mm."""
 
 
 @dataclass(frozen=True)
 class PatientParameters:
-    """Everything drawn for one patient; the patient can be made again from it."""
+    """Parameters of one patient, from which it can be created again.
+
+    Attributes:
+        pose: Difference of the anatomy from an atlas.
+        tumor: Shape and composition of the tumor.
+        contrast: Intensities of tissues and tumor.
+        artifacts: Artifacts of the images and errors of skull stripping.
+    """
 
     pose: Pose
     tumor: Tumor
@@ -31,15 +40,15 @@ class PatientParameters:
 
 @dataclass(frozen=True)
 class SyntheticPatient:
-    """Four images and their truth.
+    """Four images of a synthetic patient and their ground truth.
 
     Attributes:
-        seed: what the patient was made from.
-        spacing: isotropic, in mm.
-        images: by sequence, float32 (D, H, W) with whole positive numbers in the brain and 0 outside. They cover the
-            box of the head inside BraTS's field of view, see `tokenunet.synthesis.anatomy`.
-        labels: uint8 (D, H, W): 0, NCR = 1, ED = 2, ET = 4.
-        parameters: what was drawn.
+        seed: Seed of the patient.
+        spacing: Isotropic voxel size, in mm.
+        images: Images by sequence, float32 (D, H, W) with whole positive numbers in the brain and 0 outside. They cover
+            the box of the head inside BraTS's field of view, see `tokenunet.synthesis.anatomy`.
+        labels: Ground truth, uint8 (D, H, W): 0, NCR = 1, ED = 2, ET = 4.
+        parameters: Parameters that were drawn.
     """
 
     seed: int
@@ -49,47 +58,60 @@ class SyntheticPatient:
     parameters: PatientParameters
 
 
-def draw_parameters(seed: int, variety: float = 1.0, kind: Kind | None = None) -> PatientParameters:
-    """Draws a patient without making its images.
+def draw_parameters(seed: int, randomization: float = 1.0, kind: Kind | None = None) -> PatientParameters:
+    """Draw the parameters of a patient without creating its images.
 
     Args:
-        seed: decides everything.
-        variety: above 1 widens the ranges, for a validation set that training does not cover.
-        kind: draws only tumors of this kind; any when left out.
+        seed: Seed that determines the parameters.
+        randomization: Factor on the width of the drawn ranges; above 1 exceeds those of training, for validation.
+        kind: Subtype of the tumor; None draws one.
+
+    Example:
+        >>> from tokenunet.synthesis import Kind, draw_parameters
+        >>> draw_parameters(5, kind=Kind.RING).tumor.kind.value
+        'ring'
     """
     generator = seeded(seed)
-    pose = draw_pose(generator, variety)
-    tumor = draw_tumor(generator, build_anatomy(pose, Lattice(COARSE_SPACING)), variety, kind)
-    return PatientParameters(pose, tumor, draw_contrast(generator, variety), draw_artifacts(generator, variety))
+    pose = draw_pose(generator, randomization)
+    tumor = draw_tumor(generator, build_anatomy(pose, Lattice(COARSE_SPACING)), randomization, kind)
+    return PatientParameters(
+        pose, tumor, draw_contrast(generator, randomization), draw_artifacts(generator, randomization)
+    )
 
 
 def synthetic_patient(
-    seed: int, spacing: float = 1.0, variety: float = 1.0, kind: Kind | None = None
+    seed: int, spacing: float = 1.0, randomization: float = 1.0, kind: Kind | None = None
 ) -> SyntheticPatient:
-    """A patient that never lived.
+    """Create a synthetic patient.
 
     Args:
-        seed: the same seed gives the same patient.
-        spacing: one of `SPACINGS`, in mm; coarse ones are quick to make.
-        variety: see `draw_parameters`.
-        kind: see `draw_parameters`.
+        seed: Seed that determines the patient.
+        spacing: Isotropic voxel size in mm, one of `SPACINGS`; coarse ones are faster.
+        randomization: Factor on the width of the drawn ranges, as in `draw_parameters`.
+        kind: Subtype of the tumor; None draws one.
 
     Raises:
-        ValueError: for another spacing.
+        ValueError: If the spacing is not one of `SPACINGS`.
+
+    Example:
+        >>> from tokenunet.synthesis import synthetic_patient
+        >>> patient = synthetic_patient(5, spacing=4.0)
+        >>> sorted(patient.images), patient.labels.shape
+        (['FLAIR', 'T1', 'T1ce', 'T2'], (38, 52, 44))
     """
     if spacing not in SPACINGS:
         raise ValueError(f"A synthetic patient has a spacing of 1, 1.6, 2 or 4 mm, not {spacing}.")
-    return make_patient(seed, spacing, draw_parameters(seed, variety, kind))
+    return make_patient(seed, spacing, draw_parameters(seed, randomization, kind))
 
 
 @torch.inference_mode()
 def make_patient(seed: int, spacing: float, parameters: PatientParameters) -> SyntheticPatient:
-    """Return the patient with those parameters, drawn by `draw_parameters` and possibly changed since.
+    """Create the patient with given parameters, which may differ from those that `draw_parameters` drew.
 
     Args:
-        seed: Seed that is noted in the patient.
+        seed: Seed that is recorded in the patient.
         spacing: One of `SPACINGS`, in mm.
-        parameters: Everything that was drawn.
+        parameters: Parameters of the patient.
     """
     pose, tumor = parameters.pose, parameters.tumor
     coarse = build_anatomy(pose, Lattice(COARSE_SPACING))

@@ -1,8 +1,8 @@
-"""A contact sheet of patients, so that a person can judge how real they look.
+"""Contact sheet of patients, on which a person can judge how real they look.
 
-One patient after another downwards, each cut in three planes through the middle of its tumor (of its brain, where
-there is none): axial, coronal, sagittal. From left to right the four sequences in the order of `SEQUENCES`, then T1ce
-and FLAIR once more with the true outlines.
+Patients are stacked from top to bottom, each with an axial, a coronal and a sagittal slice through the largest
+section of its tumor, or of its brain if there is no tumor. From left to right are the four sequences in the order of
+`SEQUENCES`, then T1ce and FLAIR with the outlines of the ground truth.
 """
 
 import tempfile
@@ -17,19 +17,25 @@ from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.io.files import write_bytes
 
 WINDOW = (-2.5, 3.5)
-"""Black and white in standard deviations from the brain's mean, for every sequence alike: what a network sees."""
+"""Black and white level of all sequences, in standard deviations from the brain's mean, as a network receives them."""
 OUTLINED: tuple[SequenceName, ...] = ("T1ce", "FLAIR")
 COLORS = ((60, 220, 90), (70, 150, 255), (255, 70, 60))
-"""Of the outlines of WT, TC and ET."""
+"""RGB colors of the outlines of WT, TC and ET."""
 
 Rgb = NDArray[np.uint8]
 
 
 def contact_sheet(patients: list[tuple[dict[SequenceName, NDArray[np.float32]], NDArray[np.uint8]]]) -> Rgb:
-    """The sheet of patients given as (images, labels), all of one shape (D, H, W) and oriented LPS; (rows, columns, 3).
+    """Draw a contact sheet.
+
+    Args:
+        patients: Images by sequence and labels of each patient, all of one shape (D, H, W) and oriented LPS.
+
+    Returns:
+        RGB image, uint8 (rows, columns, 3).
 
     Raises:
-        ValueError: without a patient.
+        ValueError: If there is no patient.
     """
     if not patients:
         raise ValueError("A contact sheet needs at least one patient.")
@@ -37,10 +43,14 @@ def contact_sheet(patients: list[tuple[dict[SequenceName, NDArray[np.float32]], 
 
 
 def write_sheet(sheet: Rgb, path: Path) -> None:
-    """Writes the sheet as a PNG, whatever the file is called.
+    """Write a sheet as PNG, whatever the extension of the file.
+
+    Args:
+        sheet: RGB image from `contact_sheet`.
+        path: File to write.
 
     Raises:
-        OutputError: where it cannot be written.
+        OutputError: If the file cannot be written.
     """
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / "sheet.png"
@@ -70,19 +80,19 @@ def _windowed(image: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _center(labels: NDArray[np.uint8], brain: NDArray[np.bool_]) -> list[int]:
-    """For each axis the slice with the most tumor; with the most brain where there is no tumor."""
+    """Return the slice of each axis with the most tumor, or with the most brain if there is no tumor."""
     shown = labels > 0 if labels.any() else brain
     return [int(shown.sum(tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3)]
 
 
 def _cut(volume: NDArray, axis: int, index: int) -> NDArray:
-    """One slice as it is looked at: the front or the top is up."""
+    """Return a slice as it is displayed, with the front or the top up."""
     cut = volume.take(index, axis)
     return cut if axis == 0 else cut[::-1]
 
 
 def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The region's voxels that have a neighbor outside."""
+    """Return the voxels of a region that have a neighbor outside."""
     padded = np.pad(region, 1)
     inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return region & ~inside

@@ -1,4 +1,4 @@
-"""Healthy structures as bright as tumors: vessels, dura, choroid plexus; and what lies about the brain."""
+"""Healthy structures as bright as tumors (vessels, dura, choroid plexus), and the surroundings of the brain."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from tokenunet.synthesis.fields import blurred, chance, resized, uniform
 from tokenunet.synthesis.landmarks import Landmark
 
 VESSEL_LOOK: dict[SequenceName, tuple[float, float]] = {
-    # of blood without contrast agent: flowing blood is dark in spin echoes, of any brightness in gradient echoes
+    # Blood without contrast agent: flowing blood is dark in spin echoes, of any brightness in gradient echoes
     "T1": (0.25, 1.20),
     "T2": (0.05, 0.45),
     "FLAIR": (0.10, 0.50),
 }
 PLEXUS_LOOK: dict[SequenceName, tuple[float, float]] = {
-    # choroid plexus: soft tissue, often with cysts that are bright in FLAIR
+    # Choroid plexus: soft tissue, often with cysts that are bright in FLAIR
     "T1": (0.30, 0.65),
     "T2": (0.45, 0.90),
     "FLAIR": (0.35, 0.80),
@@ -28,7 +28,7 @@ DURA_LOOK: dict[SequenceName, tuple[float, float]] = {
     "FLAIR": (0.20, 0.70),
 }
 BONE_LOOK: dict[SequenceName, tuple[float, float]] = {
-    # the inner table is black; marrow and fat behind it are not
+    # The inner table is black; marrow and fat behind it are not
     "T1": (0.02, 0.40),
     "T1ce": (0.02, 0.40),
     "T2": (0.02, 0.30),
@@ -38,22 +38,25 @@ BONE_LOOK: dict[SequenceName, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Enhancers:
-    """How one patient's healthy structures take up contrast agent, and how they look without it.
+    """Intensities of one patient's healthy structures, with contrast agent and without.
 
-    Brightness is what T1ce has above white matter. Real sinuses and large vessels stand 3 to 9 standard deviations
-    above the brain's mean, more than most tumors: a network has to know them by their place and shape.
+    Brightness is relative to white matter in T1ce. Real sinuses and large vessels are 3 to 9 standard deviations
+    brighter than the brain's mean, more than most tumors: a network has to recognize them by position and shape.
 
     Attributes:
-        veins: brightness of the dural sinuses and deep veins, 0.2 to 1.5.
-        arteries: of the arteries at the base, 0.1 to 1.2; gradient echoes show them brighter.
-        cortical: of the small vessels in the sulci, 0 to 1.2.
-        dura: of falx, tentorium and convexity, 0 to 0.9, mostly little; patchy.
-        choroid: of the choroid plexus, 0.1 to 1.0.
-        calibre_mm: how much wider than average vessels are, -0.9 to 0.5.
-        plexus_mm: how much larger than average the choroid plexus is, -0.8 to 1.8.
-        sheet_mm: how much thicker than average falx and tentorium are, -0.4 to 0.4.
-        leptomeninges: brightness of a thin lining of the brain's surface, 0 to 0.5 in one of four.
-        vessel_look, plexus_look, dura_look, bone_look: brightness without contrast agent, by sequence.
+        veins: Brightness of the dural sinuses and deep veins, 0.2 to 1.5.
+        arteries: Brightness of the arteries at the base, 0.1 to 1.2; they are brighter in gradient echoes.
+        cortical: Brightness of the small vessels in the sulci, 0 to 1.2.
+        dura: Brightness of the patchy falx, tentorium and convexity, 0 to 0.9 and mostly low.
+        choroid: Brightness of the choroid plexus, 0.1 to 1.0.
+        calibre_mm: Addition to the radius of vessels, in mm, -0.9 to 0.5.
+        plexus_mm: Addition to the radius of the choroid plexus, in mm, -0.8 to 1.8.
+        sheet_mm: Addition to the half thickness of falx and tentorium, in mm, -0.4 to 0.4.
+        leptomeninges: Brightness of a thin lining of the brain's surface, 0 in three of four patients, up to 0.5.
+        vessel_look: Intensity of vessels without contrast agent, by sequence.
+        plexus_look: Intensity of the choroid plexus without contrast agent, by sequence.
+        dura_look: Intensity of the dura without contrast agent, by sequence.
+        bone_look: Intensity of bone, by sequence.
     """
 
     veins: float
@@ -71,18 +74,23 @@ class Enhancers:
     bone_look: dict[SequenceName, float]
 
 
-def draw_enhancers(generator: torch.Generator, variety: float = 1.0) -> Enhancers:
-    """Random enhancement; ``variety`` above 1 makes it stronger."""
+def draw_enhancers(generator: torch.Generator, randomization: float = 1.0) -> Enhancers:
+    """Draw random intensities of healthy structures.
+
+    Args:
+        generator: Source of randomness.
+        randomization: Factor on the brightness with contrast agent.
+    """
 
     def look(ranges: dict[SequenceName, tuple[float, float]]) -> dict[SequenceName, float]:
         return {name: uniform(generator, *bounds) for name, bounds in ranges.items()}
 
     return Enhancers(
-        veins=uniform(generator, 0.2, 1.5) * variety,
-        arteries=uniform(generator, 0.1, 1.2) * variety,
-        cortical=uniform(generator, 0.0, 1.2) * variety,
-        dura=0.9 * uniform(generator, 0.0, 1.0) ** 1.5 * variety,
-        choroid=uniform(generator, 0.1, 1.0) * variety,
+        veins=uniform(generator, 0.2, 1.5) * randomization,
+        arteries=uniform(generator, 0.1, 1.2) * randomization,
+        cortical=uniform(generator, 0.0, 1.2) * randomization,
+        dura=0.9 * uniform(generator, 0.0, 1.0) ** 1.5 * randomization,
+        choroid=uniform(generator, 0.1, 1.0) * randomization,
         calibre_mm=uniform(generator, -0.9, 0.5),
         plexus_mm=uniform(generator, -0.8, 1.8),
         sheet_mm=uniform(generator, -0.4, 0.4),
@@ -96,17 +104,17 @@ def draw_enhancers(generator: torch.Generator, variety: float = 1.0) -> Enhancer
 
 @dataclass
 class Surroundings:
-    """Where those structures are, weights of 0 to 1 on a lattice, (D, H, W).
+    """Weights (0 to 1) of healthy structures on a lattice, each (D, H, W).
 
     Attributes:
-        vessels: dural sinuses, deep veins and arteries.
-        vessel_brightness: of each of them in T1ce, above white matter.
-        cortical: small vessels along the brain's surface.
-        sheets: falx, tentorium, dura of the convexity.
-        choroid: choroid plexus and pineal gland.
-        lining: the brain's outermost 2 mm.
-        bone: what lies beyond the dura.
-        limbic: gray matter that FLAIR often shows brighter.
+        vessels: Dural sinuses, deep veins and arteries.
+        vessel_brightness: Brightness of the vessels in T1ce relative to white matter.
+        cortical: Small vessels along the brain's surface.
+        sheets: Falx, tentorium and dura of the convexity.
+        choroid: Choroid plexus and pineal gland.
+        lining: Outermost 2 mm of the brain.
+        bone: Bone outside the dura.
+        limbic: Gray matter that is often brighter in FLAIR.
     """
 
     vessels: Tensor
@@ -122,29 +130,32 @@ class Surroundings:
 def surroundings(
     enhancers: Enhancers, anatomy: Anatomy, work: Anatomy, outside_mm: Tensor, generator: torch.Generator
 ) -> Surroundings:
-    """Where the structures are.
+    """Compute the weights of healthy structures.
 
     Args:
-        enhancers: decide their width.
-        anatomy: of the lattice wanted.
-        work: the same on a lattice of 2 mm, with landmarks; most is computed there.
-        outside_mm: (d, h, w) distance outside the brain on the lattice of ``work``.
-        generator: source of randomness.
+        enhancers: Parameters of the structures, of which their widths are used.
+        anatomy: Anatomy on the lattice of the weights.
+        work: Anatomy of the same patient at 2 mm, with landmarks, on which most is computed.
+        outside_mm: Signed distance from the brain's surface in mm, (d, h, w) on the lattice of ``work``.
+        generator: Source of randomness.
+
+    Raises:
+        ValueError: If ``work`` has no landmarks.
     """
     lattice, landmarks, shape = work.lattice, work.landmarks, anatomy.lattice.shape
     if landmarks is None:
         raise ValueError("The anatomy has no landmarks.")
     uneven, patches, wide = (lattice.noise(s, generator)[0] for s in (7, 9, 30))
     wider = enhancers.calibre_mm + 0.4 * uneven
-    # Interpolation from 2 mm blunts thin things; logits survive it better than weights.
+    # Interpolation from 2 mm blurs thin structures, logits less than weights.
     veins = (wider + 0.3 - landmarks[Landmark.VEINS]) / 0.45
     arteries = (0.7 * wider + 0.4 - landmarks[Landmark.ARTERIES]) / 0.4
-    # A dural sheet is told from the cleft's fluid only here and there.
+    # A dural sheet can be distinguished from the fluid of the cleft only in some places.
     sheet = (enhancers.sheet_mm + 0.2 + 0.4 * patches - landmarks[Landmark.SHEETS]) / 0.4
     gap_mm = (1.2 + 1.0 * wide).clamp(0.2, 4.0)
     convexity = (0.9 + 0.3 * patches - (outside_mm - gap_mm - 0.6).abs()) / 0.4
     cleft = work.fluid * (1 - work.ventricles)
-    # Choroid plexus floats in the ventricle or lies against its wall.
+    # Choroid plexus is inside the ventricle or at its wall.
     inside = (2.5 * blurred(work.ventricles, 0.6)).clamp(0, 1)
     plexus = (enhancers.plexus_mm + 0.9 * uneven - landmarks[Landmark.CHOROID]) / 0.5
     limbic = (-landmarks[Landmark.LIMBIC] / 2).sigmoid() * (0.7 + 0.4 * wide).clamp(0, 1.5)
@@ -157,7 +168,7 @@ def surroundings(
     veins, arteries = veins.sigmoid(), arteries.sigmoid() * (1 - anatomy.white)
     vessels = torch.maximum(veins, arteries)
     brightness = torch.where(veins > arteries, enhancers.veins, enhancers.arteries)
-    # Where two smooth fields are both zero there is a curve: a vessel, thin and winding.
+    # Two smooth fields are both zero along thin, winding curves, as vessels are.
     curves = torch.zeros(shape)
     for scale, width in ((14.0, 0.16), (8.0, 0.2)):
         first, second = anatomy.lattice.noise(scale, generator, fields=2)
@@ -183,7 +194,20 @@ def with_surroundings(
     fluid: float,
     white: float,
 ) -> Tensor:
-    """One sequence of a healthy brain with vessels, dura, plexus, and with fluid, dura and bone about it, (D, H, W)."""
+    """Add healthy structures and the surroundings of the brain to one image.
+
+    Args:
+        image: Image of the brain's tissues, (D, H, W).
+        name: Sequence of the image.
+        enhancers: Intensities of the structures.
+        around: Weights of the structures.
+        brain: Brain mask, boolean (D, H, W).
+        fluid: Intensity of the fluid around the brain.
+        white: Intensity of white matter, to which brightness in T1ce is relative.
+
+    Returns:
+        Image (D, H, W).
+    """
     image = torch.where(brain, image, fluid)
     if name == "T1ce":
         image = image + around.lining * enhancers.leptomeninges

@@ -1,4 +1,4 @@
-"""Which gliomas there are: where they sit, what they are made of, how large they are."""
+"""Random gliomas: subtype, position, size and composition."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,18 +11,18 @@ from tokenunet.synthesis.fields import chance, fresh_seed, uniform
 
 
 class Kind(StrEnum):
-    """What the core of the tumor is made of."""
+    """Subtype of a glioma by the composition of its core."""
 
     RING = "ring"
-    """An enhancing rim around necrosis, as in most glioblastomas."""
+    """Enhancing rim around necrosis, as in most glioblastomas."""
     SOLID = "solid"
-    """Enhancing almost throughout."""
+    """Almost completely enhancing core."""
     NODULAR = "nodular"
-    """A non-enhancing mass with enhancing parts."""
+    """Non-enhancing mass with enhancing parts."""
     NON_ENHANCING = "non_enhancing"
-    """A core without enhancement, as in most low-grade gliomas."""
+    """Core without enhancement, as in most low-grade gliomas."""
     INFILTRATIVE = "infiltrative"
-    """Edema or infiltration alone."""
+    """Edema or infiltration without a core."""
     HEALTHY = "healthy"
     """No tumor."""
 
@@ -35,15 +35,16 @@ KIND_SHARES = {
     Kind.INFILTRATIVE: 0.12,
     Kind.HEALTHY: 0.12,
 }
+"""Share of patients by subtype."""
 
 
 @dataclass(frozen=True)
 class Focus:
-    """One lesion's core: an ellipsoid that noise makes irregular.
+    """Core of one lesion: an ellipsoid, made irregular by noise.
 
     Attributes:
-        center_mm: (z, y, x) in the field of view.
-        radii_mm: half axes along (z, y, x).
+        center_mm: Center (z, y, x) in the field of view, in mm.
+        radii_mm: Half axes along (z, y, x), in mm.
     """
 
     center_mm: tuple[float, float, float]
@@ -51,31 +52,35 @@ class Focus:
 
     @property
     def radius_mm(self) -> float:
-        """The mean half axis."""
+        """Mean half axis, in mm."""
         return sum(self.radii_mm) / 3
 
     def distance(self, positions: list[Tensor]) -> Tensor:
-        """Distance from the center relative to the half axes: 1 on the ellipsoid's surface."""
+        """Compute the distance from the center relative to the half axes, which is 1 on the ellipsoid's surface.
+
+        Args:
+            positions: Positions in the field of view in mm, as broadcastable tensors for z, y and x.
+        """
         z, y, x = ((p - c) / r for p, c, r in zip(positions, self.center_mm, self.radii_mm, strict=True))
         return (z**2 + y**2 + x**2).sqrt()
 
 
 @dataclass(frozen=True)
 class Tumor:
-    """Everything that decides the shape of one patient's tumor.
+    """Parameters of the shape of one patient's tumor.
 
     Attributes:
-        kind: what the core is made of.
-        foci: one lesion, or more.
-        irregularity: amplitude of the noise on the core's boundary, relative to its radius.
-        rim_mm: thickness of the enhancing rim, 1.5 to 8; thin ones as often as thick ones.
-        patchiness: how much of the enhancement is missing in patches, 0 to 0.9; above 0.2 in 45 %.
-        enhancing_share: of the core, for nodular tumors; 0.05 to 0.6.
-        edema_ml: volume of edema aimed at; anatomy may leave less room.
-        spread_mm: how far infiltration reaches along white matter.
-        cortex_sparing: how much less gray matter takes part in the edema than white, 0 to 0.8.
-        pressure: volume the mass pushes aside, as a fraction of its own, 0.1 to 0.9.
-        seed: of the random fields.
+        kind: Subtype of the tumor.
+        foci: Cores of the lesions, the largest first; empty for a healthy brain.
+        irregularity: Amplitude of the noise on the core's boundary, relative to its radius.
+        rim_mm: Thickness of the enhancing rim in mm, 1.5 to 8, uniform in its logarithm.
+        patchiness: Amount of enhancement that is missing in patches, 0 to 0.9; above 0.2 in 45 %.
+        enhancing_share: Enhancing share of the core of nodular tumors, 0.05 to 0.6.
+        edema_ml: Target volume of edema in ml; the anatomy may offer less room.
+        spread_mm: Distance that infiltration reaches along white matter, in mm.
+        cortex_sparing: Reduction of edema in gray matter relative to white matter, 0 to 0.8.
+        pressure: Displaced volume as a fraction of the core's, 0.1 to 0.9.
+        seed: Seed of the random fields.
     """
 
     kind: Kind
@@ -91,14 +96,16 @@ class Tumor:
     seed: int
 
 
-def draw_tumor(generator: torch.Generator, anatomy: Anatomy, variety: float = 1.0, kind: Kind | None = None) -> Tumor:
-    """A random tumor for that anatomy.
+def draw_tumor(
+    generator: torch.Generator, anatomy: Anatomy, randomization: float = 1.0, kind: Kind | None = None
+) -> Tumor:
+    """Draw a random tumor.
 
     Args:
-        generator: source of randomness.
-        anatomy: decides where a tumor may sit; a coarse one will do.
-        variety: above 1 widens the ranges.
-        kind: draws only tumors of this kind; any when left out.
+        generator: Source of randomness.
+        anatomy: Anatomy that determines possible positions; a coarse lattice is sufficient.
+        randomization: Factor on the irregularity and on the elongation of the lesions.
+        kind: Subtype of the tumor; None draws one.
     """
     shares = torch.tensor(list(KIND_SHARES.values()))
     drawn = list(KIND_SHARES)[int(torch.multinomial(shares, 1, generator=generator))]
@@ -109,13 +116,13 @@ def draw_tumor(generator: torch.Generator, anatomy: Anatomy, variety: float = 1.
     foci: list[Focus] = []
     for i in range(lesions):
         r = radius if i == 0 else radius * uniform(generator, 0.3, 0.8)
-        z, y, x = (max(2.5, r * uniform(generator, 1 - 0.3 * variety, 1 + 0.3 * variety)) for _ in range(3))
+        z, y, x = (max(2.5, r * uniform(generator, 1 - 0.3 * randomization, 1 + 0.3 * randomization)) for _ in range(3))
         near = foci[0].center_mm if foci and chance(generator, 0.6) else None
         foci.append(Focus(_draw_center(generator, anatomy, near, radius), (z, y, x)))
     return Tumor(
         kind=kind,
         foci=tuple(foci),
-        irregularity=uniform(generator, 0.12, 0.4) * variety,
+        irregularity=uniform(generator, 0.12, 0.4) * randomization,
         rim_mm=1.5 * 5.3 ** uniform(generator, 0.0, 1.0),
         patchiness=uniform(generator, 0.2, 0.9) if chance(generator, 0.45) else uniform(generator, 0.0, 0.2),
         enhancing_share=uniform(generator, 0.05, 0.6),
@@ -129,7 +136,7 @@ def draw_tumor(generator: torch.Generator, anatomy: Anatomy, variety: float = 1.
 
 
 def _draw_edema_ml(generator: torch.Generator, kind: Kind, radius_mm: float) -> float:
-    """Low-grade cores may have next to none, small high-grade ones often a lot; without a core it is the tumor."""
+    """Draw the edema's volume: almost none around some cores, a lot around some small ones, all if there is no core."""
     core_ml = 4.19e-3 * radius_mm**3
     least, relative, more = (uniform(generator, 0.0, 1.0) for _ in range(3))
     bare = chance(generator, 0.25)
@@ -143,8 +150,8 @@ def _draw_edema_ml(generator: torch.Generator, kind: Kind, radius_mm: float) -> 
 def _draw_center(
     generator: torch.Generator, anatomy: Anatomy, near: tuple[float, float, float] | None, radius_mm: float
 ) -> tuple[float, float, float]:
-    """A random place in the brain, mostly white matter; within a few radii of ``near`` where that is given."""
-    # Gray matter counts, too: small tumors sit in the cortex, large ones reach it anyway.
+    """Draw a position in the brain, mostly in white matter, within a few radii of ``near`` if that is given."""
+    # Gray matter has a weight, too: small tumors are in the cortex, large ones reach it anyway.
     weight = anatomy.white + 0.5 * anatomy.gray
     z, y, x = anatomy.lattice.positions()
     if near is not None:
@@ -152,7 +159,7 @@ def _draw_center(
         weight = weight * (squared < (3 * radius_mm + 10) ** 2) * (squared > (radius_mm + 5) ** 2)
         if float(weight.sum()) == 0:
             return near
-    # Cerebellum and brain stem (the lowest part) are rare places in adults.
+    # Cerebellum and brain stem (the lowest part) are rare positions in adults.
     weight = weight * torch.where(z < 45, 0.3, 1.0)
     index = int(torch.multinomial(weight.flatten().double(), 1, generator=generator))
     d, h, w = torch.unravel_index(torch.tensor(index), weight.shape)

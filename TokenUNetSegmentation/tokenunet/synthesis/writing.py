@@ -1,4 +1,4 @@
-"""Synthetic patients as files, laid out and oriented as in BraTS."""
+"""Files of synthetic patients, in the layout and orientation of BraTS."""
 
 import math
 from pathlib import Path
@@ -12,18 +12,29 @@ from tokenunet.synthesis.anatomy import BOX_START_MM
 from tokenunet.synthesis.patient import SyntheticPatient
 
 FIELD_OF_VIEW_MM = (155, 240, 240)
-"""(z, y, x)."""
+"""Size of BraTS's images along (z, y, x), in mm."""
 ORIGIN_MM = (0.0, -239.0, 0.0)
-"""Of BraTS's images: LPS, (x, y, z), center of the first voxel at 1 mm."""
+"""Origin of BraTS's images in LPS, (x, y, z): center of the first voxel at 1 mm."""
 
 
 def patient_name(seed: int) -> str:
-    """The folder's and files' name."""
+    """Return the name of a patient's folder and files.
+
+    Example:
+        >>> from tokenunet.synthesis import patient_name
+        >>> patient_name(7)
+        'synthetic_00007'
+    """
     return f"synthetic_{seed:05d}"
 
 
 def in_field_of_view(patient: SyntheticPatient, box: NDArray) -> sitk.Image:
-    """An image of BraTS's field of view, 240 x 240 x 155 at 1 mm, with the patient's box in its place."""
+    """Embed the patient's box in BraTS's field of view, 240 x 240 x 155 voxels at 1 mm.
+
+    Args:
+        patient: Patient, whose spacing is used.
+        box: Image or labels of the patient, (D, H, W).
+    """
     spacing = patient.spacing
     field = np.zeros([math.ceil(size / spacing) for size in FIELD_OF_VIEW_MM], box.dtype)
     starts = [round(start / spacing) for start in BOX_START_MM]
@@ -35,15 +46,19 @@ def in_field_of_view(patient: SyntheticPatient, box: NDArray) -> sitk.Image:
 
 
 def write_patient(patient: SyntheticPatient, folder: Path) -> Path:
-    """Writes ``<name>/<name>_t1.nii.gz``, ``_t1ce``, ``_t2``, ``_flair`` and ``_seg`` into ``folder``.
+    """Write ``<name>/<name>_t1.nii.gz``, ``_t1ce``, ``_t2``, ``_flair`` and ``_seg`` into a folder.
 
     An earlier patient of the same name is replaced.
 
+    Args:
+        patient: Patient to write.
+        folder: Folder of the patients.
+
     Returns:
-        The patient's folder.
+        Folder of the patient.
 
     Raises:
-        OutputError: where the folder cannot be written.
+        OutputError: If the folder cannot be written.
     """
     name = patient_name(patient.seed)
     with staging_folder(folder) as staging:
