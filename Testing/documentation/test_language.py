@@ -19,13 +19,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("Toke
 PANELS = sorted(ROOT.glob("TokenUNet*/Resources/UI/*.ui"))
 OLD_KEYS = ROOT / "TokenUNetSegmentation/tokenunet/core/old_keys.py"
 NOT_YET: tuple[str, ...] = (
-    *(
-        f"TokenUNetSegmentation/tokenunet/{room}"
-        for room in (
-            "data",
-            "study",
-        )
-    ),
+    "TokenUNetSegmentation/tokenunet/data/",
     "TokenUNetSegmentation/TokenUNetSegmentation.py",
     "TokenUNetSegmentation/TokenUNetSegmentationLib/",
     "TokenUNetTraining/TokenUNetTraining.py",

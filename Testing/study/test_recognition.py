@@ -117,7 +117,7 @@ def test_finer_and_whole_and_readable_scans_are_better() -> None:
         scans = [*candidates(TAGS), replace(candidates(TAGS)[2], **better)]
         scans[2] = replace(scans[2], **worse)
         choice = recognize_sequences(scans).choices["T2"]
-        assert (choice.index, choice.passed_over) == (5, (2,))
+        assert (choice.index, choice.ignored) == (5, (2,))
 
 
 def test_what_may_be_angiography_does_not_go_before_a_t1() -> None:
@@ -126,7 +126,7 @@ def test_what_may_be_angiography_does_not_go_before_a_t1() -> None:
     )
     tags = {"unsure": unsure} | TAGS
     choice = recognize_sequences(candidates(tags)).choices["T1"]
-    assert (list(tags)[choice.index], choice.passed_over) == ("T1", (0,))
+    assert (list(tags)[choice.index], choice.ignored) == ("T1", (0,))
 
 
 def test_what_is_given_overrules_the_tags() -> None:

@@ -133,7 +133,7 @@ def test_a_series_is_what_its_tags_say(
     description: str, further: dict[str, Any], weighting: str | None, agent: bool | None
 ) -> None:
     evidence = evidence_of("series", DicomTags(description=description, modality="MR", **further))
-    assert (evidence.weighting, evidence.not_ours) == (weighting, weighting is None), evidence.reason
+    assert (evidence.weighting, evidence.excluded) == (weighting, weighting is None), evidence.reason
     assert evidence.reason
     if weighting == "T1":
         assert evidence.agent == agent
@@ -162,14 +162,14 @@ def test_a_file_is_what_its_name_says(name: str, weighting: str, agent: bool | N
 
 @pytest.mark.parametrize("name", ["sub-01_dwi.nii.gz", "T2_star.nii.gz", "ep2d_perf.nrrd", "sub-01_T1map.nii.gz"])
 def test_a_file_of_another_kind_is_none_of_the_four(name: str) -> None:
-    assert evidence_of(name, None).not_ours
+    assert evidence_of(name, None).excluded
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "left_test10.nrrd", "scan_part1.nii"])
 def test_a_name_may_say_nothing(name: str) -> None:
     evidence = evidence_of(name, None)
     assert evidence.weighting is None
-    assert not evidence.not_ours
+    assert not evidence.excluded
 
 
 def test_times_that_contradict_a_description_win_without_certainty() -> None:

@@ -1,1 +1,1 @@
-"""From a folder to a patient's scans: finding, reading and identifying the sequences."""
+"""Search, reading and identification of a patient's scans."""

@@ -1,4 +1,4 @@
-"""MR series as a scanner's archive hands them over: files of any name and order, of which volumes are to be made."""
+"""Volumes from MR series as exported by an archive: DICOM files of any name and in any order."""
 
 import hashlib
 import os
@@ -21,27 +21,31 @@ from tokenunet.study.dicom_tags import DicomTags
 from tokenunet.study.scans import READING, Scan, as_scan
 
 _FEWEST_SLICES = 8
+"""Fewer slices do not show a brain."""
 _SAME_DIRECTION = 5e-3
+"""Tolerance of the components of direction vectors."""
 _SAME_PLACE_DECIMALS = 2
+"""Decimals of a slice's position in mm that are compared."""
 _UNEVEN = 0.05
-"""Of the usual distance of slices; files hold rounded positions."""
+"""Tolerance of slice distances, relative to the usual one; files hold rounded positions."""
 _UNEVEN_MM = 0.1
+"""Tolerance of slice distances, if that is larger."""
 
 
 @dataclass(frozen=True)
 class DicomSeries:
-    """The files of one volume.
+    """Files of one volume.
 
     Attributes:
-        uid: SeriesInstanceUID; parts of a series that holds several volumes share it.
-        files: in the order of the volume's slices; a single one where that holds them all.
-        tags: of the first file.
-        part: what sets this volume apart from others of its series, such as "echo time 20 ms"; mostly empty.
-        grid: where its voxels lie; None where `excluded` or `problem` says why not.
-        excluded: why this is no scan of a head, as a sentence; empty where it may be one.
-        problem: why it cannot be read though it may be a scan, as a sentence; empty where it can.
-        findings: what the user should know about it.
-        frames: the order of a single file's frames along the volume.
+        uid: SeriesInstanceUID, shared by all volumes of a series.
+        files: Files in the order of the slices; a single one if it holds all slices.
+        tags: Tags of the first file.
+        part: Difference from other volumes of the same series, such as "echo time 20 ms"; usually empty.
+        grid: Grid of the volume; None if `excluded` or `problem` gives a reason.
+        excluded: Sentence that says why the series is not a scan of a head; empty if it may be one.
+        problem: Sentence that says why a possible scan cannot be read; empty if it can.
+        findings: Findings for the user.
+        frames: Order of a single file's frames along the volume.
     """
 
     uid: str
@@ -56,18 +60,24 @@ class DicomSeries:
 
     @property
     def name(self) -> str:
-        """For people: description, or else protocol, and number."""
+        """Readable name: number, and description or else protocol."""
         title = self.tags.description or self.tags.protocol or "without a description"
         number = "" if self.tags.series_number is None else f"{self.tags.series_number} "
         return f"{number}“{title}”" + (f" ({self.part})" if self.part else "")
 
 
 def find_series(folder: Path) -> list[DicomSeries]:
-    """The DICOM series in a folder and all folders below, by number; files of other kinds are passed over.
+    """Find the DICOM series in a folder and all folders below.
+
+    Args:
+        folder: Folder of one patient; files other than DICOM are ignored.
+
+    Returns:
+        Series in the order of their numbers.
 
     Raises:
-        UnreadableImageError: where an MR image is damaged.
-        MixedPatientsError: where they belong to several patients.
+        UnreadableImageError: If an MR image is damaged.
+        MixedPatientsError: If the files belong to several patients.
     """
     headers = [header for file in files_below(folder) if (header := read_header(file)) is not None]
     check_one_person(header.tags for header in headers)
@@ -79,7 +89,10 @@ def find_series(folder: Path) -> list[DicomSeries]:
 
 
 def check_one_person(images: Iterable[DicomTags]) -> None:
-    """Check that images may be of one person; what is blank tells nothing.
+    """Check that images may be of one person.
+
+    Args:
+        images: Tags of the images; empty values are not compared.
 
     Raises:
         MixedPatientsError: If two of them differ in the patient's id or birth date, or, without an id, in the name.
@@ -97,11 +110,14 @@ def check_one_person(images: Iterable[DicomTags]) -> None:
 
 
 def read_series(series: DicomSeries) -> Scan:
-    """The volume of a series, rescaled as its files say.
+    """Read the volume of a series, rescaled by its files' slopes and intercepts.
+
+    Args:
+        series: Series from `find_series`.
 
     Raises:
-        UnreadableImageError: where a file is absent or damaged.
-        UnusableImageError: where the series is no scan, lacks a slice, or has no finite, varying values.
+        UnreadableImageError: If a file is missing or damaged.
+        UnusableImageError: If the series is not a scan, lacks a slice, or has no finite, varying values.
     """
     source = f"{_home_of(series.files)}: series {series.name}"
     if series.grid is None:
@@ -113,32 +129,34 @@ def read_series(series: DicomSeries) -> Scan:
 
 
 def _home_of(files: tuple[Path, ...]) -> Path:
+    """Return the innermost folder that holds all files."""
     return Path(os.path.commonpath([file.parent for file in files]))
 
 
 def _pixels(files: Sequence[Path]) -> NDArray[np.float32]:
-    """(z, y, x), rescaled file by file."""
+    """Return the values of slices, (z, y, x), each rescaled by its own file's slope."""
     names = [str(file) for file in files]
     try:
-        # Were it not for the type, the first slice's would cut the others' values off.
+        # Without a float type, values outside of the first slice's integer type would be clipped.
         with READING:
             image = sitk.ReadImage(names if len(names) > 1 else names[0], sitk.sitkFloat32, "GDCMImageIO")
     except RuntimeError as error:
         if len(files) > 1:
             for file in files:
-                _pixels([file])  # raises for the one to blame
-        raise UnreadableImageError(f"{names[0]} is absent or damaged.", "Copy or export the study again.") from error
+                _pixels([file])  # raises the error for the damaged file
+        raise UnreadableImageError(f"{names[0]} is missing or damaged.", "Copy or export the study again.") from error
     return sitk.GetArrayFromImage(image)
 
 
 def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
+    """Return the volumes of one series, or the reason why there are none."""
     headers = sorted(headers, key=lambda header: (header.instance, header.file))
     series = DicomSeries(headers[0].series_uid, tuple(h.file for h in headers), headers[0].tags)
     reason = _why_excluded(headers)
     if reason:
         return [replace(series, excluded=reason)]
     if not all(len(header.positions) and len(header.orientation) == 2 for header in headers):
-        return [replace(series, problem="Its files do not say where their slices lie.")]
+        return [replace(series, problem="Its files do not state the positions of their slices.")]
     if not all(header.evenly_scaled for header in headers):
         return [replace(series, problem="The frames of its files are rescaled differently, which cannot be read.")]
     single = [header for header in headers if len(header.positions) == 1]
@@ -152,22 +170,24 @@ def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
 
 
 def _why_excluded(headers: list[DicomHeader]) -> str:
+    """Return the sentence that says why a series is not a scan of a head; empty if it may be one."""
     tags = headers[0].tags
     directions = _directions(headers)
     slices = sum(header.frames for header in headers)
     reasons = {
         "It is a picture of a screen.": tags.secondary_capture,
-        f"It is no MR image but {tags.modality or 'of unknown kind'}.": tags.modality != "MR",
-        "It is no image of an MR scanner.": tags.sop_class not in MR_CLASSES,
+        f"It is not an MR image but {tags.modality or 'of unknown kind'}.": tags.modality != "MR",
+        "It is not an image of an MR scanner.": tags.sop_class not in MR_CLASSES,
         "Text is drawn into its images.": any(header.tags.burned_in for header in headers),
         "It is a localizer.": any("LOCALIZER" in header.tags.image_type for header in headers),
-        f"Its slices lie in {directions} directions, as those of a localizer do.": directions > 1,
+        f"Its slices have {directions} directions, as those of a localizer do.": directions > 1,
         "It has a single slice." if slices == 1 else f"It has only {slices} slices.": slices < _FEWEST_SLICES,
     }
     return next((reason for reason, applies in reasons.items() if applies), "")
 
 
 def _directions(headers: list[DicomHeader]) -> int:
+    """Return the number of different orientations of the slices."""
     found: list[NDArray[np.float64]] = []
     for orientation in (header.orientation for header in headers):
         if not any(_same_direction(orientation, known) for known in found):
@@ -180,7 +200,7 @@ def _same_direction(one: NDArray[np.float64], other: NDArray[np.float64]) -> boo
 
 
 def _split(headers: list[DicomHeader]) -> list[list[DicomHeader]]:
-    """Parts such that images of one place differ in nothing that the files speak of."""
+    """Split a series by its distinctions until the images of each position agree in all of them."""
     at_place = _by_place(headers).values()
     for key in headers[0].distinctions:
         if any(len({header.distinctions[key] for header in same}) > 1 for same in at_place):
@@ -192,7 +212,7 @@ def _split(headers: list[DicomHeader]) -> list[list[DicomHeader]]:
 
 
 def _by_place(headers: list[DicomHeader]) -> dict[float, list[DicomHeader]]:
-    """Headers by position along the normal, in mm, rising."""
+    """Return the headers by their position along the normal, in mm and ascending."""
     normal = np.cross(*headers[0].orientation)
     places: dict[float, list[DicomHeader]] = defaultdict(list)
     for header in headers:
@@ -201,7 +221,7 @@ def _by_place(headers: list[DicomHeader]) -> dict[float, list[DicomHeader]]:
 
 
 def _volume(headers: list[DicomHeader], part: str) -> DicomSeries:
-    """A volume of slices that are sorted here, or of one file's frames."""
+    """Return the volume of single slices, which are sorted here, or of one file's frames."""
     first = headers[0]
     series = DicomSeries(first.series_uid, tuple(h.file for h in headers), first.tags, part)
     if len({header.size for header in headers}) > 1:
@@ -231,11 +251,11 @@ def _same_pixels(headers: list[DicomHeader]) -> bool:
 
 
 def _placed(series: DicomSeries, header: DicomHeader, positions: NDArray[np.float64]) -> DicomSeries:
-    """Adds the grid of slices at sorted positions (n, 3), or what stands against one."""
+    """Add the grid of slices at sorted positions (n, 3), or the problem that prevents one."""
     if len(positions) < _FEWEST_SLICES:
         return replace(series, excluded=f"It has only {len(positions)} slices.")
     if min(header.pixel_spacing) <= 0:
-        return replace(series, problem="Its files do not say how large their pixels are.")
+        return replace(series, problem="Its files do not state the size of their pixels.")
     row, column = (axis / np.linalg.norm(axis) for axis in header.orientation)
     normal = np.cross(row, column)
     heights = (positions - positions[0]) @ normal

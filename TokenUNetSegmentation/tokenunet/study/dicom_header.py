@@ -1,4 +1,4 @@
-"""Header of a DICOM file: SimpleITK reads it, pydicom the functional groups of enhanced files."""
+"""DICOM headers, read by SimpleITK; pydicom reads the functional groups of enhanced files."""
 
 import re
 import struct
@@ -24,6 +24,7 @@ MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.1",  # enhanced MR
     "1.2.840.10008.5.1.4.1.1.4.4",  # MR converted to enhanced
 }
+"""SOP classes of MR images."""
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _AGENTS = "ContrastBolusAgentSequence"
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, struct.error)
@@ -33,16 +34,20 @@ _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """One file.
+    """Header of one DICOM file.
 
     Attributes:
-        positions: center of the first voxel of each frame, LPS mm, (frames, 3); empty where it says none.
-        orientation: directions of rows and of columns, (2, 3); empty where it says none.
-        pixel_spacing: between columns and between rows, in mm.
-        size: columns and rows.
-        distinctions: by what image of the same place may differ, a text for people each, by name.
-        frames: number of images in it.
-        evenly_scaled: whether all of them are rescaled alike.
+        file: File that the header is of.
+        series_uid: SeriesInstanceUID.
+        instance: Number of the image in its series.
+        positions: Center of the first voxel of each frame, LPS mm, (frames, 3); empty if missing.
+        orientation: Directions of rows and of columns, (2, 3); empty if missing.
+        pixel_spacing: Spacing between columns and between rows, in mm; 0 if missing.
+        size: Number of columns and of rows.
+        distinctions: Readable value by name of each property that images of the same place may differ in.
+        tags: Tags that describe the acquisition.
+        frames: Number of images in the file.
+        evenly_scaled: Whether all frames have the same rescale slope.
     """
 
     file: Path
@@ -59,10 +64,16 @@ class DicomHeader:
 
 
 def read_header(file: Path) -> DicomHeader | None:
-    """The header of a DICOM image; None where the file is none.
+    """Read the header of a DICOM image.
+
+    Args:
+        file: File of any kind.
+
+    Returns:
+        Header; None if the file is not a DICOM image.
 
     Raises:
-        UnreadableImageError: where it is an MR image, or called one, and is damaged.
+        UnreadableImageError: If the file is a damaged MR image, or has a DICOM ending and cannot be read.
     """
     check_name(file)
     with file.open("rb") as opened:
@@ -81,7 +92,7 @@ def read_header(file: Path) -> DicomHeader | None:
         if (media_class[1].decode() in MR_CLASSES) if media_class else file.name.lower().endswith(_DICOM_ENDINGS):
             raise UnreadableImageError(
                 f"{file} is damaged or cut off.",
-                "Copy or export the study again, or take the file away if its series is not needed.",
+                "Copy or export the study again, or remove the file if its series is not needed.",
             ) from error
         return None
     values = {key: _clean(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
@@ -91,6 +102,8 @@ def read_header(file: Path) -> DicomHeader | None:
 
 
 def _header_of(file: Path, values: dict[str, str]) -> DicomHeader:
+    """Return the header from the values of its tags, without functional groups."""
+
     def text(tag: str) -> str:
         return values.get(tag, "")
 
@@ -117,7 +130,7 @@ def _header_of(file: Path, values: dict[str, str]) -> DicomHeader:
 
 
 def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
-    """Add what an enhanced file keeps in functional groups, which SimpleITK does not pass on."""
+    """Add the values that an enhanced file keeps in functional groups, which SimpleITK does not report."""
     groups, agents = _nested(header.file)
     orientations = _values(groups, "PlaneOrientationSequence", "ImageOrientationPatient")
     spacings = _values(groups, "PixelMeasuresSequence", "PixelSpacing")
@@ -153,7 +166,7 @@ def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
 
 
 def _nested(file: Path) -> tuple[list["Dataset"], list[str]]:
-    """Read an enhanced file's functional groups, and the names of contrast agents; nothing where pydicom cannot."""
+    """Return an enhanced file's functional groups and names of contrast agents; empty if pydicom cannot read it."""
     from pydicom import dcmread
 
     try:
@@ -165,7 +178,7 @@ def _nested(file: Path) -> tuple[list["Dataset"], list[str]]:
 
 
 def _values(groups: Sequence["Dataset"], sequence: str, keyword: str) -> list[tuple[float, ...]]:
-    """Return an attribute's numbers in each group that has that sequence; none for what is no number."""
+    """Return an attribute's numbers in each group that has the sequence; an empty tuple for other values."""
     found: list[tuple[float, ...]] = []
     for group in groups:
         try:
@@ -178,6 +191,7 @@ def _values(groups: Sequence["Dataset"], sequence: str, keyword: str) -> list[tu
 
 
 def _numbers(text: str) -> NDArray[np.float64]:
+    """Return the numbers of a tag's value; empty if it holds anything else."""
     try:
         return np.array([float(part) for part in text.split("\\")])
     except ValueError:
@@ -185,13 +199,13 @@ def _numbers(text: str) -> NDArray[np.float64]:
 
 
 def _vectors(text: str) -> NDArray[np.float64]:
-    """(vectors, 3); none where the text holds anything but whole vectors."""
+    """Return the vectors of a tag's value, (vectors, 3); empty if it holds anything else."""
     numbers = _numbers(text)
     return numbers.reshape(-1, 3) if numbers.size % 3 == 0 and np.isfinite(numbers).all() else np.empty((0, 3))
 
 
 def _clean(text: str) -> str:
-    """Text of any character set: UTF-8, or else Latin-1, which SimpleITK passes on as escaped bytes."""
+    """Decode text that SimpleITK reports as escaped bytes: as UTF-8, or else as Latin-1."""
     data = text.encode("utf-8", "surrogateescape")
     with suppress(UnicodeDecodeError):
         return data.decode().strip(" \0")

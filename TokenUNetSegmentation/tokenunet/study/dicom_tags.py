@@ -1,4 +1,4 @@
-"""What a DICOM series says of how it was acquired."""
+"""DICOM tags that describe how a series was acquired."""
 
 import math
 from collections.abc import Callable
@@ -10,12 +10,38 @@ _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 @dataclass(frozen=True)
 class DicomTags:
-    """What a series says of how it was acquired; texts are empty and numbers None where it does not.
+    """Tags of a series that tell how it was acquired.
+
+    A tag that is missing is an empty text or None. Times are in milliseconds, and angles in degrees; a 0 counts as
+    missing, as scanners write it for what does not apply.
 
     Attributes:
-        echo_time: as all times in milliseconds, with 0 for none taken as None.
-        acquired: date and time as digits, to be compared.
-        acquisition_contrast: of enhanced MR: T1, T2, FLUID_ATTENUATED, DIFFUSION and others.
+        description: Description of the series, which is free text.
+        protocol: Name of the protocol, which may be that of the whole examination.
+        sequence_name: Vendor's name of the pulse sequence.
+        scanning_sequence: Codes of the pulse sequence, such as SE, GR, IR and EP.
+        acquisition_type: Dimensions of the acquisition, "2D" or "3D".
+        acquisition_contrast: Contrast of enhanced MR: T1, T2, FLUID_ATTENUATED, DIFFUSION and others.
+        image_type: Values of the image type, such as ORIGINAL and PRIMARY.
+        echo_time: Echo time.
+        repetition_time: Repetition time.
+        inversion_time: Inversion time.
+        flip_angle: Flip angle.
+        b_value: Diffusion weighting in s/mm².
+        contrast_agent: Name of the contrast agent.
+        body_part: Body part examined.
+        modality: Modality, "MR" for scans.
+        sop_class: UID of the SOP class.
+        burned_in: Whether text is drawn into the image.
+        patient_id: Patient's id.
+        patient_name: Patient's name.
+        birth_date: Patient's birth date.
+        study_uid: UID of the study.
+        study_date: Date of the study, YYYYMMDD.
+        study_time: Time of the study, HHMMSS.
+        frame_uid: UID of the frame of reference, which changes when the patient is moved.
+        series_number: Number of the series in its study.
+        acquired: Date and time of acquisition as digits, which sort in the order of time.
     """
 
     description: str = ""
@@ -47,20 +73,20 @@ class DicomTags:
 
     @property
     def derived(self) -> bool:
-        """Whether it was computed from other images, as reformats and subtractions are."""
+        """Whether the series was computed from other images, as reformats and subtractions are."""
         return "DERIVED" in self.image_type[:1] or "SECONDARY" in self.image_type[1:2]
 
     @property
     def secondary_capture(self) -> bool:
-        """Whether it is a picture of a screen or of paper."""
+        """Whether the series is a picture of a screen or of paper."""
         return self.sop_class == _SECONDARY_CAPTURE or self.sop_class.startswith(f"{_SECONDARY_CAPTURE}.")
 
 
 def dicom_tags(text: Callable[[str], str]) -> DicomTags:
-    """The tags of one image.
+    """Collect the tags of one image.
 
     Args:
-        text: value of a tag, given as ``gggg|eeee`` in lower case; empty where the image has none.
+        text: Function that returns the value of a tag ``gggg|eeee`` (lower case); empty if the image lacks it.
     """
 
     def number(tag: str) -> float | None:
@@ -102,7 +128,11 @@ def dicom_tags(text: Callable[[str], str]) -> DicomTags:
 
 
 def number_in(text: str) -> float | None:
-    """The first number; None for none and for 0, which scanners write for what does not apply."""
+    """Return the first number of a tag's value; None if there is none or it is 0.
+
+    Args:
+        text: Value of the tag; several numbers are separated by backslashes.
+    """
     with suppress(ValueError):
         number = float(text.split("\\")[0])
         return number if number and math.isfinite(number) else None

@@ -21,12 +21,12 @@ from tokenunet.study.versions import choose_by_name, telling_name
 
 @dataclass(frozen=True)
 class FoundScan:
-    """Place of a scan, and why it was taken for its sequence.
+    """Place of a scan, and the reason for its sequence.
 
     Attributes:
-        place: Image file, or DICOM series, which keeps its files.
+        place: Image file or DICOM series.
         confidence: Confidence that it is the sequence, 0 to 1; 1 if it was given as such.
-        reason: Reason for people, to follow "because".
+        reason: Readable reason, to follow "because".
     """
 
     place: Path | DicomSeries
@@ -40,12 +40,12 @@ class FoundScan:
 
 @dataclass(frozen=True)
 class FoundStudy:
-    """Scans of a patient.
+    """Scans found for a patient.
 
     Attributes:
         scans: Scan by sequence.
-        findings: What the user should know about the choice.
-        excluded: Reason by name of each series or file that is none of the model's scans.
+        findings: Findings about the choice, for the user.
+        excluded: Reason by name, for each series or file that is not one of the model's scans.
     """
 
     scans: dict[SequenceName, FoundScan]
@@ -54,11 +54,15 @@ class FoundStudy:
 
     @property
     def series(self) -> dict[SequenceName, DicomSeries]:
-        """DICOM series by sequence, of the scans that are some."""
+        """DICOM series by sequence, for the scans that are DICOM."""
         return {s: scan.place for s, scan in self.scans.items() if isinstance(scan.place, DicomSeries)}
 
     def read(self, reference: SequenceName | None = None) -> Study:
-        """Read and check them; see `FoundScan.read` and `study_of` for the errors and the reference."""
+        """Read and check all scans; see `FoundScan.read` and `study_of` for the errors.
+
+        Args:
+            reference: Sequence on whose grid the results are; None chooses one, see `study_of`.
+        """
         return study_of({sequence: scan.read() for sequence, scan in self.scans.items()}, reference, ())
 
 
@@ -70,23 +74,26 @@ def find_study(
 ) -> FoundStudy:
     """Find the scans of a patient that a model takes.
 
-    Files whose names tell all sequences are taken as they are; or else DICOM series, from all folders below; or else
-    image files, in the folder or, if it holds none itself, in folders below, by their names and image features.
-    Channels other than `SEQUENCES` are found by the names of image files. What the model can do without may be missing.
+    Image files are chosen by their names if these tell all sequences. If not, DICOM series in all folders below are
+    used, and if there are none, image files by their names and image features. Image files in folders below are only
+    considered if the folder itself holds none. Channels other than `SEQUENCES` are found by the names of image files.
+    Optional channels of the model may be missing.
 
     Args:
         folder: Folder of one patient, or a DICOMDIR in it; None if all scans are given.
-        given: Files that were chosen for channels, which are not looked for: an image, or any file or the folder of a
-            DICOM series.
+        given: Path by channel that the user has chosen: an image, or a DICOM series by its folder or any of its files.
         channels: Channels of the model.
-        left_out: Channels that are not looked for because they are known to be missing.
+        left_out: Channels that are known to be missing.
 
     Raises:
         MissingSequenceError: If a sequence that the model needs is not found, or there is no such folder.
-        AmbiguousSequenceError: If the names of two files claim the same sequence.
+        AmbiguousSequenceError: If two files are named after the same sequence.
         MixedPatientsError: If DICOM files belong to several patients.
         UnreadableImageError: If a DICOM file is damaged.
-        UnusableImageError: If a DICOM series that is needed lacks a slice or is otherwise no volume.
+        UnusableImageError: If a DICOM series that is needed lacks a slice or is otherwise not a volume.
+
+    Example:
+        >>> study = find_study(Path("patient")).read()
     """
     if folder is not None and folder.name.upper() == "DICOMDIR" and folder.is_file():
         folder = folder.parent
@@ -123,7 +130,7 @@ def _search_without(
     optional: Collection[frozenset[SequenceName]],
     error: MissingSequenceError,
 ) -> FoundStudy:
-    """Look for the channels that the model cannot do without; see `find_study`."""
+    """Search for the channels that the model needs, without the optional ones; see `find_study`."""
     message = " ".join((str(error), *_ignored_files(folder)))
     try:
         found = _search(folder, chosen, channels, wanted, optional)
@@ -141,6 +148,7 @@ def _ignored_files(folder: Path) -> list[str]:
 
 
 def _no_folder(folder: Path) -> InputError:
+    """Return the error about a path that is not a folder."""
     if is_archive(folder):
         return MissingSequenceError(f"{folder} is an archive.", "Unpack it, and choose the folder.")
     if is_broken_link(folder):
@@ -151,6 +159,7 @@ def _no_folder(folder: Path) -> InputError:
 
 
 def _too_few(message: str, channels: ChannelSet, hint: str = "") -> MissingSequenceError:
+    """Return the error about missing channels, with those that are optional as a hint."""
     optional = channels.describe_optional()
     what = f"The model can do without {optional}." if optional else ""
     return MissingSequenceError(message, f"{hint} {what}".strip() or "Give all sequences, or choose another model.")
@@ -163,7 +172,7 @@ def _search(
     wanted: Sequence[SequenceName],
     optional: Collection[frozenset[SequenceName]],
 ) -> FoundStudy:
-    """Look for the wanted channels that were not chosen; see `find_study`."""
+    """Search for the wanted channels that were not chosen; see `find_study`."""
     files = _image_files(folder)
     others = {file: channels.named(file.name) for file in files}
     files = [file for file in files if others[file] is None]
@@ -205,12 +214,16 @@ def _other_channels(
 
 
 def _image_files(folder: Path) -> list[Path]:
+    """Return the image files in a folder, or in folders below if it holds none."""
     own = sorted(path for path in folder.iterdir() if is_image_file(path))
     return own or sorted(path for path in files_below(folder) if is_image_file(path))
 
 
 def _place_of(path: Path, folder: Path | None) -> Path | DicomSeries:
-    """Return the series of a folder or of a DICOM file, whose others may lie anywhere in the study's; else the path."""
+    """Return the series of a folder or DICOM file, or else the path.
+
+    The other files of a series may be anywhere in the patient's folder.
+    """
     excluded = ""
     if path.is_dir():
         found = find_series(path)
@@ -230,6 +243,7 @@ def _place_of(path: Path, folder: Path | None) -> Path | DicomSeries:
 
 
 def _sound(series: DicomSeries) -> DicomSeries:
+    """Return the series; raise UnusableImageError if it has no volume."""
     if series.grid is None:
         raise UnusableImageError(
             f"Series {series.name} cannot be used. {series.excluded or series.problem}",
@@ -245,6 +259,7 @@ def _from_files(
     wanted: Sequence[SequenceName],
     optional: Collection[frozenset[SequenceName]],
 ) -> FoundStudy:
+    """Choose among image files, by their names and image features."""
     others = [file for file in files if file not in [found.place for found in chosen.values()]]
     by_name = choose_by_name(folder, others, [s for s in wanted if s not in chosen])
     others = [file for file in others if file not in by_name.ignored]
@@ -261,6 +276,7 @@ def _from_series(
     wanted: Sequence[SequenceName],
     optional: Collection[frozenset[SequenceName]],
 ) -> FoundStudy:
+    """Choose among DICOM series, in the best session that holds all scans."""
     excluded = {s.name: s.excluded for s in series if s.excluded}
     reasons = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
     given_files = {f for found in chosen.values() if isinstance(found.place, DicomSeries) for f in found.place.files}
@@ -289,6 +305,7 @@ def _from_series(
 
 
 def _candidate_of(place: Path | DicomSeries) -> Candidate:
+    """Return the candidate for a file or series, which reads its image only if needed."""
     if isinstance(place, Path):
         return Candidate(place.name, partial(read_image, place))
     return Candidate(place.name, lambda: read_series(place).image, place.tags, place.grid, place.problem)
@@ -302,7 +319,7 @@ def _recognized(
     wanted: Sequence[SequenceName],
     optional: Collection[frozenset[SequenceName]],
 ) -> FoundStudy:
-    """Return the choice among candidates, which have the same indices as their places."""
+    """Choose among candidates, which have the same indices as their places."""
     known = {s: found for s, found in chosen.items() if s in SEQUENCES}
     given = {s: len(candidates) + i for i, s in enumerate(known)}
     given_candidates = [_candidate_of(found.place) for found in known.values()]
@@ -323,6 +340,7 @@ def _recognized(
 
 
 def _series_findings(scans: Mapping[SequenceName, FoundScan]) -> list[Finding]:
+    """Return the findings of DICOM series; raise MixedPatientsError if they belong to several patients."""
     found = FoundStudy(dict(scans)).series.values()
     check_one_person(series.tags for series in found)
     return [finding for series in found for finding in series.findings]

@@ -1,4 +1,7 @@
-"""What ITK's NIfTI reader passes over: data cut off, NaN or Inf (all read as 0), or refuses: slight shear."""
+"""Checks of NIfTI files beyond ITK's reader.
+
+ITK reads missing data, NaN and Inf as 0 without a warning, and refuses axes with a slight shear.
+"""
 
 import gzip
 import os
@@ -18,18 +21,23 @@ _FLOAT_TYPES = {"16": "f4", "64": "f8"}
 """NumPy's names of NIfTI's floating-point ``datatype`` codes."""
 
 _SAME_PLACEMENT_MM = 0.5
+"""Distance of a corner up to which qform and sform count as the same."""
 
 _GZIP = b"\x1f\x8b"
+"""First bytes of compressed files."""
 _MOST_SHEAR_DEGREES = 0.5
-"""Axes so far from right angles move a brain's surface by less than a millimeter."""
+"""Upper limit of the axes' deviation from right angles; it moves a brain's surface by less than a millimeter."""
 
 
 def read_sheared(path: Path) -> sitk.Image:
-    """A file whose header places it with axes that are nearly at right angles, with axes that are so.
+    """Read a NIfTI file whose axes are not exactly at right angles, with the nearest axes that are.
+
+    Args:
+        path: File that ITK refuses because its axes are sheared.
 
     Raises:
-        UnusableImageError: where they are far from it.
-        RuntimeError: of SimpleITK.
+        UnusableImageError: If the axes are far from right angles.
+        RuntimeError: If SimpleITK cannot read the file.
     """
     with _permissive():
         image = sitk.ReadImage(path)
@@ -61,7 +69,7 @@ def _permissive() -> Iterator[None]:
 
 
 def placement_finding(image: sitk.Image, source: str) -> Finding | None:
-    """Warn if the two placements in a NIfTI header, qform and sform, disagree.
+    """Return a warning if qform and sform of a NIfTI header differ.
 
     Args:
         image: Image as SimpleITK read it, with the header as metadata; of any format.
@@ -93,9 +101,9 @@ def placement_finding(image: sitk.Image, source: str) -> Finding | None:
 
     return Finding(
         "placements_disagree",
-        f"{source} says twice where it is located, up to {apart:.3g} mm apart: {described('qform')}, and "
-        f"{described('sform')}, in RAS. The {taken} was taken; if the result does not fit the scan in another program, "
-        f"that one takes the {other}: make them equal first.",
+        f"{source} has two placements, up to {apart:.3g} mm apart: {described('qform')}, and "
+        f"{described('sform')}, in RAS. The {taken} was used; if the result does not fit the scan in another program, "
+        f"that one uses the {other}: make them equal first.",
     )
 
 
@@ -128,19 +136,21 @@ def _qform(header: dict[str, str], like: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def check_nifti_data(path: Path, image: sitk.Image) -> None:
-    """Looks at a NIfTI file's own bytes.
+    """Check a NIfTI file's bytes for damage that ITK reads as 0.
+
+    NaN is allowed in the background, where it is read as 0.
 
     Args:
-        path: ends in ``.nii`` or ``.nii.gz``.
-        image: the file as SimpleITK read it.
+        path: NIfTI file, compressed or not.
+        image: Image as SimpleITK read it, with the header as metadata.
 
     Raises:
-        UnreadableImageError: where data are missing, or the compressed stream is damaged.
-        UnusableImageError: where a voxel is NaN or Inf; NaN all around what is shown is left to be read as 0.
+        UnreadableImageError: If data are missing, or the compressed stream is damaged.
+        UnusableImageError: If a voxel is Inf, or NaN inside the head.
     """
     try:
         data = path.read_bytes()
-        if data.startswith(_GZIP):  # whatever the name says, the reader goes by the content, too
+        if data.startswith(_GZIP):  # like the reader, judge by the content and not by the name
             data = gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
         raise UnreadableImageError(f"{path} is damaged or cut off.", "Copy or export it again.") from error
@@ -157,7 +167,7 @@ def check_nifti_data(path: Path, image: sitk.Image) -> None:
 
 
 def _only_around(values: NDArray[np.floating]) -> bool:
-    """Whether what is not finite is NaN that reaches the borders of the image, as some programs fill the background."""
+    """Return whether all values that are not finite are NaN in the background, as some programs write it."""
     nan = np.isnan(values)
     if np.isinf(values).any() or values.ndim != 3 or nan.all():
         return False

@@ -1,4 +1,4 @@
-"""Scans of a patient, found by name, read and checked one by one."""
+"""Scans of a patient: found by name, read and checked."""
 
 import re
 import threading
@@ -20,23 +20,24 @@ from tokenunet.study.nifti import check_nifti_data, placement_finding, read_shea
 
 _IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _PAIR_ENDINGS = {".img": ".hdr", ".img.gz": ".hdr.gz"}
-"""Of Analyze and NIfTI pairs: the voxels' file by its header's."""
+"""Ending of the header by that of the voxels, in pairs of Analyze and NIfTI files."""
 READING = threading.Lock()
-"""SimpleITK's readers crash now and then where two threads read at the same time."""
+"""Lock for all reading: SimpleITK's readers occasionally crash if two threads read at the same time."""
 REFERENCES: tuple[SequenceName, ...] = ("T1ce", "T1", "FLAIR", "T2")
-"""Sequences on whose grid results are, the preferred first; a model's other channels come after them."""
+"""Sequences in order of preference for the reference; a model's other channels follow them."""
 _SMALLEST_SIDE = 8
-"""Voxels; fewer slices than this show no brain."""
+"""Number of voxels along the shortest side; fewer slices do not show a brain."""
 _SPACING_MM = (0.1, 20.0)
+"""Range of plausible spacings."""
 _SAME_CORRELATION = 0.9999
-"""Of two copies of one scan, one of them rescaled; no two sequences go together so."""
+"""Correlation from which on two scans are copies, possibly rescaled; different sequences correlate less."""
 _FEWEST_COMPARED = 500
-"""Voxels that two scans must both show to be compared without their background."""
+"""Number of voxels that two scans must both show to be compared without their background."""
 _NOT_SCANS = {
     *("seg", "segm", "segmentation", "segmentations", "label", "labels", "pred", "prediction", "truth", "roi"),
     *("mask", "brainmask", "tumormask", "tumourmask", "glistrboost", "parcellation"),
 }
-"""Words in the names of what is drawn on a scan and may carry its name too, such as ``labels_T2.nii.gz``."""
+"""Words in the names of segmentations and masks, which may name a sequence too, such as ``labels_T2.nii.gz``."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class Scan:
     """One scan.
 
     Attributes:
-        image: 3-D, 32-bit float, finite and not constant.
-        source: where it came from: a file's path or a node's name.
-        sha256: of the file.
-        placed: whether its file says how it lies in space.
-        findings: what the user should know about it.
+        image: Image in 3-D, 32-bit float, finite and not constant.
+        source: Where the scan came from: a file's path or a node's name.
+        sha256: SHA-256 checksum of the file.
+        placed: Whether the file states its orientation.
+        findings: Findings for the user.
     """
 
     image: sitk.Image
@@ -60,22 +61,30 @@ class Scan:
 
 @dataclass(frozen=True)
 class Study:
-    """Scans of one patient by sequence, and whose grid the results are on."""
+    """Scans of one patient.
+
+    Attributes:
+        scans: Scan by sequence.
+        reference: Sequence on whose grid the results are.
+    """
 
     scans: dict[SequenceName, Scan]
     reference: SequenceName = "T1ce"
 
 
 def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict[SequenceName, Path]:
-    """The image files of a folder by the sequences that their names speak of; segmentations are passed over.
+    """Find the image files of the four sequences in a folder by their names.
 
     Args:
-        folder: holds the files itself, not in folders below.
-        without: sequences that need not be there and are not looked for.
+        folder: Folder with the files, not in folders below; segmentations are ignored.
+        without: Sequences that are not looked for.
+
+    Returns:
+        File by sequence.
 
     Raises:
-        MissingSequenceError: where one is not found, or there is no such folder.
-        AmbiguousSequenceError: where two files claim to be the same.
+        MissingSequenceError: If a sequence is not found, or there is no such folder.
+        AmbiguousSequenceError: If two files are named after the same sequence.
     """
     if not folder.is_dir():
         raise MissingSequenceError(f"There is no folder {folder}.", "Check the path.")
@@ -102,7 +111,7 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
 
 
 def is_image_file(path: Path) -> bool:
-    """Return whether a file is named as a scan: in a known format, not hidden, and not drawn on a scan."""
+    """Return whether a file is named as a scan: in a known format, not hidden, and not a segmentation."""
     words = set(re.split(r"[^a-z0-9]+", path.name.lower()))
     return not words & _NOT_SCANS and is_in_image_format(path)
 
@@ -125,13 +134,20 @@ def header_of_pair(path: Path) -> Path | None:
 
 
 def read_study(paths: dict[SequenceName, Path], reference: SequenceName = "T1ce") -> Study:
-    """Reads and checks the four scans.
+    """Read and check the four scans.
+
+    Args:
+        paths: Image file by sequence.
+        reference: Sequence on whose grid the results are.
 
     Raises:
-        MissingSequenceError: where a sequence is not among ``paths``.
-        AmbiguousSequenceError: where two sequences have the same content.
-        UnreadableImageError: where a file is absent, damaged or of unknown format.
-        UnusableImageError: where an image is not a 3-D scan with finite, varying values.
+        MissingSequenceError: If a sequence is not among `paths`.
+        AmbiguousSequenceError: If two sequences have the same content.
+        UnreadableImageError: If a file is missing, damaged or of unknown format.
+        UnusableImageError: If an image is not a 3-D scan with finite, varying values.
+
+    Example:
+        >>> study = read_study(find_sequences(Path("patient")))
     """
     return study_of({sequence: read_scan(paths[sequence]) for sequence in SEQUENCES if sequence in paths}, reference)
 
@@ -141,7 +157,7 @@ def study_of(
     reference: SequenceName | None = "T1ce",
     needed: Sequence[SequenceName] = SEQUENCES,
 ) -> Study:
-    """Make a study of scans that were read before; see `read_study` for the errors.
+    """Create a study from scans that were read before; see `read_study` for the errors.
 
     Args:
         scans: Scans by sequence.
@@ -171,13 +187,13 @@ def study_of(
 
 
 def _same_content(one: sitk.Image, other: sitk.Image) -> bool:
-    """Return whether the values of what both show are the same, but for scale and offset."""
+    """Return whether two images have the same values up to scale and offset, where both show something."""
     if one.GetSize() != other.GetSize():
         return False
     arrays = [sitk.GetArrayViewFromImage(image)[::3, ::3, ::3] for image in (one, other)]
     if np.array_equal(*arrays):
         return True
-    # Backgrounds go together whatever the scans show.
+    # The backgrounds correlate in any two scans.
     shown = np.logical_and.reduce([(array != array.min()) & (array != background_value(array)) for array in arrays])
     if shown.sum() < _FEWEST_COMPARED:
         shown[:] = True
@@ -186,16 +202,23 @@ def _same_content(one: sitk.Image, other: sitk.Image) -> bool:
 
 
 def read_scan(path: Path) -> Scan:
-    """Reads and checks one scan; see `read_study` for the errors."""
+    """Read and check one scan; see `read_study` for the errors.
+
+    Args:
+        path: Image file.
+    """
     return as_scan(read_image(path), str(path), sha256_of(path))
 
 
 def read_image(path: Path) -> sitk.Image:
-    """Reads an image of any kind, whole.
+    """Read an image of any kind.
+
+    Args:
+        path: Image file.
 
     Raises:
-        UnreadableImageError: where the file is absent, damaged or of unknown format.
-        UnusableImageError: where a voxel inside of what a NIfTI file shows is NaN or Inf, or its axes are sheared.
+        UnreadableImageError: If the file is missing, damaged or of unknown format.
+        UnusableImageError: If a NIfTI file has sheared axes, Inf, or NaN outside of the background.
     """
     check_name(path)
     if not path.is_file():
@@ -213,9 +236,15 @@ def read_image(path: Path) -> sitk.Image:
 
 
 def check_name(path: Path) -> None:
-    """Raises UnreadableImageError where SimpleITK would end the process, as old archives name files.
+    """Check that SimpleITK can take a path; it would end the process if a name were not UTF-8.
 
-    Such names come out of systems that wrote other characters than UTF-8.
+    Old archives hold such names.
+
+    Args:
+        path: File that will be read.
+
+    Raises:
+        UnreadableImageError: If the path is not UTF-8.
     """
     try:
         str(path).encode()
@@ -226,8 +255,9 @@ def check_name(path: Path) -> None:
 
 
 def _read(path: Path) -> sitk.Image:
+    """Read an image without ITK's warnings, and one with slightly sheared axes as if it had none."""
     warned = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters of them is checked here, and said by name
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters is checked here, with the file's name
     try:
         return sitk.ReadImage(path)
     except RuntimeError as error:
@@ -239,12 +269,12 @@ def _read(path: Path) -> sitk.Image:
 
 
 def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
-    """Check an image and make a scan of it; padding becomes as dark as the air next to it.
+    """Check an image and create a scan from it, with padding set to the intensity of air.
 
     Args:
         image: Image of any kind.
-        source: Where it came from, for messages.
-        sha256: Of its file.
+        source: Where the image came from, for messages.
+        sha256: SHA-256 checksum of its file.
 
     Raises:
         UnusableImageError: If it is not a 3-D scan with finite, varying values.
@@ -268,7 +298,7 @@ def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
         padded, air = padding
         text = (
             f"{source} is padded with values around {float(np.median(array[padded])):g} ({padded.mean():.0%} of its "
-            "voxels); they were taken for air."
+            "voxels); they were treated as air."
         )
         findings.append(Finding("padding", text))
         image = Grid.of(image).image(np.where(padded, np.float32(air), array))
@@ -276,6 +306,7 @@ def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
 
 
 def _check_values(image: sitk.Image, source: str) -> None:
+    """Raise UnusableImageError if an image is too small, implausibly spaced, not finite or constant."""
     if min(image.GetSize()) < _SMALLEST_SIDE:
         size = " x ".join(map(str, image.GetSize()))
         raise UnusableImageError(f"{source} has only {size} voxels.", "Choose a scan of the whole head.")

@@ -1,4 +1,4 @@
-"""Sessions among the DICOM series of a folder, so that scans of two visits are not put together."""
+"""Sessions among the DICOM series of a folder, so that scans of different visits are not mixed."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,14 +11,14 @@ from tokenunet.study.dicom import DicomSeries
 from tokenunet.study.identify.tags_and_names import evidence_of
 
 _LONGEST_PAUSE = timedelta(hours=3)
-"""Between two acquisitions of one session."""
+"""Longest time between two acquisitions of one session."""
 
 
 def sessions_of(series: Sequence[DicomSeries]) -> Iterator[tuple[DicomSeries, ...]]:
-    """Yield the sets of series to look for a patient's scans in, the best first.
+    """Yield sets of series in which to search for a patient's scans, the best first.
 
-    These are the studies, the newest first, and before each of them what was acquired without moving the patient in
-    between. A visit may be filed as several studies, so that at last those of one day are put together.
+    These are the studies, the newest first, each preceded by its series with a common frame of reference, between which
+    the patient was not moved. As a visit may be filed as several studies, those of one day are joined at the end.
 
     Args:
         series: Series of one patient that may be scans.
@@ -35,10 +35,10 @@ def sessions_of(series: Sequence[DicomSeries]) -> Iterator[tuple[DicomSeries, ..
 
 
 def is_part_of_study(session: Sequence[DicomSeries], series: Sequence[DicomSeries]) -> bool:
-    """Return whether a session leaves out series of its study.
+    """Return whether a session lacks series of its study.
 
     Args:
-        session: Series that are looked at together.
+        session: Series that are considered together.
         series: All series of the patient.
     """
     studies = {study_key(volume) for volume in session}
@@ -48,10 +48,10 @@ def is_part_of_study(session: Sequence[DicomSeries], series: Sequence[DicomSerie
 def session_findings(
     folder: object, chosen: Mapping[SequenceName, DicomSeries], series: Sequence[DicomSeries]
 ) -> list[Finding]:
-    """Return what the user should know about the sessions that the chosen scans are of.
+    """Return warnings about the sessions of the chosen scans.
 
     Args:
-        folder: Place of all series, for messages.
+        folder: Folder of all series, for messages.
         chosen: Series by sequence.
         series: All series of the patient that may be scans.
     """
@@ -74,7 +74,11 @@ def session_findings(
 
 
 def study_key(series: DicomSeries) -> str:
-    """Return what sets a series' study apart, in the order of time."""
+    """Return a key of a series' study, which sorts in the order of time.
+
+    Args:
+        series: Series of the study.
+    """
     tags = series.tags
     return " ".join((tags.study_date, tags.study_time, tags.study_uid))
 
@@ -88,13 +92,13 @@ def _frame_findings(chosen: Mapping[SequenceName, DicomSeries], series: Sequence
         return []
     if len(frames) == 1:
         study = study_key(next(iter(chosen.values())))
-        others = [v for v in series if study_key(v) == study and v.tags.frame_uid not in frames and _may_be_ours(v)]
+        others = [v for v in series if study_key(v) == study and v.tags.frame_uid not in frames and _may_be_chosen(v)]
         if not others:
             return []
         names = ", ".join(volume.name for volume in others)
         text = f"{names} were not considered: the patient was moved between them and the scans that were taken."
         return [Finding("several_sessions", text)]
-    if len(frames) == len(chosen):  # a file that was written again often gets a frame of its own
+    if len(frames) == len(chosen):  # rewritten files often get frames of reference of their own
         return []
     first, *rest = sorted(frames.values(), key=len, reverse=True)
     moved = ", ".join(sequence for frame in rest for sequence in frame)
@@ -105,13 +109,14 @@ def _frame_findings(chosen: Mapping[SequenceName, DicomSeries], series: Sequence
     return [Finding("moved_patient", text)]
 
 
-def _may_be_ours(series: DicomSeries) -> bool:
+def _may_be_chosen(series: DicomSeries) -> bool:
+    """Return whether a series may be one of the four sequences."""
     evidence = evidence_of(series.name, series.tags)
-    return evidence.weighting is not None and not evidence.not_ours
+    return evidence.weighting is not None and not evidence.excluded
 
 
 def _visits(chosen: Mapping[SequenceName, DicomSeries]) -> list[list[SequenceName]]:
-    """Return the sequences by visit; a single visit if the files do not tell."""
+    """Return the sequences of each visit; a single visit if a time is missing."""
     times = {sequence: _time(volume) for sequence, volume in chosen.items()}
     known = sorted((time, sequence) for sequence, time in times.items() if time is not None)
     if len(known) < len(chosen):
@@ -125,6 +130,7 @@ def _visits(chosen: Mapping[SequenceName, DicomSeries]) -> list[list[SequenceNam
 
 
 def _time(series: DicomSeries) -> datetime | None:
+    """Return the time of acquisition; None if it is missing."""
     try:
         return datetime.strptime(series.tags.acquired[:14], "%Y%m%d%H%M%S")
     except ValueError:
@@ -136,7 +142,7 @@ def _shown_time(series: DicomSeries) -> str:
 
 
 def _named_study(series: DicomSeries, studies: Mapping[str, object]) -> str:
-    """Return a study's date, with what else is needed to tell it from the others."""
+    """Return a study's date, with time and UID if another study has the same date."""
     tags = series.tags
     same_day = sum(name.split(" ")[0] == tags.study_date for name in studies) > 1
     if tags.study_date and not same_day:

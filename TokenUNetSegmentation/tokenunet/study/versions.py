@@ -1,4 +1,4 @@
-"""Choice of a patient's scans among image files by their names, one of several versions of each."""
+"""Choice of a patient's scans among image files by name, including one of several versions of a scan."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
 from tokenunet.study.identify.tags_and_names import sequence_in_name
 
 _REGISTERED = {"to", "in", "on", "onto", "into", "reg", "coreg", "registered", "coregistered", "aligned", "warped"}
-"""Words of names that tell a scan that was registered to another one."""
+"""Words in the names of scans that were registered to another scan."""
 
 
 @dataclass(frozen=True)
 class ChosenFiles:
-    """Files of the sequences that names speak of.
+    """Files chosen by their names.
 
     Attributes:
         files: File by sequence.
-        ignored: Other versions of them.
-        reason: Why these versions were chosen, to follow "were taken:"; empty if there were no others.
+        ignored: Other versions of the same scans.
+        reason: Versions that were chosen, to precede "were taken"; empty if there were no others.
     """
 
     files: dict[SequenceName, Path]
@@ -45,9 +45,9 @@ class ChosenFiles:
 def choose_by_name(folder: Path, files: Sequence[Path], sequences: Sequence[SequenceName] = SEQUENCES) -> ChosenFiles:
     """Choose image files by their names.
 
-    Of several versions of a scan, the registered one is taken if every sequence with several versions has one; or
-    else the plain one, if all sequences have the same versions: bias-corrected scans look less like those that the
-    networks were trained on, as BraTS publishes its scans without that correction.
+    Of several versions of a scan, the registered one is chosen if every sequence with several versions has one. If
+    not, the plain one is chosen, if all sequences have the same versions: the networks were trained on scans without
+    bias correction, as BraTS publishes them.
 
     Args:
         folder: Folder of the patient, for messages.
@@ -55,7 +55,7 @@ def choose_by_name(folder: Path, files: Sequence[Path], sequences: Sequence[Sequ
         sequences: Sequences to look for.
 
     Raises:
-        AmbiguousSequenceError: If two files claim the same sequence.
+        AmbiguousSequenceError: If two files are named after the same sequence.
     """
     claims: dict[SequenceName, list[Path]] = {s: [] for s in sequences}
     for file in files:
@@ -72,7 +72,12 @@ def choose_by_name(folder: Path, files: Sequence[Path], sequences: Sequence[Sequ
 
 
 def telling_name(folder: Path, file: Path) -> str:
-    """Return the file's name, with that of its folder if only that one speaks of a sequence."""
+    """Return the file's name, preceded by its folder's name if only the folder is named after a sequence.
+
+    Args:
+        folder: Folder of the patient.
+        file: Image file in it or below.
+    """
     parent = file.parent
     if parent != folder and sequence_in_name(file.name) is None and sequence_in_name(parent.name) is not None:
         return f"{parent.name}/{file.name}"
@@ -80,22 +85,22 @@ def telling_name(folder: Path, file: Path) -> str:
 
 
 def _registered(claims: Mapping[SequenceName, Sequence[Path]]) -> dict[SequenceName, Path] | None:
-    """Return one file of each sequence, registered where there are several; None unless that is possible."""
+    """Return one file of each sequence, the registered one of several; None if that is not unique."""
     chosen = {}
     for sequence, files in ((s, files) for s, files in claims.items() if files):
         registered = [file for file in files if _words(file) & _REGISTERED] if len(files) > 1 else list(files)
-        # Of t1_reg and t1_reg_bias, the one that nothing else was done to.
+        # Of t1_reg and t1_reg_bias, the one without further processing.
         plain = [file for file in registered if all(_words(file) <= _words(other) for other in registered)]
         if len(plain) != 1:
             return None
         chosen[sequence] = plain[0]
-    # All but the one that the others were registered to; else it is a single scan on a grid of its own.
+    # Only the scan that the others were registered to may be unregistered; a second one has another grid.
     unregistered = [file for file in chosen.values() if not _words(file) & _REGISTERED]
     return chosen if len(unregistered) <= 1 or all(len(files) < 2 for files in claims.values()) else None
 
 
 def _plain(claims: Mapping[SequenceName, Sequence[Path]]) -> dict[SequenceName, Path] | None:
-    """Return the version of each sequence with the shortest name; None unless all have the same versions."""
+    """Return the version of each sequence with the shortest name; None if the versions differ between sequences."""
     several = [files for files in claims.values() if files]
     if all(len(files) == 1 for files in several):
         return {sequence: files[0] for sequence, files in claims.items() if files}
@@ -108,6 +113,7 @@ def _plain(claims: Mapping[SequenceName, Sequence[Path]]) -> dict[SequenceName, 
 
 
 def _words(file: Path) -> frozenset[str]:
+    """Return the words of a file's name that do not name the sequence."""
     return other_words(file.name)
 
 

@@ -1,4 +1,4 @@
-"""Which of a patient's scans is which of the four sequences: by DICOM tags, then names, and last by the images."""
+"""Choice of the scan for each of the four sequences: by DICOM tags, then names, and finally image features."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,24 +17,25 @@ from tokenunet.study.identify.tags_and_names import Evidence, evidence_of
 SURE = 0.7
 """Confidence below which the user is asked to look."""
 _SAMPLING_MM = (4.0, 4.0, 4.0)
-_LOOKS: dict[SequenceName, float] = {"T1": 0.4, "T1ce": 0.4, "T2": 0.6, "FLAIR": 0.6}
-"""Confidence in what the images alone tell: T1 and T1ce differ in a few voxels only, see `sequence_looks`."""
+"""Spacing that image features are computed at."""
+_FEATURE_CONFIDENCE: dict[SequenceName, float] = {"T1": 0.4, "T1ce": 0.4, "T2": 0.6, "FLAIR": 0.6}
+"""Confidence in image features alone: T1 and T1ce differ in a few voxels only, see `sequence_looks`."""
 _FEWEST_VALUES = 20
-"""Of a scan; a mask has fewer."""
+"""Number of different values in a scan; a binary mask or label map has fewer."""
 _SMALLEST_HEAD_MM = 100.0
-"""A scan that reaches less far does not show the whole brain."""
+"""Shortest side of a field of view that shows the whole brain."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A scan that may be one of the four.
+    """Scan that may be one of the four sequences.
 
     Attributes:
-        name: a file's or series'.
-        read: gets the image; called only where tags and names do not tell.
-        tags: of DICOM; None where there are none and the name must tell.
-        grid: where its voxels lie, if known before reading.
-        problem: why it cannot be read; such a candidate is chosen last.
+        name: Name of the file or series.
+        read: Function that reads the image; called only if tags and names do not tell the sequence.
+        tags: DICOM tags; None if there are none, so that the name must tell.
+        grid: Grid of the scan; None if it is unknown before reading.
+        problem: Reason why the scan cannot be read, which makes it the last choice; empty if it can.
     """
 
     name: str
@@ -46,29 +47,29 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate for a sequence.
+    """Candidate that was chosen for a sequence.
 
     Attributes:
-        index: of the candidate.
-        confidence: 0 to 1.
-        reason: for people, to follow "because".
-        passed_over: indices of candidates that fit as well.
+        index: Index of the candidate.
+        confidence: Confidence that it is the sequence, 0 to 1.
+        reason: Readable reason, to follow "because".
+        ignored: Indices of other candidates that fit the sequence.
     """
 
     index: int
     confidence: float
     reason: str
-    passed_over: tuple[int, ...] = ()
+    ignored: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """Choices for sequences, and what the user should know about them.
+    """Scans chosen for the sequences.
 
     Attributes:
         choices: Choice by sequence.
-        findings: What is uncertain.
-        excluded: Reason by name of each candidate that is of another kind, such as a subtraction.
+        findings: Warnings about uncertain choices.
+        excluded: Reason by name, for each candidate of another kind, such as a subtraction.
     """
 
     choices: dict[SequenceName, Choice]
@@ -86,20 +87,20 @@ def recognize_sequences(
 
     Args:
         candidates: Scans in any order, also of sequences that are not wanted.
-        given: Indices of what somebody has chosen; nothing overrules them.
+        given: Index by sequence of the candidates that the user has chosen, which are kept.
         wanted: Sequences to choose, of `SEQUENCES`.
         optional: Sets of wanted sequences that may be missing together.
 
     Raises:
-        MissingSequenceError: If a sequence is not found; says what each candidate was taken for.
-        AmbiguousSequenceError: If the names of two candidates without tags claim the same wanted sequence.
+        MissingSequenceError: If a sequence is not found; the message lists how each candidate was classified.
+        AmbiguousSequenceError: If two candidates without tags are named after the same wanted sequence.
     """
     given = given or {}
     choices = {s: Choice(index, 1.0, "it was given as such") for s, index in given.items()}
     evidence = {i: evidence_of(c.name, c.tags) for i, c in enumerate(candidates) if i not in given.values()}
     agents = {i: e for i, e in evidence.items() if e.weighting == "T1"}
     groups: dict[SequenceName, dict[int, Evidence]] = {
-        **_told_apart(candidates, agents, given),
+        **_by_contrast_agent(candidates, agents, given),
         "T2": {i: e for i, e in evidence.items() if e.weighting == "T2"},
         "FLAIR": {i: e for i, e in evidence.items() if e.weighting == "FLAIR"},
     }
@@ -107,8 +108,8 @@ def recognize_sequences(
         if sequence not in choices and group:
             choices[sequence] = _best(candidates, sequence, group, sequence in wanted)
     grouped = {i for group in groups.values() for i in group}
-    left = [i for i, e in evidence.items() if i not in grouped and not e.not_ours]
-    choices |= _told_by_looks(candidates, choices, left)
+    left = [i for i, e in evidence.items() if i not in grouped and not e.excluded]
+    choices |= _by_image_features(candidates, choices, left)
     missing = [s for s in wanted if s not in choices]
     if missing and set(missing) not in optional:
         raise _missing(candidates, evidence, choices, missing)
@@ -117,14 +118,23 @@ def recognize_sequences(
     if missing and (unknown := [candidates[i].name for i in left if i not in [c.index for c in choices.values()]]):
         text = f"{' and '.join(unknown)} could not be recognized; if one is {' or '.join(missing)}, name it."
         findings.append(Finding("not_recognized", text))
-    excluded = {candidates[i].name: f"It is {e.reason}." for i, e in evidence.items() if e.not_ours}
+    excluded = {candidates[i].name: f"It is {e.reason}." for i, e in evidence.items() if e.excluded}
     return Recognition(ordered, findings, excluded)
 
 
-def _told_apart(
+def _by_contrast_agent(
     candidates: Sequence[Candidate], scans: dict[int, Evidence], given: Mapping[SequenceName, int]
 ) -> dict[SequenceName, dict[int, Evidence]]:
-    """T1-weighted scans without and with contrast agent; those that neither tags nor times tell are in none."""
+    """Group T1-weighted scans by contrast agent, known from tags and words or inferred from acquisition times.
+
+    Args:
+        candidates: All scans.
+        scans: Evidence by index of the T1-weighted candidates.
+        given: Index by sequence of the candidates that the user has chosen.
+
+    Returns:
+        Evidence by index for T1 and for T1ce; scans that stay unknown are in neither.
+    """
 
     def taken_at(index: int) -> str:
         tags = candidates[index].tags
@@ -132,7 +142,7 @@ def _told_apart(
 
     known = {i: e for i, e in scans.items() if e.agent is not None}
     if "T1" not in given and len(known) == len(scans) > 1 and all(e.agent for e in known.values()):
-        # Where the agent's tag is in all series, it was filled in for the whole study and tells nothing.
+        # If all series have the agent's tag, it was filled in for the whole study and does not distinguish them.
         known = {i: e for i, e in known.items() if e.agent_in_words}
     groups: dict[SequenceName, dict[int, Evidence]] = {
         "T1": {i: e for i, e in known.items() if not e.agent},
@@ -162,10 +172,12 @@ def _told_apart(
 
 
 def _less_sure(evidence: Evidence, factor: float, why: str) -> Evidence:
+    """Return evidence with a lower confidence and an additional reason."""
     return replace(evidence, confidence=evidence.confidence * factor, reason=f"{evidence.reason}, and {why}")
 
 
 def _best(candidates: Sequence[Candidate], sequence: SequenceName, group: dict[int, Evidence], wanted: bool) -> Choice:
+    """Return the best candidate of a group; raise AmbiguousSequenceError if several names claim a wanted sequence."""
     untagged = [candidates[i].name for i in group if candidates[i].tags is None]
     if len(untagged) > 1 and wanted:
         raise AmbiguousSequenceError(
@@ -176,7 +188,10 @@ def _best(candidates: Sequence[Candidate], sequence: SequenceName, group: dict[i
 
 
 def _rank(candidate: Candidate, sequence: SequenceName, confidence: float) -> tuple[float | str, ...]:
-    """Larger is better: readable, whole, sure, original, 3-D, fine; of T1ce, the latest of those."""
+    """Return the criteria of a candidate, of which larger is better.
+
+    Readable, whole, certain, original, 3-D and fine scans come first, and of those for T1ce the latest.
+    """
     tags, grid = candidate.tags or DicomTags(), candidate.grid
     whole = grid is None or _reach(grid) >= _SMALLEST_HEAD_MM
     voxel = 0.0 if grid is None else round(1000 * grid.voxel_ml, 1)
@@ -195,14 +210,25 @@ def _rank(candidate: Candidate, sequence: SequenceName, confidence: float) -> tu
 
 
 def _reach(grid: Grid) -> float:
-    """The shortest side of the field of view, in mm."""
+    """Return the shortest side of the field of view, in mm."""
     return min(n * mm for n, mm in zip(grid.size, grid.spacing, strict=True))
 
 
-def _told_by_looks(
+def _by_image_features(
     candidates: Sequence[Candidate], choices: dict[SequenceName, Choice], left: list[int]
 ) -> dict[SequenceName, Choice]:
-    """Choices among those left for the sequences that lack one; none unless there are as many of both."""
+    """Choose among the remaining candidates by image features.
+
+    The features compare all four sequences, so that there must be exactly one candidate for each that is missing.
+
+    Args:
+        candidates: All scans.
+        choices: Choices so far.
+        left: Indices of the remaining candidates.
+
+    Returns:
+        Choice by missing sequence; empty if the features do not tell.
+    """
     missing = [s for s in SEQUENCES if s not in choices]
     if not missing or len(left) != len(missing) or any(candidates[i].problem for i in left):
         return {}
@@ -216,9 +242,11 @@ def _told_by_looks(
     if looks is None:
         return {}
     seen = dict(zip(indices, looks, strict=True))
-    told = {seen[i]: Choice(i, _LOOKS[seen[i]], f"it looks like {seen[i]} beside the others") for i in left}
-    if set(told) == set(missing):
-        return told
+    by_features = {
+        seen[i]: Choice(i, _FEATURE_CONFIDENCE[seen[i]], f"it looks like {seen[i]} next to the others") for i in left
+    }
+    if set(by_features) == set(missing):
+        return by_features
     if len(left) == 1:
         reason = f"it is the only one left, although it looks like {seen[left[0]]}"
         return {missing[0]: Choice(left[0], 0.4, reason)}
@@ -231,13 +259,14 @@ def _missing(
     choices: dict[SequenceName, Choice],
     missing: list[SequenceName],
 ) -> MissingSequenceError:
+    """Return the error about missing sequences, which lists how each candidate was classified."""
     chosen = {choice.index: sequence for sequence, choice in choices.items()}
 
     def taken_for(index: int) -> str:
         if index in chosen:
             return chosen[index]
         seen = evidence[index]
-        return seen.reason if seen.not_ours else seen.weighting or "not recognized"
+        return seen.reason if seen.excluded else seen.weighting or "not recognized"
 
     described = ", ".join(f"{c.name} ({taken_for(i)})" for i, c in enumerate(candidates)) or "no scans"
     return MissingSequenceError(
@@ -247,13 +276,14 @@ def _missing(
 
 
 def _findings(candidates: Sequence[Candidate], choices: dict[SequenceName, Choice]) -> list[Finding]:
+    """Return warnings about choices that are uncertain or have alternatives."""
     findings: list[Finding] = []
     for sequence, choice in choices.items():
         name = candidates[choice.index].name
         if choice.confidence < SURE:
             text = f"{name} was taken for {sequence}, because {choice.reason}. That is not certain: check it."
             findings.append(Finding("uncertain_sequence", text))
-        if choice.passed_over:
-            others = ", ".join(candidates[i].name for i in choice.passed_over)
+        if choice.ignored:
+            others = ", ".join(candidates[i].name for i in choice.ignored)
             findings.append(Finding("passed_over", f"{name} was chosen as {sequence}; {others} would fit too."))
     return findings

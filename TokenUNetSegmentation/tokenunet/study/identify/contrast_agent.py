@@ -1,4 +1,4 @@
-"""Words of names and descriptions that speak of contrast agent, in several languages."""
+"""Detection of contrast agent in names, descriptions and tags, in several languages."""
 
 import re
 
@@ -8,7 +8,7 @@ _TREATMENT = (
     r"(fossa|op|surg|resect|crani|biops|rt\b|xrt|crt|rad(?!iant)|irrad|chemo|tmz|tx\b|treat|therap|gamma|gk\b|srs|ictal"
     r"|lesion|mortem)"
 )
-"""What follows "pre" and "post" when they speak of no contrast agent."""
+"""Words after "pre" and "post" that show that these do not refer to contrast agent."""
 _NO_AGENT = re.compile(
     r"\b(pr[eé](?!s| ?-?"
     + _TREATMENT
@@ -29,12 +29,17 @@ _OF_SOMETHING_ELSE = re.compile(
     r"\b(no|non|not|w/?o|without|ohne|sans|sin)[ -]?(fs|fat\w*|sat\w*|mt\w*|flow ?comp\w*)\b( ?sat\w*)?"
     r"|\bpre[ -]?(surg\w*|rad\w*|rt|gamma\w*|tx|treat\w*)\b"
 )
-"""Words of `_NO_AGENT` that speak of fat saturation, magnetisation transfer or a treatment to come."""
+"""Words of `_NO_AGENT` that refer to fat saturation, magnetization transfer or a later treatment."""
 _NO_AGENT_NAMED = {"", "no", "none", "n", "0", "nein", "n/a", "no contrast", "without", "ohne"}
+"""Values of the agent's tag that mean none."""
 
 
 def agent_in(text: str) -> bool | None:
-    """Whether a description speaks of contrast agent: given, not given, or neither."""
+    """Return whether a text says that contrast agent was given; None if it does not say so, or says both.
+
+    Args:
+        text: Name or description of a scan.
+    """
     text = _OF_SOMETHING_ELSE.sub(" ", plain_words(text))
     if _WITH_AND_WITHOUT.search(text):
         return None
@@ -45,16 +50,25 @@ def agent_in(text: str) -> bool | None:
 
 
 def agent_of(tags: DicomTags, texts: list[str]) -> tuple[bool | None, str, bool]:
-    """Whether contrast agent was given, why that is thought, and whether words say so."""
+    """Return whether contrast agent was given, by tags and texts.
+
+    Args:
+        tags: DICOM tags of the series.
+        texts: Description and protocol of the series, as far as it has them.
+
+    Returns:
+        Whether agent was given, or None if unknown; the reason; and whether the texts say so, not the tag alone.
+    """
     agent = tags.contrast_agent.strip()
     tagged = agent.lower() not in _NO_AGENT_NAMED and not _NO_AGENT.search(agent.lower())
     for text in texts:
         said = agent_in(text)
-        of_the_series = text == texts[0] or said  # a protocol may be that of the whole examination
+        of_the_series = text == texts[0] or said  # the protocol may be that of the whole examination
         if said is not None and (of_the_series or not tagged):
             return said, f"its description speaks of {'a' if said else 'no'} contrast agent", True
     return (True, f"contrast agent was given ({agent})", False) if tagged else (None, "", False)
 
 
 def plain_words(text: str) -> str:
+    """Return a text in lower case, with spaces in place of punctuation."""
     return re.sub(r"[_\s.,:;()\[\]]+", " ", text.lower())

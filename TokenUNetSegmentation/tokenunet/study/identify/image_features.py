@@ -1,4 +1,4 @@
-"""Recognition of the four sequences of one patient by how bright tissues are in them.
+"""Recognition of the four sequences of one patient by image features: the relative brightness of tissues.
 
 At 4 mm, in the brain:
 
@@ -9,7 +9,7 @@ At 4 mm, in the brain:
 
 Of 18 real and 48 synthetic patients, none was warned about without reason. A swap of T1 with T2 was noticed in 18 and
 47 of them, of T1ce with T2 in 18 and 48, of T2 with FLAIR in 17 and 48, of T1 with FLAIR in 18 and 42, of T1ce with
-FLAIR in 17 and 26, of T1 with T1ce in 9 and 29: the last rule is weak and only speaks when it is sure.
+FLAIR in 17 and 26, of T1 with T1ce in 9 and 29: the last rule is weak and only applies to clear cases.
 """
 
 from collections.abc import Sequence
@@ -31,26 +31,31 @@ _TOGETHER = np.array(
         [2, 2, 5, 0],
     ]
 )
-"""How much it speaks for an order if, where the row's sequence is brightest, the column's is bright: rounded weights of
-a logistic regression over the 24 orders; rows and columns as `SEQUENCES`."""
+"""Weight of the column's brightness where the row's sequence is brightest, in the score of an order of sequences.
+
+Rounded weights of a logistic regression over the 24 orders; rows and columns are in the order of `SEQUENCES`."""
 _SURE_MARGIN = 1.0
-"""By which another order must score more than the one that was given; unswapped scans of 1 and 2 mm reach 0.5."""
+"""Lead in score that another order needs over the given one; scans in the right order at 1 and 2 mm reach 0.5."""
 _TAIL_PERCENTILES = (0.5, 50, 99.5)
+"""Percentiles of T1ce minus T1 that bound its dark and bright tails."""
 _SWAPPED_TAILS = 0.4
-"""Bright over dark tail of T1ce minus T1. Above 1 if contrast agent is seen; only clearly below is suspicious."""
+"""Ratio of the bright to the dark tail of T1ce minus T1 below which they count as swapped.
+
+The ratio is above 1 if contrast agent is visible; only values clearly below are suspicious."""
 _FEWEST_VOXELS = 1000
+"""Number of voxels of brain that are needed."""
 
 
 def sequence_looks(arrays: Sequence[NDArray[np.floating]], order_known: bool = True) -> tuple[SequenceName, ...] | None:
     """Return the sequence that each of four scans looks like.
 
     Args:
-        arrays: One scan (D, H, W) for each of `SEQUENCES`, all on one grid, of which about 4 mm suffice.
-        order_known: Whether somebody has said that they are in the order of `SEQUENCES`, which is believed unless
-            something speaks against it.
+        arrays: Four scans, (D, H, W) each, on one grid of about 4 mm.
+        order_known: Whether the scans were given in the order of `SEQUENCES`, which is trusted unless their features
+            contradict it.
 
     Returns:
-        A sequence for each scan; None if there is too little brain to tell.
+        Sequence of each scan; None if the scans show too little brain.
     """
     stack = np.stack([array.astype(np.float64) for array in arrays])
     values = stack[:, np.all([array != background_value(array) for array in stack], axis=0)]
@@ -58,7 +63,7 @@ def sequence_looks(arrays: Sequence[NDArray[np.floating]], order_known: bool = T
         return None
     t2, flair = _t2_and_flair(values, order_known)
     t1, t1ce = (i for i in range(4) if i not in (t2, flair))
-    if t1 == SEQUENCES.index("T1ce"):  # believed as long as its tail does not speak against it
+    if t1 == SEQUENCES.index("T1ce"):  # trusted as long as its tail does not contradict it
         t1, t1ce = t1ce, t1
     if _bright_tail(values[t1], values[t1ce]) < (_SWAPPED_TAILS if order_known else 1):
         t1, t1ce = t1ce, t1

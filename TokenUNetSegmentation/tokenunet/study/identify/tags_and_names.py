@@ -1,4 +1,4 @@
-"""What a series' DICOM tags and name say of its sequence, by the habits of Siemens, GE and Philips and of hospitals."""
+"""Recognition of a sequence by DICOM tags and names, in the conventions of Siemens, GE, Philips and hospitals."""
 
 import re
 from dataclasses import dataclass, replace
@@ -11,13 +11,13 @@ from tokenunet.study.identify.contrast_agent import agent_in, agent_of, plain_wo
 Weighting = Literal["T1", "T2", "FLAIR"]
 _WEIGHTINGS: dict[SequenceName, Weighting] = {"T1": "T1", "T1ce": "T1", "T2": "T2", "FLAIR": "FLAIR"}
 
-# Letters that people write straight before a weighting, as in eT1W, 3DT1 or AXT2.
+# Letters that may precede a weighting without a space, as in eT1W, 3DT1 or AXT2.
 _BEFORE = r"(?<![a-z0-9])(?:\dd|e|s|wip|ax|axial|sag|cor|tra|se|tse|fse|gre|ir|fs|gd|ce|pre|post)*"
 _T1 = re.compile(_BEFORE + r"t1(?!\d)|mp-?2?rage|\bbravo\b|spgr|\btfl ?3d|\bvibe\b|\bthrive\b|\btfe\b")
 _T2 = re.compile(_BEFORE + r"t2(?!\d)|\bfrfse\b")
 _FLAIR = re.compile(r"flair|dark[ -]?fluid|\bda[ -]fl\b|fluid[ -]?att|\bfla\b")
 
-_NOT_OURS = {
+_OTHER_KINDS = {
     "diffusion": r"\b(dwi\w*|diff\w*|dti|e?adc|trace\w*|b[ -]?\d{2,4}|b0|ivim|dki|hardi|tensor|colfa)\b",
     "a T2* or susceptibility scan": r"t2w? ?(\*|star)|\b(swi\w*|swan|swip|susc\w*|venobold|h[ae]+mo|medic|merge|qsm)\b"
     r"|t2.*\b(gre|ffe|fl2d|grass)\b|\b(gre|ffe|fl2d)\b.*t2",
@@ -45,12 +45,12 @@ _DIXON_TYPES = {
     "OUT_OF_PHASE": "an opposed-phase image (Dixon)",
     "OP": "an opposed-phase image (Dixon)",
 }
-"""Image types of Siemens, GE and Philips."""
+"""Kind of Dixon image by image type of Siemens, GE and Philips."""
 _DIXON_FAT = re.compile(r"^fat (?!sat|sup)|\b(dixon|ideal|lava ?flex|vibe ?flex)\b.*\b(f|fat)$|\bfat (only|image)\b")
 _DIXON_OPPOSED = re.compile(r"\b(opp|opposed|out of phase|out ?phase|opp ?phase)\b")
 _PROTON_DENSITY = re.compile(r"\b(pd\w*|proton)\b")
 _PROTON_DENSITY_TIMES = "proton density"
-"""Those of an MPRAGE that does not say its inversion time are alike."""
+"""Kind that times suggest; an MPRAGE without an inversion time in its tags has the same times."""
 _DERIVED_KINDS = {
     "DIFFUSION", "ADC", "TRACEW", "FA", "TENSOR", "ASL", "PERFUSION", "CBF", "CBV", "RCBV", "RCBF", "MTT", "TTP",
     "MIP", "MNIP", "MINIP", "PROJECTION IMAGE", "SUB", "SUBTRACTION", "SUBTRACT", "P", "PHASE", "PHASE MAP", "SWI",
@@ -63,15 +63,15 @@ _PART_OF_HEAD = re.compile(
 
 @dataclass(frozen=True)
 class Evidence:
-    """What tags and name say of one scan.
+    """Weighting and contrast agent of one scan, by its tags and name.
 
     Attributes:
-        weighting: None where they do not tell, or the scan is none of the four.
-        agent: whether contrast agent was given before; None where they do not tell.
-        agent_in_words: whether a description or name says so, not the tag of the agent alone.
-        confidence: 0 to 1.
-        reason: for people, to follow "because"; where `not_ours`, what it is.
-        not_ours: it is of another kind and must never be chosen.
+        weighting: Weighting; None if unknown, or the scan is none of the four sequences.
+        agent: Whether contrast agent was given before; None if unknown.
+        agent_in_words: Whether a description or name says so, not the tag of the agent alone.
+        confidence: Confidence in the weighting, 0 to 1.
+        reason: Readable reason, to follow "because"; if `excluded`, the kind of the scan.
+        excluded: Whether the scan is of another kind, such as a subtraction, and must never be chosen.
     """
 
     weighting: Weighting | None
@@ -79,23 +79,32 @@ class Evidence:
     agent_in_words: bool
     confidence: float
     reason: str
-    not_ours: bool = False
+    excluded: bool = False
 
 
 def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
-    """What is known of a scan from its DICOM tags, or from its name where it has none."""
+    """Return the weighting and contrast agent of a scan, by its DICOM tags, or by its name if it has none.
+
+    Args:
+        name: Name of the file or series.
+        tags: DICOM tags; None if there are none.
+
+    Example:
+        >>> evidence_of("sub-01_T1w_gd.nii.gz", None).agent
+        True
+    """
     if tags is None:
         return _from_file_name(name)
     texts = [plain_words(text) for text in (tags.description, tags.protocol) if text]
     kind = _other_kind(tags, texts[0] if texts else "")
     if kind:
-        return _not_ours(kind)
+        return _excluded(kind)
     named = next((w for text in texts if (w := weighting_in(text)) is not None), None)
     measured, reason = _by_times(tags)
     if measured == "T2" and named == "FLAIR" and tags.inversion_time is None:
-        measured, reason = None, ""  # some files do not say their inversion time
+        measured, reason = None, ""  # some files lack the inversion time
     if measured is None and reason and not (named == "T1" and reason == _PROTON_DENSITY_TIMES):
-        return _not_ours(reason)
+        return _excluded(reason)
     agent, agent_reason, in_words = agent_of(tags, texts)
     if measured is None and named is None:
         return Evidence(None, agent, in_words, 0.0, "neither its tags nor its description tell the sequence")
@@ -118,15 +127,19 @@ def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
 
 
 def sequence_in(evidence: Evidence) -> SequenceName | None:
-    """The sequence that it speaks of; a T1 without a word of contrast agent is taken to be without."""
+    """Return the sequence of a scan; a T1 counts as T1ce only if contrast agent is known.
+
+    Args:
+        evidence: Weighting and contrast agent of the scan.
+    """
     return "T1ce" if evidence.weighting == "T1" and evidence.agent else evidence.weighting
 
 
 def sequence_of_scan(name: str, tags: DicomTags | None) -> SequenceName | None:
-    """Return the sequence that a scan's tags and name speak of; None if neither does.
+    """Return the sequence of a scan by its tags and name; None if neither tells.
 
     Args:
-        name: Name of the scan. One that lacks the series' description was given by a person and comes before the tags.
+        name: Name of the scan. One without the series' description was given by a person and has priority over tags.
         tags: DICOM tags; None if there are none.
     """
     if tags is None:
@@ -138,12 +151,24 @@ def sequence_of_scan(name: str, tags: DicomTags | None) -> SequenceName | None:
 
 
 def sequence_in_name(name: str) -> SequenceName | None:
-    """The sequence that a name speaks of."""
+    """Return the sequence of a scan by its file's name; None if the name does not tell.
+
+    Args:
+        name: Name of the file.
+
+    Example:
+        >>> sequence_in_name("patient_t1_gd.nii.gz")
+        'T1ce'
+    """
     return sequence_in(_from_file_name(name))
 
 
 def weighting_in(text: str) -> Weighting | None:
-    """The weighting that a description speaks of."""
+    """Return the weighting that a description names; None if it names none, or T1 and T2.
+
+    Args:
+        text: Description or name of a scan.
+    """
     text = plain_words(text)
     t1, t2 = _T1.search(text) is not None, _T2.search(text) is not None
     if _FLAIR.search(text):
@@ -156,13 +181,14 @@ def weighting_in(text: str) -> Weighting | None:
 
 
 def _from_file_name(name: str) -> Evidence:
+    """Return the weighting and contrast agent of an image file by its name."""
     text = plain_words(re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd|img|img\.gz|hdr)$", "", name, flags=re.IGNORECASE))
     sequence = sequence_named(name)
-    kind = next((k for k, pattern in _NOT_OURS.items() if re.search(pattern, text)), "")
+    kind = next((k for k, pattern in _OTHER_KINDS.items() if re.search(pattern, text)), "")
     if dixon := _dixon_in(text):
-        return _not_ours(dixon)
+        return _excluded(dixon)
     if kind and (sequence is None or kind == "a T2* or susceptibility scan"):
-        return _not_ours(kind)
+        return _excluded(kind)
     if sequence == "T2" and weighting_in(" ".join(words_of_scan(name))) == "FLAIR":  # as in t2_tirm_tra_dark-fluid
         sequence = "FLAIR"
     reason = f"its name is “{name}”"
@@ -174,12 +200,13 @@ def _from_file_name(name: str) -> Evidence:
     return Evidence(weighting, agent_in(text) or False, True, 0.85, reason)
 
 
-def _not_ours(kind: str) -> Evidence:
-    return Evidence(None, None, False, 1.0, kind, not_ours=True)
+def _excluded(kind: str) -> Evidence:
+    """Return the evidence of a scan of another kind."""
+    return Evidence(None, None, False, 1.0, kind, excluded=True)
 
 
 def _other_kind(tags: DicomTags, description: str) -> str:
-    """What a series is that is none of the four; empty where it may be one."""
+    """Return the kind of a series that is none of the four sequences; empty if it may be one."""
     kinds = {part.upper() for part in tags.image_type} & _DERIVED_KINDS
     if kinds:
         return f"its image type is {sorted(kinds)[0]}"
@@ -196,26 +223,26 @@ def _other_kind(tags: DicomTags, description: str) -> str:
     if re.search(r"spine|abdomen|pelvis|knee|shoulder|heart|breast", tags.body_part.lower()):
         return f"it shows the {tags.body_part.lower()}"
     for text in (description, sequence_name) if description else (plain_words(tags.protocol), sequence_name):
-        for kind, pattern in _NOT_OURS.items():
+        for kind, pattern in _OTHER_KINDS.items():
             if re.search(pattern, text):
                 return kind
-    both_echoes = tags.echo_time is not None and tags.echo_time > 60  # "PD/T2" names both parts of a series
+    both_echoes = tags.echo_time is not None and tags.echo_time > 60  # "PD/T2" names both echoes of a series
     if _PROTON_DENSITY.search(description) and not (_T2.search(description) and both_echoes):
         return "proton density"
     return ""
 
 
 def _dixon_in(text: str) -> str:
-    """Return which image of a Dixon series, other than water and in phase, a description speaks of; else nothing."""
+    """Return the kind of Dixon image, other than water and in phase, that a description names; else empty."""
     if _DIXON_FAT.search(text):
         return "a fat image (Dixon)"
     return "an opposed-phase image (Dixon)" if _DIXON_OPPOSED.search(text) else ""
 
 
 def _by_times(tags: DicomTags) -> tuple[Weighting | None, str]:
-    """The weighting that textbook values at 1.5 and 3 T tell, with the reason.
+    """Return the weighting by textbook values of the times at 1.5 and 3 T, with the reason.
 
-    Without a weighting, the reason says what other kind it is, or is empty where the times tell nothing.
+    Without a weighting, the reason is the other kind of scan, or empty if the times do not tell.
     """
     contrast: dict[str, Weighting] = {"T1": "T1", "T2": "T2", "FLUID_ATTENUATED": "FLAIR"}
     if tags.acquisition_contrast in contrast:
@@ -247,6 +274,7 @@ def _by_times(tags: DicomTags) -> tuple[Weighting | None, str]:
 
 
 def _with_inversion(inversion: float, echo: float, reason: str) -> tuple[Weighting | None, str]:
+    """Return the weighting of an inversion recovery by its times in ms, with the reason; see `_by_times`."""
     if inversion > 1500 and echo > 60:
         return "FLAIR", reason
     if inversion > 1500 and echo < 10:
@@ -259,6 +287,6 @@ def _with_inversion(inversion: float, echo: float, reason: str) -> tuple[Weighti
 
 
 def _may_be_angiography(tags: DicomTags) -> bool:
-    """Time of flight has the times of a T1 gradient echo."""
+    """Return whether a series may be time of flight, which has the times of a T1-weighted gradient echo."""
     gradient_echo = "GR" in tags.scanning_sequence and "IR" not in tags.scanning_sequence
     return gradient_echo and tags.inversion_time is None and (tags.repetition_time or 0) < 50
