@@ -195,6 +195,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/dicom_header.py
   tokenunet/study/dicom_tags.py
   tokenunet/study/find.py
+  tokenunet/study/found_study.py
   tokenunet/study/identify/__init__.py
   tokenunet/study/identify/choose.py
   tokenunet/study/identify/contrast_agent.py
@@ -202,6 +203,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/identify/tags_and_names.py
   tokenunet/study/nifti.py
   tokenunet/study/scans.py
+  tokenunet/study/select.py
   tokenunet/study/sessions.py
   tokenunet/study/versions.py
   tokenunet/synthesis/__init__.py

@@ -13,7 +13,8 @@ from scan_fixtures import REAL_PATIENT, needs_real_patient, synthetic_images, wr
 from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError, MixedPatientsError, UnusableImageError
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.study.dicom import DicomSeries
-from tokenunet.study.find import FoundStudy, find_study
+from tokenunet.study.find import find_study
+from tokenunet.study.found_study import FoundStudy
 
 
 def places(found: FoundStudy) -> dict[SequenceName, Any]:

@@ -38,7 +38,8 @@ from tokenunet.preprocessing import align_study, check_sequences, prepare, resto
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.runtime.environment import versions
 from tokenunet.runtime.memory import peak_memory_bytes
-from tokenunet.study.find import FoundStudy, find_study
+from tokenunet.study.find import find_study
+from tokenunet.study.found_study import FoundStudy
 from tokenunet.study.scans import Study
 
 _MEASURED = ("WT", "ET")

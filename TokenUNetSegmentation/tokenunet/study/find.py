@@ -1,69 +1,21 @@
 """Search for a patient's scans in a folder, as DICOM series or as image files."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
-from tokenunet.core.errors import AmbiguousSequenceError, InputError, MissingSequenceError, UnusableImageError
+from tokenunet.core.errors import AmbiguousSequenceError, InputError, MissingSequenceError
 from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.io.files import broken_link_text, broken_links, files_below, is_archive, is_broken_link
-from tokenunet.study.dicom import DicomSeries, check_one_person, find_series, read_series
+from tokenunet.study.dicom import DicomSeries, find_series
 from tokenunet.study.dicom_header import read_header
-from tokenunet.study.identify.choose import Candidate, Choice, recognize_sequences
+from tokenunet.study.found_study import FoundScan, FoundStudy, series_findings
 from tokenunet.study.identify.tags_and_names import sequence_in_name
-from tokenunet.study.scans import Scan, Study, is_image_file, read_image, read_scan, study_of
-from tokenunet.study.sessions import is_part_of_study, session_findings, sessions_of
-from tokenunet.study.versions import choose_by_name, telling_name
-
-
-@dataclass(frozen=True)
-class FoundScan:
-    """Place of a scan, and the reason for its sequence.
-
-    Attributes:
-        place: Image file or DICOM series.
-        confidence: Confidence that it is the sequence, 0 to 1; 1 if it was given as such.
-        reason: Readable reason, to follow "because".
-    """
-
-    place: Path | DicomSeries
-    confidence: float
-    reason: str
-
-    def read(self) -> Scan:
-        """Read and check the scan; see `read_study` and `read_series` for the errors."""
-        return read_scan(self.place) if isinstance(self.place, Path) else read_series(self.place)
-
-
-@dataclass(frozen=True)
-class FoundStudy:
-    """Scans found for a patient.
-
-    Attributes:
-        scans: Scan by sequence.
-        findings: Findings about the choice, for the user.
-        excluded: Reason by name, for each series or file that is not one of the model's scans.
-    """
-
-    scans: dict[SequenceName, FoundScan]
-    findings: list[Finding] = field(default_factory=list)
-    excluded: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def series(self) -> dict[SequenceName, DicomSeries]:
-        """DICOM series by sequence, for the scans that are DICOM."""
-        return {s: scan.place for s, scan in self.scans.items() if isinstance(scan.place, DicomSeries)}
-
-    def read(self, reference: SequenceName | None = None) -> Study:
-        """Read and check all scans; see `FoundScan.read` and `study_of` for the errors.
-
-        Args:
-            reference: Sequence on whose grid the results are; None chooses one, see `study_of`.
-        """
-        return study_of({sequence: scan.read() for sequence, scan in self.scans.items()}, reference, ())
+from tokenunet.study.scans import is_image_file
+from tokenunet.study.select import select_files, select_series, usable_series
+from tokenunet.study.versions import telling_name
 
 
 def find_study(
@@ -105,11 +57,11 @@ def find_study(
     if channels.without(left_out) is None:
         raise _too_few(f"The model cannot do without {' and '.join(left_out)}.", channels)
     if not missing:
-        return FoundStudy(chosen, _series_findings(chosen))
+        return FoundStudy(chosen, series_findings(chosen))
     if folder is None:
         if channels.without({*left_out, *missing}) is None:
             raise _too_few(f"No image was given for {', '.join(sorted(missing))}.", channels)
-        return FoundStudy(chosen, _series_findings(chosen))
+        return FoundStudy(chosen, series_findings(chosen))
     optional = [frozenset(o.channels) - set(left_out) for o in channels.optional if set(left_out) < set(o.channels)]
     try:
         found = _search(folder, chosen, channels, wanted, ())
@@ -187,13 +139,13 @@ def _search(
     looked_for = [s for s in sequences if s not in chosen]
     may_lack = [option - absent for option in optional if absent <= option]
     if not looked_for:
-        return FoundStudy(chosen, _series_findings(chosen))
+        return FoundStudy(chosen, series_findings(chosen))
     names = [sequence_in_name(telling_name(folder, file)) for file in files]
     if any(s not in names for s in looked_for):
         series = find_series(folder)
         if any(not s.excluded for s in series) or (series and not files):
-            return _from_series(folder, series, chosen, sequences, may_lack)
-    return _from_files(folder, files, chosen, sequences, may_lack)
+            return select_series(folder, series, chosen, sequences, may_lack)
+    return select_files(folder, files, chosen, sequences, may_lack)
 
 
 def _other_channels(
@@ -239,108 +191,4 @@ def _place_of(path: Path, folder: Path | None) -> Path | DicomSeries:
         raise AmbiguousSequenceError(
             f"{path} should be one DICOM series; found {names}.{excluded}", "Choose a file of the right series."
         )
-    return _sound(volumes[0])
-
-
-def _sound(series: DicomSeries) -> DicomSeries:
-    """Return the series; raise UnusableImageError if it has no volume."""
-    if series.grid is None:
-        raise UnusableImageError(
-            f"Series {series.name} cannot be used. {series.excluded or series.problem}",
-            "Export the series again, or choose another.",
-        )
-    return series
-
-
-def _from_files(
-    folder: Path,
-    files: list[Path],
-    chosen: dict[SequenceName, FoundScan],
-    wanted: Sequence[SequenceName],
-    optional: Collection[frozenset[SequenceName]],
-) -> FoundStudy:
-    """Choose among image files, by their names and image features."""
-    others = [file for file in files if file not in [found.place for found in chosen.values()]]
-    by_name = choose_by_name(folder, others, [s for s in wanted if s not in chosen])
-    others = [file for file in others if file not in by_name.ignored]
-    candidates = [replace(_candidate_of(file), name=telling_name(folder, file)) for file in others]
-    found = _recognized(folder, others, candidates, chosen, wanted, optional)
-    finding = by_name.finding(folder)
-    return replace(found, findings=[*found.findings, finding]) if finding else found
-
-
-def _from_series(
-    folder: Path,
-    series: list[DicomSeries],
-    chosen: dict[SequenceName, FoundScan],
-    wanted: Sequence[SequenceName],
-    optional: Collection[frozenset[SequenceName]],
-) -> FoundStudy:
-    """Choose among DICOM series, in the best session that holds all scans."""
-    excluded = {s.name: s.excluded for s in series if s.excluded}
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
-    given_files = {f for found in chosen.values() if isinstance(found.place, DicomSeries) for f in found.place.files}
-    usable = [volume for volume in series if not volume.excluded and not given_files.intersection(volume.files)]
-    first_error: MissingSequenceError | UnusableImageError | None = None
-    for session in sessions_of(usable):
-        is_part = is_part_of_study(session, usable)
-        try:
-            candidates = [_candidate_of(volume) for volume in session]
-            found = _recognized(folder, session, candidates, chosen, wanted, optional)
-        except (MissingSequenceError, UnusableImageError) as error:
-            if not is_part:
-                first_error = first_error or error
-            continue
-        if is_part and any(finding.code == "uncertain_sequence" for finding in found.findings):
-            continue
-        return FoundStudy(
-            found.scans, found.findings + session_findings(folder, found.series, usable), excluded | found.excluded
-        )
-    if first_error is None:
-        raise MissingSequenceError(
-            f"No DICOM series in {folder} can be a scan that the model takes. {reasons}".rstrip()
-        )
-    text = f"{first_error} Excluded: {reasons}" if reasons else str(first_error)
-    raise type(first_error)(text, first_error.hint) from first_error
-
-
-def _candidate_of(place: Path | DicomSeries) -> Candidate:
-    """Return the candidate for a file or series, which reads its image only if needed."""
-    if isinstance(place, Path):
-        return Candidate(place.name, partial(read_image, place))
-    return Candidate(place.name, lambda: read_series(place).image, place.tags, place.grid, place.problem)
-
-
-def _recognized(
-    folder: Path,
-    places: Sequence[Path | DicomSeries],
-    candidates: Sequence[Candidate],
-    chosen: dict[SequenceName, FoundScan],
-    wanted: Sequence[SequenceName],
-    optional: Collection[frozenset[SequenceName]],
-) -> FoundStudy:
-    """Choose among candidates, which have the same indices as their places."""
-    known = {s: found for s, found in chosen.items() if s in SEQUENCES}
-    given = {s: len(candidates) + i for i, s in enumerate(known)}
-    given_candidates = [_candidate_of(found.place) for found in known.values()]
-    try:
-        recognition = recognize_sequences([*candidates, *given_candidates], given, wanted, optional)
-    except MissingSequenceError as error:
-        raise MissingSequenceError(f"{folder}: {error}", error.hint) from error
-
-    def found(sequence: SequenceName, choice: Choice) -> FoundScan:
-        if sequence in chosen:
-            return chosen[sequence]
-        place = places[choice.index]
-        return FoundScan(place if isinstance(place, Path) else _sound(place), choice.confidence, choice.reason)
-
-    scans = {s: found(s, choice) for s, choice in recognition.choices.items()}
-    scans |= {s: scan for s, scan in chosen.items() if s not in SEQUENCES}
-    return FoundStudy(scans, _series_findings(scans) + recognition.findings, recognition.excluded)
-
-
-def _series_findings(scans: Mapping[SequenceName, FoundScan]) -> list[Finding]:
-    """Return the findings of DICOM series; raise MixedPatientsError if they belong to several patients."""
-    found = FoundStudy(dict(scans)).series.values()
-    check_one_person(series.tags for series in found)
-    return [finding for series in found for finding in series.findings]
+    return usable_series(volumes[0])
