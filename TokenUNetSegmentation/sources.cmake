@@ -201,6 +201,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/identify/contrast_agent.py
   tokenunet/study/identify/image_features.py
   tokenunet/study/identify/tags_and_names.py
+  tokenunet/study/image_files.py
   tokenunet/study/nifti.py
   tokenunet/study/scans.py
   tokenunet/study/select.py

@@ -18,7 +18,7 @@ from tokenunet.preprocessing.skull_stripping import (
     extract_brain,
     is_stripped,
 )
-from tokenunet.study.scans import read_image
+from tokenunet.study.image_files import read_image
 from tokenunet.synthesis.heads import HEAD_SPACING, synthetic_head
 
 from tools.train_skull_stripping import VALIDATION_SEED, BrainTrainer, BrainTraining

@@ -13,7 +13,8 @@ import SimpleITK as sitk
 from scan_fixtures import GRID, REAL_PATIENT, needs_real_patient, study, write_study
 from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError, UnreadableImageError, UnusableImageError
 from tokenunet.core.sequences import SEQUENCES
-from tokenunet.study.scans import find_sequences, read_image, read_scan, read_study
+from tokenunet.study.image_files import read_image
+from tokenunet.study.scans import find_sequences, read_scan, read_study
 
 VALUES = np.random.default_rng(0).integers(0, 1000, (20, 24, 28)).astype(np.int16)
 

@@ -12,7 +12,8 @@ from tokenunet.core.errors import DatasetError, UnexpectedLabelsError
 from tokenunet.core.label_schemes import BRATS_LABELS, LABEL_SCHEMES, LabelValues
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.io.files import sha256_of
-from tokenunet.study.scans import Scan, Study, as_scan, read_image, study_of
+from tokenunet.study.image_files import read_image
+from tokenunet.study.scans import Scan, Study, as_scan, study_of
 
 Severity = Literal["error", "warning"]
 _MOST_ROUNDING = 0.05

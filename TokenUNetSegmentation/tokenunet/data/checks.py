@@ -21,7 +21,8 @@ from tokenunet.data.label_doubts import doubts_about_labels
 from tokenunet.data.report import CaseFacts, DatasetReport, by
 from tokenunet.io.files import sha256_of
 from tokenunet.preprocessing import check_sequences, prepare
-from tokenunet.study.scans import Study, is_in_image_format
+from tokenunet.study.image_files import is_in_image_format
+from tokenunet.study.scans import Study
 
 _MOST_NAMES = 8
 """Shown of the files that were taken for nothing."""

@@ -32,7 +32,7 @@ from tokenunet.data.patients import names_and_patients, patients_of_names, same_
 from tokenunet.data.separate_truths import separate_truths
 from tokenunet.io.files import SAFE_NAME, broken_link_text, broken_links, is_archive
 from tokenunet.io.tables import read_patient_table
-from tokenunet.study.scans import is_image_file, is_in_image_format
+from tokenunet.study.image_files import is_image_file, is_in_image_format
 from tokenunet.study.versions import choose_by_name
 
 _DEEPEST = 3

@@ -13,7 +13,7 @@ from tokenunet.core.errors import InputError
 from tokenunet.core.grid import Grid
 from tokenunet.core.overlays import Overlay
 from tokenunet.core.regions import REGION_TITLES, REGIONS, RegionName, regions_from_labels
-from tokenunet.study.scans import read_image
+from tokenunet.study.image_files import read_image
 
 _LABELS = "labels.nii.gz"
 _REPORT = "run.json"

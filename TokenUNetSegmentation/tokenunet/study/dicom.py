@@ -18,7 +18,8 @@ from tokenunet.core.grid import Grid
 from tokenunet.io.files import files_below, sha256_of
 from tokenunet.study.dicom_header import MR_CLASSES, DicomHeader, read_header
 from tokenunet.study.dicom_tags import DicomTags
-from tokenunet.study.scans import READING, Scan, as_scan
+from tokenunet.study.image_files import READING
+from tokenunet.study.scans import Scan, as_scan
 
 _FEWEST_SLICES = 8
 """Fewer slices do not show a brain."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tokenunet.core.errors import UnreadableImageError
 from tokenunet.study.dicom_tags import DicomTags, dicom_tags, number_in
-from tokenunet.study.scans import READING, check_name
+from tokenunet.study.image_files import READING, check_name
 
 if TYPE_CHECKING:
     from pydicom import Dataset

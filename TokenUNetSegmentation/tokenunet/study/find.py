@@ -13,7 +13,7 @@ from tokenunet.study.dicom import DicomSeries, find_series
 from tokenunet.study.dicom_header import read_header
 from tokenunet.study.found_study import FoundScan, FoundStudy, series_findings
 from tokenunet.study.identify.tags_and_names import sequence_in_name
-from tokenunet.study.scans import is_image_file
+from tokenunet.study.image_files import is_image_file
 from tokenunet.study.select import select_files, select_series, usable_series
 from tokenunet.study.versions import telling_name
 

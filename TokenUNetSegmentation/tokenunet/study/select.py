@@ -10,7 +10,7 @@ from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.study.dicom import DicomSeries, read_series
 from tokenunet.study.found_study import FoundScan, FoundStudy, series_findings
 from tokenunet.study.identify.choose import Candidate, Choice, recognize_sequences
-from tokenunet.study.scans import read_image
+from tokenunet.study.image_files import read_image
 from tokenunet.study.sessions import is_part_of_study, session_findings, sessions_of
 from tokenunet.study.versions import choose_by_name, telling_name
 

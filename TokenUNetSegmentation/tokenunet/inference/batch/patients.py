@@ -21,7 +21,7 @@ from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import SAFE_NAME, files_below, is_archive, is_broken_link
 from tokenunet.io.tables import read_patient_table
 from tokenunet.study.identify.tags_and_names import sequence_in_name
-from tokenunet.study.scans import is_image_file
+from tokenunet.study.image_files import is_image_file
 
 
 def find_patients(place: Path, request: SegmentationRequest, on_event: OnEvent = ignore_events) -> list[PatientJob]:
