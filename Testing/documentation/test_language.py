@@ -21,7 +21,6 @@ OLD_KEYS = ROOT / "TokenUNetSegmentation/tokenunet/core/old_keys.py"
 NOT_YET: tuple[str, ...] = (
     "TokenUNetSegmentation/tokenunet/data/",
     "TokenUNetSegmentation/TokenUNetSegmentation.py",
-    "TokenUNetSegmentation/TokenUNetSegmentationLib/",
     "TokenUNetTraining/TokenUNetTraining.py",
     "TokenUNetTraining/TokenUNetTrainingLib/",
 )

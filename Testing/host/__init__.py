@@ -52,12 +52,12 @@ def _install_slicer_python() -> None:
 
     if source := os.environ.get("SLICER_SOURCE"):
         _allow_any_widget_class()
+        sys.modules.pop("slicer.i18n", None)  # the stand-in of `slicer_offscreen`
         slicer.__path__.append(str(Path(source) / "Base" / "Python" / "slicer"))
         return
     from host import parameter_node, scripted_module
 
     for name, contents in {
-        "i18n": {name: getattr(scripted_module, name) for name in ("tr", "translate")},
         "ScriptedLoadableModule": {
             name: getattr(scripted_module, name)
             for name in dir(scripted_module)

@@ -1,4 +1,4 @@
-"""Stand-ins for Slicer's Python files that the slicer-core wheel lacks: i18n and ScriptedLoadableModule."""
+"""Stand-in for `slicer.ScriptedLoadableModule`, which the slicer-core wheel lacks."""
 
 # ruff: noqa: N815  names are those of Slicer and Qt
 
@@ -9,14 +9,6 @@ from typing import Any
 
 import slicer
 import slicer.util
-
-
-def tr(text: str) -> str:
-    return text
-
-
-def translate(context: str, text: str) -> str:
-    return text
 
 
 class ScriptedLoadableModule:

@@ -43,11 +43,11 @@ def blocks(region: Any, shape: tuple[int, ...]) -> Any:
 
 
 def look(module: host.LoadedModule) -> list[Any]:
-    from TokenUNetSegmentationLib.scene.review import listed_hints
+    from TokenUNetSegmentationLib.scene.review import listed_candidates
 
     module.widget.ui.reviewButton.click()
     wait_until(lambda: not module.widget.reviewPanel._looking.running)
-    return listed_hints(module.widget.result())
+    return listed_candidates(module.widget.result())
 
 
 def table(module: host.LoadedModule) -> list[list[str]]:
@@ -71,7 +71,7 @@ def test_says_why_it_cannot_look(module: host.LoadedModule) -> None:
 
 def test_missed_lesion_is_listed_and_a_click_shows_it(module: host.LoadedModule, result: Any, app: Any) -> None:
     ui = module.widget.ui
-    [hint] = look(module)
+    [candidate] = look(module)
     [row] = table(module)
     truth_ml = missed(result.region("WT").shape).sum() * np.prod(result.reference.GetSpacing()) / 1000
     assert row[0] == "1"
@@ -80,18 +80,18 @@ def test_missed_lesion_is_listed_and_a_click_shows_it(module: host.LoadedModule,
     assert float(row[2].partition("×")[0]) > 0.7  # noqa: RUF001
     assert row[3:] == ["F2", "open"]
     assert "TokenFuser 2" in ui.reviewLabel.text
-    assert np.linalg.norm(hint.center - position(result, CENTER)) < 6
+    assert np.linalg.norm(candidate.center - position(result, CENTER)) < 6
     elsewhere = app.layout_manager.pixels("Red")
     ui.reviewTable.selectRow(0)
     offset = app.layout_manager.sliceWidget("Red").mrmlSliceNode().GetSliceOffset()
-    assert offset == pytest.approx(hint.center[2], abs=0.1)
+    assert offset == pytest.approx(candidate.center[2], abs=0.1)
     there = app.layout_manager.pixels("Red")
     assert changed(elsewhere, there) > 0.01
-    result.review_hints.GetDisplayNode().SetVisibility(False)
-    assert 0 < changed(there, app.layout_manager.pixels("Red")) < 0.1, "no outline of the hint"
+    result.review_candidates.GetDisplayNode().SetVisibility(False)
+    assert 0 < changed(there, app.layout_manager.pixels("Red")) < 0.1, "no outline of the candidate"
 
 
-def test_accepted_hint_is_a_segment_on_the_references_grid(module: host.LoadedModule, result: Any) -> None:
+def test_accepted_candidate_is_a_segment_on_the_references_grid(module: host.LoadedModule, result: Any) -> None:
     from TokenUNetSegmentationLib.scene.results import segment_voxels
 
     ui = module.widget.ui
@@ -103,7 +103,7 @@ def test_accepted_hint_is_a_segment_on_the_references_grid(module: host.LoadedMo
     segments = result.segmentation.GetSegmentation()
     assert segments.GetNumberOfSegments() == 4
     identifier = segments.GetNthSegmentID(3)
-    assert segments.GetSegment(identifier).GetName() == "review hint 1"
+    assert segments.GetSegment(identifier).GetName() == "review candidate 1"
     voxels = segment_voxels(result.segmentation, identifier, result.reference)
     truth = missed(voxels.shape)
     assert 2 * (voxels & truth).sum() / (voxels.sum() + truth.sum()) > 0.7
@@ -131,18 +131,18 @@ def test_deleting_the_segment_takes_the_acceptance_back(module: host.LoadedModul
     assert ui.reviewAcceptButton.enabled
 
 
-def test_dismissed_hint_stays_in_the_list_without_its_outline(module: host.LoadedModule, result: Any) -> None:
+def test_dismissed_candidate_stays_in_the_list_without_its_outline(module: host.LoadedModule, result: Any) -> None:
     ui = module.widget.ui
-    [hint] = look(module)
+    [candidate] = look(module)
     ui.reviewTable.selectRow(0)
     ui.reviewDismissButton.click()
-    display = result.review_hints.GetDisplayNode()
+    display = result.review_candidates.GetDisplayNode()
     assert table(module)[0][4] == "dismissed"
-    assert not display.GetSegmentVisibility(hint.identifier)
+    assert not display.GetSegmentVisibility(candidate.identifier)
     assert ui.reviewDismissButton.text == "Restore"
     ui.reviewDismissButton.click()
     assert table(module)[0][4] == "open"
-    assert display.GetSegmentVisibility(hint.identifier)
+    assert display.GetSegmentVisibility(candidate.identifier)
 
 
 @pytest.mark.parametrize("button", ["reviewAcceptButton", "reviewDismissButton"])

@@ -5,6 +5,9 @@ tests, and are not installed in Slicer, where the application provides all of th
 """
 
 from slicer_offscreen.scene_host import OffscreenHost
+from slicer_offscreen.translation import provide_translation
 from slicer_offscreen.views import SliceView, ThreeDView, require_rendering
+
+provide_translation()  # at import, because the scene's files import it before there is a host
 
 __all__ = ["OffscreenHost", "SliceView", "ThreeDView", "require_rendering"]

@@ -13,15 +13,15 @@ from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.results import MissingNodeError, PatientResult
 from TokenUNetSegmentationLib.scene.review import (
-    HintState,
-    ListedHint,
-    accept_hint,
-    dismiss_hint,
-    jump_to_hint,
-    listed_hints,
-    look_for_hints,
+    CandidateState,
+    ListedCandidate,
+    accept_candidate,
+    dismiss_candidate,
+    find_candidates,
+    jump_to_candidate,
+    listed_candidates,
     review_basis,
-    show_open_hints,
+    show_open_candidates,
 )
 
 _WIDE_COLUMNS = (2, 3, 4)
@@ -39,7 +39,7 @@ class ReviewPanel:
         self._ui = ui
         self._result = result
         self._looking = BackgroundSteps(lambda: None, self._end_looking)
-        self._hints: list[ListedHint] = []
+        self._candidates: list[ListedCandidate] = []
         self._showing = False
         ui.reviewTable.setColumnCount(5)
         ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Peak"), _("Maps"), _("State")])
@@ -49,30 +49,30 @@ class ReviewPanel:
         ui.reviewButton.clicked.connect(lambda *_: self._look())
         ui.reviewTable.itemSelectionChanged.connect(self._on_selection)
         ui.reviewJumpButton.clicked.connect(lambda *_: self._jump())
-        ui.reviewAcceptButton.clicked.connect(lambda *_: self._decide(accept_hint))
+        ui.reviewAcceptButton.clicked.connect(lambda *_: self._decide(accept_candidate))
         ui.reviewDismissButton.clicked.connect(lambda *_: self._decide(self._dismiss_or_restore))
 
     def show(self) -> None:
         """Bring all that is displayed up to date."""
         result = self._result()
         chosen = self._chosen()
-        self._hints = [] if result is None else listed_hints(result)
+        self._candidates = [] if result is None else listed_candidates(result)
         rows = [
             (
-                str(hint.number),
-                f"{hint.volume_ml:.1f}",
-                _("{peak:.1f}× tumor").format(peak=hint.peak),  # noqa: RUF001
-                _numbers(hint.maps),
-                _state_text(hint.state),
+                str(candidate.number),
+                f"{candidate.volume_ml:.1f}",
+                _("{peak:.1f}× tumor").format(peak=candidate.peak),  # noqa: RUF001
+                _numbers(candidate.maps),
+                _state_text(candidate.state),
             )
-            for hint in self._hints
+            for candidate in self._candidates
         ]
         self._showing = True
         try:
             fill_table(self._ui.reviewTable, rows)
             for column in _WIDE_COLUMNS:
                 self._ui.reviewTable.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
-            identifiers = [hint.identifier for hint in self._hints]
+            identifiers = [candidate.identifier for candidate in self._candidates]
             if chosen is not None and chosen.identifier in identifiers:
                 self._ui.reviewTable.selectRow(identifiers.index(chosen.identifier))
             else:
@@ -81,7 +81,7 @@ class ReviewPanel:
             self._showing = False
         self._ui.reviewTable.setVisible(bool(rows))
         if result is not None:
-            show_open_hints(result)  # a segment may have been deleted in the meantime
+            show_open_candidates(result)  # a segment may have been deleted in the meantime
         self._say("" if result is None else _summary(result, len(rows)))
         self._enable(result)
 
@@ -95,22 +95,26 @@ class ReviewPanel:
         self._ui.reviewButton.setToolTip(
             reason or _("Compare the attention maps with the segmentation as it is now; takes a few seconds.")
         )
-        hint = self._chosen()
+        candidate = self._chosen()
         for button in (self._ui.reviewJumpButton, self._ui.reviewAcceptButton, self._ui.reviewDismissButton):
-            button.setEnabled(hint is not None)
-        self._ui.reviewAcceptButton.setEnabled(hint is not None and hint.state is not HintState.ACCEPTED)
-        self._ui.reviewDismissButton.setEnabled(hint is not None and hint.state is not HintState.ACCEPTED)
-        dismissed = hint is not None and hint.state is HintState.DISMISSED
+            button.setEnabled(candidate is not None)
+        self._ui.reviewAcceptButton.setEnabled(candidate is not None and candidate.state is not CandidateState.ACCEPTED)
+        self._ui.reviewDismissButton.setEnabled(
+            candidate is not None and candidate.state is not CandidateState.ACCEPTED
+        )
+        dismissed = candidate is not None and candidate.state is CandidateState.DISMISSED
         self._ui.reviewDismissButton.setText(_("Restore") if dismissed else _("Dismiss"))
         choose = _("Select a candidate in the list first.")
         accepted = _("It is a segment already; delete the segment to undo that.")
-        self._ui.reviewJumpButton.setToolTip(choose if hint is None else _("Move the slice views to this candidate."))
+        self._ui.reviewJumpButton.setToolTip(
+            choose if candidate is None else _("Move the slice views to this candidate.")
+        )
         for button, purpose in (
             (self._ui.reviewAcceptButton, _("Add this candidate to the segmentation, as a segment of its own.")),
             (self._ui.reviewDismissButton, _("Mark this candidate as no tumor, or undo that.")),
         ):
-            is_segment = hint is not None and hint.state is HintState.ACCEPTED
-            button.setToolTip(choose if hint is None else accepted if is_segment else purpose)
+            is_segment = candidate is not None and candidate.state is CandidateState.ACCEPTED
+            button.setToolTip(choose if candidate is None else accepted if is_segment else purpose)
 
     def _why_not_look(self, result: PatientResult | None) -> str:
         if result is None:
@@ -123,15 +127,15 @@ class ReviewPanel:
             return _("This result was made without attention maps.")
         return ""
 
-    def _chosen(self) -> ListedHint | None:
+    def _chosen(self) -> ListedCandidate | None:
         row = self._ui.reviewTable.currentRow()
         selected = bool(self._ui.reviewTable.selectedItems())
-        return self._hints[row] if selected and 0 <= row < len(self._hints) else None
+        return self._candidates[row] if selected and 0 <= row < len(self._candidates) else None
 
     def _look(self) -> None:
         result = self._result()
         if result is not None and not self._why_not_look(result):
-            self._looking.start(look_for_hints(result))
+            self._looking.start(find_candidates(result))
             self._enable(result)
 
     def _end_looking(self, error: Exception | None) -> None:
@@ -145,24 +149,24 @@ class ReviewPanel:
             self._jump()
 
     def _jump(self) -> None:
-        hint = self._chosen()
-        if hint is not None:
-            jump_to_hint(hint)
+        candidate = self._chosen()
+        if candidate is not None:
+            jump_to_candidate(candidate)
 
-    def _decide(self, action: Callable[[PatientResult, ListedHint], None]) -> None:
-        result, hint = self._result(), self._chosen()
-        if result is None or hint is None:
+    def _decide(self, action: Callable[[PatientResult, ListedCandidate], None]) -> None:
+        result, candidate = self._result(), self._chosen()
+        if result is None or candidate is None:
             return
         try:
-            action(result, hint)
+            action(result, candidate)
         except MissingNodeError as error:
             self.show()
             self._say(sentence(error))
         else:
             self.show()
 
-    def _dismiss_or_restore(self, result: PatientResult, hint: ListedHint) -> None:
-        dismiss_hint(result, hint, hint.state is not HintState.DISMISSED)
+    def _dismiss_or_restore(self, result: PatientResult, candidate: ListedCandidate) -> None:
+        dismiss_candidate(result, candidate, candidate.state is not CandidateState.DISMISSED)
 
     def _say(self, text: str) -> None:
         self._ui.reviewLabel.setText(text)
@@ -174,15 +178,15 @@ def _numbers(maps: str) -> str:
     return maps.replace("TokenLearner ", "L").replace("TokenFuser ", "F").replace(",", "")
 
 
-def _state_text(state: HintState) -> str:
+def _state_text(state: CandidateState) -> str:
     return {
-        HintState.OPEN: _("open"),
-        HintState.ACCEPTED: _("segment"),
-        HintState.DISMISSED: _("dismissed"),
+        CandidateState.OPEN: _("open"),
+        CandidateState.ACCEPTED: _("segment"),
+        CandidateState.DISMISSED: _("dismissed"),
     }[state]
 
 
-def _summary(result: PatientResult, hints: int) -> str:
+def _summary(result: PatientResult, candidates: int) -> str:
     known = review_basis(result)
     if known is None:
         return ""
@@ -197,4 +201,8 @@ def _summary(result: PatientResult, hints: int) -> str:
         if basis is Basis.PATIENT
         else _("Almost nothing is segmented. Tumor-selective in synthetic patients: {maps}.")
     ).format(maps=escape(maps))
-    return source if hints else source + " " + _("They are not high anywhere else. Small lesions can still be missed.")
+    return (
+        source
+        if candidates
+        else source + " " + _("They are not high anywhere else. Small lesions can still be missed.")
+    )

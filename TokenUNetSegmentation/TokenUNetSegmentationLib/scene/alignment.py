@@ -1,4 +1,4 @@
-"""How the scans of a raw study were aligned: as transforms in the scene, and the scans with and without them."""
+"""Alignment of a study's scans: transform nodes, and switching between aligned and original positions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import slicer
+from slicer.i18n import tr as _
 from tokenunet.core.errors import UnreadableImageError
 
 from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -14,19 +15,21 @@ _LPS_AND_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def load_transform(path: Path, name: str) -> slicer.vtkMRMLLinearTransformNode:
-    """A node that moves the scan it is applied to onto the reference.
+    """Load a transform node that aligns a scan with the reference.
 
     Args:
-        path: a rigid ITK transform from the reference's space to the scan's.
-        name: of the node.
+        path: File with a rigid ITK transform from the reference's space to the scan's.
+        name: Name of the node.
 
     Raises:
-        UnreadableImageError: where the file is absent or damaged.
+        UnreadableImageError: If the file is missing or damaged.
     """
     try:
         transform = sitk.ReadTransform(path)
     except RuntimeError as error:
-        raise UnreadableImageError(f"{path} cannot be read as a transform.", "Segment the patient again.") from error
+        raise UnreadableImageError(
+            _("{file} cannot be read as a transform.").format(file=path), _("Segment the patient again.")
+        ) from error
     matrix = np.eye(4)
     matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
     for axis, unit in enumerate(np.eye(3).tolist()):
@@ -38,14 +41,18 @@ def load_transform(path: Path, name: str) -> slicer.vtkMRMLLinearTransformNode:
 
 
 def shows_aligned(result: PatientResult) -> bool:
-    """Whether any scan lies where its alignment puts it."""
+    """Return whether any scan is displayed in its aligned position."""
     return any(volume.GetTransformNodeID() == node.GetID() for volume, node in _aligned_scans(result))
 
 
 def show_aligned(result: PatientResult, aligned: bool) -> None:
-    """Moves the scans onto the reference, or back to where they were loaded.
+    """Align the scans with the reference, or move them back to their original positions.
 
-    A scan to which the user has applied another transform stays under that one.
+    A scan to which the user has applied another transform is left alone.
+
+    Args:
+        result: Patient.
+        aligned: Whether to align the scans.
     """
     for volume, node in _aligned_scans(result):
         if aligned and volume.GetTransformNodeID() is None:

@@ -57,9 +57,9 @@ def show_overlays_side_by_side(
 
 
 def tumor_center(result: PatientResult) -> tuple[float, float, float] | None:
-    """The point (RAS, mm) where the three slices with the largest area of tumor meet; None where there is no tumor.
+    """Return the intersection (RAS, mm) of the three slices with the largest tumor area; None if there is no tumor.
 
-    Unlike the middle of the tumor it never shows three slices without tumor, whatever the tumor's shape.
+    Unlike the tumor's center of mass, it always displays tumor in all three slices, whatever the tumor's shape.
     """
     whole = result.region("WT")
     if not whole.any():
@@ -70,7 +70,7 @@ def tumor_center(result: PatientResult) -> tuple[float, float, float] | None:
 
 
 def head_box(volume: slicer.vtkMRMLScalarVolumeNode) -> NDArray[np.float64]:
-    """The box around what is brighter than the background: (2, 3), opposite corners (RAS, mm)."""
+    """Return the bounding box of the voxels brighter than background: two opposite corners (2, 3) in RAS, mm."""
     values = slicer.util.arrayFromVolume(volume)
     inside = values > values.min() + 0.02 * (np.percentile(values, 99.5) - values.min())
     spans = []
@@ -82,7 +82,12 @@ def head_box(volume: slicer.vtkMRMLScalarVolumeNode) -> NDArray[np.float64]:
 
 
 def voxel_position(volume: slicer.vtkMRMLVolumeNode, voxel: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Where the center of a voxel (i, j, k) lies in the world (RAS, mm), the volume's transforms applied."""
+    """Return the position of a voxel's center in world coordinates (RAS, mm), including the volume's transforms.
+
+    Args:
+        volume: Volume node.
+        voxel: Index (i, j, k).
+    """
     ijk_to_ras = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(ijk_to_ras)
     position = ijk_to_ras.MultiplyPoint((*voxel, 1.0))[:3]
@@ -92,7 +97,7 @@ def voxel_position(volume: slicer.vtkMRMLVolumeNode, voxel: tuple[float, float, 
 
 
 def jump_to_tumor(result: PatientResult) -> bool:
-    """Moves all slice views to the tumor's slices; returns whether there is a tumor."""
+    """Move all slice views to the tumor, and return whether there is one."""
     center = tumor_center(result)
     if center is None:
         return False

@@ -1,4 +1,4 @@
-"""Results out of the scene: files and DICOM."""
+"""Export of results: files, DICOM, command line and run report."""
 
 import shlex
 import subprocess
@@ -18,20 +18,20 @@ from TokenUNetSegmentationLib.scene.results import PatientResult
 
 
 def export_segmentation(result: PatientResult, path: Path) -> None:
-    """Writes the three regions, edits included, as one ``.seg.nrrd`` file.
+    """Write the three regions, including edits, to a ``.seg.nrrd`` file.
 
     Raises:
-        OutputError: where the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     _write(slicer.vtkMRMLSegmentationStorageNode(), result.segmentation, path)
 
 
 def export_labels(result: PatientResult, path: Path) -> None:
-    """Writes exclusive labels (NCR 1, ED 2, ET 4), edits included, on the reference's grid, as NIfTI.
+    """Write exclusive labels (NCR 1, ED 2, ET 4), including edits, on the reference's grid to a NIfTI file.
 
     Raises:
-        MissingNodeError: where the reference volume is gone.
-        OutputError: where the file cannot be written.
+        MissingNodeError: If the reference volume is gone.
+        OutputError: If the file cannot be written.
     """
     labels = labels_from_regions(result.regions())
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", path.name)
@@ -44,17 +44,18 @@ def export_labels(result: PatientResult, path: Path) -> None:
 
 
 def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:
-    """To a new file first, so that an earlier one stays whole if this fails."""
+    """Write to a temporary file first, so that an existing file stays intact on failure."""
+    hint = _("Choose another folder or make room on the disk.")
     unfinished = path.with_name(f"unfinished-{path.name}")
     storage.SetFileName(str(unfinished))
     slicer.mrmlScene.AddNode(storage)
     try:
         if not storage.WriteData(node):
-            raise OutputError(f"{path} cannot be written.", "Choose another folder or make room on the disk.")
+            raise OutputError(_("{file} cannot be written.").format(file=path), hint)
         unfinished.replace(path)
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror}.", "Choose another folder or make room on the disk."
+            _("{file} cannot be written: {reason}.").format(file=path, reason=error.strerror), hint
         ) from error
     finally:
         with suppress(OSError):  # nothing to remove on a disk that cannot be written
@@ -63,7 +64,7 @@ def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode,
 
 
 def can_export_dicom(result: PatientResult) -> Availability:
-    """Whether Slicer can write this result as DICOM SEG."""
+    """Return whether Slicer can export this result as DICOM SEG, and why not."""
     if "DICOMSegmentationPlugin" not in getattr(slicer.modules, "dicomPlugins", {}):
         return Availability(False, _("Install “QuantitativeReporting” in the Extensions Manager: it writes DICOM SEG."))
     if result.reference is None or not result.reference.GetAttribute("DICOM.instanceUIDs"):
@@ -72,7 +73,7 @@ def can_export_dicom(result: PatientResult) -> Availability:
 
 
 def export_dicom(result: PatientResult) -> None:
-    """Opens Slicer's own DICOM export with the segmentation selected."""
+    """Open Slicer's DICOM export with the segmentation selected."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     dialog = slicer.qSlicerDICOMExportDialog()
     dialog.setMRMLScene(slicer.mrmlScene)
@@ -80,7 +81,7 @@ def export_dicom(result: PatientResult) -> None:
 
 
 def command_line(result: PatientResult) -> str:
-    """The ``tokenunet`` command that makes the same result from the files that the scans were loaded from."""
+    """Return the ``tokenunet`` command that reproduces the result from the files of its scans."""
     report = result.report
     files = {}
     for sequence, node in result.inputs.items():
@@ -105,28 +106,36 @@ def command_line(result: PatientResult) -> str:
 
 
 def run_report_text(result: PatientResult) -> str:
-    """The run report for people: what, with what, how long, and what to know."""
+    """Return the run report as readable text: model, device, overlays, timings, memory, versions and warnings."""
     report = result.report
     if not report:
-        return "This result has no run report."
+        return _("This result has no run report.")
     lines = []
     if model := report.get("model"):
         lines.append(
-            f"Model {model.get('name')} ({model.get('architecture')}), SHA-256 {model.get('sha256', '')[:16]}…"
+            _("Model {name} ({architecture}), SHA-256 {checksum}…").format(
+                name=model.get("name"), architecture=model.get("architecture"), checksum=model.get("sha256", "")[:16]
+            )
         )
         if model.get("members", 1) > 1:
             lines.append(
-                f"Ensemble of {model['members']} networks, averaged; attention maps are those of the first one"
+                _("Ensemble of {number} networks, averaged; attention maps are those of the first one").format(
+                    number=model["members"]
+                )
             )
     if "device" in report:
-        lines.append(f"On {report['device']}, {report.get('mode')}, {report.get('precision')}")
+        lines.append(
+            _("Device {device}, inference mode {mode}, precision {precision}").format(
+                device=report["device"], mode=report.get("mode"), precision=report.get("precision")
+            )
+        )
     if groups := result.overlay_groups:
         counts = (f"{group.title} ({len(result.overlays(name))})" for name, group in groups.items())
-        lines.append("Overlays: " + ", ".join(counts))
+        lines.append(_("Overlays: {groups}").format(groups=", ".join(counts)))
     if timings := report.get("timings_s"):
         lines.append(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in timings.items()))
     if memory := report.get("peak_memory_bytes"):
-        lines.append(f"Largest memory {memory / 1e9:.1f} GB")
+        lines.append(_("Peak memory {gigabytes:.1f} GB").format(gigabytes=memory / 1e9))
     if versions := report.get("versions"):
         lines.append(", ".join(f"{name} {version}" for name, version in versions.items()))
     lines += [f"⚠ {warning['message']}" for warning in report.get("warnings", ())]

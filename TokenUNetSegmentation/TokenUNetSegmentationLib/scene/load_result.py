@@ -1,4 +1,4 @@
-"""From the output folder of ``tokenunet segment`` to nodes in the scene."""
+"""Loading of the output folder of ``tokenunet segment`` into the scene."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
+from slicer.i18n import tr as _
 from tokenunet.core.errors import UnreadableImageError
 from tokenunet.core.regions import RegionName, labels_from_regions
 from tokenunet.core.sequences import SequenceName
@@ -40,24 +41,24 @@ from TokenUNetSegmentationLib.scene.segmentation_file import add_regions, read_r
 REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
 RANGE_COLUMNS = ("Smallest over folds", "Largest over folds")
 _OUTERMOST_PARTS: tuple[tuple[RegionName, LabelName], ...] = (("ET", "ET"), ("TC", "NCR"), ("WT", "ED"))
-"""Of each region, from the innermost: the exclusive label of what the regions inside it leave."""
+"""Regions from the innermost to the outermost, each with the exclusive label of the part outside the inner ones."""
 
 
 def build_result(
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], reference: SequenceName, output: Path
 ) -> PatientResult:
-    """Puts the result of a run into the scene: segmentation, overlays, volume table and run report.
+    """Load the result of a run into the scene: segmentation, overlays, volume table and run report.
 
-    They come into a folder of the patient's own beside the reference volume. The scene does not depend on the output
-    folder afterwards. Where something is missing in the output folder, the scene is left as it was.
+    The nodes are placed in a folder of the patient next to the reference volume. The scene does not depend on the
+    output folder afterwards. If a file is missing in the output folder, the scene is left unchanged.
 
     Args:
-        inputs: the nodes that were segmented.
-        reference: the input on whose grid the segmentation lies.
-        output: what ``tokenunet segment`` has written.
+        inputs: Volume nodes that were segmented, by sequence.
+        reference: Sequence on whose grid the segmentation is.
+        output: Output folder of ``tokenunet segment``.
 
     Raises:
-        UnreadableImageError: where a file is missing or damaged.
+        UnreadableImageError: If a file is missing or damaged.
     """
     *_, result = build_steps(inputs, reference, output)
     assert result is not None
@@ -67,7 +68,7 @@ def build_result(
 def build_steps(
     inputs: Mapping[SequenceName, slicer.vtkMRMLScalarVolumeNode], reference: SequenceName, output: Path
 ) -> Iterator[PatientResult | None]:
-    """Do what `build_result` does in short steps, so that the window stays responsive.
+    """Load a result as `build_result` does, but in short steps that keep the window responsive.
 
     Yields:
         None while the segmentation is read, then the result, with more nodes after each step. Closing the iterator
@@ -101,12 +102,12 @@ def build_steps(
 
 
 def volume_table_steps(result: PatientResult) -> Iterator[None]:
-    """Writes the volumes in ml of the segments as they are now into the result's table, which is made if need be.
+    """Update the result's volume table with the current segment volumes in ml; create the table if it is missing.
 
-    It goes region by region, from the innermost to the outermost, with a step after each.
+    Proceeds from the innermost to the outermost region, with a step after each.
 
     Raises:
-        MissingNodeError: where the reference volume is gone.
+        MissingNodeError: If the reference volume is gone.
     """
     reference = result.require_reference()
     inner = np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
@@ -144,19 +145,26 @@ def volume_table_steps(result: PatientResult) -> Iterator[None]:
     for column in ends:
         table.AddColumn(column)
         table.SetColumnUnitLabel(column.GetName(), "ml")
-        table.SetColumnDescription(column.GetName(), "Of the volumes that each network alone gave, before corrections")
+        table.SetColumnDescription(column.GetName(), _("Range of the ensemble members' volumes, before corrections"))
     table.SetColumnUnitLabel(VOLUME_COLUMN, "ml")
-    table.SetColumnDescription(VOLUME_COLUMN, "Volume of the segment in milliliters")
+    table.SetColumnDescription(VOLUME_COLUMN, _("Volume of the segment in milliliters"))
     table.EndModify(was_modifying)
 
 
 def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRMLSegmentationNode:
-    """Shows necrotic core, edema and enhancing tumor instead of the nested regions, or the regions again.
+    """Display exclusive labels (necrotic core, edema, enhancing tumor) instead of the nested regions, or the regions.
 
-    The labels are made anew from the regions as they are now each time they are shown.
+    The labels are recomputed from the current regions each time they are displayed.
+
+    Args:
+        result: Patient.
+        visible: Whether to display the labels.
+
+    Returns:
+        Segmentation node of the labels; None if they have never been displayed.
 
     Raises:
-        MissingNodeError: where the reference volume is gone.
+        MissingNodeError: If the reference volume is gone.
     """
     labels = result.exclusive_labels
     if visible:
@@ -238,7 +246,9 @@ def _add_report(result: PatientResult, path: Path, folder: int) -> None:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UnreadableImageError(f"{path} cannot be read.", "Segment the patient again.") from error
+        raise UnreadableImageError(
+            _("{file} cannot be read.").format(file=path), _("Segment the patient again.")
+        ) from error
     node = _add_node("vtkMRMLTextNode", f"{result.require_reference().GetName()} run report")
     node.SetText(text)
     result.segmentation.SetNodeReferenceID(REPORT_ROLE, node.GetID())
@@ -246,7 +256,7 @@ def _add_report(result: PatientResult, path: Path, folder: int) -> None:
 
 
 def _next_number(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """Return what distinguishes a further result of the same volume by name; empty for the first."""
+    """Return the suffix that makes the name of a volume's next result unique; empty for its first."""
     names = {result.segmentation.GetName() for result in all_results() if result.reference is volume}
     numbers = itertools.chain([""], (f" {number}" for number in itertools.count(2)))
     return next(number for number in numbers if f"{volume.GetName()} tumor{number}" not in names)

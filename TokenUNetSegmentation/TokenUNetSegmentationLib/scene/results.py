@@ -1,7 +1,7 @@
-"""What belongs to one segmented patient in the scene, found through node references.
+"""Nodes of a segmented patient in the scene, linked by node references.
 
-The segmentation node is the anchor: it refers to the inputs and to every other result node. Names play no part, so
-that patients with the same names never mix; the references survive saving and loading of the scene.
+The segmentation node is the anchor: it references the inputs and all other result nodes. Names are not used, so
+patients with the same names never mix, and the references survive saving and loading of the scene.
 """
 
 import json
@@ -13,6 +13,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
+from slicer.i18n import tr as _
 from tokenunet.core.builtin_overlays import ENSEMBLE_UNCERTAINTY, TOKEN_FUSER, TOKEN_LEARNER
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.old_keys import with_current_keys
@@ -28,10 +29,10 @@ REFERENCE_ROLE = "tokenUNetReference"
 VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
 REPORT_ROLE = "tokenUNetReport"
 LABELS_ROLE = "tokenUNetExclusiveLabels"
-HINTS_ROLE = "tokenUNetReviewHints"
+CANDIDATES_ROLE = "tokenUNetReviewHints"  # as in scenes of version 0.1
 TRANSFORM_ROLE = "tokenUNetAlignment"
 INPUT_ROLE = "tokenUNetInput"
-"""Followed by the channel's name."""
+"""Prefixes of roles, followed by the channel's name."""
 OVERLAY_ROLE, COLORS_ROLE = "tokenUNetOverlay", "tokenUNetOverlayColors"
 _OVERLAY_ROLES = (OVERLAY_ROLE, "tokenUNetTokenLearnerMask", "tokenUNetTokenFuserMask", "tokenUNetDisagreement")
 _COLORS_ROLES = (COLORS_ROLE, "tokenUNetTokenLearnerColors", "tokenUNetTokenFuserColors")
@@ -41,54 +42,59 @@ _RESULT_ROLES = (
     VOLUME_TABLE_ROLE,
     REPORT_ROLE,
     LABELS_ROLE,
-    HINTS_ROLE,
+    CANDIDATES_ROLE,
     *_OVERLAY_ROLES,
     *_COLORS_ROLES,
 )
 
 
 class MissingNodeError(TokenUNetError):
-    """What belongs to a result was taken out of the scene."""
+    """A node of a result was removed from the scene."""
 
     code = "missing_node"
 
 
 @dataclass(frozen=True)
 class PatientResult:
-    """One patient's result in the scene, seen from its segmentation node.
+    """One patient's result in the scene.
 
-    Every part is looked up when asked for: what the user has deleted is None or missing.
+    All nodes are looked up at each access; those that the user has deleted are None or absent.
+
+    Attributes:
+        segmentation: Segmentation node, which references all others.
     """
 
     segmentation: slicer.vtkMRMLSegmentationNode
 
     @property
     def reference(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """The input on whose grid the segmentation lies."""
+        """Input volume on whose grid the segmentation is."""
         return self.segmentation.GetNodeReference(REFERENCE_ROLE)
 
     def require_reference(self) -> slicer.vtkMRMLScalarVolumeNode:
-        """The reference volume.
+        """Return the reference volume.
 
         Raises:
-            MissingNodeError: where the user has deleted it.
+            MissingNodeError: If the user has deleted it.
         """
         reference = self.reference
         if reference is None:
             raise MissingNodeError(
-                f"The reference volume of “{self.segmentation.GetName()}” is no longer in the scene.",
-                "Load it and segment again.",
+                _("The reference volume of “{name}” is no longer in the scene.").format(
+                    name=self.segmentation.GetName()
+                ),
+                _("Load it and segment again."),
             )
         return reference
 
     @property
     def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
-        """The volumes that were segmented."""
+        """Segmented volumes by channel."""
         return _by_channel(self.segmentation, INPUT_ROLE)
 
     @property
     def transforms(self) -> dict[SequenceName, slicer.vtkMRMLLinearTransformNode]:
-        """How the scans were aligned to the reference; empty where they lay on it already."""
+        """Transforms that align the scans with the reference, by channel; empty if no scan had to be aligned."""
         return _by_channel(self.segmentation, TRANSFORM_ROLE)
 
     @property
@@ -118,41 +124,47 @@ class PatientResult:
 
     @property
     def volume_table(self) -> slicer.vtkMRMLTableNode | None:
-        """Volumes of regions and labels in ml."""
+        """Table with the volumes of regions and labels in ml."""
         return self.segmentation.GetNodeReference(VOLUME_TABLE_ROLE)
 
     @property
     def exclusive_labels(self) -> slicer.vtkMRMLSegmentationNode | None:
-        """Necrotic core, edema and enhancing tumor, once asked for."""
+        """Segmentation of necrotic core, edema and enhancing tumor; None until it is first displayed."""
         return self.segmentation.GetNodeReference(LABELS_ROLE)
 
     @property
-    def review_hints(self) -> slicer.vtkMRMLSegmentationNode | None:
-        """Places to review, once looked for."""
-        return self.segmentation.GetNodeReference(HINTS_ROLE)
+    def review_candidates(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """Segmentation of the review candidates; None before they were searched for."""
+        return self.segmentation.GetNodeReference(CANDIDATES_ROLE)
 
     @property
     def report_node(self) -> slicer.vtkMRMLTextNode | None:
-        """The run report as text."""
+        """Text node with the run report."""
         return self.segmentation.GetNodeReference(REPORT_ROLE)
 
     @property
     def report(self) -> dict[str, Any]:
-        """The run report (run.json); empty where its node is gone."""
+        """Contents of the run report (run.json); empty if its node is gone."""
         node = self.report_node
         return with_current_keys(json.loads(node.GetText())) if node is not None else {}
 
     @property
     def folder_item(self) -> int:
-        """The patient's folder in the subject hierarchy."""
+        """Subject hierarchy item of the patient's folder."""
         hierarchy = subject_hierarchy()
         return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(self.segmentation))
 
     def region(self, name: RegionName) -> NDArray[np.bool_]:
-        """A segment as it is now, the user's edits included: (D, H, W) on the reference's grid; empty if deleted.
+        """Return the voxels of a region, including the user's edits.
+
+        Args:
+            name: Name of the region.
+
+        Returns:
+            Binary mask (D, H, W) on the reference's grid; all False if the segment was deleted.
 
         Raises:
-            MissingNodeError: where the reference volume is gone.
+            MissingNodeError: If the reference volume is gone.
         """
         reference = self.require_reference()
         if self.segmentation.GetSegmentation().GetSegment(name) is None:
@@ -160,11 +172,11 @@ class PatientResult:
         return segment_voxels(self.segmentation, name, reference)
 
     def regions(self) -> NDArray[np.bool_]:
-        """All three as `region` gives them: (3, D, H, W), in the order of `REGIONS`."""
+        """Return the binary masks of all regions, (3, D, H, W) in the order of `REGIONS`."""
         return np.stack([self.region(name) for name in REGIONS])
 
     def nodes(self) -> Iterator[slicer.vtkMRMLNode]:
-        """All nodes the result is made of, the inputs not among them."""
+        """Iterate over all nodes of the result, without the inputs."""
         for role in _RESULT_ROLES:
             yield from _referenced(self.segmentation, role)
         yield from self.transforms.values()
@@ -172,13 +184,13 @@ class PatientResult:
 
 
 def all_results() -> list[PatientResult]:
-    """Every result in the scene, the newest last."""
+    """Return all results in the scene, the newest last."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     return [PatientResult(node) for node in nodes if node.GetAttribute(RESULT_ATTRIBUTE)]
 
 
 def remove_result(result: PatientResult) -> None:
-    """Takes a result out of the scene, its folders included unless the user keeps something in them."""
+    """Remove a result from the scene, including those of its folders that are empty afterwards."""
     hierarchy = subject_hierarchy()
     nodes = list(result.nodes())
     items = (hierarchy.GetItemByDataNode(node) for node in nodes)
@@ -193,31 +205,31 @@ def remove_result(result: PatientResult) -> None:
 
 
 def subject_hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
-    """The tree of folders that the user sees."""
+    """Return the scene's subject hierarchy node."""
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
 
 
 def create_result_folder(parent: int, name: str) -> int:
-    """A folder that goes away with the result."""
+    """Create a subject hierarchy folder that is removed with the result, and return its item."""
     folder = subject_hierarchy().CreateFolderItem(parent, name)
     subject_hierarchy().SetItemAttribute(folder, RESULT_ATTRIBUTE, "1")
     return folder
 
 
 def remove_node(node: slicer.vtkMRMLNode) -> None:
-    """Takes a node out of the scene with its display and storage nodes, which would stay behind unused."""
+    """Remove a node from the scene together with its display and storage nodes, which would be left unused."""
     belongings = [node]
     if node.IsA("vtkMRMLDisplayableNode"):
         belongings += [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
     if node.IsA("vtkMRMLStorableNode"):
         belongings += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
     for belonging in belongings:
-        if belonging is not None and belonging.GetScene() is not None:  # a node may take its display node with it
+        if belonging is not None and belonging.GetScene() is not None:  # removing a node may remove its display node
             slicer.mrmlScene.RemoveNode(belonging)
 
 
 def child_items(item: int, recursive: bool = False) -> list[int]:
-    """The subject hierarchy items below one."""
+    """Return the children of a subject hierarchy item."""
     ids = vtk.vtkIdList()
     subject_hierarchy().GetItemChildren(item, ids, recursive)
     return [ids.GetId(i) for i in range(ids.GetNumberOfIds())]
@@ -226,7 +238,7 @@ def child_items(item: int, recursive: bool = False) -> list[int]:
 def segment_voxels(
     segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
 ) -> NDArray[np.bool_]:
-    """A segment on a volume's grid: (D, H, W)."""
+    """Return the binary mask of a segment on a volume's grid, (D, H, W)."""
     voxels = _voxels_of_same_grid(segmentation, segment, reference)
     return _resampled_voxels(segmentation, segment, reference) if voxels is None else voxels
 
@@ -234,7 +246,10 @@ def segment_voxels(
 def _voxels_of_same_grid(
     segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
 ) -> NDArray[np.bool_] | None:
-    """Without a node in the scene, which the whole window would take note of; None where the grids differ."""
+    """Return a segment's voxels if the grids agree, otherwise None.
+
+    This needs no temporary node in the scene, which would trigger updates of the whole window.
+    """
     image = slicer.vtkOrientedImageData()
     same_place = segmentation.GetTransformNodeID() == reference.GetTransformNodeID()
     if not same_place or not segmentation.GetBinaryLabelmapRepresentation(segment, image):
@@ -261,14 +276,17 @@ def _voxels_of_same_grid(
 def _resampled_voxels(
     segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
 ) -> NDArray[np.bool_]:
-    """As slicer.util.arrayFromSegmentBinaryLabelmap, which leaves a display node in the scene at every call."""
+    """Resample a segment to a volume's grid.
+
+    `slicer.util.arrayFromSegmentBinaryLabelmap` does the same, but leaves a display node in the scene at each call.
+    """
     segments = vtk.vtkStringArray()
     segments.InsertNextValue(segment)
     labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
     try:
         logic = slicer.modules.segmentations.logic()
         if not logic.ExportSegmentsToLabelmapNode(segmentation, segments, labelmap, reference):
-            raise RuntimeError(f"Segment {segment} of “{segmentation.GetName()}” could not be exported.")
+            raise RuntimeError(f"Cannot resample segment {segment} of “{segmentation.GetName()}”.")
         return slicer.util.arrayFromVolume(labelmap) > 0
     finally:
         display = labelmap.GetDisplayNode()

@@ -1,8 +1,8 @@
-"""Review candidates in the scene: regions where attention maps are as in the tumor, but that are not segmented.
+"""Review candidates in the scene: unsegmented regions whose attention is as high as in the tumor.
 
-They are the segments of a segmentation node of their own, drawn as outlines. What is known of a hint and whether it was
-dismissed are the segment's tags, and a hint counts as accepted for as long as the result has a segment of its
-identifier: so all of it is saved with the scene, and deleting that segment takes the acceptance back.
+The candidates are segments of a separate segmentation node, displayed as outlines. Their properties and whether they
+were dismissed are stored as tags of the segments. A candidate is accepted as long as the result has a segment with its
+identifier. All of this is saved with the scene, and deleting that segment revokes the acceptance.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
+from slicer.i18n import tr as _
 from tokenunet.core.background import foreground
 from tokenunet.core.builtin_overlays import TOKEN_FUSER, TOKEN_LEARNER
 from tokenunet.core.grid import Grid, Triple
@@ -22,7 +23,7 @@ from tokenunet.review import Basis, ReviewCandidates, levels_from_notes, review_
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.results import (
-    HINTS_ROLE,
+    CANDIDATES_ROLE,
     MissingNodeError,
     PatientResult,
     remove_node,
@@ -31,14 +32,14 @@ from TokenUNetSegmentationLib.scene.results import (
 )
 
 _IDENTIFIER = "ReviewHint"
-_STYLE = SegmentStyle("review hint", (204 / 255, 121 / 255, 167 / 255), Code("SCT", "52988006", "Lesion"))
-_BASIS_ATTRIBUTE, _MAPS_ATTRIBUTE = "TokenUNet.ReviewBasis", "TokenUNet.ReviewMasks"  # as version 0.1 has them
+_STYLE = SegmentStyle("review candidate", (204 / 255, 121 / 255, 167 / 255), Code("SCT", "52988006", "Lesion"))
+_BASIS_ATTRIBUTE, _MAPS_ATTRIBUTE = "TokenUNet.ReviewBasis", "TokenUNet.ReviewMasks"  # as in scenes of version 0.1
 _VOLUME_TAG, _PEAK_TAG, _CENTER_TAG = "TokenUNet.VolumeMl", "TokenUNet.Peak", "TokenUNet.Center"
 _MAPS_TAG, _DISMISSED_TAG = "TokenUNet.Masks", "TokenUNet.Dismissed"
 
 
-class HintState(StrEnum):
-    """What the user has decided about a hint."""
+class CandidateState(StrEnum):
+    """Decision of the user about a review candidate."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -46,17 +47,17 @@ class HintState(StrEnum):
 
 
 @dataclass(frozen=True)
-class ListedHint:
-    """A hint as the scene holds it.
+class ListedCandidate:
+    """Review candidate stored in the scene.
 
     Attributes:
-        identifier: of its segment.
-        number: from 1.
-        volume_ml: of the region.
-        peak: Highest value of the combined maps in it; 1 is their median in the tumor.
-        center: a point in it (RAS, mm).
-        maps: Names of the maps that are high there.
-        state: what the user has decided.
+        identifier: Identifier of its segment.
+        number: Number, from 1.
+        volume_ml: Volume of the region in ml.
+        peak: Highest value of the combined maps in the region; 1 is their median in the tumor.
+        center: Point inside the region (RAS, mm).
+        maps: Names of the maps that are high in the region, separated by commas.
+        state: Decision of the user.
     """
 
     identifier: str
@@ -65,21 +66,21 @@ class ListedHint:
     peak: float
     center: Triple
     maps: str
-    state: HintState
+    state: CandidateState
 
     @property
     def name(self) -> str:
-        """For people, such as "review hint 2"."""
+        """Displayed name, such as "review candidate 2"."""
         return f"{_STYLE.title} {self.number}"
 
 
-def look_for_hints(result: PatientResult) -> Iterator[None]:
-    """Looks for hints in short steps and puts them into the scene at the last, in the place of earlier ones.
+def find_candidates(result: PatientResult) -> Iterator[None]:
+    """Find review candidates in short steps; the last step adds them to the scene and removes earlier ones.
 
-    Regions that were accepted before are part of the segmentation and are not listed again; dismissed ones are.
+    Regions that were accepted before are part of the segmentation and are not found again; dismissed ones are.
 
     Raises:
-        MissingNodeError: where the reference volume or the attention maps are gone.
+        MissingNodeError: If the reference volume or the attention maps are gone.
     """
     reference = result.require_reference()
     segmented = result.region("WT")
@@ -97,80 +98,85 @@ def look_for_hints(result: PatientResult) -> Iterator[None]:
     yield
 
 
-def listed_hints(result: PatientResult) -> list[ListedHint]:
-    """The hints that the scene holds, by falling volume."""
-    node = result.review_hints
+def listed_candidates(result: PatientResult) -> list[ListedCandidate]:
+    """Return the review candidates in the scene, the largest first."""
+    node = result.review_candidates
     if node is None:
         return []
     accepted = _accepted(result)
-    hints = []
+    candidates = []
     for identifier in node.GetSegmentation().GetSegmentIDs():
         segment = node.GetSegmentation().GetSegment(identifier)
         x, y, z = (float(c) for c in _tag(segment, _CENTER_TAG).split())
-        state = HintState.DISMISSED if _tag(segment, _DISMISSED_TAG) else HintState.OPEN
-        hints.append(
-            ListedHint(
+        state = CandidateState.DISMISSED if _tag(segment, _DISMISSED_TAG) else CandidateState.OPEN
+        candidates.append(
+            ListedCandidate(
                 identifier=identifier,
                 number=_number(identifier),
                 volume_ml=float(_tag(segment, _VOLUME_TAG)),
                 peak=float(_tag(segment, _PEAK_TAG)),
                 center=(x, y, z),
                 maps=_tag(segment, _MAPS_TAG),
-                state=HintState.ACCEPTED if identifier in accepted else state,
+                state=CandidateState.ACCEPTED if identifier in accepted else state,
             )
         )
-    return sorted(hints, key=lambda hint: -hint.volume_ml)
+    return sorted(candidates, key=lambda candidate: -candidate.volume_ml)
 
 
 def review_basis(result: PatientResult) -> tuple[Basis, str] | None:
     """Return how the tumor-selective maps were found, and their names; None before candidates were looked for."""
-    node = result.review_hints
+    node = result.review_candidates
     if node is None:
         return None
     return Basis(node.GetAttribute(_BASIS_ATTRIBUTE)), node.GetAttribute(_MAPS_ATTRIBUTE) or ""
 
 
-def accept_hint(result: PatientResult, hint: ListedHint) -> None:
-    """Adds a hint to the result as a segment of its own; deleting the segment takes it back.
+def accept_candidate(result: PatientResult, candidate: ListedCandidate) -> None:
+    """Add a candidate to the result as a separate segment; deleting the segment reverts this.
 
     Raises:
-        MissingNodeError: where the reference volume or the hint is gone.
+        MissingNodeError: If the reference volume or the candidate is gone.
     """
     reference = result.require_reference()
-    _hint_segment(result, hint).RemoveTag(_DISMISSED_TAG)
-    voxels = segment_voxels(result.review_hints, hint.identifier, reference)
-    segment = _segment(hint.number, voxels.astype(np.uint8), _grid(reference))
-    result.segmentation.GetSegmentation().AddSegment(segment, hint.identifier)
-    show_open_hints(result)
+    _candidate_segment(result, candidate).RemoveTag(_DISMISSED_TAG)
+    voxels = segment_voxels(result.review_candidates, candidate.identifier, reference)
+    segment = _segment(candidate.number, voxels.astype(np.uint8), _grid(reference))
+    result.segmentation.GetSegmentation().AddSegment(segment, candidate.identifier)
+    show_open_candidates(result)
 
 
-def dismiss_hint(result: PatientResult, hint: ListedHint, dismissed: bool = True) -> None:
-    """Notes that there is nothing to a hint, or takes that back; a dismissed one is not drawn.
+def dismiss_candidate(result: PatientResult, candidate: ListedCandidate, dismissed: bool = True) -> None:
+    """Mark a candidate as dismissed, which hides its outline, or as open again.
+
+    Args:
+        result: Patient.
+        candidate: Candidate to mark.
+        dismissed: Whether the candidate is dismissed.
 
     Raises:
-        MissingNodeError: where the hint is gone.
+        MissingNodeError: If the candidate is gone.
     """
-    segment = _hint_segment(result, hint)
+    segment = _candidate_segment(result, candidate)
     if dismissed:
         segment.SetTag(_DISMISSED_TAG, "1")
     else:
         segment.RemoveTag(_DISMISSED_TAG)
-    show_open_hints(result)
+    show_open_candidates(result)
 
 
-def jump_to_hint(hint: ListedHint) -> None:
-    """Moves all slice views to a hint."""
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *hint.center)
+def jump_to_candidate(candidate: ListedCandidate) -> None:
+    """Move all slice views to a candidate."""
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *candidate.center)
 
 
-def show_open_hints(result: PatientResult) -> None:
-    """Draws the outlines of the hints that nothing was decided about."""
-    node = result.review_hints
+def show_open_candidates(result: PatientResult) -> None:
+    """Display the outlines of the open candidates only."""
+    node = result.review_candidates
     if node is None:
         return
     display = node.GetDisplayNode()
-    for hint in listed_hints(result):
-        display.SetSegmentVisibility(hint.identifier, hint.state is HintState.OPEN)
+    for candidate in listed_candidates(result):
+        display.SetSegmentVisibility(candidate.identifier, candidate.state is CandidateState.OPEN)
 
 
 def _accepted(result: PatientResult) -> list[str]:
@@ -187,11 +193,13 @@ def _tag(segment: slicer.vtkSegment, name: str) -> str:
     return str(value) if segment.GetTag(name, value) else ""
 
 
-def _hint_segment(result: PatientResult, hint: ListedHint) -> slicer.vtkSegment:
-    node = result.review_hints
-    segment = node.GetSegmentation().GetSegment(hint.identifier) if node is not None else None
+def _candidate_segment(result: PatientResult, candidate: ListedCandidate) -> slicer.vtkSegment:
+    node = result.review_candidates
+    segment = node.GetSegmentation().GetSegment(candidate.identifier) if node is not None else None
     if segment is None:
-        raise MissingNodeError(f"The {hint.name} is no longer in the scene.", "Look for places again.")
+        raise MissingNodeError(
+            _("The {name} is no longer in the scene.").format(name=candidate.name), _("Find review candidates again.")
+        )
     return segment
 
 
@@ -199,14 +207,15 @@ def _attention_maps(result: PatientResult) -> AttentionMaps:
     groups = [result.overlays(group.name) for group in (TOKEN_LEARNER, TOKEN_FUSER)]
     if any(list(maps) != list(range(1, len(groups[0]) + 1)) for maps in groups) or not all(groups):
         raise MissingNodeError(
-            f"Not all attention maps of “{result.segmentation.GetName()}” are in the scene any more.", "Segment again."
+            _("Not all attention maps of “{name}” are in the scene.").format(name=result.segmentation.GetName()),
+            _("Segment again."),
         )
     learner, fuser = (np.stack([slicer.util.arrayFromVolume(node) for node in maps.values()]) for maps in groups)
     return AttentionMaps(learner, fuser, _grid(groups[0][1]))
 
 
 def _grid(volume: slicer.vtkMRMLScalarVolumeNode) -> Grid:
-    """Where a volume's voxels lie in the world, a linear transform applied."""
+    """Return a volume's grid in world coordinates, including its linear transform."""
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     transform = volume.GetParentTransformNode()
@@ -225,30 +234,30 @@ def _grid(volume: slicer.vtkMRMLScalarVolumeNode) -> Grid:
 
 
 def _add_to_scene(result: PatientResult, found: ReviewCandidates) -> None:
-    earlier = result.review_hints
+    earlier = result.review_candidates
     if earlier is not None:
         remove_node(earlier)
     reference = result.require_reference()
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{reference.GetName()} review hints")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{reference.GetName()} review candidates")
     node.CreateDefaultDisplayNodes()
     node.SetAttribute(_BASIS_ATTRIBUTE, found.basis.value)
     node.SetAttribute(_MAPS_ATTRIBUTE, ", ".join(levels.name for levels in found.selective_maps))
     taken = max((_number(identifier) for identifier in _accepted(result)), default=0)
-    for hint in found.candidates:
-        segment = _segment(taken + hint.number, (found.labels == hint.number).astype(np.uint8), found.grid)
-        x, y, z = hint.center
+    for candidate in found.candidates:
+        segment = _segment(taken + candidate.number, (found.labels == candidate.number).astype(np.uint8), found.grid)
+        x, y, z = candidate.center
         for tag, text in {
-            _VOLUME_TAG: f"{hint.volume_ml:.3f}",
-            _PEAK_TAG: f"{hint.peak:.3f}",
+            _VOLUME_TAG: f"{candidate.volume_ml:.3f}",
+            _PEAK_TAG: f"{candidate.peak:.3f}",
             _CENTER_TAG: f"{-x:.3f} {-y:.3f} {z:.3f}",
-            _MAPS_TAG: ", ".join(levels.name for levels in hint.maps),
+            _MAPS_TAG: ", ".join(levels.name for levels in candidate.maps),
         }.items():
             segment.SetTag(tag, text)
-        node.GetSegmentation().AddSegment(segment, f"{_IDENTIFIER}{taken + hint.number}")
+        node.GetSegmentation().AddSegment(segment, f"{_IDENTIFIER}{taken + candidate.number}")
     display = node.GetDisplayNode()
     display.SetVisibility2DFill(False)
     display.SetVisibility3D(False)
-    result.segmentation.SetNodeReferenceID(HINTS_ROLE, node.GetID())
+    result.segmentation.SetNodeReferenceID(CANDIDATES_ROLE, node.GetID())
     subject_hierarchy().CreateItem(result.folder_item, node)
 
 

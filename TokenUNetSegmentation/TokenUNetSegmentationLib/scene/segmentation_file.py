@@ -1,6 +1,6 @@
-"""The segmentation file of a run: read in a thread, put into the scene region by region.
+"""Loading of a run's segmentation file: reading in a thread, then adding region by region to the scene.
 
-Slicer's own reader does both in one call, during which the window cannot react.
+Slicer's own reader does both in one call that blocks the window.
 """
 
 import concurrent.futures
@@ -12,6 +12,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from numpy.typing import NDArray
+from slicer.i18n import tr as _
 from tokenunet.core.errors import UnreadableImageError
 from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.core.terminology import REGION_STYLES
@@ -21,16 +22,16 @@ _WAIT_S = 0.005
 
 
 def read_regions(path: Path) -> Generator[None, None, sitk.Image]:
-    """Read the regions of a ``.seg.nrrd`` file in a thread, with short steps until it has ended.
+    """Read the regions of a ``.seg.nrrd`` file in a thread, with short steps until it is done.
 
     Args:
-        path: File that `tokenunet.io.seg_nrrd.write_segmentation` has written.
+        path: File written by `tokenunet.io.seg_nrrd.write_segmentation`.
 
     Returns:
         Image with one component for each region, in the order of `REGIONS`.
 
     Raises:
-        UnreadableImageError: If the file is absent, damaged, or holds other segments.
+        UnreadableImageError: If the file is missing, damaged, or holds other segments.
     """
     with concurrent.futures.ThreadPoolExecutor(1) as reader:
         reading = reader.submit(_read, path)
@@ -41,7 +42,9 @@ def read_regions(path: Path) -> Generator[None, None, sitk.Image]:
 
 
 def _read(path: Path) -> sitk.Image:
-    unreadable = UnreadableImageError(f"{path} cannot be read as a segmentation.", "Segment the patient again.")
+    unreadable = UnreadableImageError(
+        _("{file} cannot be read as a segmentation.").format(file=path), _("Segment the patient again.")
+    )
     try:
         image = sitk.ReadImage(path)
     except RuntimeError as error:
@@ -68,7 +71,7 @@ def add_regions(node: slicer.vtkMRMLSegmentationNode, image: sitk.Image) -> Gene
 
 
 def _segment(name: RegionName, voxels: NDArray[np.uint8], to_world: vtk.vtkMatrix4x4) -> slicer.vtkSegment:
-    """Return a segment that holds the voxels within the region's extent only, as Slicer's own."""
+    """Return a segment that stores only the voxels within the region's extent, as Slicer's own segments do."""
     spans = [np.flatnonzero(voxels.any(axis=tuple(a for a in range(3) if a != axis))) for axis in (2, 1, 0)]
     extent = [(int(span[0]), int(span[-1])) if len(span) else (0, -1) for span in spans]
     image = slicer.vtkOrientedImageData()

@@ -1,30 +1,37 @@
-"""Volume nodes from files, and files from volume nodes for the worker process."""
+"""Loading of volume nodes from files, and export of volume nodes for the worker process."""
 
 from pathlib import Path
 
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from tokenunet.core.errors import OutputError, UnreadableImageError, UnusableImageError
 
 _ORTHOGONALITY_TOLERANCE = 1e-4
 
 
 def load_volume(path: Path, name: str) -> slicer.vtkMRMLScalarVolumeNode:
-    """Reads an image file into a scalar volume node; it stays tied to its file.
+    """Load an image file as a scalar volume node that keeps referring to its file.
+
+    Args:
+        path: Image file.
+        name: Name of the node.
 
     Raises:
-        UnreadableImageError: where the file is absent, damaged or no image.
+        UnreadableImageError: If the file is missing, damaged or not an image.
     """
     node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, 0) if path.is_file() else None
     if node is None:
-        raise UnreadableImageError(f"{path} cannot be read as an image.", "Check that the file is there and complete.")
-    node.SetName(name)  # the logic numbers names that are taken; two patients may have the same
+        raise UnreadableImageError(
+            _("{file} cannot be read as an image.").format(file=path), _("Check that the file is there and complete.")
+        )
+    node.SetName(name)  # the logic appends a number to a name in use, but two patients may have the same names
     return node
 
 
 def detach_from_file(node: slicer.vtkMRMLStorableNode) -> None:
-    """Makes the scene the only owner of a node's data, for files that will not stay."""
+    """Remove a node's storage nodes, so that it does not refer to files that will be deleted."""
     for i in reversed(range(node.GetNumberOfStorageNodes())):
         storage = node.GetNthStorageNode(i)
         if storage is not None:
@@ -32,18 +39,24 @@ def detach_from_file(node: slicer.vtkMRMLStorableNode) -> None:
 
 
 def export_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
-    """Writes a node as it lies in the world (its transforms applied) to an NRRD file.
+    """Write a volume in world coordinates, with its transforms applied, to an NRRD file.
 
-    NRRD keeps the axes as they are in the node; NIfTI would round them.
+    NRRD keeps the axes exactly; NIfTI would round them.
+
+    Args:
+        node: Volume to export.
+        path: File to write.
 
     Raises:
-        UnusableImageError: for a node that is no 3-D scalar volume, or that a transform shears.
-        OutputError: where the file cannot be written.
+        UnusableImageError: If the node is not a 3-D scalar volume, or its transform shears it.
+        OutputError: If the file cannot be written.
     """
     name = node.GetName()
     image = node.GetImageData()
     if image is None or image.GetNumberOfScalarComponents() != 1:
-        raise UnusableImageError(f"Volume “{name}” holds no 3-D scalar image.", "Choose another volume.")
+        raise UnusableImageError(
+            _("Volume “{name}” holds no 3-D scalar image.").format(name=name), _("Choose another volume.")
+        )
     if node.GetParentTransformNode() is None:
         _write(node, path)
         return
@@ -57,8 +70,13 @@ def export_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
         copy.HardenTransform()
         if not _has_orthogonal_axes(copy):
             raise UnusableImageError(
-                f"The transform on volume “{name}” shears it, so its voxels are no boxes any more.",
-                "Resample the volume with the transform (Resample Scalar/Vector/DWI Volume), or remove the transform.",
+                _("The transform on volume “{name}” shears it, so its axes are no longer orthogonal.").format(
+                    name=name
+                ),
+                _(
+                    "Resample the volume with the transform (Resample Scalar/Vector/DWI Volume), "
+                    "or remove the transform."
+                ),
             )
         _write(copy, path)
     finally:
@@ -74,13 +92,16 @@ def _has_orthogonal_axes(node: slicer.vtkMRMLVolumeNode) -> bool:
 
 
 def _write(node: slicer.vtkMRMLVolumeNode, path: Path) -> None:
-    """Through a storage node of its own: the node's file name and "saved" state stay as the user has them."""
+    """Write a node with a temporary storage node, which keeps the node's file name and "saved" state unchanged."""
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
     storage.SetUseCompression(False)
     storage.SetFileName(str(path))
     slicer.mrmlScene.AddNode(storage)
     try:
         if not storage.WriteData(node):
-            raise OutputError(f"Volume “{node.GetName()}” cannot be written to {path}.", "Make room on the disk.")
+            raise OutputError(
+                _("Volume “{name}” cannot be written to {file}.").format(name=node.GetName(), file=path),
+                _("Make room on the disk."),
+            )
     finally:
         slicer.mrmlScene.RemoveNode(storage)

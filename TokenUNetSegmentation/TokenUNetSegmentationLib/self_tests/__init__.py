@@ -1,1 +1,1 @@
-"""What the module tests of itself in the application."""
+"""Self-tests that run in the application."""

@@ -1,4 +1,4 @@
-"""A small made-up patient for the module's self-test, which runs in the application too."""
+"""Small artificial patient for the module's self-tests, which run in the application."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ _DOWNSAMPLING = 4
 
 
 def add_volumes(patient: str) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
-    """Four skull-stripped volumes named after their sequences."""
+    """Add four skull-stripped volumes named after their sequences to the scene, and return them."""
     distance = _distance(_SHAPE)
     volumes = {}
     for number, sequence in enumerate(SEQUENCES, start=1):
@@ -56,6 +56,6 @@ def write_result(folder: Path) -> None:
 
 
 def _distance(shape: tuple[int, ...]) -> np.ndarray:
-    """From the center; 1 in the middle of the sides."""
+    """Return the normalized distance of each voxel from the center; 1 is near the border of the volume."""
     axes = np.meshgrid(*(np.linspace(-1.2, 1.2, n) for n in shape), indexing="ij")
     return np.sqrt(sum(axis**2 for axis in axes))

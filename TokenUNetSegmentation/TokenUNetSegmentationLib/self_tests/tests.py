@@ -45,7 +45,7 @@ def add_result(widget: Any) -> PatientResult:
 
 
 def test_inputs_are_found(case: unittest.TestCase) -> None:
-    """Volumes are selected by their names."""
+    """Check that volumes are selected by their names."""
     volumes = add_volumes("Patient1")
     widget = open_module()
     case.assertEqual(widget.inputsPanel.inputs(), volumes)
@@ -54,7 +54,7 @@ def test_inputs_are_found(case: unittest.TestCase) -> None:
 
 
 def test_volume_in_two_places_is_refused(case: unittest.TestCase) -> None:
-    """The same volume cannot be two sequences."""
+    """Check that the same volume cannot be selected for two sequences."""
     volumes = add_volumes("Patient1")
     widget = open_module()
     widget.inputsPanel.rows["T2"].selector.setCurrentNode(volumes["T1"])
@@ -65,7 +65,7 @@ def test_volume_in_two_places_is_refused(case: unittest.TestCase) -> None:
 
 
 def test_result_and_maps(case: unittest.TestCase) -> None:
-    """A result is displayed, and each of its attention maps."""
+    """Check that a result and each of its attention maps can be displayed."""
     widget = open_module()
     result = add_result(widget)
     case.assertEqual(widget.ui.volumesTable.rowCount, 5)
@@ -78,7 +78,7 @@ def test_result_and_maps(case: unittest.TestCase) -> None:
 
 
 def test_grid_displays_the_tumor(case: unittest.TestCase) -> None:
-    """The grid of maps is at the tumor the first time, and closing the scene leaves it."""
+    """Check that the grid of maps starts at the tumor, and that closing the scene leaves the grid."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return
@@ -99,7 +99,7 @@ def test_grid_displays_the_tumor(case: unittest.TestCase) -> None:
 
 
 def test_edit_keeps_regions_nested(case: unittest.TestCase) -> None:
-    """An edit takes nothing from other regions, keeps them nested and restores the overwrite mode."""
+    """Check that an edit removes nothing from other regions, keeps them nested and restores the overwrite mode."""
     result = add_result(open_module())
     editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
     editor.SetOverwriteMode(editor.OverwriteAllSegments)
@@ -115,7 +115,7 @@ def test_edit_keeps_regions_nested(case: unittest.TestCase) -> None:
 
 
 def test_saved_scene_is_selected_again(case: unittest.TestCase) -> None:
-    """A scene that is loaded while the module is open displays its result, also on top of another."""
+    """Check that a scene loaded while the module is open displays its result, also if merged into another scene."""
     widget = open_module()
     add_result(widget)
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +130,7 @@ def test_saved_scene_is_selected_again(case: unittest.TestCase) -> None:
 
 
 def test_worker_starts_cold(case: unittest.TestCase) -> None:
-    """A worker process starts where none is kept warm."""
+    """Check that a worker process starts without a warm worker."""
     if importlib.util.find_spec("psutil") is None:  # installed at the first click on "Segment"
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -153,4 +153,4 @@ SELF_TESTS: tuple[Callable[[unittest.TestCase], None], ...] = (
     test_saved_scene_is_selected_again,
     test_worker_starts_cold,
 )
-"""All of them, in the order in which they run, each in an empty scene."""
+"""Self-tests in the order in which they run, each in an empty scene."""
