@@ -22,7 +22,6 @@ NOT_YET: tuple[str, ...] = (
     "TokenUNetSegmentation/tokenunet/data/",
     "TokenUNetSegmentation/TokenUNetSegmentation.py",
     "TokenUNetTraining/TokenUNetTraining.py",
-    "TokenUNetTraining/TokenUNetTrainingLib/",
 )
 """Folders, relative to the root, whose prose has not been rewritten."""
 

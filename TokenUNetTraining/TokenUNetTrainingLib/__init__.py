@@ -1,1 +1,1 @@
-"""What the Token-UNet Training module is made of: what needs a MRML scene or Qt, and the process that trains."""
+"""Parts of the Token-UNet Training module that need an MRML scene or Qt, and its training process."""

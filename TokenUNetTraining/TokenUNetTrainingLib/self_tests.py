@@ -27,7 +27,7 @@ def open_module() -> Any:
 
 
 def test_reasons_why_nothing_can_start(case: unittest.TestCase) -> None:
-    """Buttons say why they cannot be pressed."""
+    """Check that disabled buttons say why."""
     widget = open_module()
     with tempfile.TemporaryDirectory() as folder:
         widget.ui.dataPath.setCurrentPath("")
@@ -43,7 +43,7 @@ def test_reasons_why_nothing_can_start(case: unittest.TestCase) -> None:
 
 
 def test_form_survives_a_saved_scene(case: unittest.TestCase) -> None:
-    """A scene that is loaded while the module is open fills in the form."""
+    """Check that a scene loaded while the module is open fills in the form."""
     widget = open_module()
     with tempfile.TemporaryDirectory() as folder:
         widget.ui.experimentPath.setCurrentPath(str(Path(folder) / "experiment"))
@@ -62,7 +62,7 @@ def test_form_survives_a_saved_scene(case: unittest.TestCase) -> None:
 
 
 def test_process_starts_and_reports(case: unittest.TestCase) -> None:
-    """A training process starts, and what it complains about is received."""
+    """Check that a training process starts and reports its error."""
     if importlib.util.find_spec("psutil") is None:  # installed at the first click on "Start training"
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -82,4 +82,4 @@ SELF_TESTS: tuple[Callable[[unittest.TestCase], None], ...] = (
     test_form_survives_a_saved_scene,
     test_process_starts_and_reports,
 )
-"""All of them, in the order in which they run, each in an empty scene."""
+"""Self-tests in the order in which they run, each in an empty scene."""

@@ -180,7 +180,7 @@ class InputsPanel:
         set_input_nodes(self._parameters(), {one: inputs[other], other: inputs[one]})
 
     def show(self, running: bool) -> None:
-        """Bring all that is displayed up to date.
+        """Update all that is displayed.
 
         Args:
             running: Whether a segmentation is running, whose inputs cannot be changed.

@@ -37,7 +37,7 @@ class InstallationPanel:
         ui.installFromFolderButton.clicked.connect(lambda *_: self._install_from_folder())
 
     def show(self) -> None:
-        """Bring the rows up to date."""
+        """Update the rows."""
         self._ui.missingFrame.setVisible(bool(self.missing))
         self._ui.missingFrame.setEnabled(not self.installing)
         self._ui.missingLabel.setText(

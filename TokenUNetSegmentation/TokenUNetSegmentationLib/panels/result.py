@@ -92,7 +92,7 @@ class ResultPanel:
         return self._segmentation(result).GetDisplayNode()
 
     def show(self) -> None:
-        """Bring all that is displayed up to date."""
+        """Update all that is displayed."""
         result = self._result()
         self._showing = True
         try:

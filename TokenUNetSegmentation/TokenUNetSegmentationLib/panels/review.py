@@ -53,7 +53,7 @@ class ReviewPanel:
         ui.reviewDismissButton.clicked.connect(lambda *_: self._decide(self._dismiss_or_restore))
 
     def show(self) -> None:
-        """Bring all that is displayed up to date."""
+        """Update all that is displayed."""
         result = self._result()
         chosen = self._chosen()
         self._candidates = [] if result is None else listed_candidates(result)

@@ -136,7 +136,7 @@ class RunPanel:
         return self._steps.running
 
     def show(self) -> None:
-        """Bring all that is displayed up to date."""
+        """Update all that is displayed."""
         problems = self._inputs.problems()
         installation = self.installation
         answer = can_segment(

@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 
 
 class Preset(Enum):
-    """Where the numbers of a training come from."""
+    """Preset of the training settings."""
 
     QUICK = "quick"
     ROBUST = "robust"

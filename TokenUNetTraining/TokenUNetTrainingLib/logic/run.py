@@ -15,7 +15,7 @@ from tokenunet.training.request import TrainingRequest
 from TokenUNetSegmentationLib.logic.inputs import Availability
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
-if TYPE_CHECKING:  # it needs packages that are installed at the first click
+if TYPE_CHECKING:  # not at run time: its packages are installed at the first click
     from tokenunet.training.experiment.progress import ExperimentProgress
 
 _SCRIPT = Path(__file__).parents[1] / "process" / "detached_training.py"
@@ -140,7 +140,7 @@ class TrainingRun:
         self._ended = True
         if self._process.exit_code and self.failure is None:
             last = self._process.log().strip().splitlines()[-1:]
-            started = self.progress is not None  # else there is no more to read than the last line
+            started = self.progress is not None  # otherwise the log has only this line
             hint = [_("Its log is in {folder}.").format(folder=self._folder)] if started else []
             message = _("The training process ended unexpectedly.")
             self.failure = ErrorEvent("crashed", message, " ".join([*last, *hint]))
@@ -150,7 +150,14 @@ class TrainingRun:
 
 
 def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, missing: str = "") -> Availability:
-    """Return whether a new training can start, and why not; `missing` names packages that are not installed."""
+    """Return whether a new training can start, and why not.
+
+    Args:
+        request: What to train.
+        watch: State of the experiment in the chosen folder.
+        starting: Whether a training is being started.
+        missing: Names of packages that are not installed; empty if all are.
+    """
     if starting or watch.running:
         return Availability(False, _("A training is running."))
     if request.data is None:
@@ -161,7 +168,7 @@ def can_start(request: TrainingRequest, watch: ExperimentWatch, starting: bool, 
         return Availability(False, _("Choose at least one architecture."))
     if watch.progress is not None:
         return Availability(False, _("The folder holds an experiment already: resume it, or choose another folder."))
-    with suppress(OSError):  # what cannot be looked into, the training itself complains about
+    with suppress(OSError):  # the training itself reports a folder that cannot be read
         if request.output.is_dir() and any(request.output.iterdir()):
             return Availability(False, _("The experiment's folder is not empty: choose another."))
     try:

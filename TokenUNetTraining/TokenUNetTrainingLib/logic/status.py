@@ -1,4 +1,4 @@
-"""How far a training is, from the experiment's folder and from the process that was started."""
+"""State of a training, from the experiment's folder and the process that was started."""
 
 from dataclasses import dataclass
 
@@ -30,13 +30,13 @@ def status_of(watch: ExperimentWatch, run: TrainingRun | None) -> TrainingStatus
     """Return the state of a training.
 
     Args:
-        watch: What is known of the experiment's folder.
+        watch: State of the experiment in the folder.
         run: Process that was started here; None if there is none.
     """
-    progress, said = watch.progress, run.progress if run is not None else None
+    progress, event = watch.progress, run.progress if run is not None else None
     stage, fraction, seconds = "train", 0.0, None
-    if said is not None and said.stage != "train":
-        stage, fraction, seconds = said.stage, said.fraction, said.eta_s
+    if event is not None and event.stage != "train":
+        stage, fraction, seconds = event.stage, event.fraction, event.eta_s
     elif progress is not None:
         fraction, seconds = progress.fraction, progress.seconds_left
     failure = run.failure if run is not None else None

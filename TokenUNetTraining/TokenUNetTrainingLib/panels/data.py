@@ -25,7 +25,7 @@ _MOST_GROUPS = 4
 
 
 class DataPanel:
-    """Check the patients in a process of its own.
+    """Section that checks the patients in a worker process.
 
     Args:
         ui: Widgets of the .ui file.
@@ -90,7 +90,7 @@ class DataPanel:
         self.show()
 
     def show(self) -> None:
-        """Bring all that is displayed up to date."""
+        """Update all that is displayed."""
         request = self._request()
         data = None if request is None else request.data
         self._ui.checkButton.setEnabled(self.running or data is not None)

@@ -37,7 +37,7 @@ class ProgressPanel:
         ui.curvesBox.currentIndexChanged.connect(lambda *_: self.show())
 
     def show(self) -> None:
-        """Bring table and curves up to date."""
+        """Update table and curves."""
         progress = self._watch.progress
         fill_table(
             self._ui.foldsTable, [fold_row(progress, fold) for fold in progress.folds] if progress else [], widest=0

@@ -44,7 +44,7 @@ class ResultsPanel:
         ui.caseButton.clicked.connect(lambda *_: self._show_case())
 
     def show(self) -> None:
-        """Bring all that is displayed up to date; the files are read only if the summary has changed."""
+        """Update all that is displayed; the files are read only if the summary has changed."""
         summary = self._watch.progress.experiment.summary if self._watch.progress else None
         changed = summary.stat().st_mtime if summary is not None and summary.exists() else 0.0
         if (self._watch.folder, changed) != self._shown:

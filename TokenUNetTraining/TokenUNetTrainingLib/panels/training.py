@@ -30,7 +30,7 @@ from TokenUNetTrainingLib.logic.run import (
 )
 from TokenUNetTrainingLib.logic.status import status_of
 
-if TYPE_CHECKING:  # it needs packages that are installed at the first click
+if TYPE_CHECKING:  # not at run time: its packages are installed at the first click
     from tokenunet.training.experiment.experiment import Experiment
 
 _LAST_EXPERIMENT = "TokenUNetTraining/experiment"
@@ -188,7 +188,7 @@ class TrainingPanel:
         return True
 
     def show(self) -> None:
-        """Bring all that is displayed up to date."""
+        """Update all that is displayed."""
         request = self.request()
         missing = self.installation.missing
         answers = {

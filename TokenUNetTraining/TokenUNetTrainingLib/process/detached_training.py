@@ -1,6 +1,6 @@
-"""Runs the ``tokenunet`` command for the module and goes on when Slicer ends.
+"""Script that runs the ``tokenunet`` command for the module and continues when Slicer ends.
 
-Called as a script: ``detached_training.py SLICER_PROCESS_ID WORK_FOLDER ARGUMENTS_OF_TOKENUNET...``
+Usage: ``detached_training.py SLICER_PROCESS_ID WORK_FOLDER ARGUMENTS_OF_TOKENUNET...``
 """
 
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Runs the command; returns its exit code."""
-    # Slicer's image readers, which ITK would load from there, crash SimpleITK outside of Slicer.
+    """Run the command and return its exit code."""
+    # Slicer's image readers, which ITK would load from this path, crash SimpleITK outside of Slicer.
     os.environ.pop("ITK_AUTOLOAD_PATH", None)
-    # As the folder of this script must not be searched, where the library lies: beside it once installed, and in the
-    # other module's folder in the source tree.
+    # Python must not search the folder of this script, but that of the library: next to this module when installed, in
+    # the other module's folder in the source tree.
     home = Path(__file__).resolve().parents[2]
     sys.path[0] = str(home if (home / "tokenunet").is_dir() else home.parent / "TokenUNetSegmentation")
     import psutil

@@ -1,4 +1,4 @@
-"""Loss and Dice of every fold, and the spread of Dice over the cases, in Slicer's plot view."""
+"""Plots of loss and Dice of each fold, and box plots of the cases' Dice, in Slicer's plot view."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _COLUMNS = ["x", "y"]
 
 
 class CurveKind(Enum):
-    """What is drawn."""
+    """Kind of chart."""
 
     NONE = "none"
     LOSS = "loss"
@@ -31,7 +31,7 @@ class CurveKind(Enum):
     BOXES = "boxes"
 
     def titles(self) -> tuple[str, str, str]:
-        """Of the chart and of its two axes."""
+        """Return the titles of the chart, its x axis and its y axis."""
         regions = "    ".join(f"{number}: {region}" for number, region in enumerate(REGIONS, 1))
         return {
             CurveKind.LOSS: (_("Training: loss"), _("epoch"), _("loss")),
@@ -42,12 +42,12 @@ class CurveKind(Enum):
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart.
+    """Line of a chart.
 
     Attributes:
-        name: as the legend shows it.
-        architecture: decides the color.
-        points: float (N, 2); a row of NaN interrupts the line.
+        name: Name in the legend.
+        architecture: Name of the architecture, which determines the color.
+        points: Coordinates (N, 2), float; a row of NaN interrupts the line.
     """
 
     name: str
@@ -56,7 +56,12 @@ class Line:
 
 
 def chart_lines(folds: Sequence["FoldProgress"], kind: CurveKind) -> Iterator[Line]:
-    """The lines of a kind of chart; none where there are no values yet."""
+    """Iterate over the lines of a chart, without those that have no values yet.
+
+    Args:
+        folds: Progress of each fold.
+        kind: Kind of chart.
+    """
     if kind is CurveKind.BOXES:
         yield from _boxes(folds)
         return
@@ -70,7 +75,7 @@ def chart_lines(folds: Sequence["FoldProgress"], kind: CurveKind) -> Iterator[Li
 
 
 def _boxes(folds: Sequence["FoldProgress"]) -> Iterator[Line]:
-    """A box for each region, drawn in one go by every architecture's line, of the cases of its finished folds."""
+    """Iterate over box plots of the finished folds: one line per architecture that outlines a box for each region."""
     architectures = list(dict.fromkeys(fold.folder.architecture for fold in folds))
     for place, architecture in enumerate(architectures):
         finished = [fold.folder for fold in folds if fold.folder.architecture == architecture and fold.folder.finished]
@@ -85,7 +90,15 @@ def _boxes(folds: Sequence["FoldProgress"]) -> Iterator[Line]:
 
 
 def box_outline(x: float, values: Sequence[float]) -> NDArray[np.float64]:
-    """Points (N, 2) of a box: least value, quartiles with the median, greatest value; a row of NaN ends it."""
+    """Return the outline of a box plot: minimum, quartiles, median and maximum.
+
+    Args:
+        x: Position of the box.
+        values: Values to summarize; at least one.
+
+    Returns:
+        Coordinates (N, 2), ended by a row of NaN.
+    """
     low, first, middle, third, high = np.percentile(values, [0, 25, 50, 75, 100])
     left, right = x - _BOX_HALF_WIDTH, x + _BOX_HALF_WIDTH
     outline = [(x, low), (x, first), (right, first), (right, middle), (left, middle), (right, middle), (right, third)]
@@ -94,7 +107,7 @@ def box_outline(x: float, values: Sequence[float]) -> NDArray[np.float64]:
 
 
 class Curves:
-    """A chart and its lines in the scene; they are made at the first `show` and removed by `remove`."""
+    """Chart and its lines in the scene, created by the first `show` and removed by `remove`."""
 
     def __init__(self) -> None:
         self._chart: slicer.vtkMRMLPlotChartNode | None = None
@@ -105,7 +118,12 @@ class Curves:
         self._kind = CurveKind.NONE
 
     def show(self, folds: Sequence["FoldProgress"], kind: CurveKind) -> None:
-        """Draws what there is, in a layout with a plot view; takes the chart away for ``NONE``."""
+        """Update the chart, in a layout with a plot view.
+
+        Args:
+            folds: Progress of each fold.
+            kind: Kind of chart; `CurveKind.NONE` removes the chart.
+        """
         if kind is not self._kind:
             self.remove()
             self._kind = kind
@@ -138,7 +156,7 @@ class Curves:
 
     def _add_series(self, line: Line) -> None:
         table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", line.name)
-        series = slicer.vtkMRMLPlotSeriesNode()  # complete before a plot view sees it in the scene
+        series = slicer.vtkMRMLPlotSeriesNode()  # added to the scene when complete: plot views update at once
         series.SetName(line.name)
         for node in (table, series):
             node.SetSaveWithScene(False)
@@ -146,7 +164,7 @@ class Curves:
         series.SetXColumnName(_COLUMNS[0])
         series.SetYColumnName(_COLUMNS[1])
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
-        few = self._kind is CurveKind.DICE  # a single validation makes no line
+        few = self._kind is CurveKind.DICE  # a single validation has no line, only a marker
         series.SetMarkerStyle(
             slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle if few else slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone
         )
@@ -159,7 +177,7 @@ class Curves:
         self._series.append(series)
 
     def remove(self) -> None:
-        """Takes chart and lines out of the scene and brings the layout back."""
+        """Remove chart and lines from the scene and restore the previous layout."""
         for node in (self._chart, *self._series, *self._tables.values()):
             if node is not None and slicer.mrmlScene.IsNodePresent(node):
                 slicer.mrmlScene.RemoveNode(node)
