@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from scan_fixtures import REAL_PATIENT, needs_real_patient, study
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.preprocessing import check_sequences
-from tokenunet.study.identify.image_features import sequence_looks
+from tokenunet.study.identify.image_features import sequences_by_features
 from tokenunet.study.scans import Study, find_sequences, read_study
 from tokenunet.synthesis import synthetic_patient
 
@@ -79,10 +79,10 @@ def test_too_small_a_brain_is_not_judged() -> None:
 @pytest.mark.parametrize("seed", [4, 9])
 def test_synthetic_patients_of_odd_contrast_raise_no_warning(seed: int) -> None:
     images = synthetic_patient(seed, spacing=4.0).images
-    assert sequence_looks([images[s] for s in SEQUENCES]) == SEQUENCES
+    assert sequences_by_features([images[s] for s in SEQUENCES]) == SEQUENCES
     for other in ("T1", "FLAIR"):
         exchanged = {s: images[{"T2": other, other: "T2"}.get(s, s)] for s in SEQUENCES}
-        looks = sequence_looks([exchanged[s] for s in SEQUENCES])
+        looks = sequences_by_features([exchanged[s] for s in SEQUENCES])
         assert looks is not None
         assert looks != SEQUENCES
 

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
 from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
 from tokenunet.study.dicom_tags import dicom_tags
-from tokenunet.study.identify.image_features import sequence_looks
+from tokenunet.study.identify.image_features import sequences_by_features
 from tokenunet.study.identify.tags_and_names import sequence_of_scan
 from tokenunet.study.scans import REFERENCES
 
@@ -186,7 +186,7 @@ def _identify_by_image(
     usable = not any(problem_with(volume) for volume in volumes.values())
     if not usable or not all(_on_grid_of_all(volume, [first]) for volume in others):
         return None
-    looks = sequence_looks([_every_few_mm(volumes[sequence]) for sequence in SEQUENCES], order_known)
+    looks = sequences_by_features([_every_few_mm(volumes[sequence]) for sequence in SEQUENCES], order_known)
     return None if looks is None else dict(zip(SEQUENCES, looks, strict=True))
 
 

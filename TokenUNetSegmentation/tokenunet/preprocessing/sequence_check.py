@@ -9,7 +9,7 @@ from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
 from tokenunet.preprocessing.register import Alignment
-from tokenunet.study.identify.image_features import sequence_looks
+from tokenunet.study.identify.image_features import sequences_by_features
 from tokenunet.study.scans import Study
 
 _SAMPLING_MM = (4.0, 4.0, 4.0)
@@ -34,13 +34,12 @@ def check_sequences(
             findings.append(
                 Finding("sequence_name", f"{scan.source} was given as {sequence}, but its name says {named}.")
             )
-    looks = recognize(study, alignments or {})
-    for sequence, look in looks.items():
-        if look != sequence:
+    for sequence, recognized_as in recognize(study, alignments or {}).items():
+        if recognized_as != sequence:
             findings.append(
                 Finding(
                     "sequence_content",
-                    f"The volume given as {sequence} ({study.scans[sequence].source}) looks like {look}: "
+                    f"The volume given as {sequence} ({study.scans[sequence].source}) looks like {recognized_as}: "
                     "check that no two sequences were swapped.",
                 )
             )
@@ -65,5 +64,5 @@ def recognize(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dic
     grid = Grid.of(study.scans[study.reference].image).with_spacing(_SAMPLING_MM)
     transforms = {sequence: alignment.transform for sequence, alignment in alignments.items()}
     images = [grid.resample(study.scans[s].image, sitk.sitkNearestNeighbor, transforms.get(s)) for s in SEQUENCES]
-    looks = sequence_looks([sitk.GetArrayFromImage(image) for image in images])
-    return dict(zip(SEQUENCES, looks or SEQUENCES, strict=True))
+    sequences = sequences_by_features([sitk.GetArrayFromImage(image) for image in images])
+    return dict(zip(SEQUENCES, sequences or SEQUENCES, strict=True))

@@ -11,7 +11,7 @@ from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.study.dicom_tags import DicomTags
-from tokenunet.study.identify.image_features import sequence_looks
+from tokenunet.study.identify.image_features import sequences_by_features
 from tokenunet.study.identify.tags_and_names import Evidence, evidence_of
 
 SURE = 0.7
@@ -19,7 +19,7 @@ SURE = 0.7
 _SAMPLING_MM = (4.0, 4.0, 4.0)
 """Spacing that image features are computed at."""
 _FEATURE_CONFIDENCE: dict[SequenceName, float] = {"T1": 0.4, "T1ce": 0.4, "T2": 0.6, "FLAIR": 0.6}
-"""Confidence in image features alone: T1 and T1ce differ in a few voxels only, see `sequence_looks`."""
+"""Confidence in image features alone: T1 and T1ce differ in a few voxels only, see `sequences_by_features`."""
 _FEWEST_VALUES = 20
 """Number of different values in a scan; a binary mask or label map has fewer."""
 _SMALLEST_HEAD_MM = 100.0
@@ -238,10 +238,10 @@ def _by_image_features(
     coarse = [sitk.GetArrayFromImage(grid.resample(image, sitk.sitkNearestNeighbor)) for image in images]
     if any(len(np.unique(array)) < _FEWEST_VALUES for array in coarse):
         return {}
-    looks = sequence_looks(coarse, order_known=False)
-    if looks is None:
+    sequences = sequences_by_features(coarse, order_known=False)
+    if sequences is None:
         return {}
-    seen = dict(zip(indices, looks, strict=True))
+    seen = dict(zip(indices, sequences, strict=True))
     by_features = {
         seen[i]: Choice(i, _FEATURE_CONFIDENCE[seen[i]], f"it looks like {seen[i]} next to the others") for i in left
     }

@@ -46,7 +46,9 @@ _FEWEST_VOXELS = 1000
 """Number of voxels of brain that are needed."""
 
 
-def sequence_looks(arrays: Sequence[NDArray[np.floating]], order_known: bool = True) -> tuple[SequenceName, ...] | None:
+def sequences_by_features(
+    arrays: Sequence[NDArray[np.floating]], order_known: bool = True
+) -> tuple[SequenceName, ...] | None:
     """Return the sequence that each of four scans looks like.
 
     Args:
@@ -67,8 +69,8 @@ def sequence_looks(arrays: Sequence[NDArray[np.floating]], order_known: bool = T
         t1, t1ce = t1ce, t1
     if _bright_tail(values[t1], values[t1ce]) < (_SWAPPED_TAILS if order_known else 1):
         t1, t1ce = t1ce, t1
-    looks = dict(zip((t1, t1ce, t2, flair), SEQUENCES, strict=True))
-    return tuple(looks[index] for index in range(4))
+    sequences = dict(zip((t1, t1ce, t2, flair), SEQUENCES, strict=True))
+    return tuple(sequences[index] for index in range(4))
 
 
 def _t2_and_flair(values: NDArray[np.float64], order_known: bool) -> tuple[int, int]:
@@ -76,7 +78,7 @@ def _t2_and_flair(values: NDArray[np.float64], order_known: bool) -> tuple[int, 
 
     Args:
         values: Intensities (4, voxels).
-        order_known: As for `sequence_looks`.
+        order_known: As for `sequences_by_features`.
     """
     ranks = values.argsort(axis=1).argsort(axis=1) / values.shape[1] - 0.5
     bright = np.stack([ranks[:, own >= 0.5 - _BRIGHTEST].mean(axis=1) for own in ranks])
