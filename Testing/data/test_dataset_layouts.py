@@ -149,7 +149,7 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     [
         ({}, "No patients were found"),
         ({"imagesTr/x.nii.gz": ""}, "no dataset.json"),
-        ({"imagesTr/x.nii.gz": "", "dataset.json": "{"}, "is no JSON"),
+        ({"imagesTr/x.nii.gz": "", "dataset.json": "{"}, "is not valid JSON"),
         ({"imagesTr/x.nii.gz": "", "dataset.json": "[]"}, "names no labels"),
         ({"imagesTr/x.nii.gz": "", "dataset.json": '{"labels": {"edema": 1}}'}, "names no channels"),
         (

@@ -218,7 +218,7 @@ def test_open_collection_is_read_as_published(
 def test_upenn_leaves_out_what_nobody_corrected(tmp_path: Path) -> None:
     dataset = read_dataset(upenn_gbm(tmp_path))
     (left_out,) = [finding for finding in dataset.findings if finding.code == "missing_truth"]
-    assert left_out.message == "1 of 3 cases have no ground truth and are left out."
+    assert left_out.message == "1 of 3 cases have no ground truth and are excluded."
 
 
 def test_bids_takes_no_tissue_segmentation_for_the_ground_truth(tmp_path: Path) -> None:

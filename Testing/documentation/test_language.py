@@ -19,7 +19,6 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("Toke
 PANELS = sorted(ROOT.glob("TokenUNet*/Resources/UI/*.ui"))
 OLD_KEYS = ROOT / "TokenUNetSegmentation/tokenunet/core/old_keys.py"
 NOT_YET: tuple[str, ...] = (
-    "TokenUNetSegmentation/tokenunet/data/",
     "TokenUNetSegmentation/TokenUNetSegmentation.py",
     "TokenUNetTraining/TokenUNetTraining.py",
 )

@@ -1,4 +1,4 @@
-"""Labeled patients: found in a folder, read, and checked before anything is trained on them."""
+"""Datasets of labeled patients: layouts, data loading, and checks before training."""
 
 from tokenunet.data.cases import (
     Case,

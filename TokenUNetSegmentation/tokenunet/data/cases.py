@@ -1,4 +1,4 @@
-"""Labeled patients: where their files lie, and how to read them."""
+"""Labeled patients: paths of their files, and data loading."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from tokenunet.study.scans import Scan, Study, as_scan, study_of
 
 Severity = Literal["error", "warning"]
 _MOST_ROUNDING = 0.05
-"""Distance of a label's stored value from a whole number; interpolated labels are further off."""
+"""Largest distance of a stored label from a whole number; that of interpolated labels is larger."""
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A scan's file.
+    """File of a scan.
 
     Attributes:
-        path: of the file.
-        channel: which image of a 4-D file, from 0; None for a 3-D one.
+        path: Path of the file.
+        channel: Index of the image in a 4-D file, from 0; None for a 3-D file.
     """
 
     path: Path
@@ -38,11 +38,11 @@ class Case:
     """One patient at one time.
 
     Attributes:
-        name: unlike all others of the dataset; can name a file.
-        patient: whose it is; cases of the same patient must not be split.
-        images: by sequence; a sequence that was not found is missing.
-        truth: the expert's segmentation, None where there is none.
-        label_values: what its values mean.
+        name: Name of the case, unique in the dataset and valid as the name of a file.
+        patient: Name of the patient; all cases of a patient belong to the same fold.
+        images: Files by sequence, without sequences that were not found.
+        truth: Path of the reference segmentation, None if there is none.
+        label_values: Exclusive label by value in the reference segmentation.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Case:
 
 @dataclass(frozen=True)
 class DatasetFinding:
-    """Something that is wrong or strange in a dataset.
+    """Error or warning about a dataset.
 
     Attributes:
-        code: stable name for programs.
-        severity: with an error, nothing can be trained.
-        case: the case's name; empty where it is about the dataset.
-        message: a sentence for people.
+        code: Stable identifier for programs.
+        severity: Whether it prevents training (``error``) or not (``warning``).
+        case: Name of the case; empty if the finding is about the whole dataset.
+        message: Description in sentences.
     """
 
     code: str
@@ -71,15 +71,15 @@ class DatasetFinding:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The cases of a folder or of a CSV.
+    """Cases of a folder or of a CSV file.
 
     Attributes:
-        folder: which was read; for a CSV, its path.
-        layout: what kind of folder it is, such as ``BraTS 2023``.
-        cases: sorted by name.
-        findings: what could not be understood when looking for cases.
-        channels: Sequences that a network is trained on; a case holds no others.
-        label_scheme: Name of the labels' scheme if somebody or a ``dataset.json`` says it; empty if it is guessed.
+        folder: Folder that was read, or path of the CSV file.
+        layout: Name of the layout, such as ``BraTS 2023``.
+        cases: Cases, sorted by name.
+        findings: Errors and warnings from the search for cases.
+        channels: Sequences that a network is trained on; cases have no others.
+        label_scheme: Name of the label scheme if the user or a ``dataset.json`` defines it; empty if it is guessed.
     """
 
     folder: Path
@@ -91,16 +91,16 @@ class Dataset:
 
     @property
     def patients(self) -> tuple[str, ...]:
-        """The patients, sorted."""
+        """Names of the patients, sorted."""
         return tuple(sorted({case.patient for case in self.cases}))
 
 
 def read_scans(case: Case, channels: Sequence[SequenceName] = SEQUENCES) -> Study:
-    """Read and check the scans of a case, each file once.
+    """Read and check the scans of a case, every file once.
 
     Args:
         case: Labeled patient.
-        channels: Sequences that are needed; no others are read.
+        channels: Sequences to read; all are required.
 
     Raises:
         InputError: If a scan cannot be read or used; see `tokenunet.study.scans.read_scan`.
@@ -124,20 +124,36 @@ def read_scans(case: Case, channels: Sequence[SequenceName] = SEQUENCES) -> Stud
 
 
 def read_truth(case: Case) -> sitk.Image:
-    """The expert's segmentation: 3-D, uint8, exclusive labels NCR = 1, ED = 2, ET = 4 whatever the file's scheme.
+    """Read the ground truth of a case and convert it to BraTS's labels.
+
+    Args:
+        case: Labeled patient.
+
+    Returns:
+        3-D image, uint8, with the exclusive labels NCR = 1, ED = 2 and ET = 4 for every label scheme.
 
     Raises:
-        DatasetError: where there is none, or it is not a 3-D image.
-        UnexpectedLabelsError: where it holds values that the case's scheme does not know.
-        UnreadableImageError: where the file is absent, damaged or of unknown format.
+        DatasetError: If there is no ground truth, or it is not a 3-D image.
+        UnexpectedLabelsError: If it has values that are not in the case's label scheme.
+        UnreadableImageError: If the file is missing, damaged or of unknown format.
     """
     return read_truth_and_values(case)[0]
 
 
 def read_truth_and_values(case: Case) -> tuple[sitk.Image, frozenset[int]]:
-    """As `read_truth`, with the values that the file itself holds."""
+    """Read the ground truth of a case as `read_truth` does, together with the values in its file.
+
+    Args:
+        case: Labeled patient.
+
+    Returns:
+        The image as from `read_truth`, and the values before conversion.
+
+    Raises:
+        InputError: If the file cannot be read or used, as in `read_truth`.
+    """
     if case.truth is None:
-        raise DatasetError(f"{case.name} has no truth.", "Add its segmentation, or take the case out.")
+        raise DatasetError(f"{case.name} has no ground truth.", "Add its segmentation, or remove the case.")
     image = read_image(case.truth)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
@@ -156,7 +172,7 @@ def read_truth_and_values(case: Case) -> tuple[sitk.Image, frozenset[int]]:
 
 
 def _whole(value: float) -> float:
-    """Return the whole number that a value is meant to be; files with a scale hold 3.996 for 4."""
+    """Round a label to the whole number that it stands for; files with a scale factor may store 4 as 3.996."""
     return float(round(value)) if np.isfinite(value) and abs(value - round(value)) < _MOST_ROUNDING else float(value)
 
 
@@ -166,7 +182,7 @@ def _check_values(case: Case, found: set[float]) -> None:
         shown = ", ".join(f"{value:g}" for value in strange[:5]) + (" and more" if len(strange) > 5 else "")
         cavity = " (from BraTS 2024 on, 4 is the resection cavity)" if strange == [4] else ""
         fitting = [name for name, values in LABEL_SCHEMES.items() if name != "brats" and found <= set(values)]
-        say = f" If they are of another scheme, say --labels {' or --labels '.join(fitting)}." if fitting else ""
+        say = f" If they are of another scheme, pass --labels {' or --labels '.join(fitting)}." if fitting else ""
         raise UnexpectedLabelsError(
             f"{case.truth} holds the unexpected label {'value' if len(strange) == 1 else 'values'} {shown}{cavity}.",
             f"Known are {', '.join(map(str, case.label_values))}.{say}",
@@ -174,12 +190,16 @@ def _check_values(case: Case, found: set[float]) -> None:
     if case.label_values == BRATS_LABELS and {3, 4} <= found:
         raise UnexpectedLabelsError(
             f"{case.truth} holds both 3 and 4, of which only one can be enhancing tumor.",
-            "From BraTS 2024 on, 4 is the resection cavity: if so, say --labels brats2024.",
+            "From BraTS 2024 on, 4 is the resection cavity: if so, pass --labels brats2024.",
         )
 
 
 def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
-    """The dataset as JSON takes it, with absolute paths; findings are left out."""
+    """Convert a dataset to types of JSON, with absolute paths and without its findings.
+
+    Args:
+        dataset: Dataset to convert.
+    """
     return {
         "folder": str(dataset.folder.absolute()),
         "layout": dataset.layout,
@@ -202,7 +222,11 @@ def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
 
 
 def dataset_from_json(values: Mapping[str, Any]) -> Dataset:
-    """The inverse of `dataset_to_json`."""
+    """Create a dataset from the values of `dataset_to_json`.
+
+    Args:
+        values: Parsed JSON.
+    """
     channels = tuple(values.get("channels", SEQUENCES))
     cases = tuple(
         Case(

@@ -1,4 +1,4 @@
-"""The doctor: what is wrong with a dataset, told before a single step is trained."""
+"""Checks of a dataset before training."""
 
 import hashlib
 import os
@@ -25,21 +25,21 @@ from tokenunet.study.image_files import is_in_image_format
 from tokenunet.study.scans import Study
 
 _MOST_NAMES = 8
-"""Shown of the files that were taken for nothing."""
+"""Number of ignored files that a message lists."""
 _CHECKED_AT_ONCE = 4
-"""A case takes about half a GB while it is being checked."""
+"""Number of cases that are checked in parallel, about 0.5 GB each."""
 
 
 @dataclass
 class _Examined:
-    """What was seen of one case."""
+    """Results of reading one case."""
 
     case: Case
     findings: list[DatasetFinding] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
-    """SHA-256 by sequence and ``truth``."""
+    """SHA-256 of the files, by sequence and of the ground truth."""
     voxels: dict[SequenceName, str] = field(default_factory=dict)
-    """SHA-256 of the values, which a copy in another file format shares."""
+    """SHA-256 of the voxels, which is the same for a copy in another file format."""
     values: frozenset[int] = frozenset()
     facts: CaseFacts | None = None
 
@@ -51,11 +51,11 @@ class _Examined:
 
 
 def check_dataset(dataset: Dataset, on_event: OnEvent = ignore_events) -> DatasetReport:
-    """Reads every file once and reports all that training would stumble over.
+    """Read every file once and report everything that would break or bias training.
 
     Args:
-        dataset: as `read_dataset` found it.
-        on_event: receives progress; may raise to stop.
+        dataset: Dataset from `read_dataset`.
+        on_event: Callback that receives progress; an exception from it cancels the call.
     """
     progress = Progress(on_event, {Stage.CHECK: 1.0})
     progress.update(Stage.CHECK, 0.0)
@@ -110,7 +110,7 @@ def _examine(case: Case, channels: Sequence[SequenceName]) -> _Examined:
 
 
 def _not_taken(case: Case) -> str:
-    """Return a sentence that names the files of a case's folder that were taken for nothing."""
+    """Return a sentence that names the ignored files in a case's folder."""
     folders = {source.path.parent for source in case.images.values() if source.channel is None}
     used = {source.path for source in case.images.values()} | {case.truth}
     files = sorted(path for folder in folders for path in folder.iterdir() if path not in used)
@@ -127,7 +127,7 @@ def _examine_scans(one: _Examined, study: Study) -> None:
         one.voxels[sequence] = hashlib.sha256(sitk.GetArrayViewFromImage(scan.image)).hexdigest()
     reference = Grid.of(study.scans[study.reference].image)
     others = [s for s, scan in study.scans.items() if not Grid.of(scan.image).same_as(reference)]
-    # Prepared as for training, so that nothing can go wrong there that does not go wrong here.
+    # Preprocessing as in training makes errors appear now instead of then.
     prepared = prepare(study, ModelSpace(tuple(study.scans), reference.spacing, "LPS"))
     if others:
         one.add(
@@ -141,13 +141,13 @@ def _examine_scans(one: _Examined, study: Study) -> None:
 
 
 def _examine_truth(one: _Examined, truth: sitk.Image, grids: list[Grid]) -> None:
-    """``grids`` are those of the scans, the reference's first; empty if they could not be read."""
+    """Check the ground truth against the grids of the scans, the reference first; empty if the scans are unreadable."""
     own = Grid.of(truth)
     if grids and not any(own.same_as(grid) for grid in grids):
         one.add(
             "grid_mismatch",
             "error",
-            f"{one.case.truth} lies on the grid of none of the scans: {by(own.size)} voxels of {by(own.spacing)} mm "
+            f"{one.case.truth} is on the grid of none of the scans: {by(own.size)} voxels of {by(own.spacing)} mm "
             f"from {by(own.origin)}. Resample it to T1ce.",
         )
         return
@@ -168,7 +168,7 @@ def _examine_truth(one: _Examined, truth: sitk.Image, grids: list[Grid]) -> None
 
 
 def _together(examined: list[_Examined]) -> list[DatasetFinding]:
-    """Return what only shows when all cases are seen."""
+    """Return the findings that depend on all cases: duplicates, time points, number of patients."""
     findings = _duplicates(examined)
     patients: dict[str, list[str]] = defaultdict(list)
     for one in examined:

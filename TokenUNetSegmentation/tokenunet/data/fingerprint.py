@@ -1,4 +1,4 @@
-"""What tells whether a dataset is still the one that it was."""
+"""Fingerprint of a dataset, by which changes to its files are detected."""
 
 import hashlib
 import json
@@ -12,18 +12,18 @@ from tokenunet.data.cases import Dataset
 from tokenunet.io.files import sha256_of
 
 FileHashes = dict[str, dict[str, str]]
-"""SHA-256 of every case's files, by sequence and ``truth``."""
+"""SHA-256 of the files of each case, by sequence and of the ground truth."""
 
 
 def hash_files(dataset: Dataset, on_event: OnEvent = ignore_events) -> FileHashes:
-    """Reads all files, without looking at the images in them.
+    """Hash all files of a dataset without decoding the images.
 
     Args:
-        dataset: whose files.
-        on_event: receives progress; may raise to stop.
+        dataset: Dataset whose files are read.
+        on_event: Callback that receives progress; an exception from it cancels the call.
 
     Raises:
-        UnreadableImageError: where a file is gone.
+        UnreadableImageError: If a file is missing or cannot be read.
     """
     progress = Progress(on_event, {Stage.CHECK: 1.0})
     hashes: FileHashes = {}
@@ -41,11 +41,16 @@ def _hash(path: Path) -> str:
     try:
         return sha256_of(path)
     except OSError as error:
-        raise UnreadableImageError(f"{path} cannot be read: {error.strerror}.", "Bring it back.") from error
+        raise UnreadableImageError(f"{path} cannot be read: {error.strerror}.", "Restore it.") from error
 
 
 def fingerprint(dataset: Dataset, hashes: Mapping[str, Mapping[str, str]]) -> str:
-    """SHA-256 over names, patients, label schemes and files' contents of all cases, wherever they lie."""
+    """Compute the SHA-256 of the names, patients, label schemes and file contents of all cases, independent of paths.
+
+    Args:
+        dataset: Dataset to describe.
+        hashes: SHA-256 of the files from `hash_files`.
+    """
     parts = []
     for case in sorted(dataset.cases, key=lambda case: case.name):
         channels = {sequence: source.channel for sequence, source in case.images.items()}

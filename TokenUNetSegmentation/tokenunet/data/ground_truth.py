@@ -1,4 +1,4 @@
-"""Find the ground truth among the files of a patient's folder."""
+"""Search for the ground truth among the files of a patient's folder."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _WORDS = {
     *("tumormask", "tumourmask", "tumorseg", "tumourseg", "lesionmask", "lesionseg"),
 }
 _MASK_WORDS = {"mask", "masks", "roi", "rois"}
-"""These are of anything, so that a word for the tumor must stand with them."""
+"""Words that may mean the mask of anything, so that a word for the tumor is required, too."""
 _TUMOR = re.compile(r"tumou?r|lesion")
 _BY_HAND = {"manual", "manually", "manuallycorrected", "corrected"}
 _OF_SOMETHING_ELSE = {
@@ -22,32 +22,34 @@ _OF_SOMETHING_ELSE = {
 
 
 def find_ground_truth(folder: Path, images: Sequence[Path]) -> tuple[Path | None, list[Path]]:
-    """Choose the file that is the ground truth by its name.
+    """Select the ground truth by the names of files.
 
-    Segmentations of other things, such as the brain, are never taken. Of several that may be it, one that names the
-    tumor is preferred, and then one that was corrected by hand.
+    Segmentations of other structures, such as the brain, are never selected. Among several candidates, one whose name
+    contains a word for the tumor is preferred, then one that was corrected by hand.
 
     Args:
         folder: Folder of the patient, for messages.
         images: Image files in it.
 
     Returns:
-        The ground truth, or None if there is none, and the segmentations that were not taken for it.
+        The ground truth, or None if there is none, and the other segmentations.
 
     Raises:
-        AmbiguousSequenceError: If two files have equal claims.
+        AmbiguousSequenceError: If several files match equally well.
     """
     claims = {path: _claim(path) for path in images}
     best = max(claims.values(), default=0)
     chosen = [path for path in images if best and claims[path] == best]
     if len(chosen) > 1:
-        raise AmbiguousSequenceError(f"{chosen[0].name} and {chosen[1].name} in {folder} both look like the truth.")
+        raise AmbiguousSequenceError(
+            f"{chosen[0].name} and {chosen[1].name} in {folder} both look like the ground truth."
+        )
     others = [path for path in images if path not in chosen and _words(path) & (_WORDS | _MASK_WORDS)]
     return chosen[0] if chosen else None, others
 
 
 def _claim(path: Path) -> int:
-    """Return how much a name speaks for the ground truth; 0 if not at all."""
+    """Score a name as that of a ground truth; 0 if it is not a candidate."""
     words = _words(path)
     tumor = any(_TUMOR.search(word) for word in words)
     if words & _OF_SOMETHING_ELSE or not (words & _WORDS or (tumor and words & _MASK_WORDS)):

@@ -1,4 +1,4 @@
-"""Whether the labels of a dataset, seen together, can be of the scheme that they are taken for."""
+"""Plausibility checks of the label scheme against the labels of all cases."""
 
 import re
 from collections.abc import Mapping
@@ -8,17 +8,15 @@ from tokenunet.core.regions import ET_LABEL
 from tokenunet.data.cases import Dataset, DatasetFinding, Severity
 
 _PEDIATRIC = re.compile(r"brats[-_]?peds?\b|brats[-_]?ped(?:iatric)?[-_]", re.IGNORECASE)
-
-
 _CHALLENGE = re.compile(r"brats|fets", re.IGNORECASE)
 
 
 def doubts_about_labels(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[DatasetFinding]:
-    """Return what speaks against the scheme of the labels: errors if it was guessed, warnings if somebody said it.
+    """Return reasons to doubt the label scheme: errors if it was guessed, warnings if it was defined explicitly.
 
     Args:
-        dataset: Dataset that was read.
-        values: Values that the ground truth of each case holds, by the case's name; empty if it could not be read.
+        dataset: Dataset from `read_dataset`.
+        values: Values in the ground truth of each case, by name of the case; empty if it could not be read.
     """
     of_tumors = {name: found - {0} for name, found in values.items() if found - {0}}
     said = bool(dataset.label_scheme)
@@ -43,7 +41,7 @@ def doubts_about_labels(dataset: Dataset, values: Mapping[str, frozenset[int]]) 
 
 
 def _hint(beginning: str) -> str:
-    return f" {beginning} say which scheme it is with --labels: {', '.join(map(described, LABEL_SCHEMES))}."
+    return f" {beginning} pass the label scheme with --labels: {', '.join(map(described, LABEL_SCHEMES))}."
 
 
 def _pediatric(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[DatasetFinding]:
@@ -54,7 +52,7 @@ def _pediatric(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[D
     newer = [name for name in names if 4 in values.get(name, ())]
     tells = f" {newer[0]} holds 4, which only the scheme since 2024 has." if newer else ""
     message = (
-        f"{names[0]}{' and others are' if len(names) > 1 else ' is'} of BraTS-PED, whose labels changed in 2024: say "
+        f"{names[0]}{' and others are' if len(names) > 1 else ' is'} of BraTS-PED, whose labels changed in 2024: pass "
         "--labels brats-ped (1 enhancing, 2 non-enhancing, 3 cystic, 4 edema), or --labels brats2023 if of 2023."
     )
     return [DatasetFinding("label_scheme", "error", "", message + tells)]
@@ -67,13 +65,13 @@ def _two_for_enhancing(dataset: Dataset, values: Mapping[str, frozenset[int]]) -
         return []
     message = (
         f"{len(old)} ground truths hold 4 (as {old[0]}), {len(new)} hold 3 (as {new[0]}). Since BraTS 2024, 4 is the "
-        "resection cavity: if so here, say --labels brats2024; if both mark enhancing tumor, say --labels brats."
+        "resection cavity: if so here, pass --labels brats2024; if both mark enhancing tumor, --labels brats."
     )
     return [DatasetFinding("mixed_labels", "error", "", message)]
 
 
 def _one_to_three(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> list[DatasetFinding]:
-    """Return a doubt if labels 1, 2 and 3 are in files whose names do not tell the scheme: 1 may be core or edema."""
+    """Return a finding if labels 1, 2 and 3 are in files whose names indicate no scheme: 1 may be core or edema."""
     unnamed = [
         case.name
         for case in dataset.cases
@@ -90,7 +88,7 @@ def _one_to_three(dataset: Dataset, values: Mapping[str, frozenset[int]]) -> lis
 
 
 def _single_in_some(values: Mapping[str, frozenset[int]], severity: Severity) -> list[DatasetFinding]:
-    """Return a doubt if some ground truths only tell tumor from the rest, though others tell its parts."""
+    """Return a finding if some ground truths have a single label, though others distinguish the tumor's parts."""
     single = [name for name, own in values.items() if own == {1}]
     if not single:
         return []

@@ -1,4 +1,4 @@
-"""Find labeled patients in the layouts that people have; `read_dataset` recognizes which one it is.
+"""Search for labeled patients in folders of common layouts, which `read_dataset` recognizes.
 
 ===============  =====================================================================================
 BraTS 2018-2021  a folder per patient, ``X/X_t1ce.nii.gz`` and ``X/X_seg.nii.gz``, perhaps below HGG and LGG
@@ -9,7 +9,7 @@ UPENN-GBM        ``images_structural/X_11/X_11_T1GD.nii.gz``, ``images_segm/X_11
 BIDS             ``sub-01/ses-01/anat/…_ce-gadolinium_T1w.nii.gz``, ground truths next to them or in derivatives
 MSD              ``dataset.json``, ``imagesTr/X.nii.gz`` with a channel per sequence, ``labelsTr/X.nii.gz``
 nnU-Net          ``dataset.json``, ``imagesTr/X_0000.nii.gz`` and so on, ``labelsTr/X.nii.gz``
-CSV              columns ``case``, ``patient`` (optional), ``T1``, ``T1ce``, ``T2``, ``FLAIR``, ``truth``
+CSV              columns ``T1``, ``T1ce``, ``T2``, ``FLAIR`` and those of `_CSV_COLUMNS`
 ===============  =====================================================================================
 """
 
@@ -36,20 +36,23 @@ from tokenunet.study.image_files import is_image_file, is_in_image_format
 from tokenunet.study.versions import choose_by_name
 
 _DEEPEST = 3
-"""Folders below the dataset's in which patients are looked for."""
+"""Depth of the search for patients below the folder of the dataset."""
+
+_CSV_COLUMNS = ("case", "patient", "truth")
+"""Columns of a CSV file besides those of the sequences; ``patient`` is optional."""
 
 
 def read_dataset(folder: Path, label_scheme: str = "", channels: tuple[SequenceName, ...] = SEQUENCES) -> Dataset:
-    """Find the cases of a folder in any of the layouts, or of a CSV, without reading an image.
+    """Search for the cases of a folder in any of the layouts, or of a CSV file, without reading images.
 
     Args:
-        folder: Folder of the patients, or path of a CSV.
-        label_scheme: What the labels mean, a name in `LABEL_SCHEMES`; if empty, a ``dataset.json`` or the names of
-            the files tell.
+        folder: Folder of the patients, or path of a CSV file.
+        label_scheme: Name of the label scheme in `LABEL_SCHEMES`; if empty, it is taken from a ``dataset.json`` or
+            guessed from the names of the files.
         channels: Sequences that a network is trained on; others are ignored.
 
     Raises:
-        DatasetError: If there is no case, or the layout's own files are wrong.
+        DatasetError: If there are no cases, or a file that describes the dataset is invalid.
     """
     if label_scheme and label_scheme not in LABEL_SCHEMES:
         raise DatasetError(
@@ -66,12 +69,12 @@ def read_dataset(folder: Path, label_scheme: str = "", channels: tuple[SequenceN
         else:
             dataset = _read_patient_folders(folder, channels)
     except OSError as error:
-        raise DatasetError(f"{folder} cannot be read: {error.strerror or error}.", "Check its rights.") from error
+        raise DatasetError(f"{folder} cannot be read: {error.strerror or error}.", "Check its permissions.") from error
     if not dataset.cases and not dataset.findings:
         raise DatasetError(
             f"No patients were found in {folder}.",
             "Known are BraTS, FeTS, MSD, nnU-Net and BIDS folders, the open collections, and a CSV with the columns "
-            "case, T1, T1ce, T2, FLAIR and truth.",
+            f"{', '.join(('case', *SEQUENCES, 'truth'))}.",
         )
     _check_names(dataset)
     patients = same_spelling([case.patient for case in dataset.cases])
@@ -88,7 +91,7 @@ def read_dataset(folder: Path, label_scheme: str = "", channels: tuple[SequenceN
 
 
 def _check_names(dataset: Dataset) -> None:
-    """Names become names of files, also where case does not count."""
+    """Check that names of cases can name files, also on file systems that ignore case."""
     for name, count in Counter(case.name.lower() for case in dataset.cases).items():
         if count > 1:
             raise DatasetError(f"{dataset.folder} has {count} cases named {name}.", "Give every case its own name.")
@@ -135,7 +138,7 @@ def _read_patient_folders(root: Path, channels: tuple[SequenceName, ...]) -> Dat
         images = {c: ImageSource(files_by_channel[c]) for c in channels if c in files_by_channel}
         cases.append(Case(name, patient, images, truth, values))
     if without_truth:
-        message = f"{len(without_truth)} of {len(folders)} cases have no ground truth and are left out."
+        message = f"{len(without_truth)} of {len(folders)} cases have no ground truth and are excluded."
         findings.append(DatasetFinding("missing_truth", "warning", "", message))
     findings += [DatasetFinding("broken_link", "warning", "", broken_link_text(link)) for link in broken_links(root)]
     for path in (path for path in sorted(root.iterdir()) if is_archive(path)):
@@ -144,7 +147,7 @@ def _read_patient_folders(root: Path, channels: tuple[SequenceName, ...]) -> Dat
 
 
 def _published_as(folder: Path, root: Path, name: str, files: Sequence[Path]) -> tuple[str, LabelValues]:
-    """Return the layout that a patient's folder is named in, and what its labels mean."""
+    """Return the layout that matches the names of a patient's folder, and its label values."""
     names = [path.name for path in files]
     if any(re.search(r"_Timepoint_\d+_brain_t1c\.", n) for n in names):
         return "MU-Glioma-Post", LABEL_SCHEMES["brats2024"]
@@ -155,7 +158,7 @@ def _published_as(folder: Path, root: Path, name: str, files: Sequence[Path]) ->
 
 
 def _folders_with_scans(folder: Path, depth: int) -> Iterator[Path]:
-    """Goes no deeper than ``depth``, so that a circle of links ends."""
+    """Iterate over the folders with scans down to ``depth``, which also ends cycles of links."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     if any(is_in_image_format(entry) and sequence_named(entry.name) for entry in entries):
         yield folder
@@ -166,7 +169,7 @@ def _folders_with_scans(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _read_described(folder: Path, wanted: tuple[SequenceName, ...]) -> Dataset:
-    """MSD and both versions of nnU-Net, which describe themselves in ``dataset.json``."""
+    """Read a dataset that a ``dataset.json`` describes, as in MSD and both versions of nnU-Net."""
     description = _read_description(folder / "dataset.json")
     channels = _sequence_channels(description, folder / "dataset.json", wanted)
     try:
@@ -201,7 +204,7 @@ def _read_description(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise DatasetError(f"{path.parent} has imagesTr, but no dataset.json.", "Copy it there, too.") from error
     except ValueError as error:
-        raise DatasetError(f"{path} is no JSON.", "Copy it again.") from error
+        raise DatasetError(f"{path} is not valid JSON.", "Copy it again.") from error
     if not isinstance(description, dict) or not isinstance(description.get("labels"), dict):
         raise DatasetError(f"{path} names no labels.", "Add them as nnU-Net or MSD do.")
     return description
@@ -217,7 +220,7 @@ def _sequence_channels(
     for number, name in names.items():
         sequence = channels_named(wanted).find(str(name)) or sequence_named(str(name))
         if sequence in channels:
-            raise DatasetError(f"{path} has two channels for {sequence}.", "Name only one so.")
+            raise DatasetError(f"{path} has two channels for {sequence}.", "Name only one channel so.")
         if sequence:
             channels[sequence] = int(number)
     missing = [sequence for sequence in wanted if sequence not in channels]
@@ -233,7 +236,7 @@ def _read_csv(path: Path, channels: tuple[SequenceName, ...]) -> Dataset:
     if is_archive(path):
         raise DatasetError(f"{path} is an archive.", "Unpack it, and choose the folder.")
     try:
-        table = read_patient_table(path, ("case", "patient", "truth"), channels_named(channels))
+        table = read_patient_table(path, _CSV_COLUMNS, channels_named(channels))
         missing = [name for name in ("case", *channels, "truth") if name not in table.columns]
         if missing:
             raise DatasetError(

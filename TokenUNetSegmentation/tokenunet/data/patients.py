@@ -1,7 +1,7 @@
-"""Which cases belong to one patient, by the names of their folders and files.
+"""Grouping of cases by patient, from the names of their folders and files.
 
-Where names leave it open, cases are rather put together than apart: a patient in both training and validation makes
-every score too good, and nothing shows it.
+Ambiguous names are grouped: a patient in both training and validation makes every score too good without any other
+sign of it.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 _MOST_TIME_POINTS = 10
-"""Mean number of cases a patient; names that would give more number patients, not time points."""
+"""Largest mean number of cases per patient; above it, numbers in names are those of patients, not of time points."""
 _DATE = r"(?:19|20)\d\d[-._ ]?[01]\d[-._ ]?[0-3]\d|[0-3]?\d[-._ ][0-3]?\d[-._ ](?:19|20)\d\d"
 _CLEAR = (
     r"ses(?:sion)?[-_. ]?\w+|(?:week|month|visit|time[-_ ]?point|tp|fu|follow[-_ ]?up|wk)[-_. ]?\d+[a-z]?(?:[-_.]\d+)?"
@@ -19,7 +19,7 @@ _CLEAR = (
 _NUMBERED = r"(?:w|m|mo|d|day|y|year|v|t|time|scan|exam|study|mri?)[-_. ]?\d+"
 _CLEAR_SESSION = re.compile(rf"(?:{_DATE}|{_CLEAR})(?:[-_. ].*)?", re.IGNORECASE)
 _NUMBERED_SESSION = re.compile(rf"{_NUMBERED}|\d{{1,3}}", re.IGNORECASE)
-"""A session below a patient's folder, and a patient below a cohort's."""
+"""Names of a session in a patient's folder, or of a patient in a cohort's folder."""
 _CLEAR_AT_END = re.compile(rf"(?P<patient>.+?)[-_. ]+(?:{_DATE}|{_CLEAR})", re.IGNORECASE)
 _NUMBERED_AT_END = re.compile(rf"(?P<patient>.*\d.*?)[-_. ]+(?:{_NUMBERED})", re.IGNORECASE)
 _CHALLENGES = (
@@ -29,22 +29,25 @@ _CHALLENGES = (
 _NUMBER_AT_END = re.compile(r"(?P<patient>.*\d)[-_. ]\d{1,3}")
 _LONG_NUMBER = re.compile(r".*(?:[-_. ]|[a-z])\d{3,}", re.IGNORECASE)
 _NOISE = re.compile(r"[-_. ]+(?:nifti|nii|mri|mr)$", re.IGNORECASE)
-"""At the end of names, as in ``UCSF-PDGM-0429_FU001d_nifti``."""
+"""Suffixes of names that mean a file format, as in ``UCSF-PDGM-0429_FU001d_nifti``."""
 _KINDS_OF_DATA = {"anat", "images", "mr", "mri", "native", "nifti", "nii", "preprocessed", "processed", "scans"}
-"""Folders of one session that name no session."""
+"""Names of folders inside a session."""
 _COHORT = re.compile(
     r"(?:hgg|lgg|gbm|gliomas?|val)|.*(?:train|test|valid|data|task|site|cent(?:er|re)|hospital|cohort|batch|fold|part|set"
     r"|group|collection|release|brats|fets|clinic|institut|scanner|vendor).*|(?:19|20)\d\d",
     re.IGNORECASE,
 )
-"""Folders of many patients."""
+"""Names of folders of many patients."""
 _PATIENT = re.compile(
     r"(?:sub|subj|subject|patient(?:id)?|pat|pt|person|case|id|p)[-_ ]?\w*\d|.*\D\d{3,}", re.IGNORECASE
 )
 
 
 def patient_of(name: str) -> str:
-    """Return the patient that the name of a case speaks of; the name itself if it tells no time point.
+    """Return the patient in the name of a case; the name itself if it contains no time point.
+
+    Args:
+        name: Name of a case.
 
     Example:
         >>> patient_of("BraTS-GLI-00001-000"), patient_of("sub-01_ses-02"), patient_of("BraTS2021_00000")
@@ -61,9 +64,13 @@ def patient_of(name: str) -> str:
 
 
 def patients_of_names(names: Sequence[str]) -> list[str]:
-    """Return the patient of each case of a dataset by its name, with bare numbers at the end read as time points.
+    """Return the patient of each case of a dataset by its name, with plain numbers at the end taken as time points.
 
-    ``GBM-00001_11`` and ``GBM-00001_21`` are one patient; ``BraTS2021_00001`` and ``site1_001`` are not time points.
+    ``GBM-00001_11`` and ``GBM-00001_21`` are one patient; the numbers in ``BraTS2021_00001`` and ``site1_001`` are not
+    time points.
+
+    Args:
+        names: Names of all cases.
     """
     patients = [patient_of(name) for name in names]
     matches = [
@@ -81,10 +88,10 @@ def patients_of_names(names: Sequence[str]) -> list[str]:
 
 
 def names_and_patients(folders: Sequence[tuple[str, ...]], root: str) -> list[tuple[str, str]]:
-    """Return name and patient of the case in each folder of a dataset.
+    """Return the name and the patient of the case in each folder of a dataset.
 
     Args:
-        folders: Names of the folders from the dataset's own down to each case; empty for the dataset's own.
+        folders: Path components of each case's folder relative to the dataset's folder; empty for that folder itself.
         root: Name of the dataset's folder.
     """
     plain = [_without_kinds(parts) or (root,) for parts in folders]
@@ -108,7 +115,15 @@ def names_and_patients(folders: Sequence[tuple[str, ...]], root: str) -> list[tu
 
 
 def same_spelling(patients: Sequence[str]) -> list[str]:
-    """Return the patients with those that differ only in case spelled alike."""
+    """Unify the spelling of patients that differ only in upper and lower case.
+
+    Args:
+        patients: Patient of each case.
+
+    Example:
+        >>> same_spelling(["sub-A", "SUB-a", "sub-B"])
+        ['sub-A', 'sub-A', 'sub-B']
+    """
     first: dict[str, str] = {}
     return [first.setdefault(patient.casefold(), patient) for patient in patients]
 
@@ -120,7 +135,7 @@ def _without_kinds(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _patient_above(parts: tuple[str, ...], repeated: set[tuple[str, ...]], root: str) -> str | None:
-    """Return the folder above that is the patient's; None if the case's own folder is."""
+    """Return the name of the patient's folder above a case's folder; None if the case's own folder is the patient's."""
     above = parts
     while above and names_session(above):
         above = above[:-1]
@@ -133,10 +148,10 @@ def _patient_above(parts: tuple[str, ...], repeated: set[tuple[str, ...]], root:
 
 
 def names_session(parts: tuple[str, ...]) -> bool:
-    """Return whether a folder is named as a session of the patient whose folder it is in, such as ``week-012``.
+    """Return whether a folder has the name of a session in a patient's folder, such as ``week-012``.
 
     Args:
-        parts: Names of the folders down to it.
+        parts: Path components of the folder relative to the dataset's folder.
     """
     if _CLEAR_SESSION.fullmatch(parts[-1]):
         return True
@@ -145,7 +160,7 @@ def names_session(parts: tuple[str, ...]) -> bool:
 
 
 def _parents_of_repeated(folders: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
-    """Return the folders whose inner folders are named alike in most of them, as sessions are and patients are not."""
+    """Return folders whose subfolders mostly share their names, as those of sessions do and of patients do not."""
     inner: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for parts in folders:
         if len(parts) > 1 and not _COHORT.fullmatch(parts[-2]):

@@ -1,4 +1,4 @@
-"""What is known about a dataset once it was checked, for programs and for people."""
+"""Report of a dataset check, as JSON and as text."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -15,19 +15,20 @@ from tokenunet.data.cases import DatasetFinding, Severity
 from tokenunet.data.fingerprint import FileHashes
 
 _SHOWN_PER_CODE = 3
+"""Number of findings of one kind that are listed with their messages."""
 
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """What a readable case is like.
+    """Properties of a case that could be read.
 
     Attributes:
-        name: of the case.
-        patient: whose it is.
-        size: of T1ce along x, y and z, in voxels.
-        spacing: of T1ce along x, y and z, in mm.
-        volumes_ml: of the true regions.
-        sha256: of the files, by sequence and ``truth``.
+        name: Name of the case.
+        patient: Name of the patient.
+        size: Size of the reference scan along x, y and z, in voxels.
+        spacing: Spacing of the reference scan along x, y and z, in mm.
+        volumes_ml: Volume of each region in the ground truth, in ml.
+        sha256: SHA-256 of the files, by sequence and of the ground truth.
     """
 
     name: str
@@ -40,18 +41,18 @@ class CaseFacts:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What the check found.
+    """Result of `check_dataset`.
 
     Attributes:
-        folder: of the dataset.
-        layout: of the dataset.
-        cases: names of all that were found.
-        patients: how many there are.
+        folder: Folder or CSV file of the dataset.
+        layout: Name of the layout, such as ``BraTS 2023``.
+        cases: Names of all cases.
+        patients: Number of patients.
         grouping: Names of the cases of each patient; those of one patient stay in one fold.
-        label_values: Exclusive label by value in the ground truths, as it is read in the first case.
-        facts: of the cases that could be read.
-        findings: errors first.
-        fingerprint: SHA-256 over names, patients, label schemes and files' contents of all cases, wherever they lie.
+        label_values: Exclusive label by value in the ground truth of the first case.
+        facts: Properties of the cases that could be read.
+        findings: Errors, then warnings.
+        fingerprint: SHA-256 of the names, patients, label schemes and file contents of all cases, independent of paths.
     """
 
     folder: Path
@@ -66,19 +67,19 @@ class DatasetReport:
 
     @property
     def errors(self) -> tuple[DatasetFinding, ...]:
-        """The findings with which nothing can be trained."""
+        """Findings that prevent training."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
     @property
     def hashes(self) -> FileHashes:
-        """Of the files of all cases that could be read."""
+        """SHA-256 of the files of all cases that could be read."""
         return {facts.name: facts.sha256 for facts in self.facts}
 
     def raise_errors(self) -> None:
-        """Refuses a dataset with errors.
+        """Raise an exception if the dataset has errors.
 
         Raises:
-            DatasetError: with the first of them.
+            DatasetError: If there are errors; it describes the first one.
         """
         if not self.errors:
             return
@@ -91,11 +92,11 @@ class DatasetReport:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON takes it."""
+        """Convert the report to types of JSON."""
         return asdict(self) | {"folder": str(self.folder)}
 
     def to_text(self) -> str:
-        """The report for people: a table and sentences."""
+        """Format the report as text: tables and sentences."""
         lines = [
             f"{self.folder}: {self.layout}, {_number(self.patients, 'patient')}, {_number(len(self.cases), 'case')}"
         ]
@@ -132,5 +133,13 @@ def _number(count: int, thing: str) -> str:
 
 
 def by(numbers: Iterable[float]) -> str:
-    """Such as 240 x 240 x 155."""
+    """Format numbers along x, y and z.
+
+    Args:
+        numbers: Numbers such as sizes or spacings.
+
+    Example:
+        >>> by((240, 240, 155))
+        '240 x 240 x 155'
+    """
     return " x ".join(f"{n:g}" for n in numbers)

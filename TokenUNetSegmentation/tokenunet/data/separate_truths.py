@@ -1,4 +1,4 @@
-"""Collections that keep the ground truths apart from the scans: UPENN-GBM and BIDS."""
+"""Layouts with ground truths and scans in separate folders: UPENN-GBM and BIDS."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -9,18 +9,18 @@ _UPENN_SCANS = "images_structural"
 _UPENN_TRUTHS = "images_segm"
 _BIDS_PATIENT = "sub-*"
 _OF_TUMORS = re.compile(r"tumou?r|lesion|glioma|brats|manual|truth", re.IGNORECASE)
-"""What a derivative of BIDS must say; others segment tissues, which would pass for parts of a tumor."""
+"""Required in the path of a BIDS derivative: others segment tissues, whose labels look like parts of a tumor."""
 
 
 @dataclass(frozen=True)
 class SeparateTruths:
-    """Where a collection keeps its scans and its ground truths.
+    """Locations of scans and ground truths in a dataset.
 
     Attributes:
         layout: Name of the layout.
-        scans: Folders below which the patients' scans are.
-        truths_of: Returns the files that may be the ground truth of the scans in a folder.
-        only_with_truth: Whether cases without a ground truth are left out, as the collection marks only some.
+        scans: Folders that contain the scans at any depth.
+        truths_of: Function that returns the possible ground truths of the scans in a folder.
+        only_with_truth: Whether cases without a ground truth are excluded, as the dataset labels only some of them.
     """
 
     layout: str
@@ -30,7 +30,7 @@ class SeparateTruths:
 
 
 def separate_truths(root: Path) -> SeparateTruths | None:
-    """Return where a folder keeps scans and ground truths; None if they are next to each other.
+    """Return the locations of scans and ground truths in a folder; None if they are next to each other.
 
     Args:
         root: Folder of the dataset.
@@ -45,7 +45,7 @@ def separate_truths(root: Path) -> SeparateTruths | None:
 
 
 def _upenn(root: Path) -> SeparateTruths:
-    """Take the segmentations that were corrected by hand; those in ``automated_segm`` were checked by nobody."""
+    """Return the locations in UPENN-GBM, ignoring ``automated_segm``, whose segmentations nobody corrected."""
 
     def truths_of(folder: Path) -> list[Path]:
         return sorted((root / _UPENN_TRUTHS).glob(f"{folder.name}_segm.nii*"))
@@ -54,7 +54,7 @@ def _upenn(root: Path) -> SeparateTruths:
 
 
 def _bids_truths(root: Path, folder: Path) -> list[Path]:
-    """Look next to the scans, and in the same place of every derivative."""
+    """Return possible ground truths next to the scans and at the same relative path in every derivative."""
     place = folder.relative_to(root)
     derived = [file for pipeline in sorted(root.glob("derivatives/*")) for file in sorted((pipeline / place).glob("*"))]
     found = [file for file in derived if _OF_TUMORS.search(str(file.relative_to(root / "derivatives")))]
