@@ -177,7 +177,7 @@ def test_a_path_that_is_not_there_and_a_file_that_is_no_table_are_refused(tmp_pa
     with pytest.raises(DatasetError, match="There is no folder or CSV"):
         read_dataset(tmp_path / "none")
     (tmp_path / "x.nii.gz").write_bytes(b"\x1f\x8b\x08\xff")
-    with pytest.raises(DatasetError, match="no CSV"):
+    with pytest.raises(DatasetError, match="is not a CSV file"):
         read_dataset(tmp_path / "x.nii.gz")
 
 
