@@ -1,4 +1,4 @@
-"""Segments gliomas in four MR sequences with Token-UNet and shows what the network attended to."""
+"""Scripted module that segments gliomas in four MR sequences with Token-UNet and displays its attention maps."""
 
 # ruff: noqa: N803, N815  parameters are named as in Slicer's own modules
 
@@ -35,7 +35,7 @@ _RESOURCES = Path(__file__).parent / "Resources"
 
 
 class TokenUNetSegmentation(ScriptedLoadableModule):
-    """What the application shows about the module."""
+    """Description of the module in the application."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
@@ -56,7 +56,7 @@ class TokenUNetSegmentation(ScriptedLoadableModule):
 
 
 def registerSampleData() -> None:
-    """Adds the synthetic patient to the Sample Data module."""
+    """Add the synthetic patient to the Sample Data module."""
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -70,7 +70,7 @@ def registerSampleData() -> None:
 
 
 def makeSample(source) -> list[vtkMRMLScalarVolumeNode]:
-    """Make the synthetic patient and return its volumes."""
+    """Generate the synthetic patient and return its volumes."""
     from TokenUNetSegmentationLib.logic.sample_data import make_sample
 
     return make_sample(_RESOURCES / "requirements.txt")
@@ -78,17 +78,18 @@ def makeSample(source) -> list[vtkMRMLScalarVolumeNode]:
 
 @parameterNodeWrapper
 class TokenUNetSegmentationParameterNode:
-    """What the scene keeps of the panel.
+    """State of the panel that is saved with the scene.
 
-    reference - channel on whose grid the result is made
-    device - what computes
-    mode - whole brain at once or window by window
-    attentionMaps - whether to load the attention maps, too
-    segmentation - the result that is looked at
-    overlayGroup - group of overlays that is displayed; empty is the first one
-    overlayNumber - number of the overlay over the slices; 0 is none
-    overlayOpacity - opacity of the overlay over the slices
-    overlayThreshold - percent of an overlay's display range below which it is transparent
+    Attributes:
+        reference: Channel on whose grid the result is.
+        device: Device to run on.
+        mode: Inference mode.
+        attentionMaps: Whether to compute and load the attention maps.
+        segmentation: Selected result.
+        overlayGroup: Displayed group of overlays; empty for the first one.
+        overlayNumber: Number of the overlay displayed over the slices; 0 for none.
+        overlayOpacity: Opacity of the overlay, from 0 to 1.
+        overlayThreshold: Percentage of the overlay's display range below which it is transparent.
     """
 
     reference: str = "T1ce"
@@ -103,7 +104,7 @@ class TokenUNetSegmentationParameterNode:
 
 
 class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: ties the parameter node to the parts that do the work."""
+    """Panel of the module, which connects the parameter node with the sections."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -114,6 +115,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self._nodesSettling = False
 
     def setup(self) -> None:
+        """Build the panel when the module is opened for the first time."""
         from TokenUNetSegmentationLib.panels.inputs import InputsPanel
         from TokenUNetSegmentationLib.panels.overlays import OverlaysPanel
         from TokenUNetSegmentationLib.panels.result import ResultPanel
@@ -148,19 +150,21 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
+        """Release all processes and observers: the module is closed or reloaded."""
         self.onQuit()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
-        self.setParameterNode(None)  # or, after a reload, the scene would go on writing into widgets that are gone
+        self.setParameterNode(None)  # or, after a reload, the scene would update deleted widgets
         self.removeObservers()
 
     def onQuit(self) -> None:
-        """No process stays behind."""
+        """End all background work and processes."""
         self.runPanel.abandon()
         self.resultPanel.abandon()
         self.overlaysPanel.abandon()
         self.reviewPanel.abandon()
 
     def enter(self) -> None:
+        """Update the panel: the user has opened the module."""
         self.initializeParameterNode()
         self.runPanel.enter()
         self.resultPanel.finish_edit()
@@ -168,17 +172,19 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.onNodesSettled()
 
     def onSceneStartClose(self, caller, event) -> None:
+        """End the work on the scene that is about to be closed."""
         self.onQuit()
         self.setParameterNode(None)
         self.resultPanel.release()
 
     def onSceneEndClose(self, caller, event) -> None:
+        """Connect the panel to the empty scene."""
         if self.parent.isEntered:
             self.initializeParameterNode()
             self.runPanel.keep_warm()
 
     def onSceneReplaced(self, caller, event) -> None:
-        """Make the parameter node anew: a wrapper remembers references to nodes that came after it as None."""
+        """Wrap the parameter node again: the old wrapper returns None for nodes that were loaded after it."""
         from TokenUNetSegmentationLib.scene.results import all_results
 
         if self._parameterNode:
@@ -189,21 +195,24 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
                 self._parameterNode.segmentation = results[-1].segmentation
 
     def onNodesChanged(self, caller, event) -> None:
-        """Waits until the volumes that are being loaded are complete."""
+        """Schedule an update for when the added nodes are complete."""
         if not self._nodesSettling and not self.runPanel.running:
             self._nodesSettling = True
             qt.QTimer.singleShot(0, self.onNodesSettled)
 
     def onNodesSettled(self) -> None:
+        """Select new volumes as inputs, and update the panel."""
         self._nodesSettling = False
         if self._parameterNode:
             self.inputsPanel.fill()
             self.onParametersChanged()
 
     def initializeParameterNode(self) -> None:
+        """Connect the panel to the scene's parameter node."""
         self.setParameterNode(self.logic.getParameterNode())
 
     def setParameterNode(self, parameterNode: TokenUNetSegmentationParameterNode | None) -> None:
+        """Connect the panel to a parameter node, or disconnect it for None."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
@@ -214,17 +223,18 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.onParametersChanged()
 
     def parameters(self) -> TokenUNetSegmentationParameterNode | None:
-        """The parameter node, or None while there is no scene."""
+        """Return the parameter node; None while there is no scene."""
         return self._parameterNode
 
     def result(self) -> "PatientResult | None":
-        """Return the selected result."""
+        """Return the selected result; None if there is none."""
         from TokenUNetSegmentationLib.scene.results import PatientResult
 
         segmentation = self._parameterNode.segmentation if self._parameterNode else None
         return None if segmentation is None else PatientResult(segmentation)
 
     def onParametersChanged(self, caller=None, event=None) -> None:
+        """Update all sections of the panel."""
         if self._parameterNode:
             self.inputsPanel.show(self.runPanel.running)
             self.runPanel.show()
@@ -259,7 +269,7 @@ class TokenUNetSegmentationLogic(ScriptedLoadableModuleLogic):
         attention_maps: bool = True,
         on_progress: "Callable[[ProgressEvent], None]" = lambda progress: None,
     ) -> vtkMRMLSegmentationNode:
-        """Segment a patient in a process of its own, and wait for the result while the window stays alive.
+        """Segment a patient in a worker process, and wait for the result while the window stays responsive.
 
         Args:
             volumes: Volume of each of the model's channels, such as T1, T1ce, T2 and FLAIR; those that the model can
@@ -299,7 +309,7 @@ class TokenUNetSegmentationLogic(ScriptedLoadableModuleLogic):
 
 
 class TokenUNetSegmentationTest(ScriptedLoadableModuleTest):
-    """What must hold in the application; the tests in the source tree press every button, on a stand-in of it."""
+    """Self-tests in the application; the tests in the source tree cover every button on a stand-in."""
 
     def runTest(self) -> None:
         """Run each self-test in an empty scene."""

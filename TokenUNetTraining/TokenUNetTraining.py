@@ -1,4 +1,4 @@
-"""Trains Token-UNet and its baselines on the user's own labeled patients, in a process that outlives the window."""
+"""Scripted module that trains Token-UNet and its baselines on labeled patients, in a process that outlives Slicer."""
 
 # ruff: noqa: N803  parameters are named as in Slicer's own modules
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 _RESOURCES = Path(__file__).parent / "Resources"
 _POLL_MS = 1000
 _CATCH_UP_MS = 50
-"""Between two pieces of long logs."""
+"""Polling interval while a long log is being read."""
 
 
 class TokenUNetTraining(ScriptedLoadableModule):
-    """What the application shows about the module."""
+    """Description of the module in the application."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
@@ -56,16 +56,17 @@ class TokenUNetTraining(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class TokenUNetTrainingParameterNode:
-    """What the scene keeps of the panel.
+    """State of the panel that is saved with the scene.
 
-    data - folder with the patients
-    experiment - folder of the experiment
-    preset - where the numbers of the training come from
-    architectures - names of the networks to train, separated by commas
-    folds - of the cross-validation
-    device - what computes
-    settings - lines NAME=VALUE that replace the preset's numbers
-    labels - name of the scheme of the ground truths' values; empty recognizes it
+    Attributes:
+        data: Folder with the patients.
+        experiment: Folder of the experiment.
+        preset: Preset of the training settings.
+        architectures: Names of the networks to train, separated by commas.
+        folds: Number of folds of the cross-validation.
+        device: Device to train on.
+        settings: Lines NAME=VALUE that override settings of the preset.
+        labels: Name of the label scheme of the ground truth; empty to detect it.
     """
 
     data: str = ""
@@ -79,7 +80,7 @@ class TokenUNetTrainingParameterNode:
 
 
 class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: ties the parameter node to the parts that do the work."""
+    """Panel of the module, which connects the parameter node with the sections."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -90,6 +91,7 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self._tableWidths = ()
 
     def setup(self) -> None:
+        """Build the panel when the module is opened for the first time."""
         from TokenUNetSegmentationLib.process.dependencies import read_requirements
         from TokenUNetTrainingLib.panels.data import DataPanel
         from TokenUNetTrainingLib.panels.progress import ProgressPanel
@@ -123,38 +125,44 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
+        """Release all processes and observers: the module is closed or reloaded."""
         self.onQuit()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
         self.setParameterNode(None)
         self.removeObservers()
 
     def onQuit(self) -> None:
-        """What only this window needs ends; a training goes on."""
+        """End all background work of this window; a training continues."""
         self.timer.stop()
         self.dataPanel.abandon()
         self.resultsPanel.abandon()
 
     def enter(self) -> None:
+        """Update the panel: the user has opened the module."""
         self.initializeParameterNode()
 
     def onSceneStartClose(self, caller, event) -> None:
+        """Remove the curves from the scene that is about to be closed."""
         self.progressPanel.curves.remove()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
+        """Connect the panel to the empty scene."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
     def onSceneReplaced(self, caller, event) -> None:
-        """Show what the scene holds now."""
+        """Wrap the parameter node again, and fill in the form with what was loaded."""
         if self._parameterNode:
             self.setParameterNode(None)
             self.initializeParameterNode()
 
     def initializeParameterNode(self) -> None:
+        """Connect the panel to the scene's parameter node."""
         self.setParameterNode(self.logic.getParameterNode())
 
     def setParameterNode(self, parameterNode: TokenUNetTrainingParameterNode | None) -> None:
+        """Connect the panel to a parameter node, or disconnect it for None."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.show)
@@ -167,15 +175,15 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             self.show()
 
     def parameters(self) -> TokenUNetTrainingParameterNode | None:
-        """The parameter node, or None while there is no scene."""
+        """Return the parameter node; None while there is no scene."""
         return self._parameterNode
 
     def request(self) -> "TrainingRequest | None":
-        """Return what the form asks for, or None while there is no scene."""
+        """Return the training request of the form; None while there is no scene."""
         return self.trainingPanel.request() if self._parameterNode else None
 
     def onTimer(self) -> None:
-        """Shows what the training process has written since the last time."""
+        """Display what the training process has written since the last call."""
         news = self.watch.update()
         widths = self.tableWidths()
         if self.trainingPanel.update() or news or widths != self._tableWidths:
@@ -184,11 +192,12 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.timer.setInterval(_CATCH_UP_MS if self.watch.behind else _POLL_MS)
 
     def tableWidths(self) -> tuple[int, ...]:
-        """Decide how many lines the cells' texts have, and so how high the tables are."""
+        """Return the widths of the tables in pixels: their rows wrap, so a table's height depends on its width."""
         tables = (self.ui.findingsTable, self.ui.foldsTable, self.ui.resultsTable, self.ui.casesTable)
         return tuple(table.width for table in tables)
 
     def show(self, caller=None, event=None) -> None:
+        """Update all sections of the panel."""
         if self._parameterNode:
             self.trainingPanel.show()
             self.dataPanel.show()
@@ -197,7 +206,7 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
 
 class TokenUNetTrainingLogic(ScriptedLoadableModuleLogic):
-    """Trainings in processes of their own, without the panel."""
+    """Trainings in separate processes, without the panel."""
 
     def __init__(self) -> None:
         from TokenUNetTrainingLib.logic.run import ExperimentWatch
@@ -211,7 +220,7 @@ class TokenUNetTrainingLogic(ScriptedLoadableModuleLogic):
         return TokenUNetTrainingParameterNode(super().getParameterNode())
 
     def start(self, request: "TrainingRequest") -> "TrainingRun":
-        """Start a training in a process that goes on when the application is closed.
+        """Start a training in a process that continues when the application is closed.
 
         Args:
             request: What to train, or which experiment to resume.
@@ -245,7 +254,7 @@ class TokenUNetTrainingLogic(ScriptedLoadableModuleLogic):
 
 
 class TokenUNetTrainingTest(ScriptedLoadableModuleTest):
-    """What must hold in the application; the tests in the source tree press every button, on a stand-in of it."""
+    """Self-tests in the application; the tests in the source tree cover every button on a stand-in."""
 
     def runTest(self) -> None:
         """Run each self-test in an empty scene."""

@@ -18,11 +18,6 @@ PYTHON = sorted(path for folder in SHIPPED for path in (ROOT / folder).rglob("*.
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("TokenUNet*/**/*.html")])
 PANELS = sorted(ROOT.glob("TokenUNet*/Resources/UI/*.ui"))
 OLD_KEYS = ROOT / "TokenUNetSegmentation/tokenunet/core/old_keys.py"
-NOT_YET: tuple[str, ...] = (
-    "TokenUNetSegmentation/TokenUNetSegmentation.py",
-    "TokenUNetTraining/TokenUNetTraining.py",
-)
-"""Folders, relative to the root, whose prose has not been rewritten."""
 
 BRITISH = re.compile(
     r"(normal|optim|visual|initial|serial|organ|recogn|general|standard|regular|minim|maxim|random|local|real|quant"
@@ -60,11 +55,6 @@ IN_HOUSE = {
 ENTRY = re.compile(r"^ {4}\*{0,2}([\w.]+(?: \([^)]*\))?): (\S.*)")
 FRAGMENT = re.compile(r"[a-z]")
 NOT_IMPERATIVE = {"A", "An", "As", "How", "It", "The", "Those", "What", "When", "Where", "Whether", "Which", "Who"}
-
-
-def rewritten(paths: list[Path]) -> list[Path]:
-    """Return the files outside the folders that have not been rewritten."""
-    return [path for path in paths if not path.relative_to(ROOT).as_posix().startswith(NOT_YET or ("\0",))]
 
 
 @functools.cache
@@ -153,7 +143,7 @@ def test_json_keys_are_american() -> None:
 def test_prose_is_american() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {british(text)}"
-        for path in rewritten([*PYTHON, *PAGES, *PANELS])
+        for path in [*PYTHON, *PAGES, *PANELS]
         if path != OLD_KEYS
         for line, text in prose(path)
         if british(text)
@@ -165,7 +155,7 @@ def test_prose_is_american() -> None:
 def test_words_are_of_the_field(pattern: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {match[0]!r}, write {IN_HOUSE[pattern]!r}"
-        for path in rewritten([*PYTHON, *PAGES, *PANELS])
+        for path in [*PYTHON, *PAGES, *PANELS]
         for line, text in prose(path)
         for match in re.finditer(pattern, text, re.IGNORECASE)
     ]
@@ -175,7 +165,7 @@ def test_words_are_of_the_field(pattern: str) -> None:
 def test_docstring_entries_stand_alone() -> None:
     """Args and Attributes are phrases with a capital letter; Raises say "If ..."."""
     found = []
-    for path in rewritten(PYTHON):
+    for path in PYTHON:
         for node, text in docstrings(path):
             section = ""
             for line in text.splitlines():
@@ -190,7 +180,7 @@ def test_docstring_entries_stand_alone() -> None:
 
 def test_functions_are_described_in_the_imperative() -> None:
     found = []
-    for path in rewritten(PYTHON):
+    for path in PYTHON:
         for node, text in docstrings(path):
             if not isinstance(node, ast.FunctionDef) or "property" in {ast.unparse(d) for d in node.decorator_list}:
                 continue

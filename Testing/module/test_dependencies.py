@@ -207,7 +207,7 @@ def test_installation_that_changed_nothing_is_said(bare_module: host.LoadedModul
     pip.install_torch = lambda **options: None  # type: ignore[method-assign]
     pip.install = lambda arguments: None  # type: ignore[method-assign]
     bare_module.widget.ui.installButton.click()
-    assert "still missing" in bare_module.widget.ui.messageLabel.text
+    assert "Still missing" in bare_module.widget.ui.messageLabel.text
 
 
 def test_what_slicer_brings_unknown_to_pip_is_kept_too() -> None:
