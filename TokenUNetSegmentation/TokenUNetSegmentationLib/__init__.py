@@ -1,5 +1,5 @@
-"""What the modules need of Slicer: the scene's volumes, results and overlays, the panel's parts, the worker process.
+"""Parts of the Token-UNet modules that need an MRML scene or Qt.
 
-What only needs a scene, such as `scene` and `displays`, runs on the slicer-core package too; the files whose names end
-in ``panel`` need the application.
+`scene` needs an MRML scene only and also runs on the slicer-core package; `panels`, `logic` and `process` need Slicer's
+application.
 """

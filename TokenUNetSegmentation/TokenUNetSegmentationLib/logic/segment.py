@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import slicer
+from slicer.i18n import tr as _
 from tokenunet.core.channels import ChannelSet
 from tokenunet.core.errors import InputError, UsageError
 from tokenunet.core.events import ProgressEvent
@@ -43,9 +44,13 @@ def request_for(
     for given, volume in volumes.items():
         name = channels.find(given)
         if name is None:
-            raise UsageError(f"{model} takes {', '.join(channels.names)}, not {given}.", "Leave it out.")
+            known = ", ".join(channels.names)
+            raise UsageError(
+                _("{model} takes {channels}, not {given}.").format(model=model, channels=known, given=given),
+                _("Leave it out."),
+            )
         if inputs[name] is not None:
-            raise UsageError(f"{name} was given twice.", "Leave out either.")
+            raise UsageError(_("{name} was given twice.").format(name=name), _("Leave out either."))
         inputs[name] = volume
     problems = check_inputs(inputs, channels)
     if problems:
