@@ -236,7 +236,7 @@ def test_an_unusable_source_is_said_in_a_sentence(
             write_dicom_segmentation(regions, grid, [wrong, *files[1:]], path, "Tiny", "1")
     for number, keyword in enumerate(("ImagePositionPatient", "FrameOfReferenceUID")):
         placeless = edited(files, tmp_path / str(number), delete=(keyword,))
-        with pytest.raises(UnusableImageError, match="does not say where"):
+        with pytest.raises(UnusableImageError, match="has no positions of its slices"):
             write_dicom_segmentation(regions, grid, placeless, path, "Tiny", "1")
     with pytest.raises(OutputError):
         write_dicom_segmentation(regions, grid, files, Path("/proc/segmentation.dcm"), "Tiny", "1")
