@@ -1,4 +1,4 @@
-"""The models to choose from, read without PyTorch, which may not be installed yet."""
+"""List of the stored models, read without PyTorch, which may not be installed yet."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
 
 @dataclass(frozen=True)
 class ListedModel:
-    """What the panel knows of a model.
+    """Model as the panel lists it.
 
     Attributes:
         title: Name for people.

@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 
 
 class Device(Enum):
-    """Device that computes."""
+    """Device to run on."""
 
     AUTO = "auto"
     CUDA = "cuda:0"

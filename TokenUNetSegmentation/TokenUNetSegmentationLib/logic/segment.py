@@ -1,4 +1,4 @@
-"""Segmentation of volumes from a script or from the panel: the request, and a run that waits for its end."""
+"""Requests to segment volumes, from the panel or a script, and running one until its end."""
 
 import logging
 import time

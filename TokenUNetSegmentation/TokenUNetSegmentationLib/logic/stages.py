@@ -4,7 +4,7 @@ from slicer.i18n import tr as _
 
 
 def stage_title(stage: str) -> str:
-    """Return what a person reads of a stage.
+    """Return the title of a stage.
 
     Args:
         stage: Name of the stage in the worker's events.

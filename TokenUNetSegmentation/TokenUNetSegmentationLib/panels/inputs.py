@@ -45,7 +45,7 @@ class ChannelRow:
 
 
 class InputsPanel:
-    """Selectors of the model's channels, which fill themselves.
+    """Section with a selector for each channel of the model, filled in automatically.
 
     Args:
         ui: Widgets of the .ui file.

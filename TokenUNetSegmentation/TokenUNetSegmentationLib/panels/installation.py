@@ -1,4 +1,4 @@
-"""Rows of a panel that say which packages are missing and install them."""
+"""Rows of a panel that list missing packages and install them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +15,12 @@ from TokenUNetSegmentationLib.process import dependencies
 
 
 class InstallationPanel:
-    """Say what is missing, and install it with the user's consent.
+    """Rows that list missing packages and install them with the user's consent.
 
     Args:
         ui: Has `missingFrame`, `missingLabel`, `installButton` and `installFromFolderButton`.
         requirements: Packages that must be installed.
-        on_changed: Receives a message for the panel before and after each installation.
+        on_changed: Callback that receives a message for the panel before and after each installation.
 
     Attributes:
         missing: Packages that are not installed.
@@ -45,7 +45,11 @@ class InstallationPanel:
         )
 
     def install(self, wheels: Path | None = None) -> bool:
-        """Install what is missing, with the user's consent, and return whether nothing is missing now."""
+        """Install missing packages with the user's consent, and return whether all are installed.
+
+        Args:
+            wheels: Folder with wheel files to install from; None downloads them.
+        """
         if not self.missing:
             return True
         if self.installing or not dependencies.user_agrees(self.missing):

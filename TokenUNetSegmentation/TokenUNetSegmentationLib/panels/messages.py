@@ -7,7 +7,7 @@ from tokenunet.core.errors import TokenUNetError
 
 
 def sentence(error: Exception | None) -> str:
-    """Return what happened, and what to do, as rich text."""
+    """Return the message and hint of an error as rich text."""
     if isinstance(error, TokenUNetError):
         hint = f" {escape(error.hint)}" if error.hint else ""
         return f"<b>⚠</b> {escape(str(error))}{hint}"

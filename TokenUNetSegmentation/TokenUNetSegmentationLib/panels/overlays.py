@@ -1,4 +1,4 @@
-"""The panel's section "Overlays": which overlay is displayed over the scan, and how."""
+"""Section "Overlays" of the panel: selection and appearance of the overlay displayed over the scan."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,12 +26,12 @@ _ICON_SIZE = 48
 
 
 class OverlaysPanel:
-    """Display the overlays of one result: one group at a time, with a thumbnail for each of its overlays.
+    """Section that displays one group of a result's overlays, with a thumbnail for each overlay.
 
     Args:
         ui: Widgets of the .ui file.
-        parameters: Callable that returns the module's parameter node, or None while there is no scene.
-        result: Callable that returns the selected result, or None.
+        parameters: Function that returns the module's parameter node, or None while there is no scene.
+        result: Function that returns the selected result, or None.
         shortcut_parent: Widget within which the keys 1 to 9 work.
     """
 

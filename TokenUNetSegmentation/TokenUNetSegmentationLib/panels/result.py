@@ -32,11 +32,11 @@ _SEGMENT_EDITOR = "SegmentEditor"
 
 
 class ResultPanel:
-    """Display one result and what can be done with it.
+    """Section that displays one result and the actions on it.
 
     Args:
         ui: Widgets of the .ui file.
-        result: Returns the selected result, or None.
+        result: Function that returns the selected result, or None.
     """
 
     def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:
@@ -165,7 +165,7 @@ class ResultPanel:
         fill_table(self._ui.volumesTable, rows)
 
     def update_volumes(self) -> None:
-        """Measure the segments as they are now, after corrections."""
+        """Measure the segments again, after corrections."""
         result = self._result()
         self._measuring.abandon()
         if result is not None and result.reference is not None:
@@ -184,7 +184,7 @@ class ResultPanel:
             self._edit_visit = None
 
     def release(self) -> None:
-        """Let go of the result's nodes, which are about to leave the scene."""
+        """Release the result's nodes, which are about to be removed from the scene."""
         self._ui.segmentsTable.setSegmentationNode(None)
 
     def _show_exclusive(self, result: PatientResult) -> None:
@@ -207,7 +207,7 @@ class ResultPanel:
         editor.setSourceVolumeNode(result.reference)
         self.abandon()
         self._edit_visit = Edit(result, editor.mrmlSegmentEditorNode())
-        with suppress(RuntimeError):  # without a main window nobody leaves a module
+        with suppress(RuntimeError):  # without a main window, no module is ever left
             slicer.util.moduleSelector().moduleSelected.connect(self._on_module)
 
     def _on_module(self, name: str) -> None:

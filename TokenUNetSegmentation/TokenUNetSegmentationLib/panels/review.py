@@ -28,11 +28,11 @@ _WIDE_COLUMNS = (2, 3, 4)
 
 
 class ReviewPanel:
-    """List the review candidates of one result.
+    """Section that lists the review candidates of one result.
 
     Args:
         ui: Widgets of the .ui file.
-        result: Returns the selected result, or None.
+        result: Function that returns the selected result, or None.
     """
 
     def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:

@@ -1,4 +1,4 @@
-"""Section "Segmentation" of the panel: options, the two buttons, progress, and what went wrong."""
+"""Section "Segmentation" of the panel: options, buttons, progress and errors."""
 
 import functools
 import time
@@ -53,15 +53,15 @@ def can_segment(
 
 
 class RunPanel:
-    """Start runs, display their progress, and hand over their results.
+    """Section that starts runs, displays their progress and passes on their results.
 
     Args:
         ui: Widgets of the .ui file.
-        parameters: Returns the module's parameter node, or None while there is no scene.
+        parameters: Function that returns the module's parameter node, or None while there is no scene.
         inputs: Section with the selectors.
         requirements: Packages that must be installed.
-        on_changed: Called when something changed that other sections display.
-        on_result: Displays the result of a finished run in short steps.
+        on_changed: Callback after changes that other sections display.
+        on_result: Function that displays the result of a finished run in short steps.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class RunPanel:
             self._ui.modelBox.setCurrentIndex(list(models).index(name))
 
     def _widen_model_box(self) -> None:
-        """Make room for the title of the selected model: the row wraps, or a line of its own has the title."""
+        """Make room for the title of the selected model; one too long for the box is displayed below it."""
         title = self._ui.modelBox.currentText
         width = self._ui.modelBox.fontMetrics().boundingRect(title).width() + _COMBO_BOX_FRAME
         self._ui.modelBox.setMinimumWidth(min(width, _WIDEST_COMBO_BOX))
@@ -175,7 +175,7 @@ class RunPanel:
         return str(self._ui.modelBox.itemData(self._ui.modelBox.currentIndex))
 
     def _model(self) -> ListedModel:
-        # A selected model that is not in the list, such as a folder, counts as one of 1 mm.
+        # A selected model that is not in the list, such as a folder, is treated as one of 1 mm.
         return self._models.get(self._model_name(), ListedModel(self._model_name()))
 
     def _estimate(self) -> str:
@@ -192,7 +192,7 @@ class RunPanel:
         )
 
     def segment(self) -> None:
-        """Install what is missing, after asking, and start a run."""
+        """Start a run, after installing missing packages with the user's consent."""
         if not self.installation.install():
             return
         parameters = self._parameters()
@@ -224,12 +224,12 @@ class RunPanel:
             yield from self._on_result(run.result)
 
     def cancel(self) -> None:
-        """Request the end of the run, which undoes what it has done."""
+        """Request cancellation of the run, which leaves scene and disk as they were."""
         if self._run is not None:
             self._run.cancel()
 
     def abandon(self) -> None:
-        """End the run at once and silently: Slicer or the scene is closed."""
+        """End the run immediately and without a message: Slicer or the scene is being closed."""
         self._steps.abandon()
         self._message = ""
         self.warm_worker.end()

@@ -1,4 +1,4 @@
-"""What the views display: overlays over the anatomy, the tumor's slices, its surfaces."""
+"""Contents of the views: overlays over the anatomy, the tumor's slices and surfaces."""
 
 import itertools
 from collections.abc import Iterable

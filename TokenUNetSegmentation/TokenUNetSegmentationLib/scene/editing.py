@@ -11,8 +11,8 @@ from TokenUNetSegmentationLib.scene.results import PatientResult
 def nested_after_edit(before: NDArray[np.bool_], edited: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return edited regions with ET inside TC inside WT again.
 
-    What was added to an inner region is added to the outer ones, what was removed from an outer region is removed
-    from the inner ones; where both happened to a voxel, the addition counts.
+    Voxels added to an inner region are added to the outer ones; voxels removed from an outer region are removed from
+    the inner ones. If both happened to a voxel, the addition takes precedence.
 
     Args:
         before: Regions before the edit, (3, D, H, W) in the order of `REGIONS`, nested.
@@ -26,11 +26,11 @@ def nested_after_edit(before: NDArray[np.bool_], edited: NDArray[np.bool_]) -> N
 
 
 class Edit:
-    """One visit of a result to the Segment Editor.
+    """Correction of a result in the Segment Editor.
 
     Args:
         result: Result to correct.
-        editor_node: Parameter node of the Segment Editor, whose overwrite mode is set to none during the visit.
+        editor_node: Parameter node of the Segment Editor, whose overwrite mode is set to none during the correction.
 
     Raises:
         MissingNodeError: If the reference volume is gone.

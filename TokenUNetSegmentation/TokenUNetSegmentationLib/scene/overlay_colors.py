@@ -1,4 +1,4 @@
-"""Other colors for a patient's overlays."""
+"""Color tables of a patient's overlays."""
 
 import slicer
 
@@ -10,7 +10,7 @@ _COLORS_OF_0_1 = "vtkMRMLColorTableNodeIron"
 
 
 def recolor(result: PatientResult, group: str, colors: slicer.vtkMRMLColorNode | None) -> None:
-    """Give the overlays of a group the colors of another table.
+    """Display the overlays of a group in the colors of another table.
 
     They are copied into the group's own table, whose opacities carry the threshold: Slicer's tables stay as they are.
 

@@ -1,4 +1,4 @@
-"""How much each overlay overlaps the predicted regions: a description of the overlays, not an explanation."""
+"""Overlap of each overlay with the predicted regions: a description of the overlays, not an explanation."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from TokenUNetSegmentationLib.scene.results import PatientResult
 
 
 def overlap_steps(result: PatientResult, group: str) -> Iterator[dict[int, dict[RegionName, float]]]:
-    """Compute the soft Dice of every overlay of a group with the regions as they are now, in short steps.
+    """Compute the soft Dice of every overlay of a group with the current regions, in short steps.
 
     An overlay's absolute values are scaled so that its largest is 1; a region counts by its share of each of the
     overlay's voxels, which may be much larger than the scan's.

@@ -1,7 +1,7 @@
 """Volume nodes of overlays: loading, colors, display range.
 
-What a node displays is kept as its attributes, so that a saved scene knows it. An overlay is transparent where it is
-low, so that the anatomy is seen: below a threshold or, if it has values of either sign, around zero.
+The properties of an overlay are attributes of its node, so that they are saved with the scene. Low values are
+transparent, so that the anatomy is visible: those below a threshold or, if values have either sign, around zero.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ def load_overlay(
 
     Args:
         path: File of the overlay.
-        overlay: What the index says of it.
+        overlay: Entry of the index.
         group: Group of the overlay.
         number: Number in the group, from 1.
         colors: Color table of the group.
@@ -69,7 +69,7 @@ def load_overlay(
 
 
 def overlay_group(node: slicer.vtkMRMLScalarVolumeNode) -> OverlayGroup | None:
-    """Return the group that a volume says it belongs to; None for any other volume."""
+    """Return the overlay group of a volume; None if it is not an overlay."""
     name = node.GetAttribute(_GROUP)
     if name:
         return OverlayGroup(name, node.GetAttribute(_GROUP_TITLE) or name, node.GetAttribute(_GROUP_DESCRIPTION) or "")
@@ -90,7 +90,7 @@ def range_text(node: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 
 def set_threshold(nodes: Iterable[slicer.vtkMRMLScalarVolumeNode], share: float) -> None:
-    """Make overlays transparent where they are low.
+    """Set the threshold below which overlays are transparent.
 
     Args:
         nodes: Overlays of one group.

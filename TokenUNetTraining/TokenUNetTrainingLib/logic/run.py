@@ -82,7 +82,7 @@ class ExperimentWatch:
 
 
 class TrainingRun:
-    """Training process that this window has started: its events before the experiment's folder exists.
+    """Training process started by this window, whose events are received before the experiment's folder exists.
 
     Args:
         request: What to train.

@@ -1,4 +1,4 @@
-"""Section "Data" of the panel: the patients, and what the check found."""
+"""Section "Data" of the panel: the patients and the findings of their check."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ class DataPanel:
 
     Args:
         ui: Widgets of the .ui file.
-        request: Returns what the form asks for, or None while there is no scene.
-        installation: Installs what the check needs.
+        request: Function that returns the training request of the form; None while there is no scene.
+        installation: Rows that install the packages the check needs.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class DataPanel:
                         self._report = event.report
                 yield
         except WorkerError:
-            if self._report is None:  # patients with errors make the command fail after its report
+            if self._report is None:  # the command fails after its report if patients have errors
                 raise
         if self._report is None:
             raise WorkerError(ended_unexpectedly)
@@ -127,7 +127,7 @@ def finding_row(finding: dict[str, Any], data: "Path | None") -> list[str]:
 
 
 def summary(report: dict[str, Any]) -> str:
-    """Return what the check found in a sentence."""
+    """Summarize the findings of the check in a sentence."""
     errors = sum(finding["severity"] == "error" for finding in report["findings"])
     more = len(report["findings"]) - _MOST_FINDINGS
     text = _("{layout}: {patients} patients, {cases} cases; {errors} errors, {warnings} warnings.").format(
@@ -143,7 +143,7 @@ def summary(report: dict[str, Any]) -> str:
 
 
 def grouping(report: dict[str, Any], most: int | None) -> str:
-    """Return which cases belong to one patient, and so stay in one fold, as rich text.
+    """List the cases that belong to one patient and so stay in one fold, as rich text.
 
     Args:
         report: Report of the check.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ProgressPanel:
-    """Display the progress of each fold.
+    """Section that displays the progress of each fold.
 
     Args:
         ui: Widgets of the .ui file.
@@ -65,7 +65,7 @@ def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
 
 
 def _state_title(state: str) -> str:
-    """Return what a person reads of a fold's state."""
+    """Return the displayed name of a fold's state."""
     return {
         "waiting": _("waiting"),
         "training": _("training"),

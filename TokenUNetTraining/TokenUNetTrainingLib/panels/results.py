@@ -22,7 +22,7 @@ _MOST_CASES = 20
 
 
 class ResultsPanel:
-    """Display the results of the finished folds.
+    """Section that displays the results of the finished folds.
 
     Args:
         ui: Widgets of the .ui file.

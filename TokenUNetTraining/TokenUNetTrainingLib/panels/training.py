@@ -1,4 +1,4 @@
-"""Section "Training" of the panel: what to train, buttons that start and stop it, and its progress."""
+"""Section "Training" of the panel: settings, buttons and progress."""
 
 from collections.abc import Callable
 from html import escape
@@ -37,15 +37,15 @@ _LAST_EXPERIMENT = "TokenUNetTraining/experiment"
 
 
 class TrainingPanel:
-    """Start, stop and resume trainings.
+    """Section that starts, stops and resumes trainings.
 
     Args:
         ui: Widgets of the .ui file.
-        parameters: Returns the module's parameter node, or None while there is no scene.
+        parameters: Function that returns the module's parameter node, or None while there is no scene.
         watch: State of the experiment.
         requirements: Packages that must be installed.
-        on_changed: Called when something changed that other sections display.
-        start_run: Starts the process of a request.
+        on_changed: Callback after changes that other sections display.
+        start_run: Function that starts the process of a request.
     """
 
     def __init__(
@@ -75,7 +75,9 @@ class TrainingPanel:
         ui.dataPath.filters = ui.experimentPath.filters = ctk.ctkPathLineEdit.Dirs
         ui.dataPath.currentPathChanged.connect(lambda *_: self._store())
         ui.experimentPath.currentPathChanged.connect(lambda *_: self._store())
-        ui.dataPath.validInputChanged.connect(lambda *_: self._store())  # the only signal of a path that is cleared
+        ui.dataPath.validInputChanged.connect(
+            lambda *_: self._store()
+        )  # the only signal that is sent when a path is cleared
         ui.experimentPath.validInputChanged.connect(lambda *_: self._store())
         for box in self.boxes.values():
             box.toggled.connect(lambda *_: self._store())
@@ -94,7 +96,7 @@ class TrainingPanel:
         return self._run is not None and self._run.running
 
     def request(self) -> TrainingRequest:
-        """Return what the form asks for."""
+        """Return the training request of the form."""
         parameters = self._parameters()
         return TrainingRequest(
             data=Path(parameters.data) if parameters.data else None,
@@ -119,7 +121,7 @@ class TrainingPanel:
         if not parameters.experiment:
             parameters.experiment = str(slicer.app.settings().value(_LAST_EXPERIMENT) or "")
         request = self.request()
-        self._loading = True  # filling the widgets in must not store half of it
+        self._loading = True  # the widgets must not store a half-filled form
         try:
             self._ui.dataPath.setCurrentPath(str(request.data or ""))
             self._ui.experimentPath.setCurrentPath(str(request.output or ""))
@@ -141,7 +143,7 @@ class TrainingPanel:
             self._fill_in(self._watch.progress.experiment)
 
     def _fill_in(self, experiment: "Experiment") -> None:
-        """Show what an experiment trains."""
+        """Fill in the form with an experiment's settings."""
         parameters, plan = self._parameters(), experiment.plan
         folder = experiment.description["dataset"]["folder"]
         overrides = {name: _text(value) for name, value in plan.overrides.items()}
@@ -233,7 +235,7 @@ class TrainingPanel:
         self._ui.progressBar.setFormat(f"{_stage_title(status.stage)} %p%{left}")
 
     def _show_defaults(self, request: TrainingRequest) -> None:
-        """Display the preset's values where the user gave none."""
+        """Display the preset's values as placeholders of empty settings."""
         values = preset_values(request.preset)  # type: ignore[arg-type]
         for name, edit in self.edits.items():
             value = values[name]
@@ -277,7 +279,7 @@ def _architecture_boxes(form: Any) -> dict[str, Any]:
 
 
 def _setting_edits(form: Any) -> dict[str, Any]:
-    """Create a row for each setting that people change."""
+    """Create a row for each setting in the form."""
     edits = {}
     for name, found in SETTINGS.items():
         if found.title:
@@ -294,7 +296,7 @@ def _stage_title(stage: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a setting's value as it is typed."""
+    """Return a setting's value as text for its line edit."""
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
