@@ -32,7 +32,8 @@ _NOT_IN_SUBJECT_HIERARCHY = ("vtkMRMLCameraNode",)
 class OffscreenHost:
     """Scene that `slicer.mrmlScene`, `slicer.modules` and `slicer.util` use, as in the application.
 
-    They use the most recent host. Use it as a context manager, or call `close`.
+    They use the most recent host; once it is closed, they use the one before it again. Use it as a context manager, or
+    call `close`; hosts that overlap are closed in reverse order.
 
     Attributes:
         scene: MRML scene.
@@ -40,7 +41,10 @@ class OffscreenHost:
         app_logic: Application logic, with which views and module logics are registered.
     """
 
+    _current: "OffscreenHost | None" = None
+
     def __init__(self) -> None:
+        self._before = OffscreenHost._current
         self.scene = slicer.vtkMRMLScene()
         self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
         self.app_logic = slicer.vtkSlicerApplicationLogic()
@@ -53,23 +57,28 @@ class OffscreenHost:
         colors = self.app_logic.GetColorLogic()
         colors.SetMRMLScene(self.scene)
         colors.AddDefaultColorNodes()
-        for factory in (
-            slicer.vtkMRMLThreeDViewDisplayableManagerFactory,
-            slicer.vtkMRMLSliceViewDisplayableManagerFactory,
-        ):
-            factory.GetInstance().SetMRMLApplicationLogic(self.app_logic)
         self._set_up_input_output()
         logics = {name: self._create_logic(name, class_name) for name, class_name in _MODULE_LOGICS.items()}
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)
-        slicer.mrmlScene = self.scene
-        slicer.modules = SimpleNamespace(
+        self._modules = SimpleNamespace(
             **{
                 name.lower(): SimpleNamespace(name=name, logic=lambda logic=logic: logic)
                 for name, logic in logics.items()
             }
         )
+        self._become_current()
         self._keep_subject_hierarchy()
         self.io_manager = CoreIOManager(self.scene)
+
+    def _become_current(self) -> None:
+        OffscreenHost._current = self
+        slicer.mrmlScene = self.scene
+        slicer.modules = self._modules
+        for factory in (
+            slicer.vtkMRMLThreeDViewDisplayableManagerFactory,
+            slicer.vtkMRMLSliceViewDisplayableManagerFactory,
+        ):
+            factory.GetInstance().SetMRMLApplicationLogic(self.app_logic)
 
     def _create_logic(self, name: str, class_name: str) -> slicer.vtkMRMLAbstractLogic:
         logic = getattr(slicer, class_name)()
@@ -151,6 +160,9 @@ class OffscreenHost:
         self.scene.Clear(True)
         self.app_logic.SetMRMLScene(None)
         self._cache.cleanup()
+        OffscreenHost._current = self._before
+        if self._before:
+            self._before._become_current()
 
     def __enter__(self) -> "OffscreenHost":
         return self
