@@ -5,6 +5,7 @@ from typing import Any
 
 import host
 import pytest
+from host.messages import collected_messages
 from module.driving import node_ids, segment
 
 
@@ -55,7 +56,9 @@ def test_saving_there_is_said_in_a_sentence_and_all_stays(
     earlier = segment(module)
     nodes = node_ids()
     monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", staticmethod(lambda *_: str(read_only_home / "result")))
-    getattr(module.widget.ui, button).click()
+    with collected_messages() as messages:
+        getattr(module.widget.ui, button).click()
+    assert all(str(read_only_home) in message for message in messages), "only MRML's own report of the failed write"
     assert "cannot be written" in module.widget.ui.resultLabel.text
     assert node_ids() == nodes
     assert module.widget.result() == earlier
