@@ -64,7 +64,7 @@ def cases_of(metrics: Path) -> list[dict[str, Any]]:
 
 def test_a_cluster_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     patients = write_small_patients(tmp_path / "patients", range(11, 13))
-    arguments = ["--data", str(patients), *TINY, "--output", str(tmp_path / "experiment")]
+    arguments = ["--data", str(patients), "--labels", "brats", *TINY, "--output", str(tmp_path / "experiment")]
     with start_command([*COMMAND, *arguments, "--cluster", "127.0.0.1:1"], ENVIRONMENT) as process:
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 5
