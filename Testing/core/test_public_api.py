@@ -16,7 +16,12 @@ from tokenunet.core.errors import DatasetError, UsageError
 from tokenunet.synthesis import write_patient
 
 PACKAGE = Path(tokenunet.__file__).parent
-WITH_EXAMPLES = [path for path in sorted(PACKAGE.rglob("*.py")) if "    >>> " in path.read_text(encoding="utf-8")]
+SKIPPED = "doctest: +SKIP"  # what needs a patient's files
+WITH_EXAMPLES = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if any("    >>> " in line and SKIPPED not in line for line in path.read_text(encoding="utf-8").splitlines())
+]
 LIMIT_S = 0.1
 MEASURE = """
 import sys, time

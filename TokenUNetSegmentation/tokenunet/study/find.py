@@ -45,7 +45,7 @@ def find_study(
         UnusableImageError: If a DICOM series that is needed lacks a slice or is otherwise not a volume.
 
     Example:
-        >>> study = find_study(Path("patient")).read()
+        >>> study = find_study(Path("patient")).read()  # doctest: +SKIP
     """
     if folder is not None and folder.name.upper() == "DICOMDIR" and folder.is_file():
         folder = folder.parent

@@ -113,7 +113,7 @@ def read_study(paths: dict[SequenceName, Path], reference: SequenceName = "T1ce"
         UnusableImageError: If an image is not a 3-D scan with finite, varying values.
 
     Example:
-        >>> study = read_study(find_sequences(Path("patient")))
+        >>> study = read_study(find_sequences(Path("patient")))  # doctest: +SKIP
     """
     return study_of({sequence: read_scan(paths[sequence]) for sequence in SEQUENCES if sequence in paths}, reference)
 
