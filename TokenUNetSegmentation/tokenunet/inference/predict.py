@@ -18,7 +18,6 @@ from tokenunet.core.regions import REGIONS
 from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.fallback import Strategy, fallback_chain
 from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
-from tokenunet.inference.imported import network_size, predict_imported
 from tokenunet.inference.request import InferenceOptions, Mode
 from tokenunet.inference.second_pass import count_passes, with_second_pass, without_channels
 from tokenunet.networks import architecture
@@ -107,6 +106,8 @@ def predict(
         if needed <= free or not left:
             try:
                 if imported:
+                    from tokenunet.inference.imported import predict_imported  # SciPy takes a tenth of a second
+
                     prediction = predict_imported(prepared, bundle, strategy, precision, on_fraction)
                 else:
                     prediction = _run_members(prepared, bundle, strategy, precision, options, on_fraction)
@@ -168,7 +169,11 @@ def needed_bytes(prepared: Prepared, bundle: ModelBundle, strategy: Strategy, pr
     network = bundle.build()
     dtype = Arithmetic.fastest(network, strategy.device, precision).dtype
     view = _brain_crop(prepared, bundle.manifest, strategy)
-    size = network_size(prepared, bundle.manifest) if bundle.manifest.imported else view.size
+    size: tuple[int, ...] = view.size
+    if bundle.manifest.imported:
+        from tokenunet.inference.imported import network_size  # SciPy takes a tenth of a second
+
+        size = network_size(prepared, bundle.manifest)
     channels, outputs, voxels = len(bundle.manifest.channels), bundle.manifest.outputs, math.prod(size)
     volumes = 4 * voxels * (channels + 2 * outputs)  # the input, and the outputs twice in single precision
     at_once = voxels
