@@ -100,6 +100,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/core/label_schemes.py
   tokenunet/core/model_space.py
   tokenunet/core/old_keys.py
+  tokenunet/core/option_parser.py
   tokenunet/core/overlays.py
   tokenunet/core/plugins.py
   tokenunet/core/prediction.py

@@ -7,10 +7,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NoReturn, get_args
+from typing import Literal, get_args
 
 from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.core.errors import UsageError
+from tokenunet.core.option_parser import OptionParser
 from tokenunet.core.regions import ET_LABEL, ET_LABEL_BRATS2023
 from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName
 
@@ -109,7 +110,7 @@ class SegmentationRequest:
         Raises:
             UsageError: If an option is unknown or has no value, or a channel is given twice.
         """
-        parser = _Parser(add_help=False, allow_abbrev=False)
+        parser = OptionParser("tokenunet segment")
         add_arguments(parser)
         return cls.from_options(parser.parse_args(arguments))
 
@@ -148,13 +149,6 @@ class SegmentationRequest:
             force=options.force,
             left_out=tuple(name for name, place in given.items() if place == _LEFT_OUT),
         )
-
-
-class _Parser(argparse.ArgumentParser):
-    """Parser that raises `UsageError` instead of exiting."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"The options are wrong: {message}.", "Run: tokenunet segment --help")
 
 
 def scan_arguments(name: SequenceName, place: str) -> list[str]:

@@ -7,10 +7,11 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from tokenunet.core.errors import UsageError
 from tokenunet.core.label_schemes import LABEL_SCHEMES, described
+from tokenunet.core.option_parser import OptionParser
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.networks.registry import architectures
 from tokenunet.training.config.configuration import SETTINGS
@@ -91,7 +92,7 @@ class TrainingRequest:
         Raises:
             UsageError: If an option is unknown or lacks its value.
         """
-        parser = _Parser(add_help=False, allow_abbrev=False)
+        parser = OptionParser("tokenunet train")
         add_arguments(parser)
         return cls.from_options(parser.parse_args(arguments))
 
@@ -144,13 +145,6 @@ class TrainingRequest:
         for name in names:
             if getattr(self, name) is not None:
                 raise UsageError(f"{_flag(name)} cannot be given with {option}.", hint)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Parser that raises what is wrong."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"The options are wrong: {message}.", "Run: tokenunet train --help")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
