@@ -166,6 +166,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/io/tables.py
   tokenunet/measurement/__init__.py
   tokenunet/measurement/diameters.py
+  tokenunet/measurement/measure.py
   tokenunet/networks/__init__.py
   tokenunet/networks/blocks.py
   tokenunet/networks/builtin.py

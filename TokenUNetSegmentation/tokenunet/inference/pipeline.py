@@ -12,7 +12,7 @@ from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
-from tokenunet.core.regions import ED, NCR, REGIONS
+from tokenunet.core.regions import ED, NCR
 from tokenunet.inference.channels import (
     missing_findings,
     unclaimed_regions,
@@ -33,7 +33,7 @@ from tokenunet.inference.predict import predict
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import locked_folder, staging_folder
 from tokenunet.io.overlay_files import INDEX
-from tokenunet.measurement import lesion_diameters
+from tokenunet.measurement import measure
 from tokenunet.preprocessing import align_study, check_sequences, prepare, restore
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.runtime.environment import versions
@@ -42,8 +42,6 @@ from tokenunet.study.find import find_study
 from tokenunet.study.found_study import FoundStudy
 from tokenunet.study.scans import Study
 
-_MEASURED = ("WT", "ET")
-"""RANO 2.0 measures lesions in T2 or FLAIR, and enhancing ones."""
 _STAGE_SHARES = {
     Stage.LOAD: 0.1,
     Stage.ALIGN: 0.25,
@@ -157,12 +155,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "alignments": {s: _describe_alignment(a) for s, a in alignments.items()},
             "brain_extracted": prepared.brain_extracted,
             "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},
-            "volumes_ml": {name: ml for name, ml in result.volumes_ml.items() if name not in unclaimed},
-            "lesions": {
-                name: [lesion.to_json() for lesion in lesion_diameters(region, result.grid)]
-                for name, region in zip(REGIONS, result.regions, strict=True)
-                if name in _MEASURED and name not in unclaimed
-            },
+            **measure(result.regions, result.grid, unclaimed),
             "volumes_range_ml": {n: ends for n, ends in result.volumes_range_ml.items() if n not in unclaimed},
             INDEX: [group.to_json() for group in grouped(result.overlays)],
             "warnings": run.warnings,

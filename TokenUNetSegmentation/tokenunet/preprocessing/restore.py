@@ -11,6 +11,7 @@ from tokenunet.core.overlays import Overlay
 from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import ET_LABEL, labels_from_regions
 from tokenunet.core.sequences import SequenceName
+from tokenunet.measurement import volumes_ml
 from tokenunet.preprocessing.prepare import Prepared
 
 _THRESHOLD = 0.5
@@ -65,10 +66,10 @@ def restore(prediction: Prediction, prepared: Prepared, et_label: int = ET_LABEL
         for sequence, other in prepared.other_grids.items()
     }
     overlays = tuple(_overlay_on_grid(overlay, prepared.grid, grid) for overlay in prediction.overlays)
-    result = Result(regions, labels, grid, others, _volumes_ml(regions, grid), overlays)
+    result = Result(regions, labels, grid, others, volumes_ml(regions, grid), overlays)
     if prediction.members is None:
         return result
-    volumes = [_volumes_ml(regions_on_grid(member, prepared.grid, grid), grid) for member in prediction.members]
+    volumes = [volumes_ml(regions_on_grid(member, prepared.grid, grid), grid) for member in prediction.members]
     return replace(
         result,
         volumes_range_ml={n: (min(v[n] for v in volumes), max(v[n] for v in volumes)) for n in result.volumes_ml},
@@ -80,13 +81,6 @@ def _overlay_on_grid(overlay: Overlay, source: Grid, target: Grid) -> Overlay:
     if overlay.grid != source:
         return overlay
     return replace(overlay, array=sitk.GetArrayFromImage(_on_grid(overlay.array, source, target)), grid=target)
-
-
-def _volumes_ml(regions: NDArray[np.bool_], grid: Grid) -> dict[str, float]:
-    """Return the volumes of the nested regions and of what each leaves of the one around it."""
-    whole, core, enhancing = (float(count) for count in regions.sum((1, 2, 3)))
-    counts = {"WT": whole, "TC": core, "ET": enhancing, "NCR": core - enhancing, "ED": whole - core}
-    return {name: round(count * grid.voxel_ml, 3) for name, count in counts.items()}
 
 
 def _from_sequence(prepared: Prepared, sequence: SequenceName) -> sitk.Transform | None:
