@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist, squareform
 
 from tokenunet.core.grid import Grid
 
@@ -24,6 +22,8 @@ _SMALLEST_ML = 0.05
 Point = NDArray[np.float64]
 _EDGES = 0.5 * np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
 """Middles of a pixel's edges: on average, an outline through them has neither more nor less than the pixels' area."""
+_STRAIGHT_MM2 = 1e-9
+"""Cross product of two edges up to which they lie on one line."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _slice_diameters(
         _, firsts = np.unique(pixels[:, 1], return_index=True)
         ends = pixels[np.union1d(firsts, np.append(firsts[1:], len(pixels)) - 1)]  # of rows; the hull is theirs
         points = (ends[:, None] + _EDGES).reshape(-1, 2) * spacing
-        hull = points[ConvexHull(points).vertices]
+        hull = _convex_hull(points)
         diameters = []
         for line in _hull_diameters(hull):
             index = np.full((2, 3), float(position))
@@ -145,13 +145,43 @@ def _slice_diameters(
         yield diameters[0], diameters[1]
 
 
+def _convex_hull(points: Point) -> Point:
+    """Return the corners of the convex hull in order, (M, 2).
+
+    SciPy has this, too, but importing it takes longer than all measurements of a patient.
+
+    Args:
+        points: Points in a plane that do not lie on one line, (N, 2).
+    """
+    points = np.unique(points, axis=0)
+    first, last = points[0], points[-1]
+    height = (last[0] - first[0]) * (points[:, 1] - first[1]) - (last[1] - first[1]) * (points[:, 0] - first[0])
+    below, above = points[height <= 0], points[height >= 0][::-1]
+    return np.concatenate([_convex_chain(below)[:-1], _convex_chain(above)[:-1]])
+
+
+def _convex_chain(points: Point) -> Point:
+    """Return the points of an ordered chain that turns left at each of them, (M, 2).
+
+    Args:
+        points: Points (N, 2) right of the line from the first to the last, ordered along one axis.
+    """
+    while True:
+        back, ahead = points[1:-1] - points[:-2], points[2:] - points[1:-1]
+        turns = np.concatenate([[True], back[:, 0] * ahead[:, 1] - back[:, 1] * ahead[:, 0] > _STRAIGHT_MM2, [True]])
+        if turns.all():
+            return points
+        points = points[turns]
+
+
 def _hull_diameters(hull: Point) -> tuple[Point, Point]:
     """Return the ends (2, 2) of a convex polygon's longest diameter, and those of the longest perpendicular one.
 
     Args:
         hull: Corners in order, (N, 2).
     """
-    first, second = np.unravel_index(squareform(pdist(hull)).argmax(), (len(hull), len(hull)))
+    distances = np.linalg.norm(hull[:, None] - hull, axis=-1)
+    first, second = np.unravel_index(distances.argmax(), distances.shape)
     longest = hull[[first, second]]
     along = (longest[1] - longest[0]) / np.linalg.norm(longest[1] - longest[0])
     axes = np.array((along, (-along[1], along[0])))

@@ -9,7 +9,8 @@ from tokenunet.core.background import foreground
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SequenceName
-from tokenunet.preprocessing.register import LEAST_QUALITY, Alignment, Reference, fits_better_elsewhere
+from tokenunet.preprocessing.placement import scans_out_of_place
+from tokenunet.preprocessing.register import LEAST_QUALITY, Alignment, Reference
 from tokenunet.preprocessing.skull_stripping import extract_brain, is_stripped
 from tokenunet.study.scans import Study
 
@@ -22,8 +23,8 @@ def align_study(
 ) -> tuple[dict[SequenceName, Alignment], tuple[Finding, ...]]:
     """Register all scans that are not aligned to the reference yet.
 
-    Skull-stripped scans on one grid were aligned before they were stripped. Of those, only scans that fit clearly
-    better after a small move are registered.
+    Skull-stripped scans on one grid were aligned before they were stripped. Of those, only scans that fit better
+    after a small move are registered.
 
     Args:
         study: Scans as read.
@@ -38,7 +39,8 @@ def align_study(
     grid = Grid.of(image)
     aligned_before = stripped and all(Grid.of(scan.image).same_as(grid) for scan in others.values())
     if aligned_before:
-        others = {s: scan for s, scan in others.items() if fits_better_elsewhere(image, scan.image)}
+        out_of_place = scans_out_of_place(image, {s: scan.image for s, scan in others.items()})
+        others = {s: others[s] for s in out_of_place}
         if not others:
             return {}, ()
     reference = Reference(image, _shown(image) if stripped else extract_brain([image]))

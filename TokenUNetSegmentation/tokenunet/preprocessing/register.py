@@ -42,10 +42,6 @@ _DEPTH_MM = 4.0
 """Depth below the brain's surface at which sharpness is measured; the outline is alike in every head."""
 _NUDGE_MM = 8.0
 """Move that sharpness is measured with."""
-_PROBE_MM = 4.0
-"""Move that `fits_better_elsewhere` tries."""
-_BETTER = 1.1
-"""Ratio of mutual information after a move to that before it from which on the move counts as clearly better."""
 
 LEAST_QUALITY = 0.5
 """Lowest quality of a registration that needs no visual check."""
@@ -74,29 +70,6 @@ class Alignment:
         """Angle of the rotation, in degrees."""
         cosine = (np.trace(np.reshape(self.transform.GetMatrix(), (3, 3))) - 1) / 2
         return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
-
-
-def fits_better_elsewhere(fixed: sitk.Image, moving: sitk.Image) -> bool:
-    """Return whether a scan fits the reference clearly better after a small move than where its header puts it.
-
-    Args:
-        fixed: Reference.
-        moving: Scan on the same grid.
-    """
-    images = [
-        sitk.BinShrink(sitk.Cast(image, sitk.sitkFloat32), [max(1, round(_MIDDLE_MM / s)) for s in image.GetSpacing()])
-        for image in (fixed, moving)
-    ]
-    stage = _Stage(images[0], images[1], None, _SAMPLES[1])
-    transform = sitk.Euler3DTransform(_center_of_mass(images[0]).tolist(), 0, 0, 0, (0, 0, 0))
-    here = stage.rate(transform)
-    for index, sign in product(range(6), (-1, 1)):
-        parameters = np.zeros(6)
-        parameters[index] = sign * _PROBE_MM / (_BRAIN_RADIUS_MM if index < 3 else 1.0)
-        transform.SetParameters(parameters.tolist())
-        if stage.rate(transform) < _BETTER * here:
-            return True
-    return False
 
 
 class Reference:
