@@ -91,6 +91,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/core/background.py
   tokenunet/core/builtin_overlays.py
   tokenunet/core/channels.py
+  tokenunet/core/contrast_words.py
   tokenunet/core/dice.py
   tokenunet/core/errors.py
   tokenunet/core/events.py
@@ -203,6 +204,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/identify/choose.py
   tokenunet/study/identify/contrast_agent.py
   tokenunet/study/identify/image_features.py
+  tokenunet/study/identify/other_kinds.py
   tokenunet/study/identify/tags_and_names.py
   tokenunet/study/image_files.py
   tokenunet/study/nifti.py

@@ -92,7 +92,7 @@ def test_a_t1_after_the_agent_is_no_plain_t1() -> None:
 
 BETTER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "3-D": ({"acquisition_type": "3D"}, {"acquisition_type": "2D"}),
-    "original": ({}, {"image_type": ("DERIVED", "SECONDARY", "REFORMATTED")}),
+    "original": ({}, {"image_type": ("DERIVED", "SECONDARY")}),
     "the latest": ({"acquired": "20260102110000"}, {"acquired": "20260102105000"}),
 }
 
@@ -108,6 +108,46 @@ def test_the_better_of_two_is_chosen_and_the_other_is_named(
     recognition = recognize_sequences(candidates(tags))
     assert names(recognition, tags)["T1ce"] == "better"
     assert [f.message for f in recognition.findings] == ["better was chosen as T1ce; worse would fit too."]
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("sequence", SEQUENCES)
+def test_recognition_excludes_reformats_by_name(sequence: SequenceName, first: bool) -> None:
+    """A reformat is finer than its original, and later."""
+    reformat = replace(
+        TAGS[sequence], image_type=("DERIVED", "SECONDARY", "MPR"), acquisition_type="3D", acquired="20260102110000"
+    )
+    tags = {"reformat": reformat} | TAGS if first else TAGS | {"reformat": reformat}
+    recognition = recognize_sequences(candidates(tags))
+    assert names(recognition, tags) == {s: s for s in SEQUENCES}
+    assert recognition.findings == []
+    assert recognition.excluded["reformat"] == "It is a reformat of another series (MPR)."
+
+
+def test_recognition_takes_a_reformat_only_where_its_original_is_missing() -> None:
+    tags = TAGS | {"T1ce": replace(TAGS["T1ce"], image_type=("DERIVED", "SECONDARY", "MPR"))}
+    recognition = recognize_sequences(candidates(tags))
+    assert names(recognition, tags) == {s: s for s in SEQUENCES}
+    (finding,) = recognition.findings
+    assert finding.code == "uncertain_sequence"
+    assert "it is a reformat of another series (MPR), of which the original is missing" in finding.message
+
+
+def test_recognition_never_takes_a_reformat_of_unknown_contrast_for_t1() -> None:
+    """A reformat of the scan after contrast agent, whose description is the program's."""
+    reformat = replace(TAGS["T1"], description="MPR Range[1]", image_type=("DERIVED", "SECONDARY", "MPR"))
+    tags = {s: TAGS[s] for s in ("T1ce", "T2", "FLAIR")} | {"reformat": reformat}
+    with pytest.raises(MissingSequenceError, match=r"No T1 was found among .*reformat \(a reformat of another series"):
+        recognize_sequences(candidates(tags))
+
+
+@pytest.mark.parametrize("acquired", ["", "20260102101000"], ids=["without times", "one time"])
+def test_recognition_orders_t1_by_series_number_without_times(acquired: str) -> None:
+    early, late = (replace(TAGS["T1"], acquired=acquired, series_number=n) for n in (9, 10))
+    tags = {"late": late} | {s: TAGS[s] for s in ("T2", "FLAIR")} | {"early": early}
+    recognition = recognize_sequences(candidates(tags))
+    assert names(recognition, tags) == {"T1": "early", "T1ce": "late", "T2": "T2", "FLAIR": "FLAIR"}
+    assert recognition.choices["T1ce"].confidence < SURE
 
 
 def test_finer_and_whole_and_readable_scans_are_better() -> None:

@@ -3,6 +3,8 @@
 import re
 from itertools import pairwise
 
+from tokenunet.core.contrast_words import AGENT, WITHOUT, latin
+
 SequenceName = str
 """One of `SEQUENCES`, or another channel that a model's manifest names."""
 
@@ -18,20 +20,20 @@ ALIASES: dict[SequenceName, tuple[str, ...]] = {
 """Accepted names, compared without regard to case."""
 
 _BY_ALIAS: dict[str, SequenceName] = {alias: sequence for sequence, aliases in ALIASES.items() for alias in aliases}
-_CONTRAST_AGENT = {"ce", "contrast", "gad", "gado", "gadolinium", "gd", "km", "kontrast", "postcontrast"}
+_CONTRAST_AGENT = re.compile(AGENT)
 _CONTRAST_AGENT_AFTER_T1 = {"c", "post"}
 """Before "T1", these may be a patient's initial, or refer to a session after surgery."""
-_WITHOUT = {"before", "no", "non", "o", "ohne", "pre", "sans", "sin", "vor", "without", "wo"}
+_WITHOUT = re.compile(rf"{WITHOUT}|o")
 """Words that negate a following word for the agent; ``o`` is the rest of "w/o"."""
 _TREATMENT = re.compile(
     r"(op|operat\w*|surg\w*|resect\w*|crani\w*|biops\w*|rt|xrt|crt|rad|radi\w*|irrad\w*|chemo\w*|tmz|temozolomide"
-    r"|bev\w*|tx|trx|treat\w*|therap\w*|gamma\w*|gk|srs|sbrt|lesion\w*|fossa|ictal|mortem|natal|covid|baseline"
+    r"|bev\w*|tx|t?rx|treat\w*|therap\w*|gamma\w*|gk|srs|sbrt|lesion\w*|fossa|ictal|mortem|natal|covid|baseline"
     r"|day\w*|week\w*|month\w*|year\w*|[dwmy]\d+)"
 )
 """Words after which "post" and "pre" refer to a treatment or time rather than to contrast agent."""
 _AFTER_C = re.compile(
     r"|\d\w*|[23]d|nii|gz|nrrd|nhdr|mha|mhd|hdr|img|iso\w*|mpr\w*|mprage|space|vibe|tfe|tse|fse|se|gre|fs|tra\w*|ax\w*"
-    r"|sag\w*|cor\w*|reg\w*|coreg\w*|to|in|on|bias\w*|n4\w*|bfc|brain\w*|bet|ss|strip\w*|skull\w*|res\w*|norm\w*"
+    r"|sag\w*|cor\w*|ref\w*|rfmt|reg\w*|coreg\w*|to|in|on|bias\w*|n4\w*|bfc|brain\w*|bet|ss|strip\w*|skull\w*|res\w*|norm\w*"
     r"|raw|orig\w*|image|scan|warped|aligned|r[lp]\w*|final|defaced|masked|pp|proc\w*|t1\w*|path|file"
 )
 """Words that may follow a "c" for contrast agent; before any other word it is a person's initial."""
@@ -77,13 +79,14 @@ def sequence_named(name: str) -> SequenceName | None:
 
 def words_of_scan(name: str) -> list[str]:
     """Return the words of a name in lower case, without the sequence that the scan was registered to."""
-    return _without_target(_words(_BIDS_SPACE.sub("", name.lower())))
+    return _without_target(_words(_BIDS_SPACE.sub("", latin(name))))
 
 
 def other_words(name: str) -> frozenset[str]:
     """Return the words of a name besides its sequence, such as the patient, or ``bias`` for bias-corrected scans."""
-    words = _without_target(_words(_BIDS_SPACE.sub("space", name.lower())))
-    return frozenset(set(words) - _BY_ALIAS.keys() - _CONTRAST_AGENT - _CONTRAST_AGENT_AFTER_T1)
+    words = _without_target(_words(_BIDS_SPACE.sub("space", latin(name))))
+    agent = {word for word in words if _CONTRAST_AGENT.fullmatch(word)}
+    return frozenset(set(words) - _BY_ALIAS.keys() - agent - _CONTRAST_AGENT_AFTER_T1)
 
 
 def _without_target(words: list[str]) -> list[str]:
@@ -94,7 +97,9 @@ def _without_target(words: list[str]) -> list[str]:
             target = next((p for p in range(place + 1, min(place + 4, len(words))) if words[p] in _BY_ALIAS), None)
             if target is not None and all(word in _TARGET or word == "the" for word in words[place:target]):
                 end = target + 1
-                while end < len(words) and words[end] in _CONTRAST_AGENT | _CONTRAST_AGENT_AFTER_T1:
+                while end < len(words) and (
+                    words[end] in _CONTRAST_AGENT_AFTER_T1 or _CONTRAST_AGENT.fullmatch(words[end])
+                ):
                     end += 1
                 return words[: place + 1] + words[end:]
     return words
@@ -104,14 +109,14 @@ def _contrast_agent_in(words: list[str]) -> bool:
     """Return whether the words of a T1 scan indicate contrast agent, and not "without contrast"."""
     first_t1 = next(place for place, word in enumerate(words) if _BY_ALIAS.get(word) == "T1")
     for place, (before, word) in enumerate(pairwise(["", *words])):
-        if before in _WITHOUT:
+        if _WITHOUT.fullmatch(before):
             continue
         after = words[place + 1] if place + 1 < len(words) else ""
-        if word in _CONTRAST_AGENT:
+        if _CONTRAST_AGENT.fullmatch(word):
             return True
         if word == "post" and place > first_t1 and not _TREATMENT.fullmatch(after):
             return True
-        if word == "c" and place > first_t1 and _AFTER_C.fullmatch(after):
+        if word == "c" and before != "s" and place > first_t1 and _AFTER_C.fullmatch(after):
             return True
     return False
 

@@ -7,9 +7,10 @@ import SimpleITK as sitk
 
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
-from tokenunet.core.sequences import SEQUENCES, SequenceName, sequence_named
+from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.study.identify.image_features import sequences_by_features
+from tokenunet.study.identify.tags_and_names import evidence_of, sequence_in
 from tokenunet.study.scans import Study
 
 _SAMPLING_MM = (4.0, 4.0, 4.0)
@@ -29,8 +30,9 @@ def check_sequences(
     """
     findings = []
     for sequence, scan in study.scans.items():
-        named = sequence_named(PurePath(scan.source).name)
-        if sequence not in recognized and named not in (None, sequence):
+        by_name = evidence_of(PurePath(scan.source).name, None)
+        named = by_name.reason if by_name.excluded else sequence_in(by_name)
+        if sequence in SEQUENCES and sequence not in recognized and named not in (None, sequence):
             findings.append(
                 Finding("sequence_name", f"{scan.source} was given as {sequence}, but its name says {named}.")
             )

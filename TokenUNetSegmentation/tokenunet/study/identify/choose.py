@@ -12,7 +12,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.study.dicom_tags import DicomTags
 from tokenunet.study.identify.image_features import sequences_by_features
-from tokenunet.study.identify.tags_and_names import Evidence, evidence_of
+from tokenunet.study.identify.tags_and_names import Evidence, evidence_of, sequence_in
 
 SURE = 0.7
 """Confidence below which the user is asked to look."""
@@ -22,6 +22,7 @@ _FEATURE_CONFIDENCE: dict[SequenceName, float] = {"T1": 0.4, "T1ce": 0.4, "T2": 
 """Confidence in image features alone: T1 and T1ce differ in a few voxels only, see `sequences_by_features`."""
 _FEWEST_VALUES = 20
 """Number of different values in a scan; a binary mask or label map has fewer."""
+_REFORMAT = "a reformat of another series (MPR)"
 _SMALLEST_HEAD_MM = 100.0
 """Shortest side of a field of view that shows the whole brain."""
 
@@ -98,17 +99,18 @@ def recognize_sequences(
     given = given or {}
     choices = {s: Choice(index, 1.0, "it was given as such") for s, index in given.items()}
     evidence = {i: evidence_of(c.name, c.tags) for i, c in enumerate(candidates) if i not in given.values()}
-    agents = {i: e for i, e in evidence.items() if e.weighting == "T1"}
+    originals = {i: e for i, e in evidence.items() if not e.reformat}
     groups: dict[SequenceName, dict[int, Evidence]] = {
-        **_by_contrast_agent(candidates, agents, given),
-        "T2": {i: e for i, e in evidence.items() if e.weighting == "T2"},
-        "FLAIR": {i: e for i, e in evidence.items() if e.weighting == "FLAIR"},
+        **_by_contrast_agent(candidates, {i: e for i, e in originals.items() if e.weighting == "T1"}, given),
+        "T2": {i: e for i, e in originals.items() if e.weighting == "T2"},
+        "FLAIR": {i: e for i, e in originals.items() if e.weighting == "FLAIR"},
     }
     for sequence, group in groups.items():
+        group |= {} if group else _reformats_of(sequence, evidence)
         if sequence not in choices and group:
             choices[sequence] = _best(candidates, sequence, group, sequence in wanted)
     grouped = {i for group in groups.values() for i in group}
-    left = [i for i, e in evidence.items() if i not in grouped and not e.excluded]
+    left = [i for i, e in originals.items() if i not in grouped and not e.excluded]
     choices |= _by_image_features(candidates, choices, left)
     missing = [s for s in wanted if s not in choices]
     if missing and set(missing) not in optional:
@@ -119,13 +121,14 @@ def recognize_sequences(
         text = f"{' and '.join(unknown)} could not be recognized; if one is {' or '.join(missing)}, name it."
         findings.append(Finding("not_recognized", text))
     excluded = {candidates[i].name: f"It is {e.reason}." for i, e in evidence.items() if e.excluded}
+    excluded |= {candidates[i].name: f"It is {_REFORMAT}." for i in evidence if i not in originals and i not in grouped}
     return Recognition(ordered, findings, excluded)
 
 
 def _by_contrast_agent(
     candidates: Sequence[Candidate], scans: dict[int, Evidence], given: Mapping[SequenceName, int]
 ) -> dict[SequenceName, dict[int, Evidence]]:
-    """Group T1-weighted scans by contrast agent, known from tags and words or inferred from acquisition times.
+    """Group T1-weighted scans by contrast agent, known from tags and words or inferred from their order in time.
 
     Args:
         candidates: All scans.
@@ -135,11 +138,7 @@ def _by_contrast_agent(
     Returns:
         Evidence by index for T1 and for T1ce; scans that stay unknown are in neither.
     """
-
-    def taken_at(index: int) -> str:
-        tags = candidates[index].tags
-        return tags.acquired if tags is not None else ""
-
+    taken_at = _order_of(candidates, [*scans, *given.values()])
     known = {i: e for i, e in scans.items() if e.agent is not None}
     if "T1" not in given and len(known) == len(scans) > 1 and all(e.agent for e in known.values()):
         # If all series have the agent's tag, it was filled in for the whole study and does not distinguish them.
@@ -169,6 +168,25 @@ def _by_contrast_agent(
     elif len(unknown) == 1 and "T1" not in given and not groups["T1"]:
         groups["T1"][unknown[0]] = _less_sure(scans[unknown[0]], 0.8, "nothing speaks of contrast agent")
     return groups
+
+
+def _order_of(candidates: Sequence[Candidate], indices: Sequence[int]) -> Callable[[int], str]:
+    """Return a function of a candidate's index that sorts in the order of time; "" if the order is unknown.
+
+    Series without times of acquisition, or with a common one, are in the order of their numbers.
+    """
+    tags = {index: candidates[index].tags or DicomTags() for index in indices}
+    times = {index: tag.acquired for index, tag in tags.items()}
+    numbers = {index: "" if tag.series_number is None else f"{tag.series_number:09}" for index, tag in tags.items()}
+    by_number = "" in times.values() or len(set(times.values())) == 1
+    return (numbers if by_number else times).__getitem__
+
+
+def _reformats_of(sequence: SequenceName, evidence: dict[int, Evidence]) -> dict[int, Evidence]:
+    """Return the reformats that are surely of a sequence, which are used if there is no original."""
+    told = {i: e for i, e in evidence.items() if e.reformat and (e.weighting != "T1" or e.agent_in_words)}
+    why = f"it is {_REFORMAT}, of which the original is missing"
+    return {i: _less_sure(e, 0.65, why) for i, e in told.items() if sequence_in(e) == sequence}
 
 
 def _less_sure(evidence: Evidence, factor: float, why: str) -> Evidence:
@@ -266,6 +284,8 @@ def _missing(
         if index in chosen:
             return chosen[index]
         seen = evidence[index]
+        if seen.reformat:
+            return _REFORMAT
         return seen.reason if seen.excluded else seen.weighting or "not recognized"
 
     described = ", ".join(f"{c.name} ({taken_for(i)})" for i, c in enumerate(candidates)) or "no scans"

@@ -2,24 +2,23 @@
 
 import re
 
+from tokenunet.core.contrast_words import AGENT, WITHOUT, latin
 from tokenunet.study.dicom_tags import DicomTags
 
 _TREATMENT = (
-    r"(fossa|op|surg|resect|crani|biops|rt\b|xrt|crt|rad(?!iant)|irrad|chemo|tmz|tx\b|treat|therap|gamma|gk\b|srs|ictal"
+    r"(fossa|op|surg|resect|crani|biops|rt\b|xrt|crt|rad(?!iant)|irrad|chemo|tmz|t?r?x\b|treat|therap|gamma|gk\b|srs|ictal"
     r"|lesion|mortem)"
 )
 """Words after "pre" and "post" that show that these do not refer to contrast agent."""
 _NO_AGENT = re.compile(
-    r"\b(pr[eé](?!s| ?-?"
+    r"\b(pre(?!s| ?-?"
     + _TREATMENT
-    + r")|without|w/o|wo|sin|ohne|sans|senza|zonder|nativ\w*|non?|not|un-?enh\w*|before|vor|avant|nc"
-    r"|s/ ?c\w*|plain)\b"
+    + rf")|(?!pre)(?:{WITHOUT})|w/o|nativ\w*|nc|s/ ?c\w*|plain|blanco|basale|[ck]ontrast(siz|frei))\b"
+    r"|\b(iv|gd|km) ?-(?![ \w])"
 )
 _AGENT = re.compile(
-    r"\+ ?(c|gd|gad\w*|km|ce)\b|\bc ?\+|t1w? ?-?c\b|t1w?gd\b|\b(t1)?ce\b|\bgd\b|\bgd-|\bgad\w*|\bkm\b"
-    r"|\bpost(contrast|gd|gad\w*|km)?\b(?! ?-?" + _TREATMENT + r")|\bp[oó]s\b|\b[ck]ontr(ast\w*)?\b|\benh\w*|\binj\w*"
-    r"|\bmdc\b|\bnach\b|\bapr[eè]s\b|\bdotarem|\bprohance|\bmagnevist|\bmultihance|\bomniscan|\bclariscan"
-    r"|\bw/? ?c\b|\bc/ ?c\b"
+    rf"\b(t1)?({AGENT})\b|\+ ?(c|gd|gad\w*|km|ce|kb)\b|\bc ?\+|\biv ?\+|t1w? ?-?c\b|t1w?gd\b|\bgd-\w"
+    r"|\bpost\b(?! ?-?" + _TREATMENT + r")|\bpos\b|\benh\w*|\binj\w*|\bnach\b|\bapres\b|\bdopo\b|\bw/? ?c\b|\bc/ ?c\b"
 )
 _NEGATED_AGENT = re.compile(f"(?:{_NO_AGENT.pattern})[ -]?(?:iv |i v )?(?:{_AGENT.pattern})")
 _WITH_AND_WITHOUT = re.compile(
@@ -70,5 +69,5 @@ def agent_of(tags: DicomTags, texts: list[str]) -> tuple[bool | None, str, bool]
 
 
 def plain_words(text: str) -> str:
-    """Return a text in lower case, with spaces in place of punctuation."""
-    return re.sub(r"[_\s.,:;()\[\]]+", " ", text.lower())
+    """Return a text in lower case and Latin letters, with spaces in place of punctuation."""
+    return re.sub(r"[_\s.,:;()\[\]]+", " ", latin(text))

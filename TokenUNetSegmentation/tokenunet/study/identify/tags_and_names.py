@@ -7,55 +7,20 @@ from typing import Literal
 from tokenunet.core.sequences import SequenceName, sequence_named, words_of_scan
 from tokenunet.study.dicom_tags import DicomTags
 from tokenunet.study.identify.contrast_agent import agent_in, agent_of, plain_words
+from tokenunet.study.identify.other_kinds import is_reformat, kind_of_file, kind_of_series
 
 Weighting = Literal["T1", "T2", "FLAIR"]
 _WEIGHTINGS: dict[SequenceName, Weighting] = {"T1": "T1", "T1ce": "T1", "T2": "T2", "FLAIR": "FLAIR"}
 
 # Letters that may precede a weighting without a space, as in eT1W, 3DT1 or AXT2.
 _BEFORE = r"(?<![a-z0-9])(?:\dd|e|s|wip|ax|axial|sag|cor|tra|se|tse|fse|gre|ir|fs|gd|ce|pre|post)*"
-_T1 = re.compile(_BEFORE + r"t1(?!\d)|mp-?2?rage|\bbravo\b|spgr|\btfl ?3d|\bvibe\b|\bthrive\b|\btfe\b")
+_T1 = re.compile(_BEFORE + r"t1(?!\d)|mp-?2?rage|\bbravo\b|spgr|\btfl ?3d|\bvibe\b|\be?thrive\b|\btfe\b")
 _T2 = re.compile(_BEFORE + r"t2(?!\d)|\bfrfse\b")
 _FLAIR = re.compile(r"flair|dark[ -]?fluid|\bda[ -]fl\b|fluid[ -]?att|\bfla\b")
 
-_OTHER_KINDS = {
-    "diffusion": r"\b(dwi\w*|diff\w*|dti|e?adc|trace\w*|b[ -]?\d{2,4}|b0|ivim|dki|hardi|tensor|colfa)\b",
-    "a T2* or susceptibility scan": r"t2w? ?(\*|star)|\b(swi\w*|swan|swip|susc\w*|venobold|h[ae]+mo|medic|merge|qsm)\b"
-    r"|t2.*\b(gre|ffe|fl2d|grass)\b|\b(gre|ffe|fl2d)\b.*t2",
-    "perfusion": r"\b((?<!post[ -])perf\w*|pwi|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dyn\w*)\b",
-    "angiography": r"\b(mra|mrv|[23]?d?tof\w*|angio\w*|veno\w*|inhance|cow|pca|[23]d ?pc)\b",
-    "a localizer": r"\b(loc\w*|scout\w*|survey\w*|(3|three)[ -]?pl\w*|aahead\w*|autoalign)\b",
-    "a calibration": r"\b(cal|calib\w*|asset\w*|ref ?scan|sense ?ref\w*|(b1|field) ?map\w*|shim\w*)\b",
-    "functional imaging": r"\b(bold|fmri|rsfmri|resting|ep2d\w*)\b",
-    "spectroscopy": r"\b(spectro\w*|csi|svs|mrs|[sm]vs?_?press)\b",
-    "a STIR": r"\bstir\b",
-    "a steady-state scan of fluid": r"\b(ciss\w*|fiesta\w*|b-?ffe|balanced|drive|tru\w*fi\w*|psif|cosmic)\b",
-    "a double inversion": r"\bdir\b|double inv",
-    "a subtraction": r"\b(sub(?!-| ?\d)|subtr\w*)\b",
-    "a map or projection": r"\b(mini?p|mip|t[12]?map\w*|t[12] ?map\w*|projection|inv ?[12])\b",
-    "flow": r"\b(csf flow|cine|phase[ -]?contrast)\b",
-    "an image of another part of the body": r"spine|\b(lumbar|cervical|thoracic|[lhb]ws)\b",
-}
-_DIXON_TYPES = {
-    "FAT": "a fat image (Dixon)",
-    "F": "a fat image (Dixon)",
-    "FF": "a fat fraction (Dixon)",
-    "FAT_FRACTION": "a fat fraction (Dixon)",
-    "OPP_PHASE": "an opposed-phase image (Dixon)",
-    "OUT_PHASE": "an opposed-phase image (Dixon)",
-    "OUT_OF_PHASE": "an opposed-phase image (Dixon)",
-    "OP": "an opposed-phase image (Dixon)",
-}
-"""Kind of Dixon image by image type of Siemens, GE and Philips."""
-_DIXON_FAT = re.compile(r"^fat (?!sat|sup)|\b(dixon|ideal|lava ?flex|vibe ?flex)\b.*\b(f|fat)$|\bfat (only|image)\b")
-_DIXON_OPPOSED = re.compile(r"\b(opp|opposed|out of phase|out ?phase|opp ?phase)\b")
-_PROTON_DENSITY = re.compile(r"\b(pd\w*|proton)\b")
 _PROTON_DENSITY_TIMES = "proton density"
 """Kind that times suggest; an MPRAGE without an inversion time in its tags has the same times."""
-_DERIVED_KINDS = {
-    "DIFFUSION", "ADC", "TRACEW", "FA", "TENSOR", "ASL", "PERFUSION", "CBF", "CBV", "RCBV", "RCBF", "MTT", "TTP",
-    "MIP", "MNIP", "MINIP", "PROJECTION IMAGE", "SUB", "SUBTRACTION", "SUBTRACT", "P", "PHASE", "PHASE MAP", "SWI",
-    "T2_STAR", "T1 MAP", "T2 MAP", "CSAPARALLEL", "CSA REPORT", "SCREEN SAVE", "LOCALIZER",
-}  # fmt: skip
+_ENDING = re.compile(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd|img|img\.gz|hdr)$", re.IGNORECASE)
 _PART_OF_HEAD = re.compile(
     r"\b(orbit\w*|ia[cm]|pituit\w*|sella\w*|hypoph?ys\w*|khbw|trigem\w*|cpa|hippocamp\w*|felsenbein|neck|hals)\b"
 )
@@ -72,6 +37,7 @@ class Evidence:
         confidence: Confidence in the weighting, 0 to 1.
         reason: Readable reason, to follow "because"; if `excluded`, the kind of the scan.
         excluded: Whether the scan is of another kind, such as a subtraction, and must never be chosen.
+        reformat: Whether the scan was computed from another one in other slices (MPR).
     """
 
     weighting: Weighting | None
@@ -80,6 +46,7 @@ class Evidence:
     confidence: float
     reason: str
     excluded: bool = False
+    reformat: bool = False
 
 
 def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
@@ -96,7 +63,8 @@ def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
     if tags is None:
         return _from_file_name(name)
     texts = [plain_words(text) for text in (tags.description, tags.protocol) if text]
-    kind = _other_kind(tags, texts[0] if texts else "")
+    reformat = is_reformat(texts[0] if texts else "", tags.image_type)
+    kind = kind_of_series(tags, texts[0] if texts else "")
     if kind:
         return _excluded(kind)
     named = next((w for text in texts if (w := weighting_in(text)) is not None), None)
@@ -107,17 +75,18 @@ def evidence_of(name: str, tags: DicomTags | None) -> Evidence:
         return _excluded(reason)
     agent, agent_reason, in_words = agent_of(tags, texts)
     if measured is None and named is None:
-        return Evidence(None, agent, in_words, 0.0, "neither its tags nor its description tell the sequence")
+        reason = "neither its tags nor its description tell the sequence"
+        return Evidence(None, agent, in_words, 0.0, reason, reformat=reformat)
     described = f"its description says “{tags.description or tags.protocol}”"
     unsure = measured == "T1" and _may_be_angiography(tags)
     if named is None:
-        evidence = Evidence(measured, agent, in_words, 0.6 if unsure else 0.85, reason)
+        evidence = Evidence(measured, agent, in_words, 0.6 if unsure else 0.85, reason, reformat=reformat)
     elif measured is None:
-        evidence = Evidence(named, agent, in_words, 0.85, described)
+        evidence = Evidence(named, agent, in_words, 0.85, described, reformat=reformat)
     elif measured == named:
-        evidence = Evidence(named, agent, in_words, 0.97, f"{reason}, and {described}")
+        evidence = Evidence(named, agent, in_words, 0.97, f"{reason}, and {described}", reformat=reformat)
     else:
-        evidence = Evidence(measured, agent, in_words, 0.5, f"{reason}, although {described}")
+        evidence = Evidence(measured, agent, in_words, 0.5, f"{reason}, although {described}", reformat=reformat)
     if evidence.weighting == "T1" and agent_reason:
         evidence = replace(evidence, reason=f"{evidence.reason}, and {agent_reason}")
     if any(_PART_OF_HEAD.search(text) for text in texts):
@@ -182,61 +151,31 @@ def weighting_in(text: str) -> Weighting | None:
 
 def _from_file_name(name: str) -> Evidence:
     """Return the weighting and contrast agent of an image file by its name."""
-    text = plain_words(re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd|img|img\.gz|hdr)$", "", name, flags=re.IGNORECASE))
+    text = plain_words(_ENDING.sub("", name))
     sequence = sequence_named(name)
-    kind = next((k for k, pattern in _OTHER_KINDS.items() if re.search(pattern, text)), "")
-    if dixon := _dixon_in(text):
-        return _excluded(dixon)
-    if kind and (sequence is None or kind == "a T2* or susceptibility scan"):
+    if kind := kind_of_file(text, _sequence_at(name, text)):
         return _excluded(kind)
     if sequence == "T2" and weighting_in(" ".join(words_of_scan(name))) == "FLAIR":  # as in t2_tirm_tra_dark-fluid
         sequence = "FLAIR"
-    reason = f"its name is “{name}”"
+    reason, reformat = f"its name is “{name}”", is_reformat(text)
     if sequence is not None:
-        return Evidence(_WEIGHTINGS[sequence], sequence == "T1ce", True, 0.95, reason)
+        return Evidence(_WEIGHTINGS[sequence], sequence == "T1ce", True, 0.95, reason, reformat=reformat)
     weighting = weighting_in(text)
     if weighting is None:
         return Evidence(None, agent_in(text), True, 0.0, f"its name “{name}” does not tell the sequence")
-    return Evidence(weighting, agent_in(text) or False, True, 0.85, reason)
+    return Evidence(weighting, agent_in(text) or False, True, 0.85, reason, reformat=reformat)
+
+
+def _sequence_at(name: str, text: str) -> int | None:
+    """Return where the word that names the sequence begins in a file's name without its ending; None if none does."""
+    named = [word for word in words_of_scan(name) if sequence_named(word) is not None]
+    places = [match.start() for match in re.finditer(rf"(?<![a-z0-9]){named[-1]}(?![a-z0-9])", text)] if named else []
+    return places[-1] if places else None
 
 
 def _excluded(kind: str) -> Evidence:
     """Return the evidence of a scan of another kind."""
     return Evidence(None, None, False, 1.0, kind, excluded=True)
-
-
-def _other_kind(tags: DicomTags, description: str) -> str:
-    """Return the kind of a series that is none of the four sequences; empty if it may be one."""
-    kinds = {part.upper() for part in tags.image_type} & _DERIVED_KINDS
-    if kinds:
-        return f"its image type is {sorted(kinds)[0]}"
-    dixon = next((_DIXON_TYPES[part.upper()] for part in tags.image_type if part.upper() in _DIXON_TYPES), "")
-    if dixon or (dixon := _dixon_in(description)):
-        return dixon
-    sequence_name = tags.sequence_name.lower()
-    if tags.b_value is not None or re.match(r"\*?ep_b\d", sequence_name):
-        return "diffusion"
-    if "EP" in tags.scanning_sequence or re.match(r"\*?ep(fid|se|2d)", sequence_name):
-        return "echo-planar"
-    if tags.acquisition_contrast in ("DIFFUSION", "PERFUSION", "T2_STAR", "STIR", "TAGGING", "SPECTROSCOPY", "TOF"):
-        return f"its contrast is {tags.acquisition_contrast}"
-    if re.search(r"spine|abdomen|pelvis|knee|shoulder|heart|breast", tags.body_part.lower()):
-        return f"it shows the {tags.body_part.lower()}"
-    for text in (description, sequence_name) if description else (plain_words(tags.protocol), sequence_name):
-        for kind, pattern in _OTHER_KINDS.items():
-            if re.search(pattern, text):
-                return kind
-    both_echoes = tags.echo_time is not None and tags.echo_time > 60  # "PD/T2" names both echoes of a series
-    if _PROTON_DENSITY.search(description) and not (_T2.search(description) and both_echoes):
-        return "proton density"
-    return ""
-
-
-def _dixon_in(text: str) -> str:
-    """Return the kind of Dixon image, other than water and in phase, that a description names; else empty."""
-    if _DIXON_FAT.search(text):
-        return "a fat image (Dixon)"
-    return "an opposed-phase image (Dixon)" if _DIXON_OPPOSED.search(text) else ""
 
 
 def _by_times(tags: DicomTags) -> tuple[Weighting | None, str]:
