@@ -266,6 +266,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/training/samples/cache.py
   tokenunet/training/samples/carving.py
   tokenunet/training/samples/cases.py
+  tokenunet/training/samples/core_contrast.py
   tokenunet/training/samples/lesion_contrast.py
   tokenunet/training/samples/loading.py
   tokenunet/training/samples/mixed.py

@@ -99,5 +99,14 @@ def test_missing_sequences_are_measured_for_each_set_that_the_model_allows(
     table = (output / "missing_sequences.md").read_text()
     assert table.count("not marked") == 2 and table in capsys.readouterr().out
     assert main([*command, str(bundle)]) == 6
+    # Of the cross-validation: another model's rows for the patients that it has not seen.
+    other, fold = str(tmp_path / "fold"), [str(real), "--force"]
+    small_bundle(Path(other), replace(COARSE, optional_channels=optional), seed=5)
+    assert main([*command, str(bundle), "--fold", other, *fold]) == 0
+    by_fold = json.loads((output / "missing_sequences.json").read_text())["rows"]
+    assert [row["dice"] for row in by_fold[3:]] == [row["dice"] for row in report["rows"][3:]]
+    assert [row["dice"] for row in by_fold[:3]] != [row["dice"] for row in report["rows"][:3]]
+    assert main([*command, str(bundle), "--real", str(real), "--fold", other, *fold]) == 2
+    assert main([*command, str(bundle), "--fold", other, "--force"]) == 2
     assert main([*command, str(small_bundle(tmp_path / "all", COARSE)), "--force"]) == 2
     assert "needs all of its channels" in capsys.readouterr().err

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 from tokenunet.core.regions import ED, ET_LABEL, NCR, regions_from_labels
-from tokenunet.core.sequences import SEQUENCES
 from tokenunet.training.samples.carving import carve
+from tokenunet.training.samples.core_contrast import with_drawn_core, without_enhancement
 from tokenunet.training.samples.lesion_contrast import hidden_in_t1ce, with_other_contrast
 from tokenunet.training.samples.mixed import MixedCases
 from tokenunet.training.samples.strong_augmentation import deformed, recolored, rescaled, shaded, without_some
@@ -185,17 +185,47 @@ def test_white_matter_lesions_are_bright_in_flair_and_stay_off_the_tumor():
     assert with_white_matter_lesions(image, labels, np.random.default_rng(0)) is image
 
 
-def test_without_some_never_drops_t2_and_flair_together():
-    image = torch.ones(4, 2, 2, 2)
-    counts, t1ce = [], 0
-    for seed in range(300):
-        missing = (without_some(image, np.random.default_rng(seed)) == 0).flatten(1).all(1)
-        counts.append(int(missing.sum()))
-        assert not (missing[2] and missing[3])
-        t1ce += bool(missing[SEQUENCES.index("T1ce")]) and counts[-1] == 1
-    assert 0.55 < counts.count(0) / 300 < 0.75
-    assert counts.count(2) > 5
-    assert 0.09 < t1ce / 300 < 0.21
+def test_without_enhancement_takes_the_ring_out_of_t1ce_and_calls_it_core():
+    image, labels = glioma()
+    image[1] = np.where(image[0] != 0, 0.8 * image[0] + 0.1, 0) + 2.0 * (labels == ET_LABEL)
+    core = (labels == NCR) | (labels == ET_LABEL)
+    patchy = 0
+    for seed in range(12):
+        result, changed = without_enhancement(image, labels, np.random.default_rng(seed))
+        assert np.array_equal(result[[0, 2, 3]], image[[0, 2, 3]]), "only T1ce has contrast agent in it"
+        assert np.array_equal(changed > 0, labels > 0) and np.array_equal(changed == ED, labels == ED)
+        assert np.array_equal((changed == NCR) | (changed == ET_LABEL), core)
+        gone = (changed == NCR) & (labels == ET_LABEL)
+        assert result[1][gone].mean() < image[1][gone].mean() - 1
+        patchy += bool((changed == ET_LABEL).any())
+    assert 0 < patchy < 12
+    image[0] = 0
+    assert without_enhancement(image, labels, np.random.default_rng(0))[0] is image
+
+
+def test_drawn_core_covers_real_contrasts_to_edema_in_all_sequences():
+    image, labels = glioma()
+    image[2] = 0  # T2 is missing
+    contrasts = []
+    far = ndimage.distance_transform_edt(labels != NCR) > 6
+    for seed in range(40):
+        result = with_drawn_core(image, labels, np.random.default_rng(seed))
+        assert not result[2].any() and np.allclose(result[:, far], image[:, far])
+        contrasts.append(result[:, labels == NCR].mean(1) - result[:, labels == ED].mean(1))
+    t1, _, _, flair = np.array(contrasts).T
+    assert (flair > 0.2).mean() > 0.1 and (flair < -0.2).mean() > 0.1, "brighter and darker than edema"
+    assert (np.abs(t1) < 0.25).mean() > 0.2, "cores that T1 does not show"
+    assert with_drawn_core(image, np.zeros_like(labels), np.random.default_rng(0)) is image
+
+
+def test_without_some_removes_flair_and_t1ce_most_often():
+    image, random = torch.ones(4, 2, 2, 2), np.random.default_rng(0)
+    missing = np.array([(without_some(image, random) == 0).flatten(1).all(1).tolist() for _ in range(1500)])
+    t1, t1ce, t2, flair = missing.mean(axis=0)
+    assert 0.14 < flair < 0.26 and 0.09 < t1ce < 0.19 and t1 < 0.18 and t2 < 0.17
+    assert 0.5 < (missing.sum(axis=1) == 0).mean() < 0.65
+    assert not (missing[:, 1] & missing[:, 3]).any()
+    assert set(missing.sum(axis=1)) == {0, 1, 2}
 
 
 def test_mixed_cases_draw_the_share_asked_for_and_repeat_it():
@@ -207,5 +237,5 @@ def test_mixed_cases_draw_the_share_asked_for_and_repeat_it():
     images = [stream[i].image() for i in range(6)]
     assert {image.shape[1:] for image in images} == {SHAPE}
     assert len({image.tobytes() for image in images}) == 6
-    synthetic = MixedCases(real, SyntheticCases(0, 0, 2, 4.0), 0.0, 4.0, seed=7)
+    synthetic = MixedCases(real, SyntheticCases(0, 0, 2, 4.0, complete=True), 0.0, 4.0, seed=7)
     assert synthetic[0].image().shape[1:] != SHAPE

@@ -2,16 +2,23 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tokenunet.bundle.manifest import ModelManifest
 from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.cli.extras import extra
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage
 from tokenunet.io.files import staging_folder
+
+if TYPE_CHECKING:  # loaded when they are used
+    from tokenunet.bundle.bundle import ModelBundle
+    from tokenunet.data import Case
 
 _REPORT = "evaluation.json"
 _MISSING_REPORT = "missing_sequences.json"
@@ -64,6 +71,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="instead, measure the cost of each set of sequences that the model allows to be missing, "
         "and write missing_sequences.json and .md",
     )
+    parser.add_argument(
+        "--fold",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("MODEL", "DIR"),
+        help="with --missing-sequences, instead of --real: a model of a cross-validation and the folders of the real "
+        "patients that it has not seen; may be given for each fold",
+    )
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier evaluation")
     add_progress_argument(parser)
     parser.set_defaults(run=run)
@@ -73,6 +89,8 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Evaluate a model and write tables and figures."""
     if options.patients < 1:
         raise UsageError(f"--patients must be at least 1, not {options.patients}.", "Leave out --patients.")
+    if options.fold and (options.real or not options.missing_sequences):
+        raise UsageError("--fold goes with --missing-sequences and replaces --real.", "Leave one of them out.")
     if options.missing_sequences:
         _measure_missing(options, on_event)
         return
@@ -131,8 +149,10 @@ def _measure_missing(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.bundle.bundle import load_bundle
     from tokenunet.evaluation.evidence import CountedModel
     from tokenunet.evaluation.missing import (
+        MissingRow,
         costs,
-        measure_missing,
+        measure_real,
+        measure_synthetic,
         measured_sets,
         missing_markdown,
         with_measured_costs,
@@ -142,13 +162,19 @@ def _measure_missing(options: argparse.Namespace, on_event: OnEvent) -> None:
 
     check_output(options.output, options.force, _MISSING_RESULTS)
     bundle = load_bundle(find_model(options.model))
-    manifest, channels, cases = bundle.manifest, bundle.manifest.inputs, real_cases(options.real)
+    manifest, channels = bundle.manifest, bundle.manifest.inputs
     if not channels.optional:
         raise UsageError(f"{manifest.name} needs all of its channels.", "Choose a model that can do without some.")
+    folds = [_fold(model, folders, manifest) for model, *folders in options.fold]
+    folds = folds or [(bundle, real_cases(options.real))]
     progress = Progress(on_event, {Stage.MEASURE: 1.0})
-    passes = len(measured_sets(channels)) * (len(cases) + options.patients)
-    model = CountedModel(bundle, progress, passes)
-    rows = list(measure_missing(manifest.space, channels, options.patients, cases, model))
+    patients = options.patients + sum(len(cases) for _, cases in folds)
+    model = CountedModel(bundle, progress, len(measured_sets(channels)) * patients)
+    rows: list[MissingRow] = []
+    for model.bundle, cases in folds:
+        rows += measure_real(manifest.space, channels, cases, model)
+    model.bundle = bundle
+    rows += measure_synthetic(manifest.space, channels, options.patients, model)
     means = costs(rows)
     report = {
         "schema": 1,
@@ -164,3 +190,15 @@ def _measure_missing(options: argparse.Namespace, on_event: OnEvent) -> None:
     on_event(ResultEvent(str(options.output), report))
     if options.progress != "json":
         print(text, end="")
+
+
+def _fold(model: str, folders: Sequence[str], manifest: ModelManifest) -> tuple["ModelBundle", list["Case"]]:
+    from tokenunet.bundle.bundle import load_bundle
+    from tokenunet.evaluation.real import real_cases
+
+    if not folders:
+        raise UsageError(f"--fold {model} names no patients.", "Add the folders of those that it has not seen.")
+    bundle = load_bundle(find_model(model))
+    if bundle.manifest.space != manifest.space:
+        raise UsageError(f"{model} has other inputs than {manifest.name}.", "Choose folds of the same training.")
+    return bundle, real_cases([Path(folder) for folder in folders])

@@ -247,19 +247,21 @@ class CountedModel:
     """Predictor that reports the progress of all predictions.
 
     Attributes:
+        bundle: The model; another one of the same input space may take its place.
         execution: Execution of the last prediction; None before the first one.
     """
 
     def __init__(self, bundle: ModelBundle, progress: Progress, passes: int) -> None:
         self.execution: Execution | None = None
-        self._bundle, self._progress, self._passes = bundle, progress, passes
+        self.bundle = bundle
+        self._progress, self._passes = progress, passes
         self._done = 0
 
     def __call__(self, prepared: Prepared) -> Prediction:
         """Predict one patient and update the progress."""
         prediction, self.execution = predict(
             prepared,
-            self._bundle,
+            self.bundle,
             InferenceOptions(),
             on_fraction=lambda fraction: self._progress.update(Stage.MEASURE, (self._done + fraction) / self._passes),
         )

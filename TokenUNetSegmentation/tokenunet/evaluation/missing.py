@@ -42,15 +42,14 @@ def measured_sets(channels: ChannelSet) -> list[tuple[SequenceName, ...]]:
     return [(), *(option.channels for option in channels.optional)]
 
 
-def measure_missing(
-    space: ModelSpace, channels: ChannelSet, patients: int, cases: Sequence[Case], predictor: Predictor
+def measure_real(
+    space: ModelSpace, channels: ChannelSet, cases: Sequence[Case], predictor: Predictor
 ) -> Iterator[MissingRow]:
-    """Segment every patient with each set of sequences that a model allows.
+    """Segment real patients with each set of sequences that a model allows.
 
     Args:
         space: Input space of the model.
         channels: Channels of the model, and which may be missing.
-        patients: Number of synthetic patients with a tumor, of the hold-out.
         cases: Real patients with a ground truth.
         predictor: The model.
 
@@ -58,10 +57,23 @@ def measure_missing(
         Rows, patient by patient.
 
     Raises:
-        InputError: If a real patient cannot be used.
+        InputError: If a patient cannot be used.
     """
     for case in cases:
         yield from _rows(case.name, REAL, read_scans(case), read_truth(case), space, channels, predictor)
+
+
+def measure_synthetic(
+    space: ModelSpace, channels: ChannelSet, patients: int, predictor: Predictor
+) -> Iterator[MissingRow]:
+    """Segment synthetic patients of the hold-out as `measure_real` does real ones.
+
+    Args:
+        space: Input space of the model.
+        channels: Channels of the model, and which may be missing.
+        patients: Number of patients with a tumor.
+        predictor: The model.
+    """
     for number, patient in enumerate(tumor_patients(patients)):
         yield from _rows(f"hold-out {number}", SYNTHETIC, *made(patient), space, channels, predictor)
 

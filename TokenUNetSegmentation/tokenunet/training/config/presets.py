@@ -77,7 +77,7 @@ PRESET_VALUES: dict[PresetName, dict[str, Any]] = {
         "workers": 1,
     },
     "few_shot": _MIXED | {"real_share": 0.5},
-    "default_model": _MIXED | {"real_share": 0.65, "epochs": 6, "learning_rate": 6e-4, "average_decay": 0.98},
+    "default_model": _MIXED | {"real_share": 0.55, "epochs": 7, "learning_rate": 6e-4, "average_decay": 0.98},
 }
 """Differences from the defaults of `tokenunet.training.config.configuration.TrainingConfiguration`."""
 

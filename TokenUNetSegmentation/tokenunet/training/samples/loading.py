@@ -50,8 +50,9 @@ def training_cases(
     c = configuration
     if not c.synthetic_patients:
         return prepared_cases(cases, c, experiment)
-    synthetic = SyntheticCases(experiment.plan.seed, c.first_patient, c.epochs * c.synthetic_patients, c.spacing)
-    if not c.real_share:
+    number, mixed = c.epochs * c.synthetic_patients, bool(c.real_share)
+    synthetic = SyntheticCases(experiment.plan.seed, c.first_patient, number, c.spacing, complete=mixed)
+    if not mixed:
         return synthetic
     real = prepared_cases(cases, c, experiment)
     return MixedCases(real, synthetic, c.real_share, c.spacing, experiment.plan.seed)

@@ -2,7 +2,8 @@
 
 Real tumors are also carved into other patients (`tokenunet.training.samples.carving`); patients without a tumor are
 used and serve as hosts. The contrasts of all tumors, also synthetic ones, are augmented
-(`tokenunet.training.samples.lesion_contrast`), and white-matter lesions are added as negative examples.
+(`tokenunet.training.samples.lesion_contrast`, `tokenunet.training.samples.core_contrast`), and white-matter lesions are
+added as negative examples.
 """
 
 from collections.abc import Sequence
@@ -17,16 +18,20 @@ from numpy.typing import NDArray
 from tokenunet.core.regions import labels_from_regions, regions_from_labels
 from tokenunet.training.samples.carving import Labeled, carve
 from tokenunet.training.samples.cases import TrainingCase
+from tokenunet.training.samples.core_contrast import with_drawn_core, without_enhancement
 from tokenunet.training.samples.lesion_contrast import hidden_in_t1ce, with_other_contrast
 from tokenunet.training.samples.strong_augmentation import deformed, recolored, rescaled, shaded, without_some
 from tokenunet.training.samples.synthetic import SyntheticCases
 from tokenunet.training.samples.white_matter_lesions import with_white_matter_lesions
 
-TUMOR_FREE_SHARE = 0.15
+TUMOR_FREE_SHARE = 0.16
 """Share of patients without a tumor among the real ones, if the data contain any."""
-CARVED_SHARE = 0.3
-OTHER_CONTRAST_SHARE = 0.75
-HIDDEN_SHARE = 0.3
+CARVED_SHARE = 0.29
+NOT_ENHANCING_SHARE = 0.25
+DRAWN_CORE_SHARE = 0.3
+OTHER_CONTRAST_SHARE = 0.65
+"""Share of those whose core was not drawn."""
+HIDDEN_SHARE = 0.25
 """Share of the patients with a tumor whose tumor is hidden in T1ce."""
 LESION_SHARE = 0.12
 """Share of the patients with a tumor that get white-matter lesions; `FREE_LESION_SHARE` for those without."""
@@ -66,7 +71,11 @@ class MixedCase:
         random = np.random.default_rng(self.seed)
         is_real = random.random() < self.real_share
         image, labels = self._real(random) if is_real else _pixels(self.synthetic)
-        if random.random() < OTHER_CONTRAST_SHARE:
+        if random.random() < NOT_ENHANCING_SHARE:
+            image, labels = without_enhancement(image, labels, random)
+        if random.random() < DRAWN_CORE_SHARE:
+            image = with_drawn_core(image, labels, random)
+        elif random.random() < OTHER_CONTRAST_SHARE:
             image = with_other_contrast(image, labels, random)
         if labels.any() and random.random() < HIDDEN_SHARE:
             image = hidden_in_t1ce(image, labels, random)
@@ -84,8 +93,7 @@ class MixedCase:
             pixels = recolored(pixels, random, 1.0 if is_real else 0.3)
         if random.random() < RESCALED_SHARE:
             pixels = rescaled(pixels, random)
-        if is_real:  # synthetic patients already lack a sequence at times
-            pixels = without_some(pixels, random)
+        pixels = without_some(pixels, random)
         return pixels.numpy(), labels_from_regions(regions.numpy().astype(bool))
 
     def _real(self, random: np.random.Generator) -> Labeled:
@@ -119,7 +127,7 @@ class MixedCases(Sequence[MixedCase]):
 
     Args:
         real: Prepared real patients, with or without a tumor.
-        synthetic: Synthetic patients, as many as the stream has cases.
+        synthetic: Complete synthetic patients, as many as the stream has cases; sequences are removed here.
         real_share: Share of the cases that use real patients.
         spacing: Voxel size in mm.
         seed: Seed of the training.

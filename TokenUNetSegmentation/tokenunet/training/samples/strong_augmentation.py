@@ -8,16 +8,17 @@ from torch.nn import functional as F
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.synthesis.fields import blurred, seeded, smooth_noise
 
-_DROPPED_PAIRS: tuple[tuple[SequenceName, SequenceName], ...] = (
-    ("T1", "T1ce"),
-    ("T1", "T2"),
-    ("T1", "FLAIR"),
-    ("T1ce", "T2"),
-    ("T1ce", "FLAIR"),
-)
-"""Sequences that may be missing together; without both T2 and FLAIR, edema is invisible."""
-_OTHERS: tuple[SequenceName, ...] = ("T1", "T2", "FLAIR")
-_TWO_MISSING, _T1CE_MISSING, _OTHER_MISSING = 0.05, 0.15, 0.14
+_MISSING: dict[tuple[SequenceName, ...], float] = {
+    ("FLAIR",): 0.10,
+    ("T1ce",): 0.12,
+    ("T2",): 0.04,
+    ("T1",): 0.03,
+    ("T1", "FLAIR"): 0.05,
+    ("T1", "T2"): 0.03,
+    ("T2", "FLAIR"): 0.05,
+    ("T1", "T1ce"): 0.02,
+}
+"""Probabilities of missing sequences; what costs most is missing most often."""
 _BLACK = 3.5
 """Approximate distance of black from the mean of a brain, in standard deviations."""
 _KNOTS = np.linspace(-3, 4, 8)
@@ -114,18 +115,13 @@ def rescaled(image: Tensor, random: np.random.Generator) -> Tensor:
 def without_some(image: Tensor, random: np.random.Generator) -> Tensor:
     """Set up to two sequences of an image (C, D, H, W), in the order of `SEQUENCES`, to 0.
 
-    T1ce is removed most often, so that a network relies on the others where edema is isointense in T1ce.
+    FLAIR is often removed because tumors are easily lost without it, and T1ce so that a network relies on the others
+    where edema is isointense in T1ce.
     """
-    image, drawn = image.clone(), random.random()
-    if drawn < _TWO_MISSING:
-        missing: tuple[SequenceName, ...] = _DROPPED_PAIRS[int(random.integers(len(_DROPPED_PAIRS)))]
-    elif drawn < _TWO_MISSING + _T1CE_MISSING:
-        missing = ("T1ce",)
-    elif drawn < _TWO_MISSING + _T1CE_MISSING + _OTHER_MISSING:
-        missing = (_OTHERS[int(random.integers(len(_OTHERS)))],)
-    else:
-        missing = ()
-    for name in missing:
+    sets = [(), *_MISSING]
+    chances = [1 - sum(_MISSING.values()), *_MISSING.values()]
+    image = image.clone()
+    for name in sets[random.choice(len(sets), p=chances)]:
         image[SEQUENCES.index(name)] = 0
     return image
 

@@ -37,10 +37,12 @@ class SyntheticCase:
     Attributes:
         seed: Seed of the patient.
         spacing: Voxel size in mm; one of `tokenunet.synthesis.patient.SPACINGS`.
+        complete: Whether all sequences are there; otherwise one of them is missing at times.
     """
 
     seed: int
     spacing: float
+    complete: bool = False
 
     @property
     def name(self) -> str:
@@ -60,7 +62,7 @@ class SyntheticCase:
         brain = np.logical_or.reduce([image != 0 for image in images.values()])
         image = torch.stack([normalize(images[name], brain, self.name) for name in SEQUENCES]).numpy()
         random = np.random.default_rng(self.seed)
-        if random.random() < _MISSING_SHARE:
+        if not self.complete and random.random() < _MISSING_SHARE:
             image[random.integers(len(SEQUENCES))] = 0
         return image
 
@@ -81,12 +83,14 @@ class SyntheticCases(Sequence[SyntheticCase]):
         first: Number of the first patient; earlier ones belong to an earlier stage.
         number: Number of patients.
         spacing: Voxel size in mm.
+        complete: Whether all sequences are there, because others remove some later.
     """
 
-    def __init__(self, seed: int, first: int, number: int, spacing: float) -> None:
+    def __init__(self, seed: int, first: int, number: int, spacing: float, complete: bool = False) -> None:
         self._first_seed = int(np.random.default_rng(seed).integers(FIRST_SEEDS)) + first
         self._number = number
         self._spacing = spacing
+        self._complete = complete
 
     def __len__(self) -> int:
         return self._number
@@ -94,7 +98,7 @@ class SyntheticCases(Sequence[SyntheticCase]):
     def __getitem__(self, place: int) -> SyntheticCase:  # type: ignore[override]
         if not 0 <= place < self._number:
             raise IndexError(place)
-        return SyntheticCase(self._first_seed + place, self._spacing)
+        return SyntheticCase(self._first_seed + place, self._spacing, self._complete)
 
 
 def validation_dataset(folder: Path, patients: int) -> Dataset:
