@@ -72,6 +72,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/bundle/manifest.py
   tokenunet/bundle/store.py
   tokenunet/cli/__init__.py
+  tokenunet/cli/adapt.py
   tokenunet/cli/batch.py
   tokenunet/cli/benchmark.py
   tokenunet/cli/compare.py
@@ -256,6 +257,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/training/loop/optimization.py
   tokenunet/training/loop/state.py
   tokenunet/training/loop/validation.py
+  tokenunet/training/pseudo_labels.py
   tokenunet/training/report/__init__.py
   tokenunet/training/report/attention_figure.py
   tokenunet/training/report/figures.py

@@ -10,7 +10,20 @@ import sys
 from typing import NoReturn
 
 import tokenunet
-from tokenunet.cli import benchmark, compare, dataset, demo, evaluate, export, models, networks, segment, synth, train
+from tokenunet.cli import (
+    adapt,
+    benchmark,
+    compare,
+    dataset,
+    demo,
+    evaluate,
+    export,
+    models,
+    networks,
+    segment,
+    synth,
+    train,
+)
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import event_receiver
 from tokenunet.core.errors import Cancelled, TokenUNetError
@@ -18,6 +31,7 @@ from tokenunet.core.events import ErrorEvent
 from tokenunet.runtime.allocator import reuse_freed_memory
 
 _DESCRIPTION = "Segment brain tumors in MRI with Token-UNet, and train and evaluate models. For research only."
+_COMMANDS = (segment, demo, networks, models, synth, dataset, train, adapt, export, evaluate, compare, benchmark)
 _EPILOG = "Run 'tokenunet COMMAND --help' for the options of a command. Documentation: docs/ in the repository."
 
 
@@ -33,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tokenunet", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (segment, demo, networks, models, synth, dataset, train, export, evaluate, compare, benchmark):
+    for command in _COMMANDS:
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     reuse_freed_memory()

@@ -42,34 +42,45 @@ def _settings_help() -> str:
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Create or resume an experiment, and train it."""
+    train(TrainingRequest.from_options(options), options.progress, on_event)
+
+
+def train(request: TrainingRequest, progress: str | None, on_event: OnEvent) -> None:
+    """Create or resume an experiment, and train it.
+
+    Args:
+        request: What to train; its output is not None.
+        progress: How progress is shown, as of `--progress`.
+        on_event: Callback that receives progress.
+    """
     with extra("train"):  # takes seconds to import
         from tokenunet.training import jobs
 
-    request = TrainingRequest.from_options(options)
+    assert request.output is not None
     device = resolve_device(request.device)
     processes = jobs.make_fabric(device)
     if processes.is_global_zero:
         if request.resume:
             request.check_resume()
-            jobs.resume(options.output, request.settings, on_event, request.data)
+            jobs.resume(request.output, request.settings, on_event, request.data)
         elif request.data is None:
-            jobs.begin_synthetic(options.output, request.plan())
+            jobs.begin_synthetic(request.output, request.plan())
         else:
-            jobs.begin(options.output, request.data, request.plan(), on_event, request.labels or "")
+            jobs.begin(request.output, request.data, request.plan(), on_event, request.labels or "")
     processes.barrier()
-    experiment = Experiment(options.output)
-    if options.cluster is not None and experiment.synthetic:
+    experiment = Experiment(request.output)
+    if request.cluster is not None and experiment.synthetic:
         raise UsageError("The stages of synthetic training cannot be trained in parallel.", "Leave out --cluster.")
     with interruptions_call(lambda: _stop(experiment)):
-        if options.cluster is None:
+        if request.cluster is None:
             jobs.train(experiment, device, on_event)
         else:
             with extra("cluster"):
                 from tokenunet.training.cluster import train_on_cluster
 
-            train_on_cluster(experiment, options.cluster, options.device, on_event)
-    on_event(ResultEvent(str(options.output), {"report": str(experiment.report)}))
-    if options.progress != "json" and processes.is_global_zero:
+            train_on_cluster(experiment, request.cluster, request.device, on_event)
+    on_event(ResultEvent(str(request.output), {"report": str(experiment.report)}))
+    if progress != "json" and processes.is_global_zero:
         print(f"The report is {experiment.report}.")
 
 

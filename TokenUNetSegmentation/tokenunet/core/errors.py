@@ -79,6 +79,12 @@ class DatasetError(InputError):
     code = "bad_dataset"
 
 
+class NoConfidentScansError(DatasetError):
+    """A model is sure of too few scans to be adapted to them."""
+
+    code = "no_confident_scans"
+
+
 class UnexpectedLabelsError(DatasetError):
     """A ground truth contains values that are not part of its label scheme."""
 

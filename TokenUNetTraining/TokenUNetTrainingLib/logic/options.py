@@ -11,6 +11,7 @@ class Preset(Enum):
     QUICK = "quick"
     ROBUST = "robust"
     PAPER = "paper"
+    FEW_SHOT = "few_shot"
 
     def label(self) -> str:
         """Return the text of the choice in the panel."""
@@ -18,4 +19,5 @@ class Preset(Enum):
             "quick": _("quick: a first result"),
             "robust": _("robust: for other scanners"),
             "paper": _("as in the paper"),
+            "few_shot": _("few patients: continue from the default model"),
         }[self.value]
