@@ -3,8 +3,10 @@
 
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
-# What VTK needs to render without a display, and Qt to draw widgets; the tests check DICOM files with dicom3tools.
-LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core dicom3tools
+# What VTK needs to render without a display, and Qt to draw widgets; the tests check DICOM files with dicom3tools and
+# send them to Orthanc.
+LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core \
+	dicom3tools orthanc orthanc-dicomweb
 # Another process may hold apt's lock for a while.
 APT_OPTIONS := -o DPkg::Lock::Timeout=300
 ifeq ($(shell uname -s),Linux)

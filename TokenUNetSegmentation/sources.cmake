@@ -86,6 +86,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/cli/networks.py
   tokenunet/cli/progress.py
   tokenunet/cli/segment.py
+  tokenunet/cli/send.py
   tokenunet/cli/synth.py
   tokenunet/cli/train.py
   tokenunet/core/__init__.py
@@ -119,6 +120,14 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/data/patients.py
   tokenunet/data/report.py
   tokenunet/data/separate_truths.py
+  tokenunet/dicom_out/__init__.py
+  tokenunet/dicom_out/destination.py
+  tokenunet/dicom_out/export.py
+  tokenunet/dicom_out/key_slices.py
+  tokenunet/dicom_out/measurements.py
+  tokenunet/dicom_out/segmentation.py
+  tokenunet/dicom_out/send.py
+  tokenunet/dicom_out/source.py
   tokenunet/evaluation/__init__.py
   tokenunet/evaluation/calibration.py
   tokenunet/evaluation/compare.py
@@ -157,7 +166,6 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/request.py
   tokenunet/inference/second_pass.py
   tokenunet/io/__init__.py
-  tokenunet/io/dicom_seg.py
   tokenunet/io/figures.py
   tokenunet/io/files.py
   tokenunet/io/overlay_files.py
@@ -186,6 +194,9 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/preprocessing/sequence_check.py
   tokenunet/preprocessing/skull_stripping.py
   tokenunet/preprocessing/stripped_brain.py
+  tokenunet/report/__init__.py
+  tokenunet/report/key_slices.py
+  tokenunet/report/measured.py
   tokenunet/review/__init__.py
   tokenunet/review/candidates.py
   tokenunet/review/selectivity.py

@@ -33,9 +33,12 @@ def segmented(folder: Path, model: Path, *options: str) -> tuple[Path, dict]:
 
 def test_dicom_goes_in_and_a_valid_dicom_segmentation_comes_out(tmp_path: Path, model: Path) -> None:
     files = write_dicom_study(tmp_path)
-    output, report = segmented(tmp_path, model, "--dicom-seg")
+    output, report = segmented(tmp_path, model, "--dicom-seg", "--dicom-out", str(tmp_path / "dicom"))
     assert all(scan["confidence"] > 0.7 and scan["because"] for scan in report["inputs"].values())
     assert sitk.ReadImage(output / "labels.nii.gz").GetSize()[2] == len(files["T1ce"])
+    assert {"segmentation.dcm", "measurements.dcm", "key_slice_1.dcm"} <= {
+        p.name for p in (tmp_path / "dicom").iterdir()
+    }
     if which("dciodvfy") is None:
         pytest.skip("dciodvfy, of dicom3tools, is not installed")
     said = subprocess.run(["dciodvfy", "-new", output / "segmentation.dcm"], capture_output=True, text=True).stderr
@@ -51,6 +54,16 @@ def test_a_dicom_segmentation_needs_a_dicom_reference(
     assert main([*command, "--dicom-seg"]) == 2
     assert "DICOM" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_dicom_results_need_a_folder_without_earlier_ones(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dicom").mkdir()
+    (tmp_path / "dicom" / "segmentation.dcm").touch()
+    command = ["segment", "--input", str(tmp_path), "--output", str(tmp_path / "out"), "--model", str(model)]
+    assert main([*command, "--dicom-out", str(tmp_path / "dicom")]) == 6
+    assert "already holds results" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

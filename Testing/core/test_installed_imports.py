@@ -11,8 +11,14 @@ import tokenunet
 PACKAGE = Path(tokenunet.__file__).parent
 PROJECT = PACKAGE.parents[1] / "pyproject.toml"
 FILES_OF_EXTRAS = {
-    "matplotlib": ("benchmark/figure.py", "evaluation/evidence_figures.py", "io/figures.py", "training/report/"),
-    "highdicom": ("io/dicom_seg.py",),
+    "matplotlib": (
+        "benchmark/figure.py",
+        "evaluation/evidence_figures.py",
+        "io/figures.py",
+        "report/",
+        "training/report/",
+    ),
+    **dict.fromkeys(("highdicom", "pynetdicom", "dicomweb_client", "requests"), ("dicom_out/",)),
     "lightning_fabric": ("training/loop/",),
     "ray": ("inference/batch/cluster.py", "runtime/ray.py", "training/cluster.py"),
 }

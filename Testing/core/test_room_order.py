@@ -11,7 +11,19 @@ import tokenunet
 
 PACKAGE = Path(tokenunet.__file__).parent
 ROOMS = (
-    *("core", "measurement", "io", "networks", "review", "runtime", "study", "preprocessing", "bundle"),
+    *(
+        "core",
+        "measurement",
+        "io",
+        "report",
+        "dicom_out",
+        "networks",
+        "review",
+        "runtime",
+        "study",
+        "preprocessing",
+        "bundle",
+    ),
     *("synthesis", "data", "inference", "evaluation", "training", "benchmark", "cli"),
 )
 """From the lowest to the highest; a room imports only those before it."""

@@ -21,6 +21,7 @@ from tokenunet.cli import (
     models,
     networks,
     segment,
+    send,
     synth,
     train,
 )
@@ -31,7 +32,7 @@ from tokenunet.core.events import ErrorEvent
 from tokenunet.runtime.allocator import reuse_freed_memory
 
 _DESCRIPTION = "Segment brain tumors in MRI with Token-UNet, and train and evaluate models. For research only."
-_COMMANDS = (segment, demo, networks, models, synth, dataset, train, adapt, export, evaluate, compare, benchmark)
+_COMMANDS = (segment, demo, send, networks, models, synth, dataset, train, adapt, export, evaluate, compare, benchmark)
 _EPILOG = "Run 'tokenunet COMMAND --help' for the options of a command. Documentation: docs/ in the repository."
 
 

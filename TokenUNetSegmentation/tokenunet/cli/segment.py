@@ -27,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Segment one patient, or many."""
-    if options.dicom_seg:
+    if options.dicom_seg or options.dicom_out:
         with extra("dicom"):
             pass
     request = SegmentationRequest.from_options(options)

@@ -181,6 +181,30 @@ class OutputExistsError(OutputError):
     code = "output_exists"
 
 
+class SendError(OutputError):
+    """An archive did not store DICOM objects; the files stay as they are and can be sent again."""
+
+    code = "send"
+
+
+class UnreachableNodeError(SendError):
+    """Nothing answers at the address of an archive."""
+
+    code = "unreachable"
+
+
+class SendTimeoutError(SendError):
+    """An archive did not answer in time."""
+
+    code = "send_timeout"
+
+
+class RefusedError(SendError):
+    """An archive refused the connection or an object."""
+
+    code = "refused"
+
+
 class Cancelled(TokenUNetError):
     """The user stopped the run."""
 

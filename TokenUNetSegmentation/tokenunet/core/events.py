@@ -25,6 +25,7 @@ class Stage(StrEnum):
     RENDER = "render"
     TRAIN = "train"
     MEASURE = "measure"
+    SEND = "send"
 
 
 @dataclass(frozen=True)

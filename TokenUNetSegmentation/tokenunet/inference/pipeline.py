@@ -1,12 +1,12 @@
 """Segmentation of one patient from files to a folder of results, for the command line and the Slicer module."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tokenunet.bundle.bundle import load_bundle
+from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.bundle.store import find_model
 from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
@@ -34,13 +34,16 @@ from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import locked_folder, staging_folder
 from tokenunet.io.overlay_files import INDEX
 from tokenunet.measurement import measure
-from tokenunet.preprocessing import align_study, check_sequences, prepare, restore
+from tokenunet.preprocessing import Result, align_study, check_sequences, prepare, restore
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.runtime.environment import versions
 from tokenunet.runtime.memory import peak_memory_bytes
 from tokenunet.study.find import find_study
 from tokenunet.study.found_study import FoundStudy
 from tokenunet.study.scans import Study
+
+if TYPE_CHECKING:
+    from tokenunet.dicom_out.export import DicomResult
 
 _STAGE_SHARES = {
     Stage.LOAD: 0.1,
@@ -76,6 +79,10 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
 def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
     run = _Run(on_event)
     check_output(request.output, request.force)
+    if request.dicom_out is not None:
+        from tokenunet.dicom_out.export import PATTERNS, write_dicom_result
+
+        check_output(request.dicom_out, request.force, PATTERNS)
     with run.stage(Stage.LOAD):
         bundle = load_bundle(find_model(str(request.model)))
         channels = bundle.manifest.inputs
@@ -84,10 +91,10 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         study = found.read(request.reference)
         missing = [name for name in channels.names if name not in study.scans]
         run.warn(*found.findings, *missing_findings(channels, missing))
-        if request.dicom_seg and study.reference not in found.series:
+        if (request.dicom_seg or request.dicom_out) and study.reference not in found.series:
             raise UsageError(
-                f"{study.scans[study.reference].source} is not a DICOM series, which a DICOM SEG must refer to.",
-                "Give the study as DICOM, or leave out --dicom-seg.",
+                f"{study.scans[study.reference].source} is not a DICOM series, which DICOM results must refer to.",
+                "Give the study as DICOM, or leave out --dicom-seg and --dicom-out.",
             )
     with run.stage(Stage.ALIGN):
         alignments, findings = align_study(study, lambda fraction: run.progress.update(Stage.ALIGN, fraction))
@@ -115,17 +122,9 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         write_result(result, staging)
         write_preparation(study, prepared, result, staging)
         if request.dicom_seg:
-            from tokenunet.io.dicom_seg import write_dicom_segmentation
+            from tokenunet.dicom_out.export import write_segmentation
 
-            series = found.series[study.reference]
-            write_dicom_segmentation(
-                result.regions,
-                result.grid,
-                series.files,
-                staging / DICOM_SEG,
-                bundle.manifest.name,
-                bundle.manifest.weights_sha256[:12],
-            )
+            write_segmentation(_dicom_result(study, found, result, bundle, unclaimed), staging / DICOM_SEG)
         report = {
             "schema": 1,
             "started": run.started,
@@ -164,8 +163,25 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "outputs": sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()),
         }
         write_report(report, staging)
+        if request.dicom_out is not None:
+            write_dicom_result(_dicom_result(study, found, result, bundle, unclaimed), request.dicom_out)
     on_event(ResultEvent(str(request.output), report))
     return report
+
+
+def _dicom_result(
+    study: Study, found: FoundStudy, result: Result, bundle: ModelBundle, unclaimed: Sequence[str]
+) -> "DicomResult":
+    from tokenunet.dicom_out.export import DicomResult  # needs the extra `dicom`
+
+    return DicomResult(
+        study.scans[study.reference].image,
+        result.regions,
+        found.series[study.reference].files,
+        bundle.manifest.name,
+        bundle.manifest.weights_sha256[:12],
+        tuple(unclaimed),
+    )
 
 
 class _Run:
@@ -210,6 +226,8 @@ def _describe_inputs(study: Study, found: FoundStudy) -> dict[str, dict[str, Any
             "confidence": round(found.scans[sequence].confidence, 2),
             "because": found.scans[sequence].reason,
         }
+        if sequence in found.series:
+            described[sequence]["series_uid"] = found.series[sequence].uid
     return described
 
 

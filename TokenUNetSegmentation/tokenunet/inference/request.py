@@ -55,6 +55,7 @@ class SegmentationRequest:
         options: Options of the inference.
         et_label: Value of enhancing tumor in the label images, 4 or 3.
         dicom_seg: Whether to write a DICOM segmentation object of the reference's series; needs the extra `dicom`.
+        dicom_out: Folder for segmentation, measurements and key slices as DICOM; needs the extra `dicom`.
         force: Whether to replace the results of an earlier run.
         left_out: Channels that are missing, and are not searched in `folder`.
 
@@ -74,6 +75,7 @@ class SegmentationRequest:
     options: InferenceOptions = field(default_factory=InferenceOptions)
     et_label: int = ET_LABEL
     dicom_seg: bool = False
+    dicom_out: Path | None = None
     force: bool = False
     left_out: tuple[SequenceName, ...] = ()
 
@@ -92,6 +94,8 @@ class SegmentationRequest:
                 words += [f"--{name}", str(getattr(self.options, name))]
         if self.et_label != ET_LABEL:
             words += ["--labels", next(name for name, value in _ET_LABELS.items() if value == self.et_label)]
+        if self.dicom_out is not None:
+            words += ["--dicom-out", str(self.dicom_out)]
         flags = {
             "--attention-maps": self.options.attention_maps,
             "--fast": self.options.fast,
@@ -146,6 +150,7 @@ class SegmentationRequest:
             ),
             et_label=_ET_LABELS[options.labels],
             dicom_seg=options.dicom_seg,
+            dicom_out=options.dicom_out,
             force=options.force,
             left_out=tuple(name for name, place in given.items() if place == _LEFT_OUT),
         )
@@ -205,6 +210,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dicom-seg",
         action="store_true",
         help="also write a DICOM segmentation that refers to the series of the reference",
+    )
+    parser.add_argument(
+        "--dicom-out",
+        type=Path,
+        metavar="DIR",
+        help="folder for segmentation, measurements and key slices as DICOM, in the study of the reference",
     )
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
 

@@ -122,4 +122,6 @@ def _in_csv(place: Path, request: SegmentationRequest, on_event: OnEvent) -> lis
 def _job(
     patient: str, request: SegmentationRequest, files: dict[SequenceName, Path], folder: Path | None
 ) -> PatientJob:
-    return PatientJob(patient, replace(request, inputs=files, folder=folder, output=request.output / patient))
+    dicom_out = None if request.dicom_out is None else request.dicom_out / patient
+    request = replace(request, inputs=files, folder=folder, output=request.output / patient, dicom_out=dicom_out)
+    return PatientJob(patient, request)

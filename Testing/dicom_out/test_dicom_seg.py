@@ -1,7 +1,5 @@
 """DICOM segmentation objects, read back voxel by voxel and checked against the standard."""
 
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_checks import complaints, needs_dciodvfy
 from dicom_fixtures import PATIENT_ID, PATIENT_NAME, write_dicom_study
 from highdicom.legacy import LegacyConvertedEnhancedMRImage
 from highdicom.seg import Segmentation, segread
@@ -19,14 +18,11 @@ from tokenunet.core.errors import GridMismatchError, OutputError, UnreadableImag
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.terminology import REGION_STYLES
-from tokenunet.io.dicom_seg import write_dicom_segmentation
+from tokenunet.dicom_out.export import DicomResult, write_segmentation
 from tokenunet.study.dicom import DicomSeries
 from tokenunet.study.find import find_study
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
-needs_dciodvfy = pytest.mark.skipif(
-    shutil.which("dciodvfy") is None, reason="dciodvfy of the package dicom3tools checks DICOM objects"
-)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +41,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_dicom_study(tmp_path_factory.mktemp("study"))["T1ce"]
 
 
+def scan_of(grid: Grid) -> sitk.Image:
+    return grid.image(np.zeros(grid.size[::-1], np.float32))
+
+
 def write(regions: NDArray[np.bool_], grid: Grid, files: list[Path], path: Path) -> Segmentation:
-    write_dicom_segmentation(regions, grid, files, path, "Tiny Token-UNet", "1.2")
+    write_segmentation(DicomResult(scan_of(grid), regions, files, "Tiny Token-UNet", "1.2"), path)
     assert [p.name for p in path.parent.iterdir() if p.is_file()] == [path.name], "nothing unfinished stays behind"
     return segread(path)
 
@@ -67,12 +67,6 @@ def voxels_in_space(segmentation: Segmentation, grid: Grid) -> NDArray[np.bool_]
         assert (round(x), round(y)) == (0, 0)
         found[frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber - 1, round(z)] = pixels
     return found
-
-
-def complaints(path: Path) -> list[str]:
-    result = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True)
-    assert "Segmentation" in result.stderr
-    return [line for line in result.stderr.splitlines() if line.startswith(("Error", "Warning"))]
 
 
 def oblique(grid: Grid) -> Grid:
@@ -172,7 +166,7 @@ def test_the_object_keeps_to_the_standard_also_without_a_region_or_tumor(
     assert [segment.SegmentLabel for segment in segmentation.SegmentSequence] == [
         REGION_STYLES[name].title for name in REGIONS
     ]
-    assert complaints(tmp_path / "segmentation.dcm") == []
+    assert complaints(tmp_path / "segmentation.dcm", "Segmentation") == []
 
 
 @needs_dciodvfy
@@ -182,7 +176,7 @@ def test_the_checker_finds_what_is_wrong(
     segmentation = write(regions, grid, files, tmp_path / "segmentation.dcm")
     del segmentation.SegmentSequence[0].SegmentAlgorithmType
     segmentation.save_as(tmp_path / "broken.dcm")
-    assert complaints(tmp_path / "broken.dcm")
+    assert complaints(tmp_path / "broken.dcm", "Segmentation")
 
 
 def test_an_anonymized_series_may_lack_what_is_known_of_the_patient(
@@ -221,7 +215,7 @@ def test_a_series_with_other_slices_is_refused(
         (replace(grid, size=(grid.size[0], grid.size[1] - 1, grid.size[2])), files),
     ):
         with pytest.raises(GridMismatchError):
-            write_dicom_segmentation(regions, wrong_grid, wrong_files, path, "Tiny", "1")
+            write_segmentation(DicomResult(scan_of(wrong_grid), regions, wrong_files, "Tiny", "1"), path)
     assert not path.exists()
 
 
@@ -233,10 +227,10 @@ def test_an_unusable_source_is_said_in_a_sentence(
     path = tmp_path / "segmentation.dcm"
     for wrong in (notes, tmp_path / "absent.dcm"):
         with pytest.raises(UnreadableImageError, match=wrong.name):
-            write_dicom_segmentation(regions, grid, [wrong, *files[1:]], path, "Tiny", "1")
+            write_segmentation(DicomResult(scan_of(grid), regions, [wrong, *files[1:]], "Tiny", "1"), path)
     for number, keyword in enumerate(("ImagePositionPatient", "FrameOfReferenceUID")):
         placeless = edited(files, tmp_path / str(number), delete=(keyword,))
         with pytest.raises(UnusableImageError, match="has no positions of its slices"):
-            write_dicom_segmentation(regions, grid, placeless, path, "Tiny", "1")
+            write_segmentation(DicomResult(scan_of(grid), regions, placeless, "Tiny", "1"), path)
     with pytest.raises(OutputError):
-        write_dicom_segmentation(regions, grid, files, Path("/proc/segmentation.dcm"), "Tiny", "1")
+        write_segmentation(DicomResult(scan_of(grid), regions, files, "Tiny", "1"), Path("/proc/segmentation.dcm"))

@@ -1,0 +1,121 @@
+"""Export of a result as DICOM: segmentation, measurements and key slices.
+
+| file | content |
+| --- | --- |
+| ``segmentation.dcm`` | regions as a segmentation object |
+| ``measurements.dcm`` | volumes and diameters as a structured report, TID 1500 |
+| ``key_slice_1.dcm`` ... | key slices with outlines and numbers, as Secondary Capture |
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from highdicom.seg import Segmentation
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from tokenunet.core.grid import Grid
+from tokenunet.dicom_out.measurements import dicom_measurements
+from tokenunet.dicom_out.segmentation import dicom_segmentation
+from tokenunet.dicom_out.source import SourceSeries
+from tokenunet.io.files import staging_folder, write_bytes
+from tokenunet.report.measured import MeasuredPatient
+
+SEGMENTATION_FILE = "segmentation.dcm"
+MEASUREMENTS_FILE = "measurements.dcm"
+KEY_SLICE = "key_slice_{number}.dcm"
+PATTERNS = (SEGMENTATION_FILE, MEASUREMENTS_FILE, KEY_SLICE.format(number="*"))
+"""What an export may write, and a later one replaces."""
+
+
+@dataclass(frozen=True)
+class DicomResult:
+    """Result that is exported.
+
+    Attributes:
+        scan: Reference scan.
+        regions: Regions (3, z, y, x) on its grid, in the order of `REGIONS`.
+        source_files: Files of the scan's series: one for each slice, or a multi-frame file.
+        model: Name of the model.
+        model_version: Version of the model.
+        unclaimed: Regions that the model does not tell without the scans that are missing.
+        edited: Whether somebody has corrected the regions.
+    """
+
+    scan: sitk.Image
+    regions: NDArray[np.bool_]
+    source_files: Sequence[Path]
+    model: str
+    model_version: str
+    unclaimed: tuple[str, ...] = ()
+    edited: bool = False
+
+    def source(self) -> SourceSeries:
+        """Read the headers of the series; see `SourceSeries.read` for the errors."""
+        return SourceSeries.read(self.source_files, Grid.of(self.scan))
+
+
+def write_segmentation(result: DicomResult, path: Path) -> None:
+    """Write the segmentation object only.
+
+    Args:
+        result: Result of one patient.
+        path: Path of the new file.
+
+    Raises:
+        InputError: If a source file cannot be used, or has other slices than the result.
+        OutputError: If the file cannot be written.
+    """
+    segmentation = dicom_segmentation(
+        result.regions, result.source(), result.model, result.model_version, result.edited
+    )
+    write_bytes(path, _encoded(segmentation))
+
+
+def write_dicom_result(result: DicomResult, folder: Path, key_slices: bool = True) -> list[Path]:
+    """Write segmentation, measurements and key slices; all of them or, after an error, none.
+
+    The UIDs of the objects are new at every export; sending the files again sends the same objects.
+
+    Args:
+        result: Result of one patient.
+        folder: Folder for the files, created if needed; those of an earlier export are replaced.
+        key_slices: Whether to write key slices, too; they need matplotlib.
+
+    Returns:
+        Written files.
+
+    Raises:
+        InputError: If a source file cannot be used, or has other slices than the result.
+        OutputError: If the folder cannot be written.
+    """
+    source = result.source()
+    patient = MeasuredPatient.of(result.scan, result.regions, result.unclaimed)
+    segmentation = _segmentation(result, source)
+    objects: dict[str, Dataset] = {
+        SEGMENTATION_FILE: segmentation,
+        MEASUREMENTS_FILE: dicom_measurements(patient, segmentation, source, result.model, result.model_version),
+    }
+    if key_slices:
+        from tokenunet.dicom_out.key_slices import dicom_key_slices
+
+        for number, image in enumerate(dicom_key_slices(patient, source), start=1):
+            objects[KEY_SLICE.format(number=number)] = image
+    with staging_folder(folder, replaces=PATTERNS) as staging:
+        for name, dataset in objects.items():
+            (staging / name).write_bytes(_encoded(dataset))
+    return [folder / name for name in objects]
+
+
+def _segmentation(result: DicomResult, source: SourceSeries) -> Segmentation:
+    return dicom_segmentation(result.regions, source, result.model, result.model_version, result.edited)
+
+
+def _encoded(dataset: Dataset) -> bytes:
+    file = BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()

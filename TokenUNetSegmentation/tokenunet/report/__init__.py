@@ -1,0 +1,1 @@
+"""Report of a segmented patient: key slices with outlines and numbers (the extra ``report``)."""
