@@ -112,7 +112,7 @@ def test_export_without_a_tumor_or_enhancing_tumor_keeps_to_the_standard(result:
     empty = DicomResult(result.scan, result.regions & False, result.source_files, "Tiny", "1", unclaimed=("ET",))
     paths = write_dicom_result(empty, tmp_path)
     report = sr.srread(paths[1])
-    assert len(report.content.get_volumetric_roi_measurement_groups()) == 2, "nothing is said of what is not told"
+    assert len(report.content.get_volumetric_roi_measurement_groups()) == 2, "enhancing tumor was not segmented"
     assert report.content.get_image_measurement_groups() == []
     check(paths)
 
