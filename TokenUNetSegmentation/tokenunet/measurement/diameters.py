@@ -23,7 +23,7 @@ Point = NDArray[np.float64]
 _EDGES = 0.5 * np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
 """Middles of a pixel's edges: on average, an outline through them has neither more nor less than the pixels' area."""
 _STRAIGHT_MM2 = 1e-9
-"""Cross product of two edges up to which they lie on one line."""
+"""Cross product of two edges up to which they are on one line."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _convex_hull(points: Point) -> Point:
     SciPy has this, too, but importing it takes longer than all measurements of a patient.
 
     Args:
-        points: Points in a plane that do not lie on one line, (N, 2).
+        points: Points in a plane that are not all on one line, (N, 2).
     """
     points = np.unique(points, axis=0)
     first, last = points[0], points[-1]

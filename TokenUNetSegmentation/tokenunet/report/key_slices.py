@@ -112,7 +112,7 @@ def draw_slice(axes: Axes, patient: MeasuredPatient, key: KeySlice) -> None:
     """
     axis = _AXES[key.plane]
     across, down = (patient.grid.spacing[2 - other] for other in reversed([a for a in range(3) if a != axis]))
-    gray: NDArray[np.float32] = patient.grays.take(key.index, axis)
+    gray = np.take(patient.grays, key.index, axis)
     height, width = gray.shape
     extent = (-across / 2, (width - 0.5) * across, (height - 0.5) * down, -down / 2)
     axes.set_axis_off()
