@@ -116,6 +116,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
 
     def setup(self) -> None:
         """Build the panel when the module is opened for the first time."""
+        from TokenUNetSegmentationLib.panels.batch import BatchPanel
         from TokenUNetSegmentationLib.panels.inputs import InputsPanel
         from TokenUNetSegmentationLib.panels.overlays import OverlaysPanel
         from TokenUNetSegmentationLib.panels.result import ResultPanel
@@ -139,6 +140,12 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.resultPanel = ResultPanel(self.ui, self.result)
         self.overlaysPanel = OverlaysPanel(self.ui, self.parameters, self.result, panel)
         self.reviewPanel = ReviewPanel(self.ui, self.result)
+        self.batchPanel = BatchPanel(
+            self.addSection(panel, "TokenUNetBatch.ui"),
+            self.runPanel.settings,
+            self.runPanel.installation,
+            self.onResult,
+        )
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -149,6 +156,12 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         slicer.app.connect("aboutToQuit()", self.onQuit)
         self.initializeParameterNode()
 
+    def addSection(self, panel, name: str):
+        """Add the section in a .ui file to the end of the panel, and return its widgets."""
+        section = slicer.util.loadUI(self.resourcePath(f"UI/{name}"))
+        panel.layout().insertWidget(panel.layout().count() - 1, section)  # before the spacer
+        return slicer.util.childWidgetVariables(section)
+
     def cleanup(self) -> None:
         """Release all processes and observers: the module is closed or reloaded."""
         self.onQuit()
@@ -158,6 +171,12 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
 
     def onQuit(self) -> None:
         """End all background work and processes."""
+        self.batchPanel.abandon()
+        self.endWorkOnScene()
+
+    def endWorkOnScene(self) -> None:
+        """End the background work on the scene."""
+        self.batchPanel.abandon_loading()
         self.runPanel.abandon()
         self.resultPanel.abandon()
         self.overlaysPanel.abandon()
@@ -172,8 +191,8 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.onNodesSettled()
 
     def onSceneStartClose(self, caller, event) -> None:
-        """End the work on the scene that is about to be closed."""
-        self.onQuit()
+        """End the work on the scene that is about to be closed; a batch does not need it."""
+        self.endWorkOnScene()
         self.setParameterNode(None)
         self.resultPanel.release()
 

@@ -4,6 +4,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/__init__.py
   TokenUNetSegmentationLib/logic/__init__.py
   TokenUNetSegmentationLib/logic/background_steps.py
+  TokenUNetSegmentationLib/logic/batch.py
   TokenUNetSegmentationLib/logic/diagnostics.py
   TokenUNetSegmentationLib/logic/estimate.py
   TokenUNetSegmentationLib/logic/input_checks.py
@@ -15,6 +16,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/segment.py
   TokenUNetSegmentationLib/logic/stages.py
   TokenUNetSegmentationLib/panels/__init__.py
+  TokenUNetSegmentationLib/panels/batch.py
   TokenUNetSegmentationLib/panels/inputs.py
   TokenUNetSegmentationLib/panels/installation.py
   TokenUNetSegmentationLib/panels/messages.py
@@ -33,6 +35,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/displays.py
   TokenUNetSegmentationLib/scene/editing.py
   TokenUNetSegmentationLib/scene/export.py
+  TokenUNetSegmentationLib/scene/load_patient.py
   TokenUNetSegmentationLib/scene/load_result.py
   TokenUNetSegmentationLib/scene/overlay_colors.py
   TokenUNetSegmentationLib/scene/overlay_overlap.py
@@ -144,6 +147,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/evaluation/synthetic_cases.py
   tokenunet/inference/__init__.py
   tokenunet/inference/batch/__init__.py
+  tokenunet/inference/batch/check.py
   tokenunet/inference/batch/cluster.py
   tokenunet/inference/batch/job.py
   tokenunet/inference/batch/patients.py
@@ -156,6 +160,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/fallback.py
   tokenunet/inference/forward.py
   tokenunet/inference/imported.py
+  tokenunet/inference/inputs.py
   tokenunet/inference/nnunet.py
   tokenunet/inference/output.py
   tokenunet/inference/overlays.py
@@ -292,6 +297,7 @@ set(MODULE_PYTHON_RESOURCES
   Resources/Icons/TokenUNetSegmentation.png
   Resources/Icons/TokenUNetSegmentation.svg
   Resources/Icons/TokenUNetSyntheticGlioma.png
+  Resources/UI/TokenUNetBatch.ui
   Resources/UI/TokenUNetSegmentation.ui
   Resources/requirements.txt
   tokenunet/io/templates/quality.html

@@ -51,6 +51,9 @@ def test_every_patient_has_a_row_and_the_broken_ones_say_why(
     assert {event["code"] for event in events if event["event"] == "warning"} == {
         BROKEN[name] for name in rows if name in BROKEN
     }
+    for name in rows:
+        news = [event["status"] for event in events if event["event"] == "patient" and event["patient"] == name]
+        assert news == ["waiting", "running", "failed" if name in BROKEN else "ok"]
     assert events[-2]["report"]["failed"] == 2
     assert events[-1]["message"].startswith("2 of 5 patients failed")
     assert events[-1]["code"] == "incomplete_batch"

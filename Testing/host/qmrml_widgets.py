@@ -169,6 +169,10 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):
     def tableWidget(self) -> QtWidgets.QTableWidget:
         return self._table
 
+    def selectedSegmentIDs(self) -> tuple[str, ...]:
+        rows = sorted({index.row() for index in self._table.selectedIndexes()})
+        return tuple(self._table.item(row, 0).data(Qt.UserRole) for row in rows)
+
     def setSegmentationNode(self, node: Any) -> None:
         if self._node is not None and self._observer is not None:
             self._node.RemoveObserver(self._observer)

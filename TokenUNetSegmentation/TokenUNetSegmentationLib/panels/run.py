@@ -11,7 +11,7 @@ import slicer
 from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.core.errors import Cancelled
-from tokenunet.inference.request import InferenceOptions
+from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.logic.diagnostics import diagnostics
@@ -171,6 +171,20 @@ class RunPanel:
         self._inputs.set_channels(self._model().channels)
         self._widen_model_box()
 
+    def settings(self, output: Path) -> SegmentationRequest | None:
+        """Return a request without inputs that has the chosen model and options; None while there is no scene.
+
+        Args:
+            output: Folder for the results.
+        """
+        if self._parameters() is None:
+            return None
+        return SegmentationRequest({}, output, self._model_name(), options=self._inference_options())
+
+    def _inference_options(self) -> InferenceOptions:
+        parameters = self._parameters()
+        return InferenceOptions(parameters.device.value, parameters.mode.value, attention_maps=parameters.attentionMaps)
+
     def _model_name(self) -> str:
         return str(self._ui.modelBox.itemData(self._ui.modelBox.currentIndex))
 
@@ -203,7 +217,7 @@ class RunPanel:
             self._model_name(),
             self._inputs.channels,
             self._inputs.reference(),
-            InferenceOptions(parameters.device.value, parameters.mode.value, attention_maps=parameters.attentionMaps),
+            self._inference_options(),
         )
         self._run = self.start_run(request, Path(slicer.app.temporaryPath))
         self._run.expected_seconds, _gigabytes = estimate(

@@ -8,6 +8,7 @@ line of JSON.
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -16,7 +17,9 @@ from pathlib import Path
 
 EVENTS_FILE, LOG_FILE = "events.jsonl", "log.txt"
 """Files in the work folder that receive standard output and standard error."""
-_PAUSE_S = 1.0
+ORDER_FILE = "order.txt"
+"""File in the work folder with Slicer's latest order: ``pause``, ``continue`` or ``stop``."""
+_PAUSE_S = 0.5
 
 
 def _end_with(parent: int, job: list[str]) -> None:
@@ -28,15 +31,36 @@ def _end_with(parent: int, job: list[str]) -> None:
     """
     import psutil
 
+    obeyed = ""
     with suppress(psutil.NoSuchProcess):
         application = psutil.Process(parent)
         while application.is_running() and application.status() != psutil.STATUS_ZOMBIE:
+            for work_folder in job[:1]:
+                obeyed = _obey(Path(work_folder, ORDER_FILE), obeyed)
             time.sleep(_PAUSE_S)
     for child in psutil.Process().children(recursive=True):
         child.kill()
     for work_folder in job[:1]:
         shutil.rmtree(work_folder, ignore_errors=True)
     os._exit(130)
+
+
+def _obey(file: Path, obeyed: str) -> str:
+    """Carry out the order in a file, unless it was the last one, and return it.
+
+    Only child processes are paused: this process goes on to watch Slicer.
+    """
+    import psutil
+
+    order = file.read_text() if file.exists() else ""
+    if order != obeyed:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.suspend() if order == "pause" else child.resume()
+        if order == "stop":
+            # On Windows, `os.kill` would end the process at once.
+            os.kill(os.getpid(), signal.SIGINT) if os.name == "posix" else signal.raise_signal(signal.SIGINT)
+    return order
 
 
 def _give_way_to_windows() -> None:

@@ -13,15 +13,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tokenunet.core.errors import TokenUNetError
-from tokenunet.core.events import ErrorEvent, Event, ProgressEvent, ResultEvent, WarningEvent
+from tokenunet.core.events import ErrorEvent, Event, PatientEvent, ProgressEvent, ResultEvent, WarningEvent
 
-from TokenUNetSegmentationLib.process.watched_worker import EVENTS_FILE, LOG_FILE
+from TokenUNetSegmentationLib.process.watched_worker import EVENTS_FILE, LOG_FILE, ORDER_FILE
 
 _SCRIPT = Path(__file__).with_name("watched_worker.py")
-_EVENT_TYPES = {cls.event: cls for cls in (ProgressEvent, WarningEvent, ResultEvent, ErrorEvent)}
+_EVENT_TYPES = {cls.event: cls for cls in (ProgressEvent, PatientEvent, WarningEvent, ResultEvent, ErrorEvent)}
 _LOG_TAIL_BYTES = 20_000
 
 
@@ -96,6 +96,7 @@ class WorkerProcess:
         warm_worker: subprocess.Popen[bytes] | None = None,
     ) -> None:
         self._log_path = work_folder / LOG_FILE
+        self._order_path = work_folder / ORDER_FILE
         self._unfinished_line = ""
         with (work_folder / EVENTS_FILE).open("wb") as events, self._log_path.open("wb") as log:
             job = [str(work_folder), *arguments]
@@ -139,6 +140,15 @@ class WorkerProcess:
             file.seek(max(0, self._log_path.stat().st_size - _LOG_TAIL_BYTES))
             return file.read().decode("utf-8", "replace")
 
+    def order(self, order: Literal["pause", "continue", "stop"]) -> None:
+        """Order the process to pause or continue its child processes, or to stop as after Ctrl-C.
+
+        It obeys within a second.
+        """
+        unfinished = self._order_path.with_suffix(".part")
+        unfinished.write_text(order)
+        unfinished.replace(self._order_path)
+
     def kill(self) -> None:
         """Kill the process and its children; `exit_code` is None until they have ended."""
         if self.exit_code is None:
@@ -171,7 +181,9 @@ def run_command(
             for events in worker.events_until_end():
                 yield events
                 if failures := [event for event in events if isinstance(event, ErrorEvent)]:
-                    raise WorkerError(failures[0].message, failures[0].hint)
+                    error = WorkerError(failures[0].message, failures[0].hint)
+                    error.code = failures[0].code
+                    raise error
             if worker.exit_code:
                 raise WorkerError(ended_unexpectedly, worker.log()[-300:])
         finally:

@@ -6,9 +6,9 @@ They are passed to callbacks within a process, and written as JSON lines between
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 
 class Stage(StrEnum):
@@ -101,6 +101,40 @@ class ErrorEvent(Event):
     code: str
     message: str
     hint: str
+
+
+PatientStatus = Literal["ready", "waiting", "running", "ok", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class PatientEvent(Event):
+    """News of one patient of a batch.
+
+    Attributes:
+        patient: Name of the patient.
+        status: ``ready`` if the scans can be segmented, ``waiting`` and ``running`` during a batch, ``ok``,
+            ``skipped`` if there are results of an earlier run, or ``failed``.
+        output: Folder of the patient's results.
+        scans: File or series by channel; empty if not known.
+        notes: Sentences about the scans that do not keep them from being segmented.
+        message: One sentence on what is wrong; empty if nothing is.
+        hint: One sentence on what to do about it; may be empty.
+        volumes_ml: Volumes in ml, as in the run report; empty if there is no result.
+        seconds: Duration of the segmentation in seconds; None if there is no result.
+        expected_dice: Expected Dice coefficient by region; empty if the model gives none.
+    """
+
+    event = "patient"
+    patient: str
+    status: PatientStatus
+    output: str
+    scans: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    message: str = ""
+    hint: str = ""
+    volumes_ml: dict[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    expected_dice: dict[str, float] = field(default_factory=dict)
 
 
 OnEvent = Callable[[Event], None]

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.bundle.store import find_model
-from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import ED, NCR
-from tokenunet.inference.channels import (
-    missing_findings,
-    unclaimed_regions,
-    with_channel_names,
-    without_enhancing_tumor,
-)
+from tokenunet.inference.channels import unclaimed_regions, without_enhancing_tumor
+from tokenunet.inference.inputs import read_inputs
 from tokenunet.inference.output import (
     DICOM_SEG,
     RUN_REPORT,
@@ -38,7 +33,6 @@ from tokenunet.preprocessing import Result, align_study, check_sequences, prepar
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.runtime.environment import versions
 from tokenunet.runtime.memory import peak_memory_bytes
-from tokenunet.study.find import find_study
 from tokenunet.study.found_study import FoundStudy
 from tokenunet.study.scans import Study
 
@@ -85,17 +79,9 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         check_output(request.dicom_out, request.force, PATTERNS)
     with run.stage(Stage.LOAD):
         bundle = load_bundle(find_model(str(request.model)))
-        channels = bundle.manifest.inputs
-        request = with_channel_names(request, bundle.manifest.name, channels)
-        found = find_study(request.folder, request.inputs, channels, request.left_out)
-        study = found.read(request.reference)
-        missing = [name for name in channels.names if name not in study.scans]
-        run.warn(*found.findings, *missing_findings(channels, missing))
-        if (request.dicom_seg or request.dicom_out) and study.reference not in found.series:
-            raise UsageError(
-                f"{study.scans[study.reference].source} is not a DICOM series, which DICOM results must refer to.",
-                "Give the study as DICOM, or leave out --dicom-seg and --dicom-out.",
-            )
+        inputs = read_inputs(request, bundle.manifest)
+        found, study, missing = inputs.found, inputs.study, inputs.missing
+        run.warn(*inputs.findings)
     with run.stage(Stage.ALIGN):
         alignments, findings = align_study(study, lambda fraction: run.progress.update(Stage.ALIGN, fraction))
         run.warn(*findings, *check_sequences(study, found.series, alignments))
@@ -117,7 +103,9 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         result = restore(with_overlays(prediction, prepared), prepared, request.et_label)
     with (
         run.stage(Stage.WRITE),
-        staging_folder(request.output, replaces=result_patterns(channels.names), last=RUN_REPORT) as staging,
+        staging_folder(
+            request.output, replaces=result_patterns(bundle.manifest.inputs.names), last=RUN_REPORT
+        ) as staging,
     ):
         write_result(result, staging)
         write_preparation(study, prepared, result, staging)

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tokenunet.bundle.store import find_manifest
 from tokenunet.core.errors import Cancelled, OutOfMemoryError, OutputExistsError, TokenUNetError
-from tokenunet.core.events import OnEvent, ignore_events
+from tokenunet.core.events import OnEvent, PatientEvent, ignore_events
 from tokenunet.inference.output import RUN_REPORT
 from tokenunet.inference.pipeline import segment
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import STAGING_PREFIX
 from tokenunet.io.overlay_files import has_attention_maps
+from tokenunet.networks.registry import architecture
 from tokenunet.runtime.device import is_out_of_memory
 
 
@@ -41,6 +43,7 @@ class PatientRow:
         volumes_ml: Volumes in ml, as in the run report.
         warnings: Number of warnings; None if the patient failed.
         seconds: Duration of the segmentation in seconds, also of an earlier run.
+        expected_dice: Expected Dice coefficient by region, if the run report has it.
     """
 
     patient: str
@@ -49,6 +52,21 @@ class PatientRow:
     volumes_ml: dict[str, float] = field(default_factory=dict)
     warnings: int | None = None
     seconds: float | None = None
+    expected_dice: dict[str, float] = field(default_factory=dict)
+
+
+def patient_event(job: PatientJob, row: PatientRow) -> PatientEvent:
+    """Return the event that reports the row of a patient."""
+    return PatientEvent(
+        job.patient,
+        row.status,
+        str(job.request.output),
+        message="" if row.error is None else str(row.error),
+        hint="" if row.error is None else row.error.hint,
+        volumes_ml=row.volumes_ml,
+        seconds=row.seconds,
+        expected_dice=row.expected_dice,
+    )
 
 
 def segment_patient(job: PatientJob, on_event: OnEvent = ignore_events) -> PatientRow:
@@ -115,7 +133,8 @@ def row_of_earlier_run(job: PatientJob, weights_sha256: str) -> PatientRow | Non
 
 def _row_of_report(job: PatientJob, status: Literal["ok", "skipped"], report: dict[str, Any]) -> PatientRow:
     seconds = round(sum(report["timings_s"].values()), 3)
-    return PatientRow(job.patient, status, None, report["volumes_ml"], len(report["warnings"]), seconds)
+    dice = {name: expected["value"] for name, expected in report.get("expected_dice", {}).items()}
+    return PatientRow(job.patient, status, None, report["volumes_ml"], len(report["warnings"]), seconds, dice)
 
 
 def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, written: float) -> str:
@@ -130,9 +149,16 @@ def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, wr
         "another label scheme": report["labels"]["ET"] != request.et_label,
         "another mode": report["mode"] != options.mode and not report["fallbacks"],
         "another number of passes": report.get("fast", False) != options.fast,
-        "a run without attention maps": options.attention_maps and not has_attention_maps(report),
+        "a run without attention maps": _wants_attention_maps(request) and not has_attention_maps(report),
     }
     return next((name for name, differs in differences.items() if differs), "")
+
+
+def _wants_attention_maps(request: SegmentationRequest) -> bool:
+    """Return whether attention maps are asked for, and the model has any."""
+    if not request.options.attention_maps:
+        return False
+    return architecture(find_manifest(str(request.model)).architecture).has_attention_maps
 
 
 def _is_input(request: SegmentationRequest, sequence: Any, source: str) -> bool:

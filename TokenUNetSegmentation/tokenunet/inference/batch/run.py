@@ -4,15 +4,24 @@ A `Runner` runs the jobs: in processes of this computer (`tokenunet.inference.ba
 (`tokenunet.inference.batch.cluster`). Both call `segment_patient`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenunet.bundle.bundle import load_bundle
 from tokenunet.bundle.store import find_model
 from tokenunet.core.errors import Cancelled, IncompleteBatchError, ModelError, UsageError
-from tokenunet.core.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
-from tokenunet.inference.batch.job import PatientJob, PatientRow, row_of_earlier_run
+from tokenunet.core.events import (
+    Event,
+    OnEvent,
+    PatientEvent,
+    Progress,
+    ProgressEvent,
+    ResultEvent,
+    Stage,
+    WarningEvent,
+)
+from tokenunet.inference.batch.job import PatientJob, PatientRow, patient_event, row_of_earlier_run
 from tokenunet.inference.batch.summary import Summary
 
 OnPatientEvent = Callable[[str, Event], None]
@@ -28,8 +37,8 @@ def segment_batch(jobs: Sequence[PatientJob], output: Path, run_jobs: Runner, on
         jobs: One or more jobs with the same model and options.
         output: Folder of the summary.
         run_jobs: Function that runs the jobs.
-        on_event: Callback that receives progress over the whole batch, warnings with the patient's name, and finally
-            the result.
+        on_event: Callback that receives progress over the whole batch, a `PatientEvent` at each change of a patient's
+            status, warnings with the patient's name, and finally the result.
 
     Returns:
         Number of patients by status, and path of the summary.
@@ -43,19 +52,21 @@ def segment_batch(jobs: Sequence[PatientJob], output: Path, run_jobs: Runner, on
     """
     weights_sha256 = load_bundle(find_model(str(jobs[0].request.model))).manifest.weights_sha256
     summary = Summary(output, [job.patient for job in jobs])
+    job_of = {job.patient: job for job in jobs}
     unfinished = []
     for job in jobs:
         if (row := row_of_earlier_run(job, weights_sha256)) is None:
             unfinished.append(job)
+            on_event(PatientEvent(job.patient, "waiting", str(job.request.output)))
         else:
-            _add(row, summary, on_event)
+            _add(job, row, summary, on_event)
     summary.write()
-    progress = _BatchProgress(on_event, len(jobs), len(jobs) - len(unfinished))
+    progress = _BatchProgress(on_event, job_of, len(jobs) - len(unfinished))
     try:
         for row in run_jobs(unfinished, progress.receive):
             if isinstance(row.error, UsageError | ModelError):
                 raise row.error
-            _add(row, summary, on_event)
+            _add(job_of[row.patient], row, summary, on_event)
             summary.write()
             progress.finish(row.patient)
     except Cancelled as error:
@@ -73,7 +84,7 @@ def segment_batch(jobs: Sequence[PatientJob], output: Path, run_jobs: Runner, on
     return counts
 
 
-def _add(row: PatientRow, summary: Summary, on_event: OnEvent) -> None:
+def _add(job: PatientJob, row: PatientRow, summary: Summary, on_event: OnEvent) -> None:
     error = row.error
     summary.add(
         {
@@ -87,6 +98,7 @@ def _add(row: PatientRow, summary: Summary, on_event: OnEvent) -> None:
             "seconds": row.seconds,
         }
     )
+    on_event(patient_event(job, row))
     if error is not None:
         on_event(WarningEvent(error.code, f"{row.patient} failed: {error} {error.hint}".rstrip()))
 
@@ -94,16 +106,19 @@ def _add(row: PatientRow, summary: Summary, on_event: OnEvent) -> None:
 class _BatchProgress:
     """Progress of the whole batch from the progress of its patients."""
 
-    def __init__(self, on_event: OnEvent, patients: int, done: int) -> None:
+    def __init__(self, on_event: OnEvent, jobs: Mapping[str, PatientJob], done: int) -> None:
         self._on_event = on_event
         self._progress = Progress(on_event, {Stage.PREDICT: 1.0})
-        self._patients = patients
+        self._jobs = jobs
         self._done = done
         self._running: dict[str, float] = {}
         self._update()
 
     def receive(self, patient: str, event: Event) -> None:
         """Receive an event of a patient."""
+        if patient not in self._running:
+            self._running[patient] = 0.0
+            self._on_event(PatientEvent(patient, "running", str(self._jobs[patient].request.output)))
         if isinstance(event, ProgressEvent):
             self._running[patient] = event.fraction
             self._update()
@@ -117,4 +132,4 @@ class _BatchProgress:
         self._update()
 
     def _update(self) -> None:
-        self._progress.update(Stage.PREDICT, (self._done + sum(self._running.values())) / self._patients)
+        self._progress.update(Stage.PREDICT, (self._done + sum(self._running.values())) / len(self._jobs))

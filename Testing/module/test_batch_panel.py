@@ -1,0 +1,179 @@
+"""Many patients in the panel: found, segmented, resumed after a crash, and loaded into the scene."""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import host
+import psutil
+import pytest
+from host.heartbeat import Heartbeat
+from module.driving import foreground, node_ids, wait_until
+
+STANDIN = Path(__file__).with_name("standin_batch_worker.py")
+LONGEST_BLOCK_S = 0.15
+
+
+@pytest.fixture
+def batch(
+    module: host.LoadedModule, standin: pytest.MonkeyPatch, patient: Any, tmp_path: Path
+) -> tuple[host.LoadedModule, pytest.MonkeyPatch]:
+    """The section opened on a table of three patients, with a stand-in for the worker."""
+    from tokenunet.io.files import write_text
+    from TokenUNetSegmentationLib.process.worker import WorkerProcess
+
+    report = json.loads((patient.output / "run.json").read_text())
+    report["inputs"] = {name: {"path": str(path)} for name, path in patient.inputs.items()}
+    result = tmp_path / "result"
+    result.mkdir()
+    for path in patient.output.iterdir():
+        (result / path.name).symlink_to(path)
+    (result / "run.json").unlink()
+    write_text(result / "run.json", json.dumps(report))
+    (tmp_path / "patients.csv").write_text("patient,input\nanna,a\nbroken,b\ncarl,c\n")
+    standin.setenv("STANDIN_RESULT", str(result))
+    panel, ui = module.widget.batchPanel, module.widget.batchPanel._ui
+    panel.batch._start_worker = functools.partial(WorkerProcess, script=STANDIN)
+    ui.batchSection.collapsed = False
+    ui.batchPlace.setCurrentPath(str(tmp_path / "patients.csv"))
+    return module, standin
+
+
+def states(module: host.LoadedModule) -> list[str]:
+    """Texts of the column of states."""
+    table = module.widget.batchPanel._ui.batchTable
+    return [table.item(row, 2).text() for row in range(table.rowCount)]
+
+
+def press(module: host.LoadedModule, button: str) -> None:
+    """Presses a button of the section and waits for the end of the work."""
+    getattr(module.widget.batchPanel._ui, button).click()
+    wait_until(lambda: not module.widget.batchPanel.working)
+
+
+def test_batch_is_found_run_killed_resumed_and_loaded(
+    batch: tuple[host.LoadedModule, pytest.MonkeyPatch], tmp_path: Path, app: Any
+) -> None:
+    module, standin = batch
+    panel, ui = module.widget.batchPanel, module.widget.batchPanel._ui
+    heartbeat = Heartbeat()
+    assert ui.batchOutput.currentPath == str(tmp_path / "patients_results")
+    press(module, "batchFindButton")
+    assert states(module) == ["ready", "problem", "ready"]
+    assert ui.batchTable.item(0, 1).text() == "T1 T1ce T2 FLAIR"
+    assert not (tmp_path / "patients_results").exists()
+
+    standin.setenv("STANDIN_KILLED", "carl")
+    press(module, "batchStartButton")
+    assert "ended unexpectedly" in ui.batchMessage.text
+    assert states(module) == ["done", "⚠ problem", "waiting"]
+    ui.batchTable.selectRow(1)
+    assert "broken has no scan that is T2. Name it." in ui.batchDetails.text
+    assert not ui.batchLoadButton.enabled
+
+    standin.delenv("STANDIN_KILLED")
+    assert ui.batchStartButton.text == "Resume"
+    press(module, "batchStartButton")
+    assert states(module) == ["done before", "⚠ problem", "done"]
+    assert ui.batchMessage.text == "2 done, 1 with problems, 0 left."
+    assert [ui.batchTable.item(2, column).text() for column in (3, 4, 5)] == [
+        f"{panel.batch.rows['carl'].volumes_ml[name]:.1f}" for name in ("WT", "TC", "ET")
+    ]
+    assert ui.batchTable.item(2, 6).text() == "0.91"
+    assert list(Path(app.temporaryPath).iterdir()) == []
+    longest = heartbeat.longest
+
+    ui.batchTable.selectRow(2)
+    ui.batchTable.itemDoubleClicked.emit(ui.batchTable.item(2, 0))
+    wait_until(lambda: not panel.loading)
+    heartbeat.stop()
+    assert ui.batchMessage.text == ""
+    result = module.widget.result()
+    assert result.segmentation.GetName() == "carl T1ce tumor"
+    assert set(result.inputs) == {"T1", "T1ce", "T2", "FLAIR"}
+    assert result.region("WT").any()
+    nodes = node_ids()
+    ui.batchLoadButton.click()
+    wait_until(lambda: not panel.loading)
+    assert node_ids() == nodes, "loaded twice"
+    print(f"longest block {1000 * longest:.0f} ms, with loading {1000 * heartbeat.longest:.0f} ms")
+    assert foreground("Red") is None
+
+
+def test_closing_the_scene_does_not_end_a_batch(batch: tuple[host.LoadedModule, pytest.MonkeyPatch]) -> None:
+    import slicer
+
+    module, _standin = batch
+    ui = module.widget.batchPanel._ui
+    ui.batchStartButton.click()
+    module.widget.parent.isEntered = False  # nothing connects the panel to the empty scene
+    slicer.mrmlScene.Clear(False)
+    assert module.widget.parameters() is None
+    assert module.widget.batchPanel.working
+    wait_until(lambda: not module.widget.batchPanel.working)
+    assert states(module) == ["done", "⚠ problem", "done"]
+
+
+def test_load_says_which_scan_is_gone(batch: tuple[host.LoadedModule, pytest.MonkeyPatch], tmp_path: Path) -> None:
+    module, _standin = batch
+    result = tmp_path / "result"
+    report = json.loads((result / "run.json").read_text())
+    report["inputs"]["T2"]["path"] = str(tmp_path / "gone.nii.gz")
+    (result / "run.json").write_text(json.dumps(report))
+    press(module, "batchStartButton")
+    nodes = node_ids()
+    ui = module.widget.batchPanel._ui
+    ui.batchTable.selectRow(0)
+    ui.batchLoadButton.click()
+    wait_until(lambda: not module.widget.batchPanel.loading)
+    assert "gone.nii.gz cannot be read as an image" in ui.batchMessage.text
+    assert node_ids() == nodes
+
+
+def test_time_left_counts_only_segmented_patients() -> None:
+    from tokenunet.core.events import PatientEvent, ProgressEvent
+    from TokenUNetSegmentationLib.logic.batch import Batch
+
+    batch = Batch()
+    for event in (
+        PatientEvent("a", "skipped", "a", volumes_ml={"WT": 1}, seconds=500),
+        PatientEvent("b", "ok", "b", volumes_ml={"WT": 1}, seconds=10),
+        PatientEvent("c", "running", "c"),
+        PatientEvent("d", "waiting", "d"),
+    ):
+        batch._receive(event)
+    batch._receive(ProgressEvent("predict", 0.625, 1000.0))
+    assert batch.seconds_left == pytest.approx(15)
+
+
+def test_worker_obeys_orders_with_its_children(tmp_path: Path) -> None:
+    from TokenUNetSegmentationLib.process.watched_worker import _obey
+
+    order = tmp_path / "order.txt"
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
+        process = psutil.Process(child.pid)
+        assert _obey(order, "") == ""
+        order.write_text("pause")
+        assert _obey(order, "") == "pause"
+        wait_until_status(process, psutil.STATUS_STOPPED)
+        order.write_text("continue")
+        assert _obey(order, "pause") == "continue"
+        assert process.status() != psutil.STATUS_STOPPED
+        order.write_text("stop")
+        if os.name == "posix":
+            with pytest.raises(KeyboardInterrupt):
+                _obey(order, "continue")
+                signal.sigtimedwait([], 5)
+        child.kill()
+
+
+def wait_until_status(process: psutil.Process, status: str) -> None:
+    """Wait for a status of a process."""
+    from waiting import wait_until as wait
+
+    wait(lambda: process.status() == status)
