@@ -32,6 +32,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/process/worker.py
   TokenUNetSegmentationLib/scene/__init__.py
   TokenUNetSegmentationLib/scene/alignment.py
+  TokenUNetSegmentationLib/scene/corrections.py
   TokenUNetSegmentationLib/scene/displays.py
   TokenUNetSegmentationLib/scene/editing.py
   TokenUNetSegmentationLib/scene/export.py

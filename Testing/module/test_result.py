@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import host
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from host.messages import collected_messages
-from module.driving import changed, segment, wait_until
+from module.driving import changed, segment
 
 
 @pytest.fixture
@@ -81,91 +80,6 @@ def test_jump_shows_the_tumor_again(module: host.LoadedModule, result: Any, app:
     node.SetSliceOffset(there + 40)
     module.widget.ui.jumpButton.click()
     assert node.GetSliceOffset() == pytest.approx(there, abs=1)
-
-
-def test_corrections_change_the_volumes_on_return(module: host.LoadedModule, result: Any) -> None:
-    import slicer
-
-    table = module.widget.ui.volumesTable
-    before = float(table.item(0, 1).text())
-    empty = np.zeros(slicer.util.arrayFromVolume(result.reference).shape, np.uint8)
-    empty[:2, :2, :2] = 1
-    slicer.util.updateSegmentBinaryLabelmapFromArray(empty, result.segmentation, "WT", result.reference)
-    module.widget.enter()
-    wait_until(lambda: float(table.item(0, 1).text()) < before)
-
-
-@pytest.fixture
-def editor(result: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Stand-in for the Segment Editor and the module selector; `asked` holds what the panel set."""
-    import qt
-    import slicer
-
-    class ModuleSelector(qt.QObject):
-        moduleSelected = qt.Signal(str)  # noqa: N815  Slicer's name
-
-    asked: dict[str, Any] = {}
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
-    selector = ModuleSelector()
-    editor = SimpleNamespace(
-        mrmlSegmentEditorNode=lambda: node,
-        setSegmentationNode=lambda node: asked.update(segmentation=node),
-        setSourceVolumeNode=lambda node: asked.update(source=node),
-    )
-    representation = SimpleNamespace(self=lambda: SimpleNamespace(editor=editor))
-    monkeypatch.setattr(slicer.util, "selectModule", lambda name: asked.update(module=name))
-    monkeypatch.setattr(slicer.util, "moduleSelector", lambda: selector)
-    monkeypatch.setattr(
-        slicer.modules, "segmenteditor", SimpleNamespace(widgetRepresentation=lambda: representation), raising=False
-    )
-    return SimpleNamespace(asked=asked, node=node, selector=selector)
-
-
-def add_enhancing_outside(result: Any) -> None:
-    """Do what a dab with the brush outside of the whole tumor does."""
-    import slicer
-
-    enhancing = result.region("ET").astype(np.uint8)
-    enhancing[0, :2, :2] = 1
-    slicer.util.updateSegmentBinaryLabelmapFromArray(enhancing, result.segmentation, "ET", result.reference)
-
-
-def test_edit_opens_the_segment_editor_on_this_result(
-    module: host.LoadedModule, result: Any, editor: SimpleNamespace
-) -> None:
-    module.widget.ui.editButton.click()
-    assert editor.asked == {"module": "SegmentEditor", "segmentation": result.segmentation, "source": result.reference}
-    assert editor.node.GetOverwriteMode() == editor.node.OverwriteNone
-    add_enhancing_outside(result)
-    module.widget.enter()
-    assert editor.node.GetOverwriteMode() == editor.node.OverwriteAllSegments
-    whole, core, now = result.regions()
-    assert now[0, :2, :2].all()
-    assert core[now].all()
-    assert whole[core].all()
-
-
-def test_edit_ends_when_another_module_is_opened(
-    module: host.LoadedModule, result: Any, editor: SimpleNamespace
-) -> None:
-    module.widget.ui.editButton.click()
-    editor.selector.moduleSelected.emit("SegmentEditor")
-    assert editor.node.GetOverwriteMode() == editor.node.OverwriteNone
-    add_enhancing_outside(result)
-    editor.selector.moduleSelected.emit("Data")
-    assert editor.node.GetOverwriteMode() == editor.node.OverwriteAllSegments
-    assert result.region("WT")[0, :2, :2].all()
-
-
-def test_edit_closed_midway_restores_the_overwrite_mode(
-    module: host.LoadedModule, result: Any, editor: SimpleNamespace
-) -> None:
-    import slicer
-
-    module.widget.ui.editButton.click()
-    module.widget.ui.editButton.click()  # a second click must not take "none" for the user's choice
-    slicer.mrmlScene.Clear(False)
-    assert editor.node.GetOverwriteMode() == editor.node.OverwriteAllSegments
 
 
 def test_saved_segmentation_has_the_three_regions(

@@ -10,13 +10,15 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
+from tokenunet.core.regions import REGIONS
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
+from TokenUNetSegmentationLib.scene.corrections import EDITS, Corrections, describe_edit
 from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_surfaces, shows_surfaces
-from TokenUNetSegmentationLib.scene.editing import Edit
+from TokenUNetSegmentationLib.scene.editing import NN_INTERACTIVE, SEGMENT_EDITOR, Edit, has_nn_interactive, open_editor
 from TokenUNetSegmentationLib.scene.export import (
     can_export_dicom,
     command_line,
@@ -25,10 +27,8 @@ from TokenUNetSegmentationLib.scene.export import (
     export_segmentation,
     run_report_text,
 )
-from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels, volume_table_steps
+from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels
 from TokenUNetSegmentationLib.scene.results import PatientResult
-
-_SEGMENT_EDITOR = "SegmentEditor"
 
 
 class ResultPanel:
@@ -45,7 +45,8 @@ class ResultPanel:
         self._showing = False
         self._edit_visit: Edit | None = None
         self._said_of = ""
-        self._measuring = BackgroundSteps(lambda: None, self._end_measuring)
+        self._corrections = Corrections()
+        self._updating = BackgroundSteps(lambda: None, self._end_updating)
         ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
         ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
         ui.outlineBox.toggled.connect(
@@ -55,7 +56,9 @@ class ResultPanel:
         ui.exclusiveBox.toggled.connect(self._when_asked(self._show_exclusive))
         ui.alignedBox.toggled.connect(self._when_asked(lambda r: show_aligned(r, ui.alignedBox.checked)))
         ui.jumpButton.clicked.connect(self._when_asked(self._jump))
-        ui.editButton.clicked.connect(self._when_asked(self._edit))
+        ui.editButton.clicked.connect(self._when_asked(lambda r: self._edit(r, SEGMENT_EDITOR)))
+        ui.nnInteractiveButton.clicked.connect(self._when_asked(lambda r: self._edit(r, NN_INTERACTIVE)))
+        ui.undoButton.clicked.connect(self._when_asked(self._undo))
         ui.exportSegButton.clicked.connect(self._when_asked(self._export_segmentation))
         ui.exportNiftiButton.clicked.connect(self._when_asked(self._export_labels))
         ui.exportDicomButton.clicked.connect(self._when_asked(export_dicom))
@@ -113,6 +116,8 @@ class ResultPanel:
             self._show_volumes(result)
         finally:
             self._showing = False
+        if result is not None and not self._corrections.knows(result) and not self._updating.running:
+            self._notice_correction()
 
     def _enable(self, result: PatientResult | None) -> None:
         for widget in (
@@ -124,12 +129,15 @@ class ResultPanel:
             self._ui.show3DBox,
             self._ui.jumpButton,
             self._ui.editButton,
+            self._ui.nnInteractiveButton,
             self._ui.exportSegButton,
             self._ui.exportNiftiButton,
             self._ui.reportButton,
             self._ui.commandButton,
         ):
             widget.setEnabled(result is not None)
+        self._ui.nnInteractiveButton.setVisible(has_nn_interactive())
+        self._ui.undoButton.setVisible(result is not None and self._corrections.can_undo(result))
         self._ui.alignedBox.setVisible(result is not None and bool(result.transforms))
         self._ui.exportDicomButton.setEnabled(False)
         if result is not None:
@@ -155,30 +163,35 @@ class ResultPanel:
             if table.GetNumberOfColumns() > 2:
                 headers = [_("Region"), _("ml"), _("Range")]  # as short as large letters need it
                 meaning += " " + _("Range: smallest and largest volume of the ensemble's members alone.")
-        self._ui.volumesNote.setText(
-            _("* Outside the range: averaging or a correction gave a volume that no member gave alone.")
-        )
-        self._ui.volumesNote.setVisible(outside)
+        notes = [_("* Outside the range: averaging or a correction gave a volume that no member gave alone.")] * outside
+        notes += [] if result is None else [describe_edit(edit) + "." for edit in result.report.get(EDITS, ())[-1:]]
+        self._ui.volumesNote.setText(" ".join(notes))
+        self._ui.volumesNote.setVisible(bool(notes))
         self._ui.volumesTable.setToolTip(meaning)
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         fill_table(self._ui.volumesTable, rows)
 
-    def update_volumes(self) -> None:
-        """Measure the segments again, after corrections."""
+    def _notice_correction(self) -> None:
+        """Look for a correction, and update all that depends on it."""
         result = self._result()
-        self._measuring.abandon()
+        self._updating.abandon()
         if result is not None and result.reference is not None:
-            self._measuring.start(volume_table_steps(result))
+            self._updating.start(self._corrections.notice_steps(result))
 
-    def _end_measuring(self, error: Exception | None) -> None:
-        self._show_volumes(self._result())
-        if error is not None:
+    def _undo(self, result: PatientResult) -> None:
+        self._updating.abandon()
+        self._updating.start(self._corrections.undo_steps(result))
+
+    def _end_updating(self, error: Exception | None) -> None:
+        if error is None:
+            self.show()
+        else:
             self._say(sentence(error))
 
     def abandon(self) -> None:
         """Stop the background work, and an edit that was not finished."""
-        self._measuring.abandon()
+        self._updating.abandon()
         if self._edit_visit is not None:
             self._edit_visit.close()
             self._edit_visit = None
@@ -186,6 +199,7 @@ class ResultPanel:
     def release(self) -> None:
         """Release the result's nodes, which are about to be removed from the scene."""
         self._ui.segmentsTable.setSegmentationNode(None)
+        self._corrections.forget()
 
     def _show_exclusive(self, result: PatientResult) -> None:
         show_exclusive_labels(result, self._ui.exclusiveBox.checked)
@@ -200,26 +214,23 @@ class ResultPanel:
         if not jump_to_tumor(result):
             self._say(_("No tumor was found."))
 
-    def _edit(self, result: PatientResult) -> None:
-        slicer.util.selectModule(_SEGMENT_EDITOR)
-        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
-        editor.setSegmentationNode(result.segmentation)
-        editor.setSourceVolumeNode(result.reference)
+    def _edit(self, result: PatientResult, module: str) -> None:
         self.abandon()
-        self._edit_visit = Edit(result, editor.mrmlSegmentEditorNode())
+        chosen = [name for name in self._ui.segmentsTable.selectedSegmentIDs() if name in REGIONS]
+        self._edit_visit = Edit(module, open_editor(result, module, *chosen[:1]))
         with suppress(RuntimeError):  # without a main window, no module is ever left
             slicer.util.moduleSelector().moduleSelected.connect(self._on_module)
 
     def _on_module(self, name: str) -> None:
-        if self._edit_visit is not None and name != _SEGMENT_EDITOR:
+        if self._edit_visit is not None and name != self._edit_visit.module:
             self.finish_edit()
 
     def finish_edit(self) -> None:
-        """Nest the regions again after a visit to the Segment Editor, and measure them."""
+        """Take over what was corrected in another module."""
         if self._edit_visit is not None:
-            self._edit_visit.finish()
+            self._edit_visit.close()
             self._edit_visit = None
-        self.update_volumes()
+        self._notice_correction()
 
     def _export_segmentation(self, result: PatientResult) -> None:
         self._export(

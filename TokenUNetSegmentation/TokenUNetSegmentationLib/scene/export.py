@@ -3,9 +3,11 @@
 import shlex
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 from tokenunet.core.errors import OutputError
@@ -14,7 +16,9 @@ from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 from tokenunet.io.overlay_files import has_attention_maps
 
 from TokenUNetSegmentationLib.logic.inputs import Availability
+from TokenUNetSegmentationLib.scene.corrections import EDITS, describe_edit, edit_mark
 from TokenUNetSegmentationLib.scene.results import PatientResult
+from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 
 def export_segmentation(result: PatientResult, path: Path) -> None:
@@ -33,34 +37,52 @@ def export_labels(result: PatientResult, path: Path) -> None:
         MissingNodeError: If the reference volume is gone.
         OutputError: If the file cannot be written.
     """
-    labels = labels_from_regions(result.regions())
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", path.name)
-    try:
-        node.CopyOrientation(result.reference)
-        slicer.util.updateVolumeFromArray(node, labels)
-        _write(slicer.vtkMRMLVolumeArchetypeStorageNode(), node, path)
-    finally:
-        slicer.mrmlScene.RemoveNode(node)
+    reference = result.require_reference()
+    on_file = slicer.vtkMRMLScalarVolumeNode()  # the grid of the scan's file, without transforms of the scene
+    on_file.CopyOrientation(reference)
+    on_file.SetAndObserveImageData(reference.GetImageData())
+    image = grid_of(on_file).image(labels_from_regions(result.regions()))
+    if mark := edit_mark(result):
+        image.SetMetaData("ITK_FileNotes", mark)  # "descrip" in the header
+    with _unfinished(path) as unfinished:
+        try:
+            sitk.WriteImage(image, str(unfinished))
+        except RuntimeError as error:
+            raise _cannot_write(path) from error
 
 
 def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:
-    """Write to a temporary file first, so that an existing file stays intact on failure."""
-    hint = _("Choose another folder or make room on the disk.")
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    storage.SetFileName(str(unfinished))
     slicer.mrmlScene.AddNode(storage)
     try:
-        if not storage.WriteData(node):
-            raise OutputError(_("{file} cannot be written.").format(file=path), hint)
+        with _unfinished(path) as unfinished:
+            storage.SetFileName(str(unfinished))
+            if not storage.WriteData(node):
+                raise _cannot_write(path)
+    finally:
+        slicer.mrmlScene.RemoveNode(storage)
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """Give a temporary file that becomes the file in the end, so that an existing one stays intact on failure."""
+    unfinished = path.with_name(f"unfinished-{path.name}")
+    try:
+        yield unfinished
         unfinished.replace(path)
     except OSError as error:
-        raise OutputError(
-            _("{file} cannot be written: {reason}.").format(file=path, reason=error.strerror), hint
-        ) from error
+        raise _cannot_write(path, error.strerror or "") from error
     finally:
         with suppress(OSError):  # nothing to remove on a disk that cannot be written
             unfinished.unlink()
-        slicer.mrmlScene.RemoveNode(storage)
+
+
+def _cannot_write(path: Path, reason: str = "") -> OutputError:
+    message = (
+        _("{file} cannot be written: {reason}.").format(file=path, reason=reason)
+        if reason
+        else _("{file} cannot be written.").format(file=path)
+    )
+    return OutputError(message, _("Choose another folder or make room on the disk."))
 
 
 def can_export_dicom(result: PatientResult) -> Availability:
@@ -138,6 +160,7 @@ def run_report_text(result: PatientResult) -> str:
         lines.append(_("Peak memory {gigabytes:.1f} GB").format(gigabytes=memory / 1e9))
     if versions := report.get("versions"):
         lines.append(", ".join(f"{name} {version}" for name, version in versions.items()))
+    lines += [describe_edit(edit) for edit in report.get(EDITS, ())]
     lines += [f"⚠ {warning['message']}" for warning in report.get("warnings", ())]
     lines += [f"⚠ {fallback}" for fallback in report.get("fallbacks", ())]
     return "\n".join(lines)

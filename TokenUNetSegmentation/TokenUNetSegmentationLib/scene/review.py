@@ -30,6 +30,7 @@ from TokenUNetSegmentationLib.scene.results import (
     segment_voxels,
     subject_hierarchy,
 )
+from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 _IDENTIFIER = "ReviewHint"
 _STYLE = SegmentStyle("review candidate", (204 / 255, 121 / 255, 167 / 255), Code("SCT", "52988006", "Lesion"))
@@ -91,7 +92,7 @@ def find_candidates(result: PatientResult) -> Iterator[None]:
     brain = foreground(slicer.util.arrayFromVolume(reference))
     yield
     known = levels_from_notes(result.report.get("model", {}).get("tumor_selective_maps"))
-    for found in review_steps(segmented, brain, _grid(reference), _attention_maps(result), known):
+    for found in review_steps(segmented, brain, grid_of(reference), _attention_maps(result), known):
         yield
         if found is not None:
             _add_to_scene(result, found)
@@ -140,7 +141,7 @@ def accept_candidate(result: PatientResult, candidate: ListedCandidate) -> None:
     reference = result.require_reference()
     _candidate_segment(result, candidate).RemoveTag(_DISMISSED_TAG)
     voxels = segment_voxels(result.review_candidates, candidate.identifier, reference)
-    segment = _segment(candidate.number, voxels.astype(np.uint8), _grid(reference))
+    segment = _segment(candidate.number, voxels.astype(np.uint8), grid_of(reference))
     result.segmentation.GetSegmentation().AddSegment(segment, candidate.identifier)
     show_open_candidates(result)
 
@@ -211,26 +212,7 @@ def _attention_maps(result: PatientResult) -> AttentionMaps:
             _("Segment again."),
         )
     learner, fuser = (np.stack([slicer.util.arrayFromVolume(node) for node in maps.values()]) for maps in groups)
-    return AttentionMaps(learner, fuser, _grid(groups[0][1]))
-
-
-def _grid(volume: slicer.vtkMRMLScalarVolumeNode) -> Grid:
-    """Return a volume's grid in world coordinates, including its linear transform."""
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    transform = volume.GetParentTransformNode()
-    if transform is not None and transform.IsTransformToWorldLinear():
-        to_world = vtk.vtkMatrix4x4()
-        transform.GetMatrixTransformToWorld(to_world)
-        vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
-    to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ slicer.util.arrayFromVTKMatrix(matrix)
-    spacing = np.linalg.norm(to_lps[:3, :3], axis=0)
-    return Grid(
-        size=volume.GetImageData().GetDimensions(),
-        spacing=tuple(spacing.tolist()),
-        origin=tuple(to_lps[:3, 3].tolist()),
-        direction=tuple((to_lps[:3, :3] / spacing).ravel().tolist()),
-    )
+    return AttentionMaps(learner, fuser, grid_of(groups[0][1]))
 
 
 def _add_to_scene(result: PatientResult, found: ReviewCandidates) -> None:

@@ -7,6 +7,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 from tokenunet.core.errors import OutputError, UnreadableImageError, UnusableImageError
+from tokenunet.core.grid import Grid
 
 _ORTHOGONALITY_TOLERANCE = 1e-4
 
@@ -28,6 +29,25 @@ def load_volume(path: Path, name: str) -> slicer.vtkMRMLScalarVolumeNode:
         )
     node.SetName(name)  # the logic appends a number to a name in use, but two patients may have the same names
     return node
+
+
+def grid_of(volume: slicer.vtkMRMLScalarVolumeNode) -> Grid:
+    """Return a volume's grid in world coordinates, including its linear transform."""
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    transform = volume.GetParentTransformNode()
+    if transform is not None and transform.IsTransformToWorldLinear():
+        to_world = vtk.vtkMatrix4x4()
+        transform.GetMatrixTransformToWorld(to_world)
+        vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
+    to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ slicer.util.arrayFromVTKMatrix(matrix)
+    spacing = np.linalg.norm(to_lps[:3, :3], axis=0)
+    return Grid(
+        size=volume.GetImageData().GetDimensions(),
+        spacing=tuple(spacing.tolist()),
+        origin=tuple(to_lps[:3, 3].tolist()),
+        direction=tuple((to_lps[:3, :3] / spacing).ravel().tolist()),
+    )
 
 
 def detach_from_file(node: slicer.vtkMRMLStorableNode) -> None:

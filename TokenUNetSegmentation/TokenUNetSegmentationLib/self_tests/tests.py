@@ -17,7 +17,8 @@ import slicer
 import slicer.util
 
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
-from TokenUNetSegmentationLib.scene.editing import Edit
+from TokenUNetSegmentationLib.scene.corrections import Corrections
+from TokenUNetSegmentationLib.scene.editing import SEGMENT_EDITOR, Edit
 from TokenUNetSegmentationLib.scene.load_result import build_result
 from TokenUNetSegmentationLib.scene.overlay_views import view_name
 from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -103,15 +104,19 @@ def test_edit_keeps_regions_nested(case: unittest.TestCase) -> None:
     result = add_result(open_module())
     editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
     editor.SetOverwriteMode(editor.OverwriteAllSegments)
-    edit = Edit(result, editor)
+    corrections = Corrections()
+    list(corrections.notice_steps(result))
+    edit = Edit(SEGMENT_EDITOR, editor)
     case.assertEqual(editor.GetOverwriteMode(), editor.OverwriteNone)
     enhancing = result.region("ET").astype(np.uint8)
     enhancing[0, :2, :2] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(enhancing, result.segmentation, "ET", result.reference)
-    edit.finish()
+    edit.close()
+    list(corrections.notice_steps(result))
     case.assertEqual(editor.GetOverwriteMode(), editor.OverwriteAllSegments)
     whole, core, inner = result.regions()
     case.assertTrue(inner[0, :2, :2].all() and core[inner].all() and whole[core].all())
+    case.assertEqual(len(result.report["edits"]), 1)
 
 
 def test_saved_scene_is_selected_again(case: unittest.TestCase) -> None:
