@@ -117,7 +117,9 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def setup(self) -> None:
         """Build the panel when the module is opened for the first time."""
         from TokenUNetSegmentationLib.panels.batch import BatchPanel
+        from TokenUNetSegmentationLib.panels.comparison import ComparisonPanel
         from TokenUNetSegmentationLib.panels.inputs import InputsPanel
+        from TokenUNetSegmentationLib.panels.model_import import ModelImportPanel
         from TokenUNetSegmentationLib.panels.overlays import OverlaysPanel
         from TokenUNetSegmentationLib.panels.result import ResultPanel
         from TokenUNetSegmentationLib.panels.review import ReviewPanel
@@ -137,8 +139,12 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.runPanel = RunPanel(
             self.ui, self.parameters, self.inputsPanel, requirements, self.onParametersChanged, self.onResult
         )
+        self.modelImportPanel = ModelImportPanel(
+            self.ui, self.runPanel.installation.install, self.runPanel.choose_model
+        )
         self.resultPanel = ResultPanel(self.ui, self.result)
         self.overlaysPanel = OverlaysPanel(self.ui, self.parameters, self.result, panel)
+        self.comparisonPanel = ComparisonPanel(self.ui, self.parameters, self.result)
         self.reviewPanel = ReviewPanel(self.ui, self.result)
         self.batchPanel = BatchPanel(
             self.addSection(panel, "TokenUNetBatch.ui"),
@@ -165,6 +171,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def cleanup(self) -> None:
         """Release all processes and observers: the module is closed or reloaded."""
         self.onQuit()
+        self.modelImportPanel.abandon()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
         self.setParameterNode(None)  # or, after a reload, the scene would update deleted widgets
         self.removeObservers()
@@ -180,6 +187,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.runPanel.abandon()
         self.resultPanel.abandon()
         self.overlaysPanel.abandon()
+        self.comparisonPanel.abandon()
         self.reviewPanel.abandon()
 
     def enter(self) -> None:
@@ -259,6 +267,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.runPanel.show()
             self.resultPanel.show()
             self.overlaysPanel.show()
+            self.comparisonPanel.show()
             self.reviewPanel.show()
 
     def onResult(self, result: "PatientResult") -> Iterator[None]:

@@ -95,6 +95,48 @@ def test_monai_bundle_gives_what_monai_gives(tmp_path: Path, network: str) -> No
     np.testing.assert_allclose(prediction.probabilities, np.stack([whole, core, enhancing]), atol=2e-5)
 
 
+RESAMPLED = {
+    "_target_": "Compose",
+    "transforms": [
+        {"_target_": "LoadImaged", "keys": "image"},
+        {"_target_": "ScaleIntensityd", "keys": "image", "_disabled_": True},
+        {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
+        {"_target_": "Spacingd", "keys": "image", "pixdim": [2.0, 2.5, 4.0], "mode": "bilinear"},
+        {"_target_": "NormalizeIntensityd", "keys": "image", "nonzero": True, "channel_wise": True},
+    ],
+}
+
+
+def test_monai_bundle_that_resamples_gives_what_monai_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another orientation and voxel size: logits within 0.0001, and the probabilities that MONAI resamples back."""
+    from monai.bundle import ConfigParser
+    from monai.data import MetaTensor
+    from tokenunet.inference import imported
+
+    seen: list[torch.Tensor] = []
+    own_logits = imported.monai_logits
+    monkeypatch.setattr(imported, "monai_logits", lambda *given: seen.append(own_logits(*given)) or seen[0])
+    folder = write_monai_bundle(tmp_path / "bundle", preprocessing=RESAMPLED)
+    prediction = predicted(folder)
+    parser = ConfigParser()
+    parser.read_config(folder / "configs/inference.json")
+    own = parser.get_parsed_content("network_def").eval()
+    own.load_state_dict(torch.load(folder / "models/model.pt", weights_only=True))
+    scans = torch.from_numpy(intensities("T1ce", "T1", "T2", "FLAIR")).permute(0, 3, 2, 1)
+    affine = np.diag([*GRID.spacing, 1.0])
+    affine[:3, 3] = GRID.origin
+    data = {"image": MetaTensor(scans.contiguous(), affine=np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)}  # LPS to RAS
+    orient, resample, normalize = (parser.get_parsed_content(f"preprocessing#transforms#{n}") for n in (2, 3, 4))
+    image = normalize(resample(orient(data)))["image"]
+    assert image.shape[1:] != scans.shape[1:]
+    with torch.inference_mode():
+        logits = parser.get_parsed_content("inferer")(image[None], own)[0]
+    np.testing.assert_allclose(seen[0].numpy(), logits.numpy(), atol=1e-4)
+    outputs = MetaTensor(logits.sigmoid(), affine=image.affine, applied_operations=image.applied_operations)
+    core, whole, enhancing = resample.inverse({"image": outputs})["image"].permute(0, 3, 2, 1).numpy()
+    np.testing.assert_allclose(prediction.probabilities, np.stack([whole, core, enhancing]), atol=2e-5)
+
+
 def test_imported_nnunet_segments_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An exported zip becomes a model in the list, with a card; its folds are an ensemble."""
     folder = write_nnunet_model(tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres", folds=2)
@@ -223,6 +265,24 @@ def test_labels_and_channels_must_be_understood(tmp_path: Path, dataset: dict[st
         (
             {"preprocessing": {"transforms": [{"_target_": "ScaleIntensityd", "keys": "image"}]}},
             "transform 'ScaleIntensityd'",
+        ),
+        (
+            {"preprocessing": {"transforms": RESAMPLED["transforms"][:1:-1]}},
+            "transform 'Spacingd' in .* after the one before it",
+        ),
+        (
+            {"preprocessing": {"transforms": [{"_target_": "Spacingd", "pixdim": [1, 1, 1], "mode": "nearest"}]}},
+            "mode 'nearest' of the transform 'Spacingd'",
+        ),
+        (
+            {"preprocessing": {"transforms": [{"_target_": "Spacingd", "pixdim": [1, 1, 1], "diagonal": True}]}},
+            "diagonal of the transform 'Spacingd'",
+        ),
+        ({"preprocessing": "$print(1)"}, "preprocessing in .* is the expression"),
+        ({"preprocessing": {"transforms": ["$print(1)"]}}, "preprocessing::transforms in .* is the expression"),
+        (
+            {"inferer": {"_target_": "SlidingWindowInferer", "roi_size": [32, 32, 32], "padding_mode": "reflect"}},
+            "padding_mode 'reflect' of the inferer",
         ),
     ],
 )

@@ -151,11 +151,16 @@ def test_segment_refuses_a_set_that_the_model_does_not_allow(
     four: Path, patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lacking = without(patient, tmp_path / "lacking", "T1", "FLAIR")
-    assert main(["segment", "--model", str(four), "--input", str(lacking), "--output", str(tmp_path / "out")]) == 3
+    assert main(["segment", "--model", str(four), "--input", str(lacking), "--output", str(tmp_path / "out")]) == 4
     errors = capsys.readouterr().err
     assert "No T1 or FLAIR was found" in errors
     assert "The model can do without FLAIR; T1ce; T2 and FLAIR." in errors
     assert not (tmp_path / "out").exists()
+    command = ["segment", "--model", str(four), "--input", str(patient), "--t1", "none", "--output", str(tmp_path)]
+    assert main(command) == 4
+    assert "cannot do without T1" in capsys.readouterr().err
+    (tmp_path / "nothing").mkdir()
+    assert main(["segment", "--input", str(tmp_path / "nothing"), "--output", str(tmp_path / "out")]) == 3
 
 
 def test_batch_segments_patients_with_fewer_scans(four: Path, patient: Path, tmp_path: Path) -> None:
@@ -175,6 +180,21 @@ def test_batch_segments_patients_with_fewer_scans(four: Path, patient: Path, tmp
     assert [found[name]["status"] for name in ("all", "two", "one")] == ["ok", "ok", "failed"]
     assert found["one"]["code"] == "missing_sequence"
     assert report_of(out / "two")["missing"] == ["T2", "FLAIR"]
+
+
+def test_force_leaves_no_labels_of_a_channel_that_only_the_earlier_model_had(
+    four: Path, patient: Path, tmp_path: Path
+) -> None:
+    """What the run report of the earlier result lists is replaced; other files stay."""
+    stale = ("labels_ADC.nii.gz", "transforms/ADC.tfm")
+    for name in (*stale, "labels_radiologist.nii.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("earlier")
+    (tmp_path / "run.json").write_text(json.dumps({"inputs": {"ADC": {}, "../elsewhere": {}}}))
+    command = ["segment", "--model", str(four), "--input", str(patient), "--output", str(tmp_path), "--force"]
+    assert main(command) == 0
+    assert [name for name in stale if (tmp_path / name).exists()] == []
+    assert (tmp_path / "labels_radiologist.nii.gz").read_text() == "earlier"
 
 
 def test_segmentation_request_survives_its_arguments() -> None:

@@ -74,3 +74,12 @@ def test_results_on_other_grids_are_compared_where_they_are(results: tuple[Path,
     elsewhere = write_result(tmp_path / "d", sitk.GetArrayFromImage(labels), "Elsewhere", far)
     with pytest.raises(InputError, match="not of the same images"):
         compare_results(results[0], elsewhere)
+
+
+def test_regions_that_either_result_does_not_mark_are_left_out(results: tuple[Path, Path]) -> None:
+    """Without T1ce, no enhancing tumor is no finding."""
+    report = {"model": {"name": "Another"}, "not_segmented": ["ET", "NCR"]}
+    (results[1] / "run.json").write_text(json.dumps(report))
+    comparison = compare_results(*results)
+    assert set(comparison.regions) == {"WT", "TC"}
+    assert "enhancing tumor   not marked in both results" in comparison.to_text()

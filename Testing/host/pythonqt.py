@@ -82,6 +82,7 @@ def install_qt() -> None:
     for module in _QT_MODULES:
         qt.__dict__.update({name: getattr(module, name) for name in dir(module) if not name.startswith("__")})
     QtWidgets.QFileDialog.getSaveFileName = _file_name_alone(QtWidgets.QFileDialog.getSaveFileName)  # type: ignore
+    QtWidgets.QFileDialog.getOpenFileName = _file_name_alone(QtWidgets.QFileDialog.getOpenFileName)  # type: ignore
     qt.QUiLoader = _UiLoader  # type: ignore[attr-defined]
     sys.modules["qt"] = qt
 

@@ -36,7 +36,9 @@ def estimate(
         Seconds and gigabytes.
     """
     factor = _SLIDING_WINDOW_FACTOR if mode is Mode.SLIDING_WINDOW else 1.0
-    seconds = slicer.util.settingsValue(_key(device, mode), _SECONDS[device] * factor, float, slicer.app.settings())
+    seconds = slicer.util.settingsValue(
+        _key(model, device, mode), _SECONDS[device] * factor, float, slicer.app.settings()
+    )
     voxels = _million_voxels(volume, model)
     return (
         _START_SECONDS + seconds * voxels * model.members,
@@ -66,7 +68,7 @@ def remember(
         seconds: Duration of the run.
     """
     share = max(seconds - _START_SECONDS, 0.0) / (_million_voxels(volume, model) * model.members)
-    slicer.app.settings().setValue(_key(device, mode), share)
+    slicer.app.settings().setValue(_key(model, device, mode), share)
 
 
 def _million_voxels(volume: slicer.vtkMRMLScalarVolumeNode, model: ListedModel) -> float:
@@ -75,5 +77,7 @@ def _million_voxels(volume: slicer.vtkMRMLScalarVolumeNode, model: ListedModel) 
     return min(whole_ml, _LARGEST_BRAIN_ML) / model.voxel_mm3 / 1000
 
 
-def _key(device: Device, mode: Mode) -> str:
-    return f"TokenUNetSegmentation/SecondsPerMillionVoxels-{device.name}-{mode.name}"
+def _key(model: ListedModel, device: Device, mode: Mode) -> str:
+    """Return the name of the setting, of which imported models, whose networks differ most, have their own."""
+    own = f"-{model.title}" if model.is_imported else ""
+    return f"TokenUNetSegmentation/SecondsPerMillionVoxels-{device.name}-{mode.name}{own}"

@@ -23,5 +23,6 @@ def stage_title(stage: str) -> str:
         "show": _("Showing the result"),
         "check": _("Checking the patients"),
         "train": _("Training"),
+        "import": _("Importing the model"),
     }
     return titles.get(stage, stage)

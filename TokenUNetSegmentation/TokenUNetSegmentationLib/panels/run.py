@@ -18,6 +18,7 @@ from TokenUNetSegmentationLib.logic.diagnostics import diagnostics
 from TokenUNetSegmentationLib.logic.estimate import estimate, free_gigabytes, remember
 from TokenUNetSegmentationLib.logic.inputs import Availability
 from TokenUNetSegmentationLib.logic.model_list import ListedModel, available_models
+from TokenUNetSegmentationLib.logic.options import Mode
 from TokenUNetSegmentationLib.logic.run import RunRequest, SegmentationRun
 from TokenUNetSegmentationLib.logic.segment import request_for
 from TokenUNetSegmentationLib.logic.stages import stage_title
@@ -29,7 +30,7 @@ from TokenUNetSegmentationLib.process.warm_worker import WarmWorker
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
 _COMBO_BOX_FRAME = 36
-_WIDEST_COMBO_BOX = 310
+_WIDEST_COMBO_BOX = 275
 """Pixels, of a panel that is 380 wide."""
 
 
@@ -122,6 +123,15 @@ class RunPanel:
         if name in models:
             self._ui.modelBox.setCurrentIndex(list(models).index(name))
 
+    def choose_model(self, name: str) -> None:
+        """Select a stored model, which may be new.
+
+        Args:
+            name: Name of the model in the list.
+        """
+        self.find_models()
+        self._ui.modelBox.setCurrentIndex(list(self._models).index(name))
+
     def _widen_model_box(self) -> None:
         """Make room for the title of the selected model; one too long for the box is displayed below it."""
         title = self._ui.modelBox.currentText
@@ -149,14 +159,10 @@ class RunPanel:
             _("Stop; scene and disk stay as they were.") if self.running else _("Nothing is running.")
         )
         self._ui.modelBox.setToolTip(_("The trained network: {name}.").format(name=self._ui.modelBox.currentText))
-        for box in (
-            self._ui.modelBox,
-            self._ui.deviceBox,
-            self._ui.modeBox,
-            self._ui.attentionMapsBox,
-            self._ui.referenceBox,
-        ):
+        for box in (self._ui.modelBox, self._ui.deviceBox, self._ui.referenceBox):
             box.setEnabled(not self.running)
+        self._ui.modeBox.setEnabled(not self.running and not self._model().is_imported)
+        self._ui.attentionMapsBox.setEnabled(not self.running and self._model().has_attention_maps)
         self.installation.show()
         known = bool(self._models) and not problems
         self._ui.estimateLabel.setText(self._estimate() if known else answer.reason)
@@ -183,7 +189,8 @@ class RunPanel:
 
     def _inference_options(self) -> InferenceOptions:
         parameters = self._parameters()
-        return InferenceOptions(parameters.device.value, parameters.mode.value, attention_maps=parameters.attentionMaps)
+        maps = parameters.attentionMaps and self._model().has_attention_maps
+        return InferenceOptions(parameters.device.value, self._mode().value, attention_maps=maps)
 
     def _model_name(self) -> str:
         return str(self._ui.modelBox.itemData(self._ui.modelBox.currentIndex))
@@ -192,10 +199,14 @@ class RunPanel:
         # A selected model that is not in the list, such as a folder, is treated as one of 1 mm.
         return self._models.get(self._model_name(), ListedModel(self._model_name()))
 
+    def _mode(self) -> Mode:
+        """Return the inference mode, which imported models cannot choose."""
+        return Mode.SLIDING_WINDOW if self._model().is_imported else self._parameters().mode
+
     def _estimate(self) -> str:
         parameters = self._parameters()
         reference = self._inputs.inputs()[self._inputs.reference()]
-        seconds, gigabytes = estimate(reference, self._model(), parameters.device, parameters.mode)
+        seconds, gigabytes = estimate(reference, self._model(), parameters.device, self._mode())
         free = free_gigabytes()
         if free is None:
             return _("About {seconds:.0f} s, {gigabytes:.1f} GB of memory.").format(
@@ -221,7 +232,7 @@ class RunPanel:
         )
         self._run = self.start_run(request, Path(slicer.app.temporaryPath))
         self._run.expected_seconds, _gigabytes = estimate(
-            request.inputs[request.reference], self._model(), parameters.device, parameters.mode
+            request.inputs[request.reference], self._model(), parameters.device, self._mode()
         )
         self._message = ""
         self._steps.start(self._run_and_show(self._run))
@@ -230,7 +241,7 @@ class RunPanel:
 
     def _run_and_show(self, run: SegmentationRun) -> Iterator[None]:
         parameters = self._parameters()
-        model, device, mode, began = self._model(), parameters.device, parameters.mode, time.monotonic()
+        model, device, mode, began = self._model(), parameters.device, self._mode(), time.monotonic()
         yield from run.steps()
         if run.result is not None:
             remember(run.result.require_reference(), model, device, mode, time.monotonic() - began)

@@ -10,6 +10,7 @@ from pathlib import Path
 import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
+from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.core.errors import OutputError
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
@@ -113,7 +114,7 @@ def command_line(result: PatientResult) -> str:
     request = SegmentationRequest(
         inputs=files,
         output=Path("result"),
-        model=str(model.get("path") or model.get("name")),
+        model=str(model.get("path") or model.get("name") or DEFAULT_MODEL),
         reference=report.get("reference"),
         options=InferenceOptions(
             device=report.get("device", "auto"),

@@ -1,6 +1,7 @@
 """Grid of linked slice views, one overlay each; volume rendering; thumbnails."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,23 +56,43 @@ def show_grid(result: PatientResult, overlays: dict[int, slicer.vtkMRMLScalarVol
     Returns:
         Number of the layout that was displayed before.
     """
+    before = enter_grid(max(overlays))
+    views = [view_name(number) for number in overlays]
+    show_overlays_side_by_side(result, overlays.values(), views, opacity)
+    link_views(result, views)
+    return before
+
+
+def enter_grid(count: int) -> int:
+    """Switch to a grid of axial slice views, and return the number of the layout that was displayed before.
+
+    Args:
+        count: Number of views, which are named by `view_name`.
+    """
     manager = slicer.app.layoutManager()
     before = manager.layout
-    count = max(overlays)
     layout = _FIRST_GRID_LAYOUT + count
     layout_node = manager.layoutLogic().GetLayoutNode()
     if not layout_node.IsLayoutDescription(layout):
         layout_node.AddLayoutDescription(layout, layout_description(count))
     manager.setLayout(layout)
-    views = [view_name(number) for number in overlays]
-    show_overlays_side_by_side(result, overlays.values(), views, opacity)
+    return before
+
+
+def link_views(result: PatientResult, views: Sequence[str]) -> None:
+    """Link slice views and move them to the tumor.
+
+    Args:
+        result: Patient, whose scans the views display.
+        views: Layout names of the views.
+    """
+    manager = slicer.app.layoutManager()
     slicer.app.processEvents()  # new views get their size in the event loop, which resets their offsets
     for name in views:
         logic = manager.sliceWidget(name).sliceLogic()
         logic.GetSliceCompositeNode().SetLinkedControl(True)
         logic.FitSliceToBackground()
     jump_to_tumor(result)
-    return before
 
 
 def is_grid(layout: int) -> bool:

@@ -32,7 +32,7 @@ _UNITS_0_1 = {TOKEN_LEARNER: "times uniform", TOKEN_FUSER: "weight", ENSEMBLE_UN
 def load_overlay(
     path: Path, overlay: ListedOverlay, group: OverlayGroup, number: int, colors: slicer.vtkMRMLColorTableNode
 ) -> slicer.vtkMRMLScalarVolumeNode:
-    """Load an overlay that no view displays yet.
+    """Load an overlay from its file; see `describe_overlay`.
 
     Args:
         path: File of the overlay.
@@ -49,6 +49,26 @@ def load_overlay(
     """
     node = load_volume(path, overlay.title)
     detach_from_file(node)
+    describe_overlay(node, overlay, group, number, colors)
+    return node
+
+
+def describe_overlay(
+    node: slicer.vtkMRMLScalarVolumeNode,
+    overlay: ListedOverlay,
+    group: OverlayGroup,
+    number: int,
+    colors: slicer.vtkMRMLColorTableNode,
+) -> None:
+    """Make a volume with the voxels of an overlay an overlay, which no view displays yet.
+
+    Args:
+        node: Volume of the overlay, with a display node.
+        overlay: Entry of the index.
+        group: Group of the overlay.
+        number: Number in the group, from 1.
+        colors: Color table of the group.
+    """
     for attribute, value in {
         _GROUP: group.name,
         _GROUP_TITLE: group.title,
@@ -65,7 +85,6 @@ def load_overlay(
     display.SetWindowLevelMinMax(*overlay.range)
     if not overlay.signed:
         set_threshold([node], _THRESHOLD)
-    return node
 
 
 def overlay_group(node: slicer.vtkMRMLScalarVolumeNode) -> OverlayGroup | None:

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import safetensors.torch
 import torch
@@ -101,9 +102,13 @@ def save_bundle(
 
 
 def save_weights(
-    folder: Path, manifest: ModelManifest, networks: Iterable[Mapping[str, torch.Tensor]], dtype: torch.dtype
+    folder: Path,
+    manifest: ModelManifest,
+    networks: Iterable[Mapping[str, torch.Tensor]],
+    dtype: torch.dtype,
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Write a bundle folder from weights by name; see `save_bundle`."""
+    """Write a bundle folder from weights by name, and further texts by the names of their files; see `save_bundle`."""
     members = [
         {
             name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous()
@@ -122,8 +127,10 @@ def save_weights(
             f"The weights for {folder} have {len(data)} bytes; the limit is {SIZE_LIMITS[WEIGHTS_NAME]}.",
             "Store them in half precision, or store fewer networks.",
         )
-    with staging_folder(folder) as staging:
+    with staging_folder(folder, last=MANIFEST_NAME) as staging:
         (staging / WEIGHTS_NAME).write_bytes(data)
+        for name, text in texts.items():
+            (staging / name).write_text(text, encoding="utf-8")
         manifest = replace(manifest, members=len(members), weights_sha256=hashlib.sha256(data).hexdigest())
         (staging / MANIFEST_NAME).write_text(manifest.to_json())
     return folder

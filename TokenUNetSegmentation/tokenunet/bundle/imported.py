@@ -12,6 +12,8 @@ from tokenunet.core.regions import REGIONS
 
 Normalization = Literal["zscore", "nonzero_zscore", "range_0_1", "none"]
 NORMALIZATIONS = ("zscore", "nonzero_zscore", "range_0_1", "none")
+NNUNET_OVERLAP = 0.5
+"""Overlap of nnU-Net's windows, as a fraction of their size."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,17 @@ class NnunetInference:
 
 @dataclass(frozen=True)
 class MonaiInference:
-    """What a MONAI bundle's sliding window does.
+    """What a MONAI bundle does with scans, beside normalizing them, and with windows.
 
     Attributes:
         overlap: Overlap of neighboring windows, as a fraction of their size.
         blending: How windows are blended.
+        spacing: Voxel size along x, y and z in mm to which scans are resampled; None keeps the scans'.
     """
 
     overlap: float
     blending: Literal["constant", "gaussian"]
+    spacing: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,6 @@ class Imported:
         region_outputs: Output channels whose probabilities add up to that of each region.
         size_multiple: Number of voxels of which every side of the network's input is a multiple.
         normalizations: Normalization of each channel.
-        resamples: Whether scans are brought to the manifest's voxel size before the network's framework sees them.
         nnunet: What nnU-Net does, if the model is one of nnU-Net.
         monai: What MONAI does, if the model is a MONAI bundle.
     """
@@ -81,9 +84,18 @@ class Imported:
     region_outputs: dict[str, tuple[int, ...]]
     size_multiple: int
     normalizations: tuple[Normalization, ...]
-    resamples: bool = False
     nnunet: NnunetInference | None = None
     monai: MonaiInference | None = None
+
+    @property
+    def overlap(self) -> float:
+        """Overlap of neighboring windows, as a fraction of their size."""
+        return self.monai.overlap if self.monai is not None else NNUNET_OVERLAP
+
+    @property
+    def passes(self) -> int:
+        """Number of passes of each window through each network, of which mirroring makes several."""
+        return 2 ** len(self.nnunet.mirror_axes) if self.nnunet is not None and self.nnunet.mirroring else 1
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "Imported":
@@ -100,7 +112,8 @@ class Imported:
         if plain.get("nnunet") is not None:
             plain["nnunet"] = _nnunet_from_json(plain["nnunet"])
         if plain.get("monai") is not None:
-            plain["monai"] = MonaiInference(**plain["monai"])
+            spacing = plain["monai"].get("spacing")
+            plain["monai"] = MonaiInference(**plain["monai"] | {"spacing": spacing and tuple(spacing)})
         imported = Imported(**plain)
         imported._check()
         return imported
@@ -119,6 +132,8 @@ class Imported:
             raise ValueError("an imported model must be of nnU-Net or of MONAI")
         if self.monai and not (0 <= self.monai.overlap < 1 and self.monai.blending in ("constant", "gaussian")):
             raise ValueError("the sliding window of the imported model is not usable")
+        if self.monai and self.monai.spacing:
+            _check_spacing(self.monai.spacing)
         if self.nnunet:
             _check_nnunet(self.nnunet)
 
@@ -132,9 +147,13 @@ def _nnunet_from_json(values: Mapping[str, Any]) -> NnunetInference:
     return NnunetInference(**plain)
 
 
+def _check_spacing(spacing: tuple[float, ...]) -> None:
+    if len(spacing) != 3 or not all(0.1 <= size <= 20 for size in spacing):
+        raise ValueError(f"spacing {spacing} is not three sizes between 0.1 and 20 mm")
+
+
 def _check_nnunet(nnunet: NnunetInference) -> None:
-    if len(nnunet.spacing) != 3 or not all(0.1 <= size <= 20 for size in nnunet.spacing):
-        raise ValueError(f"spacing {nnunet.spacing} is not three sizes between 0.1 and 20 mm")
+    _check_spacing(nnunet.spacing)
     if sorted(nnunet.axes) != [0, 1, 2] or not set(nnunet.mirror_axes) <= {0, 1, 2}:
         raise ValueError(f"axes {nnunet.axes} or mirrored axes {nnunet.mirror_axes} are not those of a volume")
     for resampling in (nnunet.data_resampling, nnunet.logit_resampling):

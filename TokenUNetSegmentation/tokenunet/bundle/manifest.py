@@ -104,9 +104,8 @@ class ModelManifest:
         if self.imported is None:
             return ModelSpace(channels, self.spacing, self.orientation)
         on_brains = "nonzero_zscore" in self.imported.normalizations
-        return ModelSpace(
-            channels, self.spacing, self.orientation, "brain" if on_brains else "head", self.imported.resamples
-        )
+        # The model's framework resamples the scans in its own way.
+        return ModelSpace(channels, self.spacing, self.orientation, "brain" if on_brains else "head", resamples=False)
 
     @property
     def inputs(self) -> ChannelSet:

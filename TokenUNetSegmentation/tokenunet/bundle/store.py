@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from tokenunet.bundle.files import read_bundle_files
 from tokenunet.bundle.manifest import MANIFEST_NAME, ModelManifest
 from tokenunet.core.errors import ModelError, OutputExistsError
-from tokenunet.io.files import staging_folder
+from tokenunet.io.files import STAGING_PREFIX, remove_abandoned, staging_folder
 from tokenunet.io.resources import resource
 
 DEFAULT_MODEL = "default"
@@ -88,7 +88,9 @@ def find_manifest(name_or_path: str) -> ModelManifest:
     return ModelManifest.from_json(read_bundle_files(path)[MANIFEST_NAME], str(path))
 
 
-def import_model(path: Path, mirroring: bool = False) -> Path:
+def import_model(
+    path: Path, mirroring: bool = False, on_fraction: Callable[[float], None] = lambda fraction: None
+) -> Path:
     """Copy a model to the user's models: a bundle, or a model that nnU-Net or MONAI trained.
 
     A bundle keeps its folder's or archive's name; other models are named after their dataset or title.
@@ -96,6 +98,7 @@ def import_model(path: Path, mirroring: bool = False) -> Path:
     Args:
         path: Folder or archive of the model.
         mirroring: Whether windows of a model of nnU-Net are predicted mirrored too.
+        on_fraction: Callback that receives the share of the weights that were read, from 0 to 1.
 
     Returns:
         Path of the copy.
@@ -109,8 +112,9 @@ def import_model(path: Path, mirroring: bool = False) -> Path:
     from tokenunet.bundle.bundle import load_bundle
     from tokenunet.bundle.importers.read import is_foreign, read_foreign_model, save_foreign_model
 
+    remove_unfinished_imports()
     if is_foreign(path):
-        foreign = read_foreign_model(path, mirroring)
+        foreign = read_foreign_model(path, mirroring, on_fraction)
         target = _free_place(re.sub(r"[^A-Za-z0-9_.+-]+", "_", foreign.manifest.name).strip("_.") or "imported")
         return save_foreign_model(foreign, target)
     load_bundle(path).build()
@@ -119,6 +123,14 @@ def import_model(path: Path, mirroring: bool = False) -> Path:
         for file, data in read_bundle_files(path).items():
             (staging / file).write_bytes(data)
     return target
+
+
+def remove_unfinished_imports() -> None:
+    """Remove what imports that were killed have left among the user's models."""
+    for unfinished in user_models_folder().glob(f"*/{STAGING_PREFIX}*"):
+        remove_abandoned(unfinished.parent)
+        with suppress(OSError):  # it holds the files of another model, or of an import that is running
+            unfinished.parent.rmdir()
 
 
 def _free_place(name: str) -> Path:

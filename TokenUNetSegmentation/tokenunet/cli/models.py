@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tokenunet.bundle.bundle import load_bundle
 from tokenunet.bundle.store import find_model, import_model, stored_models
-from tokenunet.core.events import OnEvent
+from tokenunet.cli.progress import add_progress_argument
+from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -31,6 +32,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="predict mirrored windows too, as nnU-Net does by default; up to eight times slower",
     )
+    add_progress_argument(action)
     action.set_defaults(run=_import)
 
 
@@ -54,4 +56,9 @@ def _verify(options: argparse.Namespace, on_event: OnEvent) -> None:
 
 
 def _import(options: argparse.Namespace, on_event: OnEvent) -> None:
-    print(f"Imported as {import_model(options.model, options.mirroring).name}.")
+    progress = Progress(on_event, {Stage.IMPORT: 1.0})
+    progress.update(Stage.IMPORT, 0)
+    path = import_model(options.model, options.mirroring, lambda fraction: progress.update(Stage.IMPORT, fraction))
+    on_event(ResultEvent(str(path), {"name": path.name}))
+    if options.progress != "json":
+        print(f"Imported as {path.name}.")

@@ -43,6 +43,12 @@ class MissingSequenceError(InputError):
     code = "missing_sequence"
 
 
+class SequenceSetError(MissingSequenceError):
+    """The scans are a set that the model does not allow; a batch continues with the next patient."""
+
+    exit_code = 4
+
+
 class AmbiguousSequenceError(InputError):
     """Two files are the same sequence, or one file was given for two sequences."""
 

@@ -26,6 +26,7 @@ class Stage(StrEnum):
     TRAIN = "train"
     MEASURE = "measure"
     SEND = "send"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True)

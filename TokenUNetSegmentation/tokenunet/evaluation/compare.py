@@ -1,23 +1,30 @@
 """Two results of one patient next to each other, such as those of two models."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from tokenunet.core.dice import dice
 from tokenunet.core.errors import InputError
 from tokenunet.core.grid import Grid
-from tokenunet.core.overlays import Overlay
+from tokenunet.core.overlays import Overlay, OverlayGroup
 from tokenunet.core.regions import REGION_TITLES, REGIONS, RegionName, regions_from_labels
 from tokenunet.study.image_files import read_image
 
+DIFFERENCE = OverlayGroup(
+    "difference",
+    "Difference",
+    "How many of the regions whole tumor, tumor core and enhancing tumor hold a place in this result, less how many "
+    "hold it in the other one: red places are marked here only, blue ones there only.",
+)
 _LABELS = "labels.nii.gz"
 _REPORT = "run.json"
-_DIFFERENCE = "difference"
 _LEAST_SHARED = 0.5
 """Share of the second result's tumor that must be within the first result's images."""
 
@@ -41,8 +48,8 @@ class Comparison:
 
     Attributes:
         models: Name of the model of each result, or of its folder if it does not say.
-        regions: Comparison of WT, TC and ET.
-        difference: Number of the regions WT, TC and ET that hold a voxel in the first result, less that in the second.
+        regions: Comparison of WT, TC and ET, without those that either result does not mark.
+        difference: Number of these regions that hold a voxel in the first result, less that in the second.
     """
 
     models: tuple[str, str]
@@ -58,10 +65,49 @@ class Comparison:
         """Return a table for people."""
         first, second = self.models
         lines = [f"A: {first}", f"B: {second}", "", f"{'':<17} {'Dice':>5} {'A in ml':>9} {'B in ml':>9}"]
-        for name, region in self.regions.items():
-            a, b = region.volumes_ml
-            lines.append(f"{REGION_TITLES[name]:<17} {region.dice:5.3f} {a:9.2f} {b:9.2f}")
+        for name, title in REGION_TITLES.items():
+            if name in self.regions:
+                region = self.regions[name]
+                a, b = region.volumes_ml
+                lines.append(f"{title:<17} {region.dice:5.3f} {a:9.2f} {b:9.2f}")
+            else:
+                lines.append(f"{title:<17} not marked in both results")
         return "\n".join(lines)
+
+
+def compare_regions(
+    first: NDArray[np.bool_],
+    second: NDArray[np.bool_],
+    grid: Grid,
+    models: tuple[str, str],
+    unclaimed: Collection[str] = (),
+) -> Comparison:
+    """Compare the regions of two results on one grid.
+
+    Args:
+        first: Regions of the first result, (3, z, y, x) in the order of `REGIONS`.
+        second: Regions of the second result, of the same shape.
+        grid: Grid of both.
+        models: Name of the model of each.
+        unclaimed: Regions that either result does not mark, such as ET without T1ce; they are left out.
+    """
+    regions: dict[RegionName, RegionComparison] = {}
+    difference = np.zeros(grid.size[::-1], np.float32)
+    for name, a, b in zip(REGIONS, first, second, strict=True):
+        if name not in unclaimed:
+            regions[name] = RegionComparison(dice(a, b), (_ml(a, grid), _ml(b, grid)))
+            difference += a.astype(np.float32) - b
+    overlay = Overlay(
+        name=DIFFERENCE.name,
+        title=DIFFERENCE.title,
+        group=DIFFERENCE.name,
+        unit="regions more here than in the other result",
+        range=(-float(len(REGIONS)), float(len(REGIONS))),
+        colormap="signed",
+        array=difference,
+        grid=grid,
+    )
+    return Comparison(models, regions, overlay)
 
 
 def compare_results(first: Path, second: Path) -> Comparison:
@@ -80,21 +126,20 @@ def compare_results(first: Path, second: Path) -> Comparison:
         _check_shared(first, second, labels, grid)
         labels[1] = grid.resample(labels[1], sitk.sitkNearestNeighbor)
     a, b = (regions_from_labels(sitk.GetArrayViewFromImage(image)) for image in labels)
-    regions = {
-        name: RegionComparison(dice(p, q), (_ml(p, grid), _ml(q, grid)))
-        for name, p, q in zip(REGIONS, a, b, strict=True)
-    }
-    difference = Overlay(
-        name=_DIFFERENCE,
-        title="Difference",
-        group=_DIFFERENCE,
-        unit="regions more in A than in B",
-        range=(-float(len(REGIONS)), float(len(REGIONS))),
-        colormap="signed",
-        array=a.sum(axis=0, dtype=np.float32) - b.sum(axis=0, dtype=np.float32),
-        grid=grid,
-    )
-    return Comparison((_model_of(first), _model_of(second)), regions, difference)
+    one, another = _report_of(first), _report_of(second)
+    models = model_name(one) or first.resolve().name, model_name(another) or second.resolve().name
+    return compare_regions(a, b, grid, models, unclaimed_in(one, another))
+
+
+def model_name(report: dict[str, Any]) -> str:
+    """Return the name of the model of a run report; empty if it does not say."""
+    model = report.get("model")
+    return str(model.get("name") or "") if isinstance(model, dict) else ""
+
+
+def unclaimed_in(*reports: dict[str, Any]) -> set[str]:
+    """Return the regions that any of the results with these run reports does not mark."""
+    return {str(name) for report in reports for name in report.get("not_segmented") or ()}
 
 
 def _read_labels(folder: Path) -> sitk.Image:
@@ -116,12 +161,14 @@ def _check_shared(first: Path, second: Path, labels: list[sitk.Image], grid: Gri
         )
 
 
-def _ml(region: np.ndarray, grid: Grid) -> float:
+def _ml(region: NDArray[np.bool_], grid: Grid) -> float:
     return round(float(region.sum()) * grid.voxel_ml, 3)
 
 
-def _model_of(folder: Path) -> str:
+def _report_of(folder: Path) -> dict[str, Any]:
+    """Return the run report of a result; empty if it has none."""
     try:
-        return str(json.loads((folder / _REPORT).read_text(encoding="utf-8"))["model"]["name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return folder.resolve().name
+        report = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return report if isinstance(report, dict) else {}

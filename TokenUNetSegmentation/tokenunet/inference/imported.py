@@ -41,7 +41,8 @@ def predict_imported(
 def network_size(prepared: Prepared, manifest: ModelManifest) -> tuple[int, ...]:
     """Return the size of the volume in which an imported model's windows are, in voxels."""
     size = prepared.brain.shape
-    if manifest.imported is not None and manifest.imported.nnunet:
+    imported = manifest.imported
+    if imported is not None and (imported.nnunet or (imported.monai and imported.monai.spacing)):
         ratios = [have / want for have, want in zip(prepared.grid.spacing, manifest.spacing, strict=True)]
         size = tuple(round(n * ratio) for n, ratio in zip(size, reversed(ratios), strict=True))
     return tuple(max(n, max(manifest.patch_size)) for n in size)
@@ -86,11 +87,17 @@ def _monai_outputs(
     prepared: Prepared, bundle: ModelBundle, strategy: Strategy, precision: Precision, on_fraction: OnFraction
 ) -> Iterator[Tensor]:
     """Yield the probabilities of the outputs."""
-    from monai.transforms import NormalizeIntensity
+    from monai.data import MetaTensor  # seconds to import
+    from monai.transforms import NormalizeIntensity, Spacing
 
     manifest = bundle.manifest
     assert manifest.imported is not None and manifest.imported.monai is not None
     scans = prepared.tensor.permute(0, 3, 2, 1).contiguous()  # MONAI's arrays begin with x
+    resampling = None
+    if manifest.imported.monai.spacing is not None:
+        resampling = Spacing(manifest.imported.monai.spacing)
+        resampled = resampling(MetaTensor(scans, affine=np.diag([*prepared.grid.spacing, 1.0])))
+        operations, scans = resampled.applied_operations, resampled.as_tensor()
     normalization = manifest.imported.normalizations[0]
     if normalization != "none":
         normalize = NormalizeIntensity(nonzero=normalization == "nonzero_zscore", channel_wise=True)
@@ -99,6 +106,9 @@ def _monai_outputs(
     with torch.inference_mode(), arithmetic.autocast():
         logits = monai_logits(network, scans, manifest, strategy.batch_size, arithmetic, on_fraction).float().cpu()
     outputs = logits.softmax(dim=0) if manifest.activation == "softmax" else logits.sigmoid()
+    if resampling is not None:
+        resampled = MetaTensor(outputs, affine=resampled.affine, applied_operations=operations)
+        outputs = resampling.inverse(resampled).as_tensor().clamp(0, 1)
     yield outputs.permute(0, 3, 2, 1)
 
 

@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
-from tokenunet.bundle.imported import NnunetInference, Normalization, Resampling
+from tokenunet.bundle.imported import NNUNET_OVERLAP, NnunetInference, Normalization, Resampling
 from tokenunet.core.errors import UnusableImageError
 from tokenunet.core.grid import Triple
 from tokenunet.inference.forward import OnFraction
 
-_STEP = 0.5
-"""Step between windows, as a fraction of their size."""
 _SIGMA = 1 / 8
 """Width of the Gaussian weights, as a fraction of the window's size."""
 _WEIGHT_OF_CENTER = 10
@@ -158,7 +156,7 @@ def _gaussian(window: tuple[int, ...]) -> Tensor:
 
 def _starts(size: int, window: int) -> list[int]:
     """Return the first voxels of windows along an axis, evenly spread."""
-    steps = int(np.ceil((size - window) / (window * _STEP)))
+    steps = int(np.ceil((size - window) / (window * (1 - NNUNET_OVERLAP))))
     return [int(np.round((size - window) / steps * i)) for i in range(steps + 1)] if steps else [0]
 
 

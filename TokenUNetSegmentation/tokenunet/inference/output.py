@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from tokenunet.bundle.manifest import CHANNEL_NAME
 from tokenunet.core.errors import OutputError, OutputExistsError
 from tokenunet.core.overlays import OVERLAYS
 from tokenunet.core.sequences import SEQUENCES, SequenceName
@@ -44,7 +45,7 @@ def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
     """Return what a run may write, and a later one replaces; other files stay, in the same folders too.
 
     Args:
-        channels: Channels of the model, beyond `SEQUENCES`.
+        channels: Channels of the model and of the earlier one, beyond `SEQUENCES`.
     """
     names = dict.fromkeys((*SEQUENCES, *channels))
     return (
@@ -59,6 +60,15 @@ def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
         QUALITY,
         RUN_REPORT,
     )
+
+
+def earlier_channels(folder: Path) -> list[SequenceName]:
+    """Return the channels of the results that a folder holds; none if its run report cannot be read."""
+    try:
+        inputs = json.loads((folder / RUN_REPORT).read_text(encoding="utf-8"))["inputs"]
+        return [name for name in inputs if CHANNEL_NAME.fullmatch(name)]  # as parts of paths, they must be names
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
 
 
 def check_output(folder: Path, force: bool, patterns: tuple[str, ...] | None = None) -> None:

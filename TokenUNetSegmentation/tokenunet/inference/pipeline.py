@@ -18,6 +18,7 @@ from tokenunet.inference.output import (
     DICOM_SEG,
     RUN_REPORT,
     check_output,
+    earlier_channels,
     result_patterns,
     write_preparation,
     write_report,
@@ -79,7 +80,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         check_output(request.dicom_out, request.force, PATTERNS)
     with run.stage(Stage.LOAD):
         bundle = load_bundle(find_model(str(request.model)))
-        inputs = read_inputs(request, bundle.manifest)
+        inputs, imported = read_inputs(request, bundle.manifest), bundle.manifest.imported
         found, study, missing = inputs.found, inputs.study, inputs.missing
         run.warn(*inputs.findings)
     with run.stage(Stage.ALIGN):
@@ -104,7 +105,9 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
     with (
         run.stage(Stage.WRITE),
         staging_folder(
-            request.output, replaces=result_patterns(bundle.manifest.inputs.names), last=RUN_REPORT
+            request.output,
+            replaces=result_patterns((*bundle.manifest.inputs.names, *earlier_channels(request.output))),
+            last=RUN_REPORT,
         ) as staging,
     ):
         write_result(result, staging)
@@ -122,7 +125,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "mode": execution.mode,
             "fast": request.options.fast,
             "passes": execution.passes,
-            "overlap": request.options.overlap,
+            "overlap": imported.overlap if imported else request.options.overlap,
             "precision": execution.precision,
             "fallbacks": execution.fallbacks,
             "memory": {"needed_bytes": execution.needed_bytes, "free_bytes": execution.free_bytes},
@@ -133,6 +136,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
                 "members": bundle.manifest.members,
                 "sha256": bundle.manifest.weights_sha256,
                 "tumor_selective_maps": bundle.manifest.training.get("tumor_selective_maps", []),
+                **({"framework": bundle.manifest.training.get("framework", "unknown")} if imported else {}),
             },
             "reference": study.reference,
             "missing": missing,

@@ -13,7 +13,13 @@ from tokenunet.preprocessing import Prepared
 
 
 def count_passes(prepared: Prepared, manifest: ModelManifest, options: InferenceOptions) -> int:
-    """Return 2 if the model makes a second pass and the patient has channels that it leaves out, else 1."""
+    """Return the number of passes through each network.
+
+    They are 2 if the model makes a second pass and the patient has channels that it leaves out, and several if windows
+    of an imported model are mirrored, else 1.
+    """
+    if manifest.imported is not None:
+        return manifest.imported.passes
     left_out = _left_out(manifest)
     return 2 if not options.fast and left_out and bool(prepared.tensor[left_out].any()) else 1
 

@@ -122,7 +122,7 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
     staging: Path | None = None
     try:
         target.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(target)
+        remove_abandoned(target)
         staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=target))
         yield staging
         files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
@@ -190,7 +190,8 @@ def _cannot_write(folder: Path, error: OSError) -> OutputError:
     )
 
 
-def _remove_abandoned(target: Path) -> None:
+def remove_abandoned(target: Path) -> None:
+    """Remove the staging folders that killed processes have left in a folder."""
     import psutil  # Slicer installs it at the first run only
 
     for path in target.glob(f"{STAGING_PREFIX}*"):

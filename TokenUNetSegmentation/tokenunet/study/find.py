@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
-from tokenunet.core.errors import AmbiguousSequenceError, InputError, MissingSequenceError
+from tokenunet.core.errors import AmbiguousSequenceError, InputError, MissingSequenceError, SequenceSetError
 from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.io.files import broken_link_text, broken_links, files_below, is_archive, is_broken_link
@@ -38,7 +38,8 @@ def find_study(
         left_out: Channels that are known to be missing.
 
     Raises:
-        MissingSequenceError: If a sequence that the model needs is not found, or there is no such folder.
+        MissingSequenceError: If no sequence is found, or there is no such folder.
+        SequenceSetError: If a sequence that the model needs is not there.
         AmbiguousSequenceError: If two files are named after the same sequence.
         MixedPatientsError: If DICOM files belong to several patients.
         UnreadableImageError: If a DICOM file is damaged.
@@ -69,7 +70,7 @@ def find_study(
         if optional:
             found = _search_without(folder, chosen, channels, wanted, optional, error)
         else:
-            raise MissingSequenceError(" ".join((str(error), *_ignored_files(folder))), error.hint) from error
+            raise type(error)(" ".join((str(error), *_ignored_files(folder))), error.hint) from error
     links = [Finding("broken_link", broken_link_text(link)) for link in broken_links(folder)]
     return replace(found, findings=found.findings + links)
 
@@ -86,8 +87,8 @@ def _search_without(
     message = " ".join((str(error), *_ignored_files(folder)))
     try:
         found = _search(folder, chosen, channels, wanted, optional)
-    except MissingSequenceError:
-        raise _too_few(message, channels, error.hint) from None
+    except MissingSequenceError as caught:
+        raise _too_few(message, channels, error.hint, type(caught)) from None
     if channels.without([name for name in channels.names if name not in found.scans]) is None:
         raise _too_few(message, channels, error.hint) from None
     return found
@@ -110,11 +111,13 @@ def _no_folder(folder: Path) -> InputError:
     return MissingSequenceError(f"There is no folder {folder}.", "Check the path.")
 
 
-def _too_few(message: str, channels: ChannelSet, hint: str = "") -> MissingSequenceError:
+def _too_few(
+    message: str, channels: ChannelSet, hint: str = "", kind: type[MissingSequenceError] = SequenceSetError
+) -> MissingSequenceError:
     """Return the error about missing channels, with those that are optional as a hint."""
     optional = channels.describe_optional()
     what = f"The model can do without {optional}." if optional else ""
-    return MissingSequenceError(message, f"{hint} {what}".strip() or "Give all sequences, or choose another model.")
+    return kind(message, f"{hint} {what}".strip() or "Give all sequences, or choose another model.")
 
 
 def _search(
@@ -131,7 +134,7 @@ def _search(
     chosen = chosen | _other_channels(folder, others, [c for c in wanted if c not in SEQUENCES and c not in chosen])
     absent = frozenset(c for c in wanted if c not in SEQUENCES and c not in chosen)
     if absent and not any(absent <= option for option in optional):
-        raise MissingSequenceError(
+        raise SequenceSetError(
             f"{folder} has no image named after {' or '.join(sorted(absent))}.",
             "Name the right files with " + " ".join(f"--scan {name}=FILE" for name in sorted(absent)) + ".",
         )

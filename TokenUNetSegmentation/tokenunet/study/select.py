@@ -130,7 +130,7 @@ def _recognized(
     try:
         recognition = recognize_sequences([*candidates, *given_candidates], given, wanted, optional)
     except MissingSequenceError as error:
-        raise MissingSequenceError(f"{folder}: {error}", error.hint) from error
+        raise type(error)(f"{folder}: {error}", error.hint) from error
 
     def found(sequence: SequenceName, choice: Choice) -> FoundScan:
         if sequence in chosen:

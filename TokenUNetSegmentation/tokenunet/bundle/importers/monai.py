@@ -28,6 +28,14 @@ _LOADING = {
 }
 """Transforms that leave intensities and voxels as they are."""
 _NO_INFLUENCE = {"_target_", "keys", "device", "allow_missing_keys"}
+_IN_ORDER: Mapping[str, tuple[str, ...]] = {
+    "Orientation": ("axcodes",),
+    "Spacing": ("pixdim", "mode"),
+    "NormalizeIntensity": ("nonzero", "channel_wise"),
+}
+"""Transforms of the scans that are reproduced, in the only order of them, and their arguments."""
+_USUAL_WINDOWS = {"padding_mode": "constant", "cval": 0, "sigma_scale": 0.125}
+"""Arguments of the sliding window that must have their usual values."""
 _MOST_DEPTH = 10
 _MOST_SWIN_FEATURES = 192
 
@@ -115,14 +123,13 @@ def _manifest(files: ModelFiles, configuration: _Configuration, metadata: dict[s
             "Correct its channel_def.",
         )
     normalization, spacing, orientation = _preprocessing(configuration)
-    monai, window = _windows(configuration)
+    monai, window = _windows(configuration, spacing)
     region_outputs, activation = _outputs(formats["outputs"]["pred"], outputs, configuration)
     imported = Imported(
         outputs=outputs,
         region_outputs=region_outputs,
         size_multiple=_size_multiple(class_name, arguments),
         normalizations=(normalization,) * len(channels),
-        resamples=spacing is not None,
         monai=monai,
     )
     return ModelManifest(
@@ -218,11 +225,20 @@ def _activation(configuration: _Configuration, otherwise: str) -> str:
 
 
 def _transforms(configuration: _Configuration, name: str) -> list[dict[str, Any]]:
-    described = configuration.values.get(name, {})
-    transforms = described.get("transforms", []) if isinstance(described, dict) else []
-    if isinstance(transforms, str) and transforms.startswith("@"):
-        transforms = configuration.values.get(transforms[1:], [])
-    return [transform for transform in transforms if isinstance(transform, dict)]
+    """Return the transforms of a part of the configuration that are switched on.
+
+    Raises:
+        ModelError: If the part, or one of its transforms, is an expression.
+    """
+    described = _followed(configuration, configuration.values.get(name, {}), name)
+    listed = described.get("transforms", []) if isinstance(described, dict) else described
+    followed = [_followed(configuration, t, f"{name}::transforms") for t in _followed(configuration, listed, name)]
+    return [t for t in followed if not configuration.plain(t.get("_disabled_", False), f"{name}::_disabled_")]
+
+
+def _followed(configuration: _Configuration, value: Any, name: str) -> Any:
+    """Return what a reference refers to, without looking into it; other values as they are."""
+    return configuration.plain(value, name) if isinstance(value, str) else value
 
 
 def _class_of(transform: Mapping[str, Any]) -> str:
@@ -233,8 +249,11 @@ def _preprocessing(
     configuration: _Configuration,
 ) -> tuple[Normalization, tuple[float, float, float] | None, str]:
     """Return normalization, voxel size (None keeps the scans') and orientation."""
+    if "preprocessing" not in configuration.values:
+        raise ModelError(f"{configuration.where} has no preprocessing.", "Describe there how scans are prepared.")
     normalization: Normalization = "none"
     spacing, orientation = None, "LPS"
+    left = list(_IN_ORDER)
     for transform in _transforms(configuration, "preprocessing"):
         kind = _class_of(transform)
         if kind in _LOADING:
@@ -244,27 +263,61 @@ def _preprocessing(
             for name, value in transform.items()
             if name not in _NO_INFLUENCE
         }
-        if kind == "NormalizeIntensity" and plain.get("channel_wise") and not {"subtrahend", "divisor"} & plain.keys():
+        _check_transform(kind, plain, left, transform.get("_target_"), configuration.where)
+        left = left[left.index(kind) + 1 :]
+        if kind == "NormalizeIntensity":
             normalization = "nonzero_zscore" if plain.get("nonzero") else "zscore"
         elif kind == "Spacing":
             x, y, z = (float(size) for size in plain["pixdim"])
             spacing = (x, y, z)
-        elif kind == "Orientation":
-            orientation = str(plain["axcodes"]).upper()
         else:
-            raise ModelError(
-                f"The transform {transform.get('_target_')!r} in {configuration.where} is not supported as it is.",
-                "Supported are NormalizeIntensityd (channel_wise), Spacingd and Orientationd.",
-            )
+            orientation = str(plain["axcodes"]).upper()
     return normalization, spacing, orientation
 
 
-def _windows(configuration: _Configuration) -> tuple[MonaiInference, tuple[int, int, int]]:
+def _check_transform(kind: str, arguments: dict[str, Any], left: list[str], target: Any, where: str) -> None:
+    """Check that a transform is reproduced as it is.
+
+    Raises:
+        ModelError: If its class, its place or one of its arguments is not supported.
+    """
+    if kind not in _IN_ORDER:
+        problem = f"The transform {target!r} in {where} is not supported."
+    elif kind not in left:
+        problem = f"The transform {target!r} in {where} is not supported after the one before it."
+    elif unknown := sorted(arguments.keys() - _IN_ORDER[kind]):
+        problem = f"{unknown[0]} of the transform {target!r} in {where} is not supported."
+    elif kind == "NormalizeIntensity" and not arguments.get("channel_wise"):
+        problem = f"The transform {target!r} in {where} normalizes all channels together, which is not supported."
+    elif kind == "Spacing" and set(_as_list(arguments.get("mode", "bilinear"))) != {"bilinear"}:
+        problem = f"mode {arguments['mode']!r} of the transform {target!r} in {where} is not supported."
+    else:
+        return
+    raise ModelError(
+        problem,
+        "Supported are, in this order, Orientationd (axcodes), Spacingd (pixdim, bilinear) and NormalizeIntensityd "
+        "(channel_wise).",
+    )
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _windows(
+    configuration: _Configuration, spacing: tuple[float, float, float] | None
+) -> tuple[MonaiInference, tuple[int, int, int]]:
     inferer = configuration.plain(configuration.values.get("inferer", {}), "inferer")
     if inferer.get("_target_", "").split(".")[-1] != "SlidingWindowInferer":
         raise ModelError(
             f"The inferer of {configuration.where} is not supported.", "Use a SlidingWindowInferer with plain numbers."
         )
+    for name, usual in _USUAL_WINDOWS.items():
+        if inferer.get(name, usual) != usual:
+            raise ModelError(
+                f"{name} {inferer[name]!r} of the inferer in {configuration.where} is not supported.",
+                f"It must be {usual!r}.",
+            )
     size = inferer["roi_size"]
     x, y, z = (int(side) for side in (size if isinstance(size, list) else [size] * 3))
-    return MonaiInference(float(inferer.get("overlap", 0.25)), inferer.get("mode", "constant")), (x, y, z)
+    return MonaiInference(float(inferer.get("overlap", 0.25)), inferer.get("mode", "constant"), spacing), (x, y, z)

@@ -1,7 +1,7 @@
 """Import of models that nnU-Net v2 trained: a trained-model folder, or the zip that nnU-Net exports."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import PurePosixPath
 from typing import Any
@@ -35,12 +35,15 @@ def is_nnunet(files: ModelFiles) -> bool:
     return any(PurePosixPath(name).name == _PLANS for name in files.names)
 
 
-def import_nnunet(files: ModelFiles, mirroring: bool = False) -> ForeignModel:
+def import_nnunet(
+    files: ModelFiles, mirroring: bool = False, on_fraction: Callable[[float], None] = lambda fraction: None
+) -> ForeignModel:
     """Read a model of nnU-Net.
 
     Args:
         files: Files of the model.
         mirroring: Whether windows are predicted mirrored too.
+        on_fraction: Callback that receives the share of the folds that were read, from 0 to 1.
 
     Raises:
         ModelError: If it is no model of brain tumors, or of a kind that cannot be reproduced.
@@ -58,7 +61,10 @@ def import_nnunet(files: ModelFiles, mirroring: bool = False) -> ForeignModel:
         )
     folder = folders.pop()
     plans, dataset = read_json(files, folder + _PLANS), read_json(files, folder + _DATASET)
-    checkpoints = [read_checkpoint(files, name) for _, name in folds]
+    checkpoints = []
+    for number, (_, name) in enumerate(folds, start=1):
+        checkpoints.append(read_checkpoint(files, name))
+        on_fraction(number / len(folds))
     try:
         manifest = _manifest(files, plans, dataset, checkpoints[0], mirroring)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -1,6 +1,6 @@
 """From a foreign model to a bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,18 +29,21 @@ def is_foreign(path: Path) -> bool:
     return not any(name.split("/")[-1] == MANIFEST_NAME for name in open_model(path).names)
 
 
-def read_foreign_model(path: Path, mirroring: bool = False) -> ForeignModel:
+def read_foreign_model(
+    path: Path, mirroring: bool = False, on_fraction: Callable[[float], None] = lambda fraction: None
+) -> ForeignModel:
     """Read a model that another framework trained, and check that it can be built.
 
     Args:
         path: Folder or archive of a trained model of nnU-Net v2, or of a MONAI bundle.
         mirroring: Whether windows of a model of nnU-Net are predicted mirrored too.
+        on_fraction: Callback that receives the share of the weights that were read, from 0 to 1.
 
     Raises:
         ModelError: If it is of an unknown kind, or cannot be reproduced.
         UnusableWeightsError: If its weights do not fit, or hold anything but tensors and plain values.
     """
-    foreign = _read(open_model(path), mirroring)
+    foreign = _read(open_model(path), mirroring, on_fraction)
     manifest = ModelManifest.from_json(foreign.manifest.to_json(), str(path))
     for weights in foreign.members:
         _check_number(manifest, weights, path)
@@ -64,9 +67,9 @@ def _check_number(manifest: ModelManifest, weights: Mapping[str, torch.Tensor], 
         )
 
 
-def _read(files: ModelFiles, mirroring: bool) -> ForeignModel:
+def _read(files: ModelFiles, mirroring: bool, on_fraction: Callable[[float], None]) -> ForeignModel:
     if is_nnunet(files):
-        return import_nnunet(files, mirroring)
+        return import_nnunet(files, mirroring, on_fraction)
     if is_monai(files):
         return import_monai(files)
     raise ModelError(
@@ -77,9 +80,8 @@ def _read(files: ModelFiles, mirroring: bool) -> ForeignModel:
 
 def save_foreign_model(foreign: ForeignModel, folder: Path) -> Path:
     """Write a foreign model as a bundle, with a card that says where it came from; return the folder."""
-    save_weights(folder, foreign.manifest, foreign.members, torch.float32)
-    (folder / _CARD).write_text(_card(foreign.manifest, len(foreign.members)), encoding="utf-8")
-    return folder
+    card = _card(foreign.manifest, len(foreign.members))
+    return save_weights(folder, foreign.manifest, foreign.members, torch.float32, {_CARD: card})
 
 
 def _card(manifest: ModelManifest, members: int) -> str:

@@ -141,13 +141,14 @@ def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, wr
     """Return the difference between an earlier run and the job; empty if there is none."""
     request, options = job.request, job.request.options
     sources = {sequence: str(scan["path"]) for sequence, scan in report["inputs"].items()}
+    is_imported = "framework" in report["model"]  # such models have their own mode
     differences = {
         "another model": report["model"]["sha256"] != weights_sha256,
         "other scans": not all(_is_input(request, sequence, source) for sequence, source in sources.items()),
         "scans that have changed": any(_modified(source) > written for source in sources.values()),
         "another reference": request.reference not in (None, report["reference"]),
         "another label scheme": report["labels"]["ET"] != request.et_label,
-        "another mode": report["mode"] != options.mode and not report["fallbacks"],
+        "another mode": report["mode"] != options.mode and not report["fallbacks"] and not is_imported,
         "another number of passes": report.get("fast", False) != options.fast,
         "a run without attention maps": _wants_attention_maps(request) and not has_attention_maps(report),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import SimpleITK as sitk
 
-from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError
+from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError, SequenceSetError
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SEQUENCES, SequenceName
@@ -289,7 +289,8 @@ def _missing(
         return seen.reason if seen.excluded else seen.weighting or "not recognized"
 
     described = ", ".join(f"{c.name} ({taken_for(i)})" for i, c in enumerate(candidates)) or "no scans"
-    return MissingSequenceError(
+    kind = SequenceSetError if choices else MissingSequenceError
+    return kind(
         f"No {' or '.join(missing)} was found among {described}.",
         "Name the right files with " + ", ".join(f"--{s.lower()}" for s in missing) + ".",
     )
