@@ -9,6 +9,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/estimate.py
   TokenUNetSegmentationLib/logic/input_checks.py
   TokenUNetSegmentationLib/logic/inputs.py
+  TokenUNetSegmentationLib/logic/model_import.py
   TokenUNetSegmentationLib/logic/model_list.py
   TokenUNetSegmentationLib/logic/options.py
   TokenUNetSegmentationLib/logic/run.py
@@ -17,9 +18,11 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/stages.py
   TokenUNetSegmentationLib/panels/__init__.py
   TokenUNetSegmentationLib/panels/batch.py
+  TokenUNetSegmentationLib/panels/comparison.py
   TokenUNetSegmentationLib/panels/inputs.py
   TokenUNetSegmentationLib/panels/installation.py
   TokenUNetSegmentationLib/panels/messages.py
+  TokenUNetSegmentationLib/panels/model_import.py
   TokenUNetSegmentationLib/panels/overlays.py
   TokenUNetSegmentationLib/panels/result.py
   TokenUNetSegmentationLib/panels/review.py
@@ -32,6 +35,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/process/worker.py
   TokenUNetSegmentationLib/scene/__init__.py
   TokenUNetSegmentationLib/scene/alignment.py
+  TokenUNetSegmentationLib/scene/comparison.py
   TokenUNetSegmentationLib/scene/corrections.py
   TokenUNetSegmentationLib/scene/displays.py
   TokenUNetSegmentationLib/scene/editing.py
