@@ -63,7 +63,8 @@ def comparison_steps(first: PatientResult, second: PatientResult) -> Iterator[Co
             regions[1, number] = segment_voxels(second.segmentation, name, reference)
         yield None
     models = result_title(first), result_title(second)
-    comparison = compare_regions(*regions, grid_of(reference), models, unclaimed_in(first.report, second.report))
+    unclaimed = unclaimed_in(first.report, second.report)
+    comparison = compare_regions(regions[0], regions[1], grid_of(reference), models, unclaimed)
     yield None
     _replace_difference(first, comparison)
     yield comparison
