@@ -33,6 +33,7 @@ def test_imported_model_is_selected_and_segments(
 
     ui, panel = module.widget.ui, module.widget.modelImportPanel
     choose(monkeypatch, "getExistingDirectory", write_monai_bundle(tmp_path / "foreign"))
+    module.widget.runPanel.installation.missing = []
     panel.folder_action.trigger()
     assert panel.running
     assert ui.importProgressBar.visible
@@ -62,11 +63,30 @@ def test_import_that_fails_says_why_and_keeps_the_selection(
     before = ui.modelBox.currentText
     (tmp_path / "nothing.zip").write_bytes(b"no archive")
     choose(monkeypatch, "getOpenFileName", tmp_path / "nothing.zip")
+    module.widget.runPanel.installation.missing = []
     panel.archive_action.trigger()
     wait_until(lambda: not panel.running)
     assert "nothing.zip" in ui.importLabel.text
     assert ui.importLabel.text.startswith("<b>⚠</b>")
     assert ui.modelBox.currentText == before
+    assert not models.exists()
+
+
+def test_model_of_nnunet_is_imported_after_its_networks_are_installed(
+    models: Path, module: host.LoadedModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without consent, nothing is installed or imported."""
+    from TokenUNetSegmentationLib.process import dependencies
+
+    asked: list[str] = []
+    monkeypatch.setattr(module.widget.runPanel.installation, "missing", [])
+    monkeypatch.setattr(dependencies, "missing_requirements", list)
+    monkeypatch.setattr(dependencies, "user_agrees", lambda missing: asked.extend(r.name for r in missing))
+    (tmp_path / "trained").mkdir()
+    (tmp_path / "trained" / "plans.json").write_text("{}")
+    module.widget.modelImportPanel.start(tmp_path / "trained")
+    assert asked == ["dynamic-network-architectures"]
+    assert not module.widget.modelImportPanel.running
     assert not models.exists()
 
 
@@ -86,6 +106,7 @@ def test_cancelled_import_leaves_nothing(models: Path, module: host.LoadedModule
     ui, panel = module.widget.ui, module.widget.modelImportPanel
     start_worker = functools.partial(WorkerProcess, script=script)
     panel.start_import = functools.partial(ModelImport, start_worker=start_worker)
+    module.widget.runPanel.installation.missing = []
     panel.start(tmp_path / "model")
     wait_until(lambda: ui.importProgressBar.value == 50)
     assert (models / "tiny").is_dir()

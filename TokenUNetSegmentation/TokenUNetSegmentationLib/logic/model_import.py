@@ -3,11 +3,30 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from slicer.i18n import tr as _
+from tokenunet.bundle.importers.archive import open_model
 from tokenunet.bundle.store import remove_unfinished_imports
+from tokenunet.core.errors import ModelError
 from tokenunet.core.events import ProgressEvent, ResultEvent
 
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
+
+_NNUNET_FILE = "plans.json"
+_NNUNET_PACKAGE = Requirement("dynamic-network-architectures>=0.4")
+
+
+def packages_for(path: Path) -> list[Requirement]:
+    """Return the packages that a model needs beyond the module's own: nnU-Net's networks, or none.
+
+    Args:
+        path: Folder or archive of a model; of one that cannot be read, the import itself tells why.
+    """
+    try:
+        names = open_model(path).names
+    except ModelError:
+        return []
+    return [_NNUNET_PACKAGE] if any(name.split("/")[-1] == _NNUNET_FILE for name in names) else []
 
 
 class ModelImport:

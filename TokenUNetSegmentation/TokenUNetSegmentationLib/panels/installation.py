@@ -1,6 +1,6 @@
 """Rows of a panel that list missing packages and install them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,31 +44,34 @@ class InstallationPanel:
             _("Not installed yet: {what}.").format(what=dependencies.describe(self.missing)) if self.missing else ""
         )
 
-    def install(self, wheels: Path | None = None) -> bool:
+    def install(self, wheels: Path | None = None, further: Sequence[Requirement] = ()) -> bool:
         """Install missing packages with the user's consent, and return whether all are installed.
 
         Args:
             wheels: Folder with wheel files to install from; None downloads them.
+            further: Packages that an action needs beyond the module's.
         """
-        if not self.missing:
+        needed = [*self._requirements, *further]
+        missing, message = [*self.missing, *dependencies.missing_requirements(further)], ""
+        if not missing:
             return True
-        if self.installing or not dependencies.user_agrees(self.missing):
+        if self.installing or not dependencies.user_agrees(missing):
             return False
-        missing, message = self.missing, ""
         self.installing = True
         self._on_changed(_("Installing; this takes minutes..."))
         try:
             with slicer.util.WaitCursor():
-                dependencies.install(self.missing, wheels)
+                dependencies.install(missing, wheels)
         except TokenUNetError as error:
             message = sentence(error)
         finally:
             self.installing = False
         self.missing = dependencies.missing_requirements(self._requirements)
-        if not self.missing:
+        complete = not dependencies.missing_requirements(needed)
+        if complete:
             message = _("Installed: {what}.").format(what=", ".join(requirement.name for requirement in missing))
         self._on_changed(message)
-        return not self.missing
+        return complete
 
     def _install_from_folder(self) -> None:
         folder = qt.QFileDialog.getExistingDirectory(None, _("Folder with wheel files"))

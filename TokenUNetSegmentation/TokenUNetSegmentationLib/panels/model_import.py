@@ -9,7 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
-from TokenUNetSegmentationLib.logic.model_import import ModelImport
+from TokenUNetSegmentationLib.logic.model_import import ModelImport, packages_for
 from TokenUNetSegmentationLib.panels.messages import sentence
 
 
@@ -18,11 +18,12 @@ class ModelImportPanel:
 
     Args:
         ui: Widgets of the .ui file.
-        install: Function that installs missing packages with the user's consent, and returns whether all are there.
+        install: Function that installs the module's packages and `further` ones with the user's consent, and returns
+            whether all are there.
         on_imported: Callback that receives the name of an imported model.
     """
 
-    def __init__(self, ui: Any, install: Callable[[], bool], on_imported: Callable[[str], None]) -> None:
+    def __init__(self, ui: Any, install: Callable[..., bool], on_imported: Callable[[str], None]) -> None:
         self._ui = ui
         self._install = install
         self._on_imported = on_imported
@@ -73,7 +74,7 @@ class ModelImportPanel:
 
     def start(self, path: Path) -> None:
         """Import a model, after installing missing packages with the user's consent."""
-        if not self.running and self._install():
+        if not self.running and self._install(further=packages_for(path)):
             self._message = ""
             self._import = self.start_import(path, self.mirroring_action.checked)
             self._steps.start(self._import.steps())
