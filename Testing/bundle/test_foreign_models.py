@@ -123,16 +123,17 @@ def test_monai_bundle_that_resamples_gives_what_monai_gives(tmp_path: Path, monk
     own = parser.get_parsed_content("network_def").eval()
     own.load_state_dict(torch.load(folder / "models/model.pt", weights_only=True))
     scans = torch.from_numpy(intensities("T1ce", "T1", "T2", "FLAIR")).permute(0, 3, 2, 1)
-    affine = np.diag([*GRID.spacing, 1.0])
-    affine[:3, 3] = GRID.origin
-    data = {"image": MetaTensor(scans.contiguous(), affine=np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)}  # LPS to RAS
-    orient, resample, normalize = (parser.get_parsed_content(f"preprocessing#transforms#{n}") for n in (2, 3, 4))
-    image = normalize(resample(orient(data)))["image"]
+    # MONAI's Orientationd needs nibabel; from LPS to RAS it flips x and y.
+    oriented = MetaTensor(scans.flip(1, 2), affine=np.diag([*GRID.spacing, 1.0]))
+    resample, normalize = (parser.get_parsed_content(f"preprocessing#transforms#{n}") for n in (3, 4))
+    image = normalize(resample({"image": oriented}))["image"]
     assert image.shape[1:] != scans.shape[1:]
     with torch.inference_mode():
         logits = parser.get_parsed_content("inferer")(image[None], own)[0]
     np.testing.assert_allclose(seen[0].numpy(), logits.numpy(), atol=1e-4)
-    outputs = MetaTensor(logits.sigmoid(), affine=image.affine, applied_operations=image.applied_operations)
+    outputs = MetaTensor(
+        logits.sigmoid().as_subclass(torch.Tensor), affine=image.affine, applied_operations=image.applied_operations
+    )
     core, whole, enhancing = resample.inverse({"image": outputs})["image"].permute(0, 3, 2, 1).numpy()
     np.testing.assert_allclose(prediction.probabilities, np.stack([whole, core, enhancing]), atol=2e-5)
 

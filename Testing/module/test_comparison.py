@@ -66,6 +66,7 @@ def test_compare_displays_dice_volumes_and_the_places_that_differ(
     expected = second.regions().sum(axis=0).astype(float) - first.regions().sum(axis=0)
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(overlay), expected)
     assert ui.overlayGroupBox.currentText == "Difference"
+    assert not ui.fillBox.checked
     compare(module)  # again: it replaces the overlay and its colors
     assert len(second.overlays("difference")) == 1
     assert len([c for c in second.color_tables if c.GetName() == "Difference colors"]) == 1

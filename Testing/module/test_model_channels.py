@@ -87,6 +87,7 @@ def test_missing_scan_is_allowed_with_its_cost_if_the_model_can_do_without(
     assert button.enabled
     assert panel.reference() == "FLAIR"
     assert "enhancing tumor is not marked" in panel.rows["T1"].status.text
+    assert panel.rows["T1ce"].status.text == ""
     result = segment(module)
     assert set(result.inputs) == {"T2", "FLAIR"}
     assert module.widget.runPanel._run.request.on_files(Path()).left_out == ("T1", "T1ce")

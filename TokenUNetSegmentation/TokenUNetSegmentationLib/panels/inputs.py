@@ -188,6 +188,7 @@ class InputsPanel:
         inputs = self.inputs()
         problems = check_inputs(inputs, self.channels)
         missing = missing_text(inputs, self.channels)
+        first_missing = next((name for name, volume in inputs.items() if volume is None), None)
         self._identify(inputs)
         self._showing = True
         try:
@@ -198,7 +199,10 @@ class InputsPanel:
             self._showing = False
         for name, row in self.rows.items():
             volume = inputs[name]
-            line = escape(missing) if volume is None else self._warning(name, problems.get(name))
+            if volume is None:  # the cost of all missing ones together is said once
+                line = escape(missing) if name == first_missing else ""
+            else:
+                line = self._warning(name, problems.get(name))
             row.status.setText(line)
             row.status.setVisible(bool(line))
             row.mark.setText("" if volume is None else "⚠" if line else "✓" if name in self._names else "?")

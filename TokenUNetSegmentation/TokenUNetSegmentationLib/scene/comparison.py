@@ -41,7 +41,8 @@ def result_title(result: PatientResult) -> str:
 def comparison_steps(first: PatientResult, second: PatientResult) -> Iterator[Comparison | None]:
     """Compare two results as they are now, in short steps that keep the window responsive.
 
-    The last step replaces the first result's overlay of the differences.
+    The last step replaces the first result's overlay of the differences, and displays its regions as outlines only, so
+    that the overlay is visible.
 
     Args:
         first: Result on whose grid both are compared.
@@ -125,5 +126,6 @@ def _replace_difference(result: PatientResult, comparison: Comparison) -> None:
     set_threshold([node], _SMALLEST_SHOWN)
     result.segmentation.AddNodeReferenceID(COLORS_ROLE, colors.GetID())
     result.segmentation.AddNodeReferenceID(OVERLAY_ROLE, node.GetID())
+    result.segmentation.GetDisplayNode().SetVisibility2DFill(False)
     title = _("Difference to {other}").format(other=comparison.models[1])
     subject_hierarchy().CreateItem(create_result_folder(result.folder_item, title), node)

@@ -25,6 +25,8 @@ DIFFERENCE = OverlayGroup(
 )
 _LABELS = "labels.nii.gz"
 _REPORT = "run.json"
+_STRONGEST = 2.0
+"""Difference, in regions, that is displayed in the strongest color."""
 _LEAST_SHARED = 0.5
 """Share of the second result's tumor that must be within the first result's images."""
 
@@ -102,7 +104,7 @@ def compare_regions(
         title=DIFFERENCE.title,
         group=DIFFERENCE.name,
         unit="regions more here than in the other result",
-        range=(-float(len(REGIONS)), float(len(REGIONS))),
+        range=(-_STRONGEST, _STRONGEST),
         colormap="signed",
         array=difference,
         grid=grid,

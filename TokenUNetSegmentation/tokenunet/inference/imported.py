@@ -101,7 +101,7 @@ def _monai_outputs(
     normalization = manifest.imported.normalizations[0]
     if normalization != "none":
         normalize = NormalizeIntensity(nonzero=normalization == "nonzero_zscore", channel_wise=True)
-        scans = torch.as_tensor(normalize(scans.clone()))
+        scans = torch.as_tensor(normalize(scans.clone())).as_subclass(Tensor)
     network, arithmetic = _placed(bundle, 0, strategy, precision)
     with torch.inference_mode(), arithmetic.autocast():
         logits = monai_logits(network, scans, manifest, strategy.batch_size, arithmetic, on_fraction).float().cpu()
