@@ -2,6 +2,7 @@
 
 # ruff: noqa: N801, N815  names are those of Slicer and Qt
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,11 @@ class qMRMLWidget(QtWidgets.QWidget):
             if hasattr(widget, "setMRMLScene") and not isinstance(widget, qMRMLWidget):
                 widget.setMRMLScene(scene)
         self.mrmlSceneChanged.emit(scene)
+
+
+def _stop_observing(scene: Any, observers: list[int], *_: Any) -> None:
+    for tag in observers:
+        scene.RemoveObserver(tag)
 
 
 class qMRMLNodeComboBox(QtWidgets.QWidget):
@@ -64,6 +70,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self._scene.RemoveObserver(tag)
         self._scene = scene
         self._observers = [scene.AddObserver(event, self._refresh) for event in _SCENE_EVENTS] if scene else []
+        if scene:  # a deleted widget observes nothing
+            self.destroyed.connect(functools.partial(_stop_observing, scene, self._observers))
         self._refresh()
 
     def _belongs(self, node: Any) -> bool:

@@ -54,7 +54,7 @@ class NnunetInference:
 
 @dataclass(frozen=True)
 class MonaiInference:
-    """What a MONAI bundle does with scans, beside normalizing them, and with windows.
+    """What a MONAI bundle does with scans, other than normalizing them, and with windows.
 
     Attributes:
         overlap: Overlap of neighboring windows, as a fraction of their size.
