@@ -35,7 +35,8 @@ def foreground(array: NDArray[np.floating]) -> NDArray[np.bool_]:
     Args:
         array: Scan, (D, H, W).
     """
-    distance = np.abs(array - np.float32(background_value(array)))
+    distance = array - np.float32(background_value(array))
+    np.abs(distance, out=distance)
     usual = float(np.quantile(distance[::4, ::4, ::4], 0.99))
     return distance > _RIPPLE * usual
 
@@ -52,8 +53,10 @@ def find_padding(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float]
         Padded voxels (D, H, W) and the value of the air next to them; None if there are none.
     """
     for extreme, sign in ((array.min(), 1), (array.max(), -1)):
+        if not extreme or (_faces(array) == extreme).mean() < _LEAST_PADDING:
+            continue
         padded = array == extreme
-        if not extreme or min(padded.mean(), _faces(padded).mean()) < _LEAST_PADDING:
+        if padded.mean() < _LEAST_PADDING:
             continue
         values = array[~padded][::_SAMPLING]
         if not values.size:

@@ -104,7 +104,8 @@ def lesion_diameters(mask: NDArray[np.bool_], grid: Grid) -> list[LesionDiameter
         >>> [round(lesion.longest.length_mm) for lesion in lesion_diameters(mask, grid)]
         [31]
     """
-    parts = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8)), True)
+    corner, box = _bounding_box(mask)
+    parts = sitk.ConnectedComponent(sitk.GetImageFromArray(mask[box].astype(np.uint8)), True)
     shapes = sitk.LabelShapeStatisticsImageFilter()
     shapes.Execute(parts)
     numbers = sitk.GetArrayViewFromImage(parts)
@@ -115,10 +116,17 @@ def lesion_diameters(mask: NDArray[np.bool_], grid: Grid) -> list[LesionDiameter
             continue
         x, y, z, *extent = shapes.GetBoundingBox(number)
         box = tuple(slice(start, start + size) for start, size in zip((z, y, x), reversed(extent), strict=True))
-        pairs = _slice_diameters(numbers[box] == number, np.array((x, y, z)), grid)
+        pairs = _slice_diameters(numbers[box] == number, np.array((x, y, z)) + corner, grid)
         longest, perpendicular = max(pairs, key=lambda pair: pair[0].length_mm * pair[1].length_mm)
         lesions.append(LesionDiameters(longest, perpendicular, volume))
     return sorted(lesions, key=lambda lesion: lesion.product_mm2, reverse=True)
+
+
+def _bounding_box(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int_], tuple[slice, ...]]:
+    """Return the first voxel (x, y, z) of the part of a mask that is not empty, and the slices of that part."""
+    sides = [np.flatnonzero(mask.any(others)) for others in ((1, 2), (0, 2), (0, 1))]
+    box = tuple(slice(int(side[0]), int(side[-1]) + 1) if side.size else slice(0, 1) for side in sides)
+    return np.array([side.start for side in reversed(box)]), box
 
 
 def _slice_diameters(
