@@ -89,6 +89,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/cli/evaluate.py
   tokenunet/cli/export.py
   tokenunet/cli/extras.py
+  tokenunet/cli/follow_up.py
   tokenunet/cli/interruptions.py
   tokenunet/cli/models.py
   tokenunet/cli/networks.py
@@ -150,6 +151,21 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/evaluation/segmented.py
   tokenunet/evaluation/surface.py
   tokenunet/evaluation/synthetic_cases.py
+  tokenunet/followup/__init__.py
+  tokenunet/followup/align.py
+  tokenunet/followup/change_map.py
+  tokenunet/followup/changes.py
+  tokenunet/followup/charts.py
+  tokenunet/followup/lesions.py
+  tokenunet/followup/output.py
+  tokenunet/followup/page.py
+  tokenunet/followup/pipeline.py
+  tokenunet/followup/rano.py
+  tokenunet/followup/request.py
+  tokenunet/followup/results.py
+  tokenunet/followup/surgery.py
+  tokenunet/followup/time_points.py
+  tokenunet/followup/uncertainty.py
   tokenunet/inference/__init__.py
   tokenunet/inference/batch/__init__.py
   tokenunet/inference/batch/check.py
@@ -180,6 +196,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/io/files.py
   tokenunet/io/overlay_files.py
   tokenunet/io/page.py
+  tokenunet/io/pictures.py
   tokenunet/io/resources.py
   tokenunet/io/seg_nrrd.py
   tokenunet/io/segmentation_page.py
@@ -305,6 +322,7 @@ set(MODULE_PYTHON_RESOURCES
   Resources/UI/TokenUNetBatch.ui
   Resources/UI/TokenUNetSegmentation.ui
   Resources/requirements.txt
+  tokenunet/io/templates/follow_up.html
   tokenunet/io/templates/quality.html
   tokenunet/io/templates/segmentation.html
   tokenunet/io/templates/style.css

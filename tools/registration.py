@@ -60,15 +60,17 @@ class Trial:
         return self.quality < LEAST_QUALITY
 
 
-def random_motion(random: np.random.Generator, center: Triple) -> sitk.Euler3DTransform:
+def random_motion(
+    random: np.random.Generator, center: Triple, most_degrees: float = _MOST_DEGREES, most_mm: float = _MOST_MM
+) -> sitk.Euler3DTransform:
     """Return a rotation about a random axis through ``center``, and a translation."""
     axis, direction = (v / np.linalg.norm(v) for v in random.normal(size=(2, 3)))
     versor = sitk.VersorRigid3DTransform()
-    versor.SetRotation(axis.tolist(), math.radians(random.uniform(0, _MOST_DEGREES)))
+    versor.SetRotation(axis.tolist(), math.radians(random.uniform(0, most_degrees)))
     motion = sitk.Euler3DTransform()
     motion.SetCenter(center)
     motion.SetMatrix(versor.GetMatrix())
-    motion.SetTranslation((direction * random.uniform(0, _MOST_MM)).tolist())
+    motion.SetTranslation((direction * random.uniform(0, most_mm)).tolist())
     return motion
 
 

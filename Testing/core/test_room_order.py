@@ -24,7 +24,7 @@ ROOMS = (
         "preprocessing",
         "bundle",
     ),
-    *("synthesis", "data", "inference", "evaluation", "training", "benchmark", "cli"),
+    *("synthesis", "data", "inference", "followup", "evaluation", "training", "benchmark", "cli"),
 )
 """From the lowest to the highest; a room imports only those before it."""
 WITHOUT_TORCH = ("tokenunet.networks.registry", "tokenunet.bundle.manifest", "tokenunet.bundle.store")

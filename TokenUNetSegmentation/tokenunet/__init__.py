@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenunet.api import SegmentationResult, load_model, segment, train
+    from tokenunet.api import SegmentationResult, follow_up, load_model, segment, train
     from tokenunet.bundle.store import stored_models as list_models
     from tokenunet.inference.overlays import register_overlays
     from tokenunet.networks.registry import build_network, register_architecture
@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     "SegmentationResult",
     "build_network",
+    "follow_up",
     "list_models",
     "load_model",
     "register_architecture",
@@ -30,6 +31,7 @@ __all__ = [
 _LAZY = {
     "SegmentationResult": ("tokenunet.api", "SegmentationResult"),
     "build_network": ("tokenunet.networks.registry", "build_network"),
+    "follow_up": ("tokenunet.api", "follow_up"),
     "list_models": ("tokenunet.bundle.store", "stored_models"),
     "load_model": ("tokenunet.api", "load_model"),
     "register_architecture": ("tokenunet.networks.registry", "register_architecture"),

@@ -17,6 +17,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.overlays import Overlay
 from tokenunet.core.regions import ET_LABEL, regions_from_labels
 from tokenunet.core.sequences import SEQUENCES, SequenceName
+from tokenunet.followup.request import FollowUpRequest
 from tokenunet.inference.output import LABELS_FILE
 from tokenunet.inference.pipeline import segment as segment_to_folder
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
@@ -111,6 +112,43 @@ def segment(
             left_out=tuple(left_out),
         )
         return _read_result(folder, segment_to_folder(request, on_event))
+
+
+def follow_up(
+    patient: Pathlike,
+    output: Pathlike,
+    *,
+    order: Sequence[str] = (),
+    model: Pathlike = DEFAULT_MODEL,
+    device: str = "auto",
+    on_event: OnEvent = ignore_events,
+) -> dict[str, Any]:
+    """Compare two or more time points of one patient.
+
+    Args:
+        patient: Folder of the patient: DICOM studies of several days, or one folder per time point.
+        output: Folder for the results, listed in `tokenunet.followup.output`.
+        order: Names of the time points to compare, the earliest first; empty for all of them, by date.
+        model: Name or path of a model bundle.
+        device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+        on_event: Callback that receives progress and warnings; may raise `Cancelled` to stop.
+
+    Returns:
+        Report, as in ``follow_up.json``: time points with their volumes, changes with their uncertainty, lesions.
+
+    Raises:
+        TimePointsError: If there are fewer than two time points, or their order is not known.
+        TokenUNetError: If the scans, the model or the device cannot be used, or results cannot be written.
+
+    Example:
+        >>> report = tokenunet.follow_up("patient", "comparison")  # doctest: +SKIP
+        >>> report["changes"][0]["difference_ml"]  # doctest: +SKIP
+        4.1
+    """
+    from tokenunet.followup.pipeline import follow_up as follow_up_to_folder
+
+    request = FollowUpRequest(Path(patient), Path(output), tuple(order), model, device)
+    return follow_up_to_folder(request, on_event)
 
 
 def load_model(name_or_path: Pathlike = DEFAULT_MODEL) -> ModelBundle:

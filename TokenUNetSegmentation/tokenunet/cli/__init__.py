@@ -18,6 +18,7 @@ from tokenunet.cli import (
     demo,
     evaluate,
     export,
+    follow_up,
     models,
     networks,
     segment,
@@ -32,7 +33,10 @@ from tokenunet.core.events import ErrorEvent
 from tokenunet.runtime.allocator import reuse_freed_memory
 
 _DESCRIPTION = "Segment brain tumors in MRI with Token-UNet, and train and evaluate models. For research only."
-_COMMANDS = (segment, demo, send, networks, models, synth, dataset, train, adapt, export, evaluate, compare, benchmark)
+_COMMANDS = (
+    *(segment, follow_up, demo, send, networks, models, synth, dataset),
+    *(train, adapt, export, evaluate, compare, benchmark),
+)
 _EPILOG = "Run 'tokenunet COMMAND --help' for the options of a command. Documentation: docs/ in the repository."
 
 

@@ -61,6 +61,18 @@ class MixedPatientsError(InputError):
     code = "mixed_patients"
 
 
+class TimePointsError(InputError):
+    """A patient has fewer than two time points, or ones whose order is not known."""
+
+    code = "time_points"
+
+
+class SameStudyError(InputError):
+    """Two time points are the same examination."""
+
+    code = "same_study"
+
+
 class UnreadableImageError(InputError):
     """A file is missing, truncated, or in no known image format."""
 

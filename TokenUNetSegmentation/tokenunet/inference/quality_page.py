@@ -5,8 +5,6 @@ With a bad alignment, edges break at the borders of the checkerboards, and jump 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid
 from tokenunet.core.terminology import LABEL_STYLES
-from tokenunet.io.page import data_url, render_page
+from tokenunet.io.page import render_page
+from tokenunet.io.pictures import contoured, grays, png_url
 from tokenunet.preprocessing import Prepared, Result
 from tokenunet.preprocessing.register import LEAST_QUALITY
 from tokenunet.study.scans import Study
@@ -61,11 +60,12 @@ def quality_page(study: Study, prepared: Prepared, result: Result) -> str:
     brain = sitk.GetArrayFromImage(grid.resample(_image(prepared.grid, prepared.brain), sitk.sitkNearestNeighbor)) > 0
     labels = sitk.GetArrayFromImage(grid.resample(result.grid.image(result.labels), sitk.sitkNearestNeighbor))
     shown = _places(labels if labels.any() else brain)
-    reference = _grays(grid.resample(study.scans[study.reference].image))
+    reference = grays(sitk.GetArrayViewFromImage(grid.resample(study.scans[study.reference].image)))
     alignments = []
     for sequence, alignment in prepared.alignments.items():
         image = study.scans[sequence].image
-        before, after = (_grays(grid.resample(image, transform=t)) for t in (None, alignment.transform))
+        scans = (grid.resample(image, transform=transform) for transform in (None, alignment.transform))
+        before, after = (grays(sitk.GetArrayViewFromImage(scan)) for scan in scans)
         alignments.append(
             AlignmentPictures(
                 sequence,
@@ -76,17 +76,17 @@ def quality_page(study: Study, prepared: Prepared, result: Result) -> str:
                 *(list(_pictures(_checkerboard(reference, scan), shown)) for scan in (before, after)),
             )
         )
-    contoured = _contoured(reference, brain, _BRAIN_COLOR)
-    tumor = contoured
+    outlined = contoured(reference, brain, _BRAIN_COLOR)
+    tumor = outlined
     for style in LABEL_STYLES.values():
-        tumor = _contoured(tumor, labels == style.label, style.color)
+        tumor = contoured(tumor, labels == style.label, style.color)
     return render_page(
         "quality.html",
         reference=study.reference,
         alignments=alignments,
         brain_extracted=prepared.brain_extracted,
         brain_ml=float(prepared.brain.sum()) * prepared.grid.voxel_ml,
-        brain=list(_pictures(contoured, _places(brain))),
+        brain=list(_pictures(outlined, _places(brain))),
         tumor=list(_pictures(tumor, shown)),
         square_mm=_SQUARE_MM,
     )
@@ -102,14 +102,6 @@ def _image(grid: Grid, mask: NDArray[np.bool_]) -> sitk.Image:
     return grid.image(mask.astype(np.uint8))
 
 
-def _grays(image: sitk.Image) -> NDArray[np.float32]:
-    """Return an image as RGB (z, y, x, 3) from 0 to 1."""
-    array = sitk.GetArrayFromImage(image).astype(np.float32)
-    low, high = np.percentile(array[array != array.min()] if np.ptp(array) else array, (1, 99))
-    gray = np.clip((array - low) / max(high - low, 1e-6), 0, 1)
-    return np.repeat(gray[..., None], 3, axis=-1)
-
-
 def _places(mask: NDArray) -> tuple[int, int, int]:
     """Return the slice along each axis that contains most of a mask."""
     z, y, x = (int(np.argmax((mask > 0).sum(axis=tuple(a for a in range(3) if a != axis)))) for axis in range(3))
@@ -122,25 +114,8 @@ def _checkerboard(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArr
     return np.where(odd[..., None], other, one)
 
 
-def _contoured(
-    rgb: NDArray[np.float32], mask: NDArray[np.bool_], color: tuple[float, float, float]
-) -> NDArray[np.float32]:
-    """Draw the outline of a mask."""
-    inside = mask.astype(np.uint8)
-    outline = sitk.GetArrayFromImage(sitk.LabelContour(sitk.GetImageFromArray(inside))) > 0
-    return np.where(outline[..., None], np.asarray(color, np.float32), rgb)
-
-
 def _pictures(rgb: NDArray[np.float32], places: tuple[int, int, int]) -> Iterator[str]:
     """Iterate over the three planes as PNG data URLs, with the head upright."""
     for axis in _PLANES.values():
         plane = np.take(rgb, places[axis], axis=axis)
-        yield _png_url(plane if axis == 0 else plane[::-1])
-
-
-def _png_url(plane: NDArray[np.float32]) -> str:
-    image = sitk.GetImageFromArray((255 * plane).round().astype(np.uint8), isVector=True)
-    with TemporaryDirectory() as folder:  # SimpleITK writes files only
-        path = Path(folder) / "picture.png"
-        sitk.WriteImage(image, path)
-        return data_url(path.read_bytes(), "image/png")
+        yield png_url(plane if axis == 0 else plane[::-1])

@@ -1,0 +1,104 @@
+"""Rigid alignment of time points, brain to brain, to the first one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.core.errors import MixedPatientsError, SameStudyError
+from tokenunet.core.findings import Finding
+from tokenunet.core.grid import Grid
+from tokenunet.followup.results import SegmentedTimePoint
+from tokenunet.preprocessing.register import LEAST_QUALITY, Alignment, Reference
+
+_OTHER_PERSON = 0.4
+"""Quality of a registration below which two brains are not those of one person."""
+
+
+@dataclass(frozen=True)
+class AlignedTimePoint:
+    """Time point on the grid of the first one.
+
+    Attributes:
+        segmented: Time point with its segmentation.
+        alignment: Transform from the first time point's space to its own, and the quality; None for the first.
+        scan: Reference scan on the grid of the first time point, float32 (D, H, W).
+        regions: Regions WT, TC and ET there, (3, D, H, W).
+        brain: Brain there, (D, H, W).
+    """
+
+    segmented: SegmentedTimePoint
+    alignment: Alignment | None
+    scan: NDArray[np.float32]
+    regions: NDArray[np.bool_]
+    brain: NDArray[np.bool_]
+
+
+class FirstTimePoint:
+    """Time point that all others are aligned to.
+
+    Args:
+        segmented: Time point with its segmentation.
+    """
+
+    def __init__(self, segmented: SegmentedTimePoint) -> None:
+        self.segmented = segmented
+        self._array = sitk.GetArrayFromImage(segmented.image)
+        self._reference = Reference(segmented.image, _mask(segmented.brain, segmented.grid))
+
+    @property
+    def aligned(self) -> AlignedTimePoint:
+        """The time point itself."""
+        segmented = self.segmented
+        return AlignedTimePoint(segmented, None, self._array, segmented.regions, segmented.brain)
+
+    def align(self, other: SegmentedTimePoint) -> tuple[AlignedTimePoint, Finding | None]:
+        """Align another time point.
+
+        Args:
+            other: Time point of the same patient.
+
+        Returns:
+            The time point on the grid of the first, and a warning if the alignment is not certain.
+
+        Raises:
+            SameStudyError: If both are the same examination.
+            MixedPatientsError: If the brains differ so much that they are those of two people.
+        """
+        first = self.segmented
+        if np.array_equal(self._array, sitk.GetArrayViewFromImage(other.image)):
+            raise SameStudyError(
+                f"{first.point.name} and {other.point.name} are the same examination.", "Leave out one of them."
+            )
+        alignment = self._reference.align(other.image)
+        finding = self._check_same_person(other, alignment)
+        grid = first.grid
+
+        def here(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+            share = grid.resample(sitk.Cast(_mask(mask, other.grid), sitk.sitkFloat32), transform=alignment.transform)
+            return sitk.GetArrayViewFromImage(share) > 0.5
+
+        scan = sitk.GetArrayFromImage(grid.resample(other.image, transform=alignment.transform))
+        regions = np.stack([here(region) for region in other.regions])
+        aligned = AlignedTimePoint(other, alignment, scan, regions, here(other.brain))
+        return aligned, finding
+
+    def _check_same_person(self, other: SegmentedTimePoint, alignment: Alignment) -> Finding | None:
+        first = self.segmented.point.name
+        if alignment.quality < _OTHER_PERSON:
+            raise MixedPatientsError(
+                f"{other.point.name} shows another brain than {first}: they cannot be aligned.",
+                "Check that both are of one patient.",
+            )
+        if alignment.quality < LEAST_QUALITY:
+            text = (
+                f"{other.point.name} could not be aligned to {first} with confidence. Changes may be wrong: look at "
+                "the pictures in follow_up.html, and check that both are of one patient."
+            )
+            return Finding("poor_alignment", text)
+        return None
+
+
+def _mask(mask: NDArray[np.bool_], grid: Grid) -> sitk.Image:
+    return grid.image(mask.astype(np.uint8))

@@ -1,0 +1,223 @@
+"""Follow-up of one patient from folders to a folder of results, for the command line and the Slicer module."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from tokenunet.bundle.store import find_manifest, find_model
+from tokenunet.core.errors import InputError, TimePointsError
+from tokenunet.core.events import (
+    Event,
+    OnEvent,
+    Progress,
+    ProgressEvent,
+    ResultEvent,
+    Stage,
+    WarningEvent,
+    ignore_events,
+)
+from tokenunet.core.findings import Finding
+from tokenunet.core.overlays import Overlay
+from tokenunet.followup.align import AlignedTimePoint, FirstTimePoint
+from tokenunet.followup.change_map import CHANGE, change_map
+from tokenunet.followup.changes import (
+    LESIONS,
+    lesion_states,
+    lesions_over_time,
+    volume_changes,
+)
+from tokenunet.followup.output import PATTERNS, RESULTS, labels_file, scan_file, write_images, write_tables
+from tokenunet.followup.page import follow_up_page
+from tokenunet.followup.rano import RANO_SOURCE, rano_lines, sum_of_products_mm2
+from tokenunet.followup.request import REPORT, FollowUpRequest
+from tokenunet.followup.results import SegmentedTimePoint, read_result
+from tokenunet.followup.surgery import cavity_finding
+from tokenunet.followup.time_points import TimePoint, days_since_first, find_time_points
+from tokenunet.followup.uncertainty import DEFAULT, Repeatability
+from tokenunet.inference.batch.job import PatientJob, row_of_earlier_run
+from tokenunet.inference.output import check_output
+from tokenunet.inference.pipeline import segment
+from tokenunet.inference.request import InferenceOptions, SegmentationRequest
+from tokenunet.io.files import SAFE_NAME, locked_folder, staging_folder
+from tokenunet.io.overlay_files import INDEX
+from tokenunet.measurement import measure
+from tokenunet.runtime.environment import versions
+
+
+def follow_up(request: FollowUpRequest, on_event: OnEvent = ignore_events) -> dict[str, Any]:
+    """Segment, align and compare the time points of one patient, and write `tokenunet.followup.output`.
+
+    Time points that were segmented before, in the patient's folder or by an interrupted run, are not segmented again.
+
+    Args:
+        request: Patient, output, model and device.
+        on_event: Callback that receives progress, warnings and finally the result; may raise `Cancelled` to stop.
+
+    Returns:
+        Report, as in ``follow_up.json``.
+
+    Raises:
+        TimePointsError: If there are fewer than two time points, or their order is not known.
+        SameStudyError: If two time points are the same examination.
+        MixedPatientsError: If the time points are those of several people.
+        InputError: If scans or results cannot be used.
+        ModelError: If the model cannot be used.
+        DeviceError: If the device is missing, or memory does not suffice.
+        OutputError: If results already exist, or cannot be written.
+    """
+    with locked_folder(request.output):
+        check_output(request.output, request.force, PATTERNS)
+        return _FollowUp(request, on_event).run()
+
+
+class _FollowUp:
+    """State of a follow-up: its progress and warnings."""
+
+    def __init__(self, request: FollowUpRequest, on_event: OnEvent) -> None:
+        self._request = replace(request, patient=request.patient.resolve(), output=request.output.resolve())
+        self._manifest = find_manifest(str(request.model))
+        self._on_event = on_event
+        self._warnings: list[dict[str, str]] = []
+        self._progress = Progress(on_event, {Stage.PREDICT: 0.7, Stage.ALIGN: 0.15, Stage.WRITE: 0.15})
+
+    def run(self) -> dict[str, Any]:
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        request = self._request
+        points = find_time_points(request.patient, self._manifest.inputs, request.order, request.output)
+        segmented = [self._segmented(point, number, len(points)) for number, point in enumerate(points)]
+        self._warn(_different_models(segmented))
+        aligned = self._aligned(segmented)
+        for earlier, later in pairwise(aligned):
+            self._warn(cavity_finding(earlier, later, segmented[0].grid))
+        self._progress.update(Stage.WRITE, 0)
+        overlays = _change_maps(aligned)
+        report = {"schema": 1, "started": started, "versions": versions(), "patient": str(request.patient)}
+        report |= _measured(aligned, DEFAULT)
+        report |= {INDEX: [replace(CHANGE, overlays=overlays).to_json()], "warnings": self._warnings}
+        with staging_folder(request.output, replaces=PATTERNS, last=REPORT) as staging:
+            write_images(aligned, overlays, segmented[0].grid, staging)
+            write_tables(report, follow_up_page(report, aligned, overlays), staging)
+        self._progress.update(Stage.WRITE, 1)
+        self._on_event(ResultEvent(str(request.output), report))
+        return report
+
+    def _segmented(self, point: TimePoint, number: int, count: int) -> SegmentedTimePoint:
+        """Return a time point with its segmentation, from an earlier run if there is one."""
+        if not SAFE_NAME.fullmatch(point.name):
+            raise TimePointsError(
+                f"{point.folder} cannot name a time point.", "Use letters, digits, blanks and the signs _ . + -."
+            )
+
+        def receive(event: Event) -> None:
+            if isinstance(event, ProgressEvent):
+                self._progress.update(Stage.PREDICT, (number + event.fraction) / count)
+            elif isinstance(event, WarningEvent):
+                self._warn(Finding(event.code, f"{point.name}: {event.message}"))
+
+        if point.is_result:
+            return read_result(point, point.folder)
+        request, output = self._request, self._request.output / RESULTS / point.name
+        segmentation = SegmentationRequest(
+            inputs=point.inputs,
+            output=output,
+            model=find_model(str(request.model)).absolute(),
+            folder=point.folder,
+            options=InferenceOptions(request.device),
+            force=request.force,
+        )
+        earlier = row_of_earlier_run(PatientJob(point.name, segmentation), self._manifest.weights_sha256)
+        if earlier is None:
+            segment(segmentation, receive)
+        elif earlier.error is not None:
+            raise earlier.error
+        return read_result(point, output)
+
+    def _aligned(self, segmented: Sequence[SegmentedTimePoint]) -> list[AlignedTimePoint]:
+        """Return all time points on the grid of the first."""
+        self._progress.update(Stage.ALIGN, 0)
+        first = FirstTimePoint(segmented[0])
+        aligned = [first.aligned]
+        for done, other in enumerate(segmented[1:], start=1):
+            point, finding = first.align(other)
+            self._warn(finding)
+            aligned.append(point)
+            self._progress.update(Stage.ALIGN, done / (len(segmented) - 1))
+        return aligned
+
+    def _warn(self, finding: Finding | None) -> None:
+        if finding is not None:
+            self._warnings.append({"code": finding.code, "message": finding.message})
+            self._on_event(WarningEvent(finding.code, finding.message))
+
+
+def _different_models(segmented: Sequence[SegmentedTimePoint]) -> Finding | None:
+    """Return the warning about time points that were segmented by several models; None if one made them all."""
+    names = {point.model.get("sha256", ""): point.model.get("name", "") for point in segmented}
+    if len(names) < 2:
+        return None
+    text = f"The time points were segmented by different models ({', '.join(names.values())}): volumes may not compare."
+    return Finding("different_models", text)
+
+
+def _change_maps(points: Sequence[AlignedTimePoint]) -> tuple[Overlay, ...]:
+    """Return the maps of change from each time point to the next, and from the first to the last."""
+    pairs = list(pairwise(points))
+    if len(points) > 2:
+        pairs.append((points[0], points[-1]))
+    grid = points[0].segmented.grid
+    return tuple(change_map(number, *pair, grid) for number, pair in enumerate(pairs, start=1))
+
+
+def _measured(points: Sequence[AlignedTimePoint], repeatability: Repeatability) -> dict[str, Any]:
+    """Return the entries of the report that describe the time points, the changes and the lesions."""
+    known = days_since_first([point.segmented.point for point in points])
+    days = [None] * len(points) if known is None else known
+    entries = [_describe(point, day) for point, day in zip(points, days, strict=True)]
+    volumes = {entry["name"]: entry["volumes_ml"] for entry in entries}
+    measured = [region for region in LESIONS if all(region in by_region for by_region in volumes.values())]
+    changes = [change.to_json() for change in volume_changes(volumes, repeatability)]
+    if not changes:
+        raise InputError("The time points have no region in common.", "Segment them with one model.")
+    grid = points[0].segmented.grid
+    return {
+        "time_points": entries,
+        "changes": changes,
+        "lesions": {
+            region: [
+                {**vars(lesion), "changes": lesion_states(lesion, region, repeatability)}
+                for lesion in lesions_over_time(points, grid, region)
+            ]
+            for region in measured
+        },
+        "rano_lines_mm2": {
+            "source": RANO_SOURCE,
+            **rano_lines([entry["sum_of_products_mm2"] for entry in entries] if "ET" in measured else []),
+        },
+        "uncertainty": {"model": repeatability.model, "patients": repeatability.patients, "coverage": 0.95},
+    }
+
+
+def _describe(point: AlignedTimePoint, day: int | None) -> dict[str, Any]:
+    segmented, alignment = point.segmented, point.alignment
+    measured = measure(segmented.regions, segmented.grid, segmented.report.get("not_segmented", ()))
+    return {
+        "name": segmented.point.name,
+        "date": None if segmented.point.acquired is None else segmented.point.acquired.isoformat(),
+        "day": day,
+        "result": str(segmented.folder),
+        "scan": scan_file(segmented.point.name),
+        "labels": labels_file(segmented.point.name),
+        "model": {key: segmented.model.get(key, "") for key in ("name", "sha256")},
+        "reference": segmented.sequence,
+        "alignment": None
+        if alignment is None
+        else {
+            "quality": round(alignment.quality, 3),
+            "shift_mm": round(alignment.shift_mm, 2),
+            "rotation_degrees": round(alignment.rotation_degrees, 2),
+        },
+        **measured,
+        "sum_of_products_mm2": sum_of_products_mm2(measured["lesions"].get("ET", [])),
+    }
