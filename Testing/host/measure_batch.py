@@ -73,6 +73,7 @@ def _measure(app: Any, module: host.LoadedModule, table: Path, count: int) -> No
         done = panel.batch.count("ok", "skipped")
         if done > len(done_at):
             done_at.extend([(time.monotonic(), _memory(panel.batch))] * (done - len(done_at)))
+            print(f"patient {done}: {done_at[-1][1]:.0f} MB", flush=True)
         return done >= until or not panel.working
 
     def run(until: int) -> None:
