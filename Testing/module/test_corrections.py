@@ -104,7 +104,7 @@ def test_correction_is_measured_recorded_and_undone(module: host.LoadedModule, r
     (edit,) = result.report["edits"]
     change = {"added_ml": CORNER_ML, "removed_ml": 0.0}
     assert edit["regions"] == {"WT": change, "TC": change, "ET": change}
-    assert f"enhancing tumor +{CORNER_ML:.2f} and -0.00 ml" in run_report_text(result)
+    assert f"; enhancing tumor +{CORNER_ML:.2f} ml." in run_report_text(result)
     assert "Corrected by hand on" in ui.volumesNote.text
     shown = [float(ui.volumesTable.item(row, 1).text()) for row in range(3)]
     np.testing.assert_allclose(shown, [float(text) + CORNER_ML for text in table], atol=0.11)

@@ -164,7 +164,7 @@ class ResultPanel:
                 headers = [_("Region"), _("ml"), _("Range")]  # as short as large letters need it
                 meaning += " " + _("Range: smallest and largest volume of the ensemble's members alone.")
         notes = [_("* Outside the range: averaging or a correction gave a volume that no member gave alone.")] * outside
-        notes += [] if result is None else [describe_edit(edit) + "." for edit in result.report.get(EDITS, ())[-1:]]
+        notes += [] if result is None else [describe_edit(edit) for edit in result.report.get(EDITS, ())[-1:]]
         self._ui.volumesNote.setText(" ".join(notes))
         self._ui.volumesNote.setVisible(bool(notes))
         self._ui.volumesTable.setToolTip(meaning)

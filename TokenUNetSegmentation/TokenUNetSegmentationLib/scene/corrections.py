@@ -123,13 +123,15 @@ class Corrections:
 
 def describe_edit(edit: Mapping[str, Any]) -> str:
     """Return a correction of the run report as a sentence."""
-    changes = ", ".join(
-        _("{region} +{added:.2f} and -{removed:.2f} ml").format(
-            region=REGION_TITLES.get(name, name), added=change["added_ml"], removed=change["removed_ml"]
-        )
-        for name, change in edit["regions"].items()
+    time = datetime.fromisoformat(edit["time"]).astimezone(UTC)
+    changes = []
+    for name, change in edit["regions"].items():
+        signs = (("+", change["added_ml"]), ("-", change["removed_ml"]))
+        volumes = ", ".join(f"{sign}{ml:.2f} ml" for sign, ml in signs if ml)
+        changes.append(f"{REGION_TITLES.get(name, name)} {volumes}")
+    return _("Corrected by hand on {time} UTC: {changes}.").format(
+        time=f"{time:%Y-%m-%d %H:%M}", changes="; ".join(changes)
     )
-    return _("Corrected by hand on {time}: {changes}").format(time=edit["time"], changes=changes)
 
 
 def edit_mark(result: PatientResult) -> str:
