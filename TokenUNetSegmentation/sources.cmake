@@ -75,6 +75,8 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/bundle/importers/checkpoint_process.py
   tokenunet/bundle/importers/description.py
   tokenunet/bundle/importers/monai.py
+  tokenunet/bundle/importers/monai_configuration.py
+  tokenunet/bundle/importers/monai_preprocessing.py
   tokenunet/bundle/importers/nnunet.py
   tokenunet/bundle/importers/read.py
   tokenunet/bundle/manifest.py

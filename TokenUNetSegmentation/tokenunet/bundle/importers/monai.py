@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from tokenunet.bundle.imported import Imported, MonaiInference, Normalization
+from tokenunet.bundle.imported import Imported, MonaiInference
 from tokenunet.bundle.importers.archive import ModelFiles, read_json
 from tokenunet.bundle.importers.checkpoint import read_checkpoint
 from tokenunet.bundle.importers.description import ForeignModel, channel_of, described_origin
+from tokenunet.bundle.importers.monai_configuration import MonaiConfiguration, class_of
+from tokenunet.bundle.importers.monai_preprocessing import read_preprocessing
 from tokenunet.bundle.manifest import Channel, ModelManifest
 from tokenunet.core.errors import DatasetError, ModelError
 from tokenunet.core.label_names import labels_of, meaning_of
@@ -22,21 +24,8 @@ _METADATA = "configs/metadata.json"
 _CONFIGURATIONS = ("configs/inference.json", "configs/evaluate.json", "configs/train.json")
 _WEIGHTS = "models/model.pt"
 _NETWORKS = ("network_def", "network", "net")
-_LOADING = {
-    *("LoadImage", "EnsureChannelFirst", "EnsureType", "CastToType", "ToTensor", "ConcatItems", "AddChannel"),
-    *("SelectItems", "ToDevice"),
-}
-"""Transforms that leave intensities and voxels as they are."""
-_NO_INFLUENCE = {"_target_", "keys", "device", "allow_missing_keys"}
-_IN_ORDER: Mapping[str, tuple[str, ...]] = {
-    "Orientation": ("axcodes",),
-    "Spacing": ("pixdim", "mode"),
-    "NormalizeIntensity": ("nonzero", "channel_wise"),
-}
-"""Transforms of the scans that are reproduced, in the only order of them, and their arguments."""
 _USUAL_WINDOWS = {"padding_mode": "constant", "cval": 0, "sigma_scale": 0.125}
 """Arguments of the sliding window that must have their usual values."""
-_MOST_DEPTH = 10
 _MOST_SWIN_FEATURES = 192
 
 
@@ -60,7 +49,7 @@ def import_monai(files: ModelFiles) -> ForeignModel:
         raise ModelError(f"{files.source} has none of {', '.join(_CONFIGURATIONS)}.", "Copy the whole bundle.")
     if _WEIGHTS not in files.names:
         raise ModelError(f"{files.source} has no {_WEIGHTS}.", "Copy the whole bundle; TorchScript is not imported.")
-    configuration = _Configuration(read_json(files, name), f"{name} of {files.source}")
+    configuration = MonaiConfiguration(read_json(files, name), f"{name} of {files.source}")
     metadata = read_json(files, _METADATA)
     try:
         manifest = _manifest(files, configuration, metadata)
@@ -69,50 +58,7 @@ def import_monai(files: ModelFiles) -> ForeignModel:
     return ForeignModel(manifest, (read_checkpoint(files, _WEIGHTS).weights,))
 
 
-class _Configuration:
-    """A bundle's configuration, of which only plain values and references to them are read."""
-
-    def __init__(self, values: dict[str, Any], where: str) -> None:
-        self.values = values
-        self.where = where
-
-    def plain(self, value: Any, name: str, depth: int = 0) -> Any:
-        """Return a value with references replaced.
-
-        Args:
-            value: What the configuration holds.
-            name: Where it is, for messages.
-            depth: Number of references that led to it.
-
-        Raises:
-            ModelError: If it is, or refers to, an expression.
-        """
-        if depth > _MOST_DEPTH:
-            raise ModelError(f"{name} in {self.where} refers to itself.", "Correct the bundle.")
-        if isinstance(value, str) and value.startswith("$"):
-            raise ModelError(
-                f"{name} in {self.where} is the expression {value[:80]!r}, which is not executed.",
-                "Replace it by its value, and import the bundle again.",
-            )
-        if isinstance(value, str) and value.startswith("@"):
-            return self.plain(self._referred(value[1:], name), name, depth + 1)
-        if isinstance(value, dict):
-            return {key: self.plain(inner, f"{name}::{key}", depth + 1) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [self.plain(inner, f"{name}::{place}", depth + 1) for place, inner in enumerate(value)]
-        return value
-
-    def _referred(self, path: str, name: str) -> Any:
-        value: Any = self.values
-        for step in path.replace("#", "::").split("::"):
-            try:
-                value = value[int(step)] if isinstance(value, list) else value[step]
-            except (KeyError, IndexError, ValueError, TypeError) as error:
-                raise ModelError(f"{name} in {self.where} refers to {path!r}, which it does not have.") from error
-        return value
-
-
-def _manifest(files: ModelFiles, configuration: _Configuration, metadata: dict[str, Any]) -> ModelManifest:
+def _manifest(files: ModelFiles, configuration: MonaiConfiguration, metadata: dict[str, Any]) -> ModelManifest:
     class_name, arguments = _network(configuration)
     formats = metadata["network_data_format"]
     channels = _channels(formats["inputs"]["image"], files.source)
@@ -122,7 +68,7 @@ def _manifest(files: ModelFiles, configuration: _Configuration, metadata: dict[s
             f"The network of {files.source} takes {inputs} channels, but {_METADATA} names {len(channels)}.",
             "Correct its channel_def.",
         )
-    normalization, spacing, orientation = _preprocessing(configuration)
+    normalization, spacing, orientation = read_preprocessing(configuration)
     monai, window = _windows(configuration, spacing)
     region_outputs, activation = _outputs(formats["outputs"]["pred"], outputs, configuration)
     imported = Imported(
@@ -154,7 +100,7 @@ def _manifest(files: ModelFiles, configuration: _Configuration, metadata: dict[s
     )
 
 
-def _network(configuration: _Configuration) -> tuple[str, dict[str, Any]]:
+def _network(configuration: MonaiConfiguration) -> tuple[str, dict[str, Any]]:
     """Return the class and the arguments of the network."""
     described = next((d for n in _NETWORKS if isinstance(d := configuration.values.get(n), dict)), None)
     if described is None:
@@ -190,7 +136,7 @@ def _channels(described: Mapping[str, Any], source: str) -> tuple[Channel, ...]:
 
 
 def _outputs(
-    described: Mapping[str, Any], outputs: int, configuration: _Configuration
+    described: Mapping[str, Any], outputs: int, configuration: MonaiConfiguration
 ) -> tuple[dict[str, tuple[int, ...]], Any]:
     """Return the outputs of each region, and the activation."""
     names = {int(key): str(name) for key, name in described["channel_def"].items()}
@@ -214,9 +160,9 @@ def _outputs(
     return regions, _activation(configuration, "softmax")
 
 
-def _activation(configuration: _Configuration, otherwise: str) -> str:
-    for transform in _transforms(configuration, "postprocessing"):
-        if _class_of(transform) == "Activations":
+def _activation(configuration: MonaiConfiguration, otherwise: str) -> str:
+    for transform in configuration.transforms("postprocessing"):
+        if class_of(transform) == "Activations" and not configuration.is_disabled(transform):
             softmax = configuration.plain(transform.get("softmax", False), "Activationsd::softmax")
             sigmoid = configuration.plain(transform.get("sigmoid", False), "Activationsd::sigmoid")
             if bool(softmax) != bool(sigmoid):
@@ -224,88 +170,8 @@ def _activation(configuration: _Configuration, otherwise: str) -> str:
     return otherwise
 
 
-def _transforms(configuration: _Configuration, name: str) -> list[dict[str, Any]]:
-    """Return the transforms of a part of the configuration that are switched on.
-
-    Raises:
-        ModelError: If the part, or one of its transforms, is an expression.
-    """
-    described = _followed(configuration, configuration.values.get(name, {}), name)
-    listed = described.get("transforms", []) if isinstance(described, dict) else described
-    followed = [_followed(configuration, t, f"{name}::transforms") for t in _followed(configuration, listed, name)]
-    return [t for t in followed if not configuration.plain(t.get("_disabled_", False), f"{name}::_disabled_")]
-
-
-def _followed(configuration: _Configuration, value: Any, name: str) -> Any:
-    """Return what a reference refers to, without looking into it; other values as they are."""
-    return configuration.plain(value, name) if isinstance(value, str) else value
-
-
-def _class_of(transform: Mapping[str, Any]) -> str:
-    return str(transform.get("_target_", "")).split(".")[-1].removesuffix("d").removesuffix("D")
-
-
-def _preprocessing(
-    configuration: _Configuration,
-) -> tuple[Normalization, tuple[float, float, float] | None, str]:
-    """Return normalization, voxel size (None keeps the scans') and orientation."""
-    if "preprocessing" not in configuration.values:
-        raise ModelError(f"{configuration.where} has no preprocessing.", "Describe there how scans are prepared.")
-    normalization: Normalization = "none"
-    spacing, orientation = None, "LPS"
-    left = list(_IN_ORDER)
-    for transform in _transforms(configuration, "preprocessing"):
-        kind = _class_of(transform)
-        if kind in _LOADING:
-            continue
-        plain = {
-            name: configuration.plain(value, f"{kind}d::{name}")
-            for name, value in transform.items()
-            if name not in _NO_INFLUENCE
-        }
-        _check_transform(kind, plain, left, transform.get("_target_"), configuration.where)
-        left = left[left.index(kind) + 1 :]
-        if kind == "NormalizeIntensity":
-            normalization = "nonzero_zscore" if plain.get("nonzero") else "zscore"
-        elif kind == "Spacing":
-            x, y, z = (float(size) for size in plain["pixdim"])
-            spacing = (x, y, z)
-        else:
-            orientation = str(plain["axcodes"]).upper()
-    return normalization, spacing, orientation
-
-
-def _check_transform(kind: str, arguments: dict[str, Any], left: list[str], target: Any, where: str) -> None:
-    """Check that a transform is reproduced as it is.
-
-    Raises:
-        ModelError: If its class, its place or one of its arguments is not supported.
-    """
-    if kind not in _IN_ORDER:
-        problem = f"The transform {target!r} in {where} is not supported."
-    elif kind not in left:
-        problem = f"The transform {target!r} in {where} is not supported after the one before it."
-    elif unknown := sorted(arguments.keys() - _IN_ORDER[kind]):
-        problem = f"{unknown[0]} of the transform {target!r} in {where} is not supported."
-    elif kind == "NormalizeIntensity" and not arguments.get("channel_wise"):
-        problem = f"The transform {target!r} in {where} normalizes all channels together, which is not supported."
-    elif kind == "Spacing" and set(_as_list(arguments.get("mode", "bilinear"))) != {"bilinear"}:
-        problem = f"mode {arguments['mode']!r} of the transform {target!r} in {where} is not supported."
-    else:
-        return
-    raise ModelError(
-        problem,
-        "Supported are, in this order, Orientationd (axcodes), Spacingd (pixdim, bilinear) and NormalizeIntensityd "
-        "(channel_wise).",
-    )
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def _windows(
-    configuration: _Configuration, spacing: tuple[float, float, float] | None
+    configuration: MonaiConfiguration, spacing: tuple[float, float, float] | None
 ) -> tuple[MonaiInference, tuple[int, int, int]]:
     inferer = configuration.plain(configuration.values.get("inferer", {}), "inferer")
     if inferer.get("_target_", "").split(".")[-1] != "SlidingWindowInferer":
