@@ -4,8 +4,10 @@ Writes ``empty.png``, ``ready.png``, ``running.png``, ``done.png`` and ``failed.
 ``training_empty.png``, ``training_ready.png``, ``training_running.png`` and ``training_done.png`` of the Training
 module, 380 pixels wide, and the same with ``_large`` at one and a half times the font size; ``window.png`` has what a
 window of 1280 x 760 pixels shows of panel and views after "Segment", nothing scrolled; ``panel.png`` and
-``training_panel.png`` have them side by side. The patients are synthetic, the segmentation is the shipped model's; only
-the run's stages are a stand-in's, which waits where a picture is made, and the figures of the training are invented.
+``training_panel.png`` have them side by side. ``three.png`` and ``two.png`` have so many sequences, ``imported.png``
+has an imported model; ``compared.png``, ``compared_views.png`` and ``side_by_side.png`` have the results of both
+shipped models. The patients are synthetic, the segmentation is the shipped model's; only the run's stages are a
+stand-in's, which waits where a picture is made, and the figures of the training are invented.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +60,26 @@ def _draw_all(folder: Path, work: Path) -> None:
         draw = functools.partial(_draw_state, folder, suffix)
         _draw_states(app, scans, draw)
         _draw_training_states(app, work, draw)
+    _draw_choices(app, scans, work, folder)
     _draw_side_by_side(folder, _STATES, "panel.png")
     _draw_side_by_side(folder, _TRAINING_STATES, "training_panel.png")
 
 
 def _segmented_patient(work: Path) -> tuple[dict[str, Path], Path]:
     """Four scans and the output folder of their segmentation; voxels of 2 mm to be quick."""
-    from tokenunet.cli import main as tokenunet
     from tokenunet.study.scans import find_sequences
     from tokenunet.synthesis import synthetic_patient, write_patient
 
     patient = write_patient(synthetic_patient(5, spacing=2.0), work / "patients")
-    if tokenunet(["segment", "--input", str(patient), "--output", str(work / "output"), "--attention-maps"]):
+    return dict(find_sequences(patient)), _segment(patient, work / "output", "--attention-maps")
+
+
+def _segment(patient: Path, output: Path, *options: str) -> Path:
+    from tokenunet.cli import main as tokenunet
+
+    if tokenunet(["segment", "--input", str(patient), "--output", str(output), *options]):
         raise RuntimeError("The patient for the pictures could not be segmented.")
-    return dict(find_sequences(patient)), work / "output"
+    return output
 
 
 def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], None]) -> None:
@@ -117,6 +125,68 @@ def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], No
     ui.logButton.click()
     draw("failed", panel)
     module.close()
+
+
+def _draw_choices(app: Any, scans: dict[str, Path], work: Path, folder: Path) -> None:
+    """Draw fewer sequences, an imported model, and the results of two models."""
+    import slicer
+    from foreign_models import write_monai_bundle
+    from TokenUNetSegmentationLib.logic.run import SegmentationRun
+    from TokenUNetSegmentationLib.process.worker import WorkerProcess
+    from TokenUNetSegmentationLib.scene.volumes import load_volume
+
+    slicer.mrmlScene.Clear(False)
+    os.environ["TOKENUNET_MODELS"] = str(work / "models")
+    module = host.load_module(_ROOT / "TokenUNetSegmentation" / "TokenUNetSegmentation.py")
+    panel, ui, widget = module.panel, module.widget.ui, module.widget
+    script = _ROOT / "Testing" / "module" / "standin_worker.py"
+    widget.runPanel.start_run = functools.partial(
+        SegmentationRun, start_worker=functools.partial(WorkerProcess, script=script)
+    )
+    for section in (ui.resultSection, ui.overlaysSection, ui.reviewSection):
+        section.collapsed = True
+    nodes = {sequence: load_volume(path, f"Example_{sequence}") for sequence, path in scans.items()}
+    app.processEvents()
+    selectors = {sequence: row.selector for sequence, row in widget.inputsPanel.rows.items()}
+    for name, missing in (("three", ("FLAIR",)), ("two", ("T1", "T2"))):
+        for sequence in missing:
+            selectors[sequence].setCurrentNode(None)
+        _draw(panel, folder / f"{name}.png")
+        for sequence in missing:
+            selectors[sequence].setCurrentNode(nodes[sequence])
+    other = _segment(scans["T1ce"].parent, work / "other", "--model", "synthetic_only")
+    for output in (other, work / "output"):
+        os.environ["STANDIN_RESULT"] = str(output)
+        ui.segmentButton.click()
+        _live(app, lambda: not widget.runPanel.running)
+    ui.comparisonSection.collapsed = False
+    ui.compareButton.click()
+    _live(app, lambda: ui.comparisonTable.rowCount == len(_VIEWS) and ui.compareButton.enabled)
+    _draw(panel, folder / "compared.png")
+    slicer.app.layout_manager.resetSliceViews()
+    ui.jumpButton.click()
+    _draw_views(_VIEWS, folder / "compared_views.png")
+    ui.sideBySideButton.click()
+    _draw_views(("TokenUNetOverlay1", "TokenUNetOverlay2"), folder / "side_by_side.png")
+    ui.sideBySideButton.click()
+    ui.comparisonSection.collapsed = True
+    widget.modelImportPanel.start(write_monai_bundle(work / "foreign"))
+    _live(app, lambda: not widget.modelImportPanel.running)
+    _draw(panel, folder / "imported.png")
+    module.close()
+
+
+def _draw_views(names: Sequence[str], path: Path) -> None:
+    """Draw slice views next to each other."""
+    import numpy as np
+    import qt
+    import slicer
+
+    views = [slicer.app.layout_manager.pixels(name) for name in names]
+    pixels = np.ascontiguousarray(np.concatenate(views, axis=1))
+    rows, columns, _colors = pixels.shape
+    qt.QImage(pixels.data, columns, rows, 3 * columns, qt.QImage.Format_RGB888).save(str(path))
+    print(path)
 
 
 def _draw_training_states(app: Any, work: Path, draw: Callable[[str, Any], None]) -> None:
