@@ -12,6 +12,7 @@ from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
 from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.predict import predict, region_probabilities
 from tokenunet.inference.request import InferenceOptions
+from tokenunet.inference.second_pass import with_second_pass
 from tokenunet.networks import architectures, build_network
 from tokenunet.preprocessing import Prepared
 
@@ -247,6 +248,22 @@ def test_softmax_over_labels_gives_nested_regions() -> None:
     assert build_network("unet_star", out_channels=4).head[2].out_channels == 4
 
 
+@pytest.mark.parametrize(
+    ("core", "enhancing", "is_raised"), [(600, 0, True), (600, 600, False), (300, 0, False), (600, 300, True)]
+)
+def test_second_pass_adds_to_a_core_that_hardly_enhances(core: int, enhancing: int, is_raised: bool) -> None:
+    manifest = replace(SMALL_MANIFEST, spacing=(1.0, 1.0, 1.0), second_pass_without=("T1ce",))
+    first, brain = torch.full((1, 3, 20, 20, 20), -1.0), torch.ones(1, 20, 20, 20, dtype=torch.bool)
+    for region, voxels in ((0, 800), (1, core), (2, enhancing)):
+        first[0, region].flatten()[:voxels] = 1
+    brain[:, 10:] = False
+    first[:, 2, 10:] = 1  # outside of the brain, where it does not count
+    result = with_second_pass(first, torch.full_like(first, 3.0), brain, manifest)
+    assert torch.equal(result[:, 2], first[:, 2])
+    assert (result[:, 0] >= 1).all(), "the whole tumor is raised in any case"
+    assert bool((result[:, 1] > first[:, 1]).any()) == is_raised
+
+
 def test_second_pass_adds_to_the_whole_tumor_and_takes_nothing_away(tmp_path: Path, prepared: Prepared) -> None:
     single = load_bundle(small_bundle(tmp_path / "single"))
     double = load_bundle(small_bundle(tmp_path / "double", replace(SMALL_MANIFEST, second_pass_without=("T1ce",))))
@@ -256,7 +273,7 @@ def test_second_pass_adds_to_the_whole_tumor_and_takes_nothing_away(tmp_path: Pa
     fractions: list[float] = []
     both, execution = predict(prepared, double, CPU, fractions.append)
     expected = first.clone()
-    expected[0] = torch.maximum(first[0], (first[0] + second[0]) / 2)
+    expected[0] = torch.maximum(first[0], (first[0] + second[0]) / 2)  # there is enhancing tumor: not in the core
     inside = prepared.brain
     np.testing.assert_allclose(both.probabilities[:, inside], expected.sigmoid().numpy()[:, inside], atol=1e-5)
     assert (expected[0] > first[0])[inside].any()

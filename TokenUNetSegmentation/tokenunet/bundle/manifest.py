@@ -66,8 +66,8 @@ class ModelManifest:
         training: Summary of the training; free form.
         license: SPDX identifier, or a sentence.
         intended_use: Sentence on what the model may and may not be used for.
-        second_pass_without: Channels that a second pass leaves out, whose findings are added to the whole tumor where
-            the first pass doubts; empty for a single pass.
+        second_pass_without: Channels that a second pass leaves out, whose findings are added to the whole tumor, and
+            to the core of a tumor that hardly enhances, where the first pass doubts; empty for a single pass.
         members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the
             five folds of a cross-validation, whose probabilities are averaged.
         weights_sha256: SHA-256 of ``weights.safetensors``.

@@ -256,7 +256,7 @@ def _run(
         logits, maps = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes))
         if passes == 2:
             second, _ = run(without_channels(x, manifest), False, lambda fraction: on_fraction((1 + fraction) / 2))
-            logits = with_second_pass(logits, second, manifest)
+            logits = with_second_pass(logits, second, (x != 0).any(dim=1), manifest)
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
     # There is no tumor outside the brain, but the network's output there is arbitrary.
     probabilities *= prepared.brain

@@ -1,15 +1,22 @@
 """A second pass without some channels, for what they keep the first one from finding.
 
 Edema that is isointense in T1ce is at times taken for healthy tissue, although T2 and FLAIR show it. A pass without
-T1ce finds it, and may add to the whole tumor, but takes nothing away.
+T1ce finds it, and may add to the whole tumor, but takes nothing away. Likewise for the core of a tumor that hardly
+enhances, of which a network expects less in T1ce than there is.
 """
+
+from math import prod
 
 import torch
 from torch import Tensor
 
 from tokenunet.bundle.manifest import ModelManifest
+from tokenunet.core.regions import RegionName
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.preprocessing import Prepared
+
+LEAST_ML = 0.5
+"""Smallest volume of a core or of enhancing tumor that counts as found."""
 
 
 def count_passes(prepared: Prepared, manifest: ModelManifest, options: InferenceOptions) -> int:
@@ -31,17 +38,28 @@ def without_channels(x: Tensor, manifest: ModelManifest) -> Tensor:
     return x
 
 
-def with_second_pass(first: Tensor, second: Tensor, manifest: ModelManifest) -> Tensor:
+def with_second_pass(first: Tensor, second: Tensor, brain: Tensor, manifest: ModelManifest) -> Tensor:
     """Return the first pass' logits, in the whole tumor raised to the mean of both passes where that is higher.
 
+    The same is done in the tumor core if the first pass found one, but hardly any enhancing tumor.
+
     Args:
-        first: Logits of all channels, (N, R, D, H, W).
+        first: Logits of all channels, (1, R, D, H, W).
         second: Logits without some channels, of the same shape.
+        brain: Whether a voxel is in the brain, (1, D, H, W).
         manifest: Manifest of the model that made them.
     """
-    whole_tumor = manifest.regions.index("WT")
+
+    def found(region: RegionName) -> bool:
+        marked = (first[:, manifest.regions.index(region)] > 0) & brain
+        return float(marked.sum()) * prod(manifest.spacing) / 1000 >= LEAST_ML
+
+    raised = torch.maximum(first, (first + second) / 2)
     result = first.clone()
-    result[:, whole_tumor] = torch.maximum(first, (first + second) / 2)[:, whole_tumor]
+    regions: list[RegionName] = ["WT", "TC"] if found("TC") and not found("ET") else ["WT"]
+    for region in regions:
+        k = manifest.regions.index(region)
+        result[:, k] = raised[:, k]
     return result
 
 
