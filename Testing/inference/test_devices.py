@@ -13,7 +13,7 @@ from tokenunet.inference.request import InferenceOptions
 from tokenunet.networks.token_unet import TokenUNet
 from tokenunet.preprocessing import Prepared
 from tokenunet.runtime import device as device_module
-from tokenunet.runtime.device import is_unsupported_on_mps, resolve_device
+from tokenunet.runtime.device import Arithmetic, is_unsupported_on_mps, resolve_device
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -87,3 +87,29 @@ def test_no_tensor_of_a_pass_or_step_stays_on_the_cpu() -> None:
 def test_a_tensor_left_on_the_cpu_is_noticed() -> None:
     with SameDevice(), pytest.raises(RuntimeError, match="on two devices"):
         torch.empty(3, device="meta") + torch.empty(3)
+
+
+def test_fp16_as_on_a_gpu_gives_the_maps_and_regions_of_fp32(bundle: ModelBundle) -> None:
+    """GPUs without bf16 run the plain forward pass with autocast to fp16, which the CPU has too."""
+    network = bundle.build()
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 4, 48, 48, 32)).astype(np.float32))
+    arithmetic = Arithmetic(torch.device("cpu"), "fp16", casts_weights=False, layout=torch.channels_last_3d)
+    with torch.inference_mode():
+        expected, expected_maps = network.forward_with_maps(x)
+        with arithmetic.autocast():
+            logits, maps = arithmetic.place(network).forward_with_maps(arithmetic.place_input(x))
+    assert logits.dtype == torch.float16  # else nothing was tried
+    assert float((logits.float().sigmoid() - expected.sigmoid()).abs().max()) < 0.01
+    voxels = maps.token_learner[0, 0].numel()
+    assert maps.token_learner.flatten(2).sum(-1).allclose(torch.ones(()), atol=1e-4)
+    torch.testing.assert_close(
+        maps.token_learner.float() * voxels, expected_maps.token_learner * voxels, atol=0.02, rtol=0.02
+    )
+
+
+def test_predict_in_fp16_is_that_of_fp32(bundle: ModelBundle, prepared: Prepared) -> None:
+    half, execution = predict(prepared, bundle, InferenceOptions(device="cpu", precision="fp16"))
+    single, _ = predict(prepared, bundle, InferenceOptions(device="cpu", precision="fp32"))
+    assert execution.precision == "fp16"
+    assert np.isfinite(half.probabilities).all()
+    assert np.abs(half.probabilities - single.probabilities).max() < 0.02

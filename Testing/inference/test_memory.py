@@ -2,19 +2,22 @@
 
 import sys
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from monai.inferers import utils as monai_windows
 from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.errors import OutOfMemoryError
 from tokenunet.core.findings import Finding
+from tokenunet.inference import forward as forward_module
 from tokenunet.inference.fallback import Mode, Strategy, fallback_chain
 from tokenunet.inference.predict import needed_bytes, predict
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.networks.token_unet import TokenUNet
 from tokenunet.preprocessing import Prepared
+from tokenunet.runtime.device import is_out_of_memory
 
 predict_module = sys.modules["tokenunet.inference.predict"]  # the package has a function of that name
 CPU = InferenceOptions(device="cpu", precision="fp32")
@@ -120,8 +123,45 @@ def test_the_ladder_of_a_gpu_ends_on_the_cpu() -> None:
     ]
 
 
-def test_is_out_of_memory_recognizes_monais_words() -> None:
-    from tokenunet.runtime.device import is_out_of_memory
+@pytest.mark.parametrize("where", ["windows", "weights of windows"])
+def test_memory_that_runs_out_among_windows_leads_to_fewer_at_a_time(
+    where: str, bundle: ModelBundle, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU stands in for a GPU whose memory runs out midway; MONAI wraps such an error in one of its own."""
+    cpu = torch.device("cpu")
+    chain = [Strategy(cpu, "sliding_window", batch) for batch in (4, 1)]
+    monkeypatch.setattr(predict_module, "fallback_chain", lambda device, mode: list(chain))
+    monkeypatch.setattr(forward_module, "cpu_optimized_forward", TokenUNet.forward_with_maps)  # as on a GPU
+    calls = 0
+    attend, weigh = TokenUNet.attend, monai_windows.compute_importance_map
 
+    def second_batch_is_too_much(self: TokenUNet, x: torch.Tensor) -> tuple:
+        nonlocal calls
+        calls += len(x) == 4
+        if where == "windows" and len(x) == 4 and calls == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return attend(self, x)
+
+    def first_weights_are_too_much(*arguments: Any, **options: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += where != "windows"
+        if where != "windows" and calls == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return weigh(*arguments, **options)
+
+    monkeypatch.setattr(TokenUNet, "attend", second_batch_is_too_much)
+    monkeypatch.setattr(monai_windows, "compute_importance_map", first_weights_are_too_much)
+    announced: list[Finding] = []
+    prediction, execution = predict(prepared, bundle, CPU, on_fallback=announced.append)
+    (finding,) = announced
+    assert finding.code == "out_of_memory"
+    assert finding.message.endswith("Trying a sliding window, 1 at a time, on cpu.")
+    assert execution.fallbacks == (finding.message,)
+    monkeypatch.undo()
+    expected, _ = predict(prepared, bundle, WINDOWS)
+    np.testing.assert_allclose(prediction.probabilities, expected.probabilities, atol=1e-4)
+
+
+def test_is_out_of_memory_recognizes_monais_words() -> None:
     assert is_out_of_memory(RuntimeError("Seems to be OOM. Please try using smaller sw_batch_size."))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
