@@ -192,6 +192,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/predict.py
   tokenunet/inference/quality_page.py
   tokenunet/inference/request.py
+  tokenunet/inference/review.py
   tokenunet/inference/second_pass.py
   tokenunet/io/__init__.py
   tokenunet/io/figures.py
@@ -211,6 +212,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/networks/builtin.py
   tokenunet/networks/imported.py
   tokenunet/networks/mixers.py
+  tokenunet/networks/probe.py
   tokenunet/networks/registry.py
   tokenunet/networks/token_unet.py
   tokenunet/networks/tokens.py
@@ -227,8 +229,11 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/report/key_slices.py
   tokenunet/report/measured.py
   tokenunet/review/__init__.py
+  tokenunet/review/bright.py
+  tokenunet/review/calibration.py
   tokenunet/review/candidates.py
-  tokenunet/review/selectivity.py
+  tokenunet/review/expected_dice.py
+  tokenunet/review/patient.py
   tokenunet/runtime/__init__.py
   tokenunet/runtime/allocator.py
   tokenunet/runtime/device.py

@@ -3,10 +3,10 @@
     python -m tools.review_candidates --patients 20 --output review_candidates.json
 
 A decoder that misses tumor which the encoder has detected is simulated by silencing the real one at one lesion: around
-the lesion nothing is segmented (``silent``), or only the tenth of it with the highest probability (``residual``). The
-attention maps do not depend on the decoder. Each lesion of a patient is missed in turn. Raising the threshold in the
-whole brain until a lesion disappears would be an alternative, but for this model it takes logits of 10 and more, which
-leaves only the brightest spots of all other lesions.
+the lesion nothing is segmented (``silent``), or only the tenth of it with the highest probability (``residual``), and
+the probability is 0 elsewhere there. The probe does not depend on the decoder. Each lesion of a patient is missed in
+turn. Raising the threshold in the whole brain until a lesion disappears would be an alternative, but for this model it
+takes logits of 10 and more, which leaves only the brightest spots of all other lesions.
 
 A lesion counts as found if at least a quarter of a candidate is part of it; a candidate of which less than a quarter is
 tumor counts as a false positive. Half of the patients are consecutive, the other half have several foci.
@@ -24,17 +24,21 @@ from typing import Any, Literal, get_args
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from tokenunet.bundle.bundle import load_bundle
+from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.bundle.store import DEFAULT_MODEL
+from tokenunet.core.errors import ModelError
 from tokenunet.evaluation.synthetic_cases import SyntheticCase, segmented_case
+from tokenunet.inference.review import reviewed_patient
 from tokenunet.io.resources import resource
-from tokenunet.review import MapLevels, ReviewCandidates, find_review_candidates, levels_from_notes
+from tokenunet.review.candidates import ReviewCandidates, find_candidates
 from tokenunet.synthesis import draw_parameters
+
+from tools.review_patients import around, lesions, silenced
 
 FIRST_SEED = 4 * 10**9
 """Far from the seeds of training, validation, calibration, and of the patients for which the thresholds were chosen."""
 LEAST_LESION_ML = 1.0
-"""Two voxels of the attention maps, which cannot show smaller lesions."""
+"""Smallest lesion that is silenced: half a voxel of the bottleneck."""
 _SILENCED_MM = 8.0
 _RESIDUAL = 0.1
 _QUARTER = 0.25
@@ -54,7 +58,6 @@ class Trial:
         found: Whether the missed lesion is among the candidates.
         hints: Number of candidates.
         false_hints: Number of candidates that are not tumor.
-        basis: Source of the knowledge which maps are tumor-selective.
     """
 
     seed: int
@@ -64,7 +67,6 @@ class Trial:
     found: bool
     hints: int
     false_hints: int
-    basis: str
 
 
 def patients_to_measure(number: int) -> list[int]:
@@ -75,22 +77,26 @@ def patients_to_measure(number: int) -> list[int]:
     return [*range(FIRST_SEED, FIRST_SEED + plain), *several]
 
 
-def trials(seed: int, case: SyntheticCase, known: tuple[MapLevels, ...]) -> Iterator[Trial]:
+def trials(seed: int, case: SyntheticCase, bundle: ModelBundle) -> Iterator[Trial]:
     """Iterate over one patient with the unmodified decoder, and with each lesion missed in each way.
 
     Args:
         seed: Seed of the patient.
         case: Segmented patient.
-        known: Tumor-selective maps of the model.
-    """
-    grid = case.prepared.grid
-    probability = case.prediction.probabilities[0]
-    found = lesions(case.whole_tumor, grid.voxel_ml)
-    nowhere = np.zeros_like(case.whole_tumor)
+        bundle: Model that segmented it.
 
-    def trial(weakening: Weakening, lesion: NDArray[np.bool_], segmented: NDArray[np.bool_]) -> Trial:
-        assert case.prediction.attention is not None
-        hints = find_review_candidates(segmented, case.prepared.brain, grid, case.prediction.attention, known)
+    Raises:
+        ModelError: If the model has no calibrated review.
+    """
+    calibration = bundle.review
+    if calibration is None:
+        raise ModelError(f"{bundle.source} has no calibrated review.", "Run tools.fit_review first.")
+    grid = case.prepared.grid
+    patient = reviewed_patient(case.prediction, case.prepared, bundle.manifest.space.channels)
+    found = lesions(case.whole_tumor, grid.voxel_ml, LEAST_LESION_ML)
+
+    def trial(weakening: Weakening, lesion: NDArray[np.bool_], kept: NDArray[np.bool_]) -> Trial:
+        hints = find_candidates(silenced(patient, kept), calibration)
         in_lesion, in_tumor = (_overlaps(hints, where, case) for where in (lesion, case.whole_tumor))
         return Trial(
             seed=seed,
@@ -100,25 +106,14 @@ def trials(seed: int, case: SyntheticCase, known: tuple[MapLevels, ...]) -> Iter
             found=any(share >= _QUARTER for share in in_lesion),
             hints=len(hints.candidates),
             false_hints=sum(share < _QUARTER for share in in_tumor),
-            basis=hints.basis.value,
         )
 
-    segmented = probability > 0.5
-    yield trial("none", nowhere, segmented)
+    yield trial("none", np.zeros_like(case.whole_tumor), np.ones_like(case.whole_tumor))
     for lesion in found:
-        other = case.whole_tumor & ~lesion
-        silent = segmented & (~_within(lesion, _SILENCED_MM, grid.spacing) | other)
-        yield trial("silent", lesion, silent)
-        yield trial("residual", lesion, silent | _surest(probability, lesion & segmented, _RESIDUAL * lesion.sum()))
-
-
-def lesions(tumor: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bool_]]:
-    """Return the connected components of a tumor (D, H, W) of at least `LEAST_LESION_ML`, by decreasing volume."""
-    labels = sitk.RelabelComponent(
-        sitk.ConnectedComponent(sitk.GetImageFromArray(tumor.astype(np.uint8))), int(LEAST_LESION_ML / voxel_ml)
-    )
-    parts = sitk.GetArrayFromImage(labels)
-    return [parts == number for number in range(1, int(parts.max()) + 1)]
+        kept = ~around(lesion, _SILENCED_MM, grid.spacing) | (case.whole_tumor & ~lesion)
+        yield trial("silent", lesion, kept)
+        surest = _surest(case.prediction.probabilities[0], lesion & patient.segmented, _RESIDUAL * lesion.sum())
+        yield trial("residual", lesion, kept | surest)
 
 
 def summary(done: list[Trial]) -> dict[str, Any]:
@@ -160,11 +155,6 @@ def _overlaps(hints: ReviewCandidates, where: NDArray[np.bool_], case: Synthetic
     return [float(inside[hints.labels == hint.number].mean()) for hint in hints.candidates]
 
 
-def _within(region: NDArray[np.bool_], distance_mm: float, spacing: tuple[float, ...]) -> NDArray[np.bool_]:
-    image = sitk.GetImageFromArray(region.astype(np.uint8))
-    return sitk.GetArrayFromImage(sitk.BinaryDilate(image, [round(distance_mm / s) for s in spacing])).astype(bool)
-
-
 def _surest(probability: NDArray[np.float32], region: NDArray[np.bool_], voxels: float) -> NDArray[np.bool_]:
     """Return the voxels of a region with the highest probability, fewer than the given number."""
     indices = np.flatnonzero(region)
@@ -182,10 +172,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file for the counts and every trial")
     options = parser.parse_args()
     bundle = load_bundle(options.model or resource(f"Models/{DEFAULT_MODEL}"))
-    known = levels_from_notes(bundle.manifest.training.get("tumor_selective_maps"))
     done: list[Trial] = []
     for number, seed in enumerate(patients_to_measure(options.patients), start=1):
-        done += trials(seed, segmented_case(seed, bundle), known)
+        done += trials(seed, segmented_case(seed, bundle), bundle)
         print(f"{number}/{options.patients}", file=sys.stderr)
     counts = summary(done)
     model = {"name": bundle.manifest.name, "weights_sha256": bundle.manifest.weights_sha256}

@@ -30,7 +30,7 @@ from tokenunet.study.scans import Study
 from tokenunet.synthesis import Kind, synthetic_patient
 from tokenunet.training.samples.synthetic import VALIDATION_SEED
 
-from tools.map_calibration import FIRST_SEED as CALIBRATION_SEED
+from tools.fit_review import FIRST_SEED as CALIBRATION_SEED
 from tools.review_candidates import FIRST_SEED as REVIEW_SEED
 
 SPACE = ModelSpace(SEQUENCES, (4.0, 4.0, 4.0), "LPS")

@@ -112,8 +112,6 @@ def _draw_states(app: Any, scans: dict[str, Path], draw: Callable[[str, Any], No
     ui.inputsSection.collapsed = True
     module.widget.overlaysPanel.button(3).click()
     _live(app, lambda: ui.overlapTable.rowCount == 8)
-    ui.reviewButton.click()
-    _live(app, lambda: ui.reviewButton.enabled)
     draw("done", panel)
 
     ui.inputsSection.collapsed = False

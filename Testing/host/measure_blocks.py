@@ -125,7 +125,6 @@ def _what_a_user_does(module: host.LoadedModule) -> Iterator[tuple[str, Callable
     yield "all eight", ui.gridButton.click, always
     yield "map 5 of all eight", module.widget.overlaysPanel.button(5).click, always
     yield "back from all eight", ui.gridButton.click, always
-    yield "review list", ui.reviewButton.click, lambda: ui.reviewButton.enabled
     if ui.reviewTable.rowCount:
         yield "show a place", lambda: ui.reviewTable.selectRow(0), always
         yield "accept a place", ui.reviewAcceptButton.click, always

@@ -1,11 +1,14 @@
-"""The buttons of "Review candidates", and what they do to the scene and to the views."""
+"""The section "Review": what is expected of a result, and the buttons that decide about candidates."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import host
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from host.messages import loading_a_scene
 from module.driving import changed, node_ids, segment, wait_until
 
@@ -14,40 +17,45 @@ LESION, CENTER = 6, (10, 20, 14)
 
 
 @pytest.fixture
-def result(module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any) -> Any:
-    """A segmented patient in whom TokenFuser 2 is high in the tumor and in a lesion that is not segmented."""
-    import slicer
+def output(patient: Any, tmp_path: Path) -> Path:
+    """Output folder of a run that lists one candidate."""
+    output = tmp_path / "output"
+    shutil.copytree(patient.output, output)
+    lesion = missed(patient.regions.shape[1:])
+    assert not (lesion & patient.regions[0]).any()
+    image = sitk.GetImageFromArray(lesion.astype(np.uint8))
+    image.CopyInformation(patient.scan)
+    sitk.WriteImage(image, output / "review_candidates.nii.gz")
+    candidate = {
+        "number": 1,
+        "probability": 0.83,
+        "volume_ml": float(lesion.sum() * np.prod(patient.scan.GetSpacing()) / 1000),
+        "center_lps_mm": patient.scan.TransformIndexToPhysicalPoint(CENTER[::-1]),
+        "sources": ["probe", "image"],
+        "token": 3,
+        "token_share": 1.2,
+    }
+    report = {
+        **patient.report,
+        "review_candidates": [candidate],
+        "expected_dice": {"WT": {"value": 0.88, "low": 0.74, "high": 0.95}},
+        "volumes_interval_ml": {"WT": [30.0, 41.0]},
+        "review_calibrated_on": "60 synthetic patients",
+    }
+    (output / "run.json").write_text(json.dumps(report))
+    return output
 
-    result = segment(module)
-    whole = result.region("WT")
-    assert not (whole & missed(whole.shape)).any()
-    high = whole | missed(whole.shape)
-    random = np.random.default_rng(0)
-    for kind in ("token_learner", "token_fuser"):
-        for number, mask in result.overlays(kind).items():
-            values = slicer.util.arrayFromVolume(mask)
-            values[:] = random.normal(1, 0.1, values.shape)
-            if kind == "token_fuser" and number == 2:
-                values += blocks(high, values.shape)
-            slicer.util.arrayFromVolumeModified(mask)
-    return result
+
+@pytest.fixture
+def result(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, output: Path, app: Any
+) -> Any:
+    standin.setenv("STANDIN_RESULT", str(output))
+    return segment(module)
 
 
 def missed(shape: tuple[int, ...]) -> Any:
     return sum((a - c) ** 2 for a, c in zip(np.indices(shape), CENTER, strict=True)) < LESION**2
-
-
-def blocks(region: Any, shape: tuple[int, ...]) -> Any:
-    """Means over the scan's voxels in each of the mask's, four along each side."""
-    return region.reshape(shape[0], 4, shape[1], 4, shape[2], 4).mean(axis=(1, 3, 5))
-
-
-def look(module: host.LoadedModule) -> list[Any]:
-    from TokenUNetSegmentationLib.scene.review import listed_candidates
-
-    module.widget.ui.reviewButton.click()
-    wait_until(lambda: not module.widget.reviewPanel._looking.running)
-    return listed_candidates(module.widget.result())
 
 
 def table(module: host.LoadedModule) -> list[list[str]]:
@@ -55,94 +63,66 @@ def table(module: host.LoadedModule) -> list[list[str]]:
     return [[widget.item(r, c).text() for c in range(5)] for r in range(widget.rowCount)]
 
 
-def position(result: Any, voxel: tuple[int, int, int]) -> Any:
-    from TokenUNetSegmentationLib.scene.displays import voxel_position
+def whole_tumor_ml(module: host.LoadedModule) -> float:
+    wait_until(lambda: not module.widget.resultPanel._measuring.running)
+    return float(module.widget.ui.volumesTable.item(0, 1).text())
 
-    return np.array(voxel_position(result.reference, voxel[::-1]))
 
-
-def test_says_why_it_cannot_look(module: host.LoadedModule) -> None:
+def test_says_that_a_patient_must_be_segmented_first(module: host.LoadedModule) -> None:
     ui = module.widget.ui
-    assert "not a diagnosis" in ui.reviewHeading.text
-    assert not ui.reviewButton.enabled
-    assert ui.reviewButton.toolTip == "Segment a patient first."
+    assert ui.reviewHeading.text == "Segment a patient first."
     assert not ui.reviewAcceptButton.enabled
 
 
-def test_missed_lesion_is_listed_and_a_click_shows_it(module: host.LoadedModule, result: Any, app: Any) -> None:
+def test_candidate_and_expected_dice_are_shown_and_a_click_goes_there(
+    module: host.LoadedModule, result: Any, app: Any
+) -> None:
     ui = module.widget.ui
-    [candidate] = look(module)
+    assert "whole tumor: expected Dice 0.88 (0.74 to 0.95), 30.0 to 41.0 ml" in ui.reviewHeading.text
+    assert "60 synthetic patients" in ui.reviewHeading.text
     [row] = table(module)
-    truth_ml = missed(result.region("WT").shape).sum() * np.prod(result.reference.GetSpacing()) / 1000
-    assert row[0] == "1"
-    assert float(row[1]) == pytest.approx(truth_ml, rel=0.35)
-    assert row[2].endswith("× tumor")  # noqa: RUF001
-    assert float(row[2].partition("×")[0]) > 0.7  # noqa: RUF001
-    assert row[3:] == ["F2", "open"]
-    assert "TokenFuser 2" in ui.reviewLabel.text
-    assert np.linalg.norm(candidate.center - position(result, CENTER)) < 6
+    assert float(row[1]) == pytest.approx(result.report["review_candidates"][0]["volume_ml"], abs=0.05)
+    assert row[2:] == ["likely, 83 %", "encoder, image", "open"]
     elsewhere = app.layout_manager.pixels("Red")
     ui.reviewTable.selectRow(0)
+    assert "Of the tokens, 3 adds most to that." in ui.reviewLabel.text
     offset = app.layout_manager.sliceWidget("Red").mrmlSliceNode().GetSliceOffset()
-    assert offset == pytest.approx(candidate.center[2], abs=0.1)
+    assert offset == pytest.approx(result.report["review_candidates"][0]["center_lps_mm"][2], abs=0.1)
     there = app.layout_manager.pixels("Red")
     assert changed(elsewhere, there) > 0.01
     result.review_candidates.GetDisplayNode().SetVisibility(False)
     assert 0 < changed(there, app.layout_manager.pixels("Red")) < 0.1, "no outline of the candidate"
 
 
-def test_accepted_candidate_is_a_segment_on_the_references_grid(module: host.LoadedModule, result: Any) -> None:
-    from TokenUNetSegmentationLib.scene.results import segment_voxels
-
+def test_accepted_candidate_counts_in_the_volume_until_it_is_undone(module: host.LoadedModule, result: Any) -> None:
     ui = module.widget.ui
-    regions = result.regions()
-    geometry = result.segmentation.GetSegmentation().GetConversionParameter("Reference image geometry")
-    look(module)
+    before, regions = whole_tumor_ml(module), result.regions()
+    lesion_ml = result.report["review_candidates"][0]["volume_ml"]
     ui.reviewTable.selectRow(0)
     ui.reviewAcceptButton.click()
-    segments = result.segmentation.GetSegmentation()
-    assert segments.GetNumberOfSegments() == 4
-    identifier = segments.GetNthSegmentID(3)
-    assert segments.GetSegment(identifier).GetName() == "review candidate 1"
-    voxels = segment_voxels(result.segmentation, identifier, result.reference)
-    truth = missed(voxels.shape)
-    assert 2 * (voxels & truth).sum() / (voxels.sum() + truth.sum()) > 0.7
+    assert np.array_equal(result.region("WT"), regions[0] | missed(regions[0].shape))
+    assert np.array_equal(result.regions()[1:], regions[1:])
+    assert whole_tumor_ml(module) == pytest.approx(before + lesion_ml, abs=0.11)
+    assert table(module)[0][4] == "accepted"
+    assert not ui.reviewDismissButton.enabled
+    assert ui.reviewAcceptButton.text == "Undo"
+    ui.reviewAcceptButton.click()
     assert np.array_equal(result.regions(), regions)
-    assert segments.GetConversionParameter("Reference image geometry") == geometry
-    assert table(module)[0][4] == "segment"
-    assert not ui.reviewAcceptButton.enabled
-    assert "delete the segment" in ui.reviewAcceptButton.toolTip
-    assert look(module) == [], "what was accepted is segmented now"
-
-    segments.RemoveSegment(identifier)
-    [again] = look(module)
-    assert again.state == "open"
-
-
-def test_deleting_the_segment_takes_the_acceptance_back(module: host.LoadedModule, result: Any) -> None:
-    ui = module.widget.ui
-    look(module)
-    ui.reviewTable.selectRow(0)
-    ui.reviewAcceptButton.click()
-    segments = result.segmentation.GetSegmentation()
-    segments.RemoveSegment(segments.GetNthSegmentID(3))
-    module.widget.enter()
+    assert whole_tumor_ml(module) == before
     assert table(module)[0][4] == "open"
-    assert ui.reviewAcceptButton.enabled
 
 
 def test_dismissed_candidate_stays_in_the_list_without_its_outline(module: host.LoadedModule, result: Any) -> None:
     ui = module.widget.ui
-    [candidate] = look(module)
     ui.reviewTable.selectRow(0)
     ui.reviewDismissButton.click()
     display = result.review_candidates.GetDisplayNode()
     assert table(module)[0][4] == "dismissed"
-    assert not display.GetSegmentVisibility(candidate.identifier)
+    assert not display.GetSegmentVisibility("ReviewHint1")
     assert ui.reviewDismissButton.text == "Restore"
     ui.reviewDismissButton.click()
     assert table(module)[0][4] == "open"
-    assert display.GetSegmentVisibility(candidate.identifier)
+    assert display.GetSegmentVisibility("ReviewHint1")
 
 
 @pytest.mark.parametrize("button", ["reviewAcceptButton", "reviewDismissButton"])
@@ -151,9 +131,9 @@ def test_decisions_survive_saving_the_scene(
 ) -> None:
     import slicer
 
-    look(module)
     module.widget.ui.reviewTable.selectRow(0)
     getattr(module.widget.ui, button).click()
+    wait_until(lambda: not module.widget.resultPanel._measuring.running)
     before = table(module)
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     with loading_a_scene():
@@ -163,46 +143,26 @@ def test_decisions_survive_saving_the_scene(
     assert table(module) == before
 
 
-def test_nothing_to_review_is_said_with_its_limits(module: host.LoadedModule, result: Any) -> None:
-    import slicer
-
-    for mask in result.overlays("token_fuser").values():
-        values = slicer.util.arrayFromVolume(mask)
-        values[:] = blocks(result.region("WT"), values.shape)
-        slicer.util.arrayFromVolumeModified(mask)
-    assert look(module) == []
-    assert "Small lesions can still be missed" in module.widget.ui.reviewLabel.text
+def test_result_of_a_model_without_a_probe_says_so(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch
+) -> None:
+    segment(module)
+    assert "its model has no probe" in module.widget.ui.reviewLabel.text
+    assert "is not known" in module.widget.ui.reviewHeading.text
     assert not module.widget.ui.reviewTable.visible
 
 
-def test_without_maps_the_button_says_so(module: host.LoadedModule, result: Any) -> None:
-    import slicer
-
-    for kind in ("token_learner", "token_fuser"):
-        for mask in result.overlays(kind).values():
-            slicer.mrmlScene.RemoveNode(mask)
-    module.widget.onParametersChanged()
-    assert not module.widget.ui.reviewButton.enabled
-    assert "without attention maps" in module.widget.ui.reviewButton.toolTip
+def test_deleted_whole_tumor_is_named_in_the_message(module: host.LoadedModule, result: Any) -> None:
+    result.segmentation.GetSegmentation().RemoveSegment("WT")
+    module.widget.ui.reviewTable.selectRow(0)
+    module.widget.ui.reviewAcceptButton.click()
+    assert "The segment WT" in module.widget.ui.reviewLabel.text
+    assert table(module)[0][4] == "open"
 
 
-def test_incomplete_maps_are_refused(module: host.LoadedModule, result: Any) -> None:
-    """The number of a map says which one it is: the others must not take its place."""
-    import slicer
-
-    slicer.mrmlScene.RemoveNode(result.overlays("token_fuser")[1])
-    assert look(module) == []
-    assert "Not all attention maps" in module.widget.ui.reviewLabel.text
-
-
-def test_looking_leaves_no_other_nodes_and_goes_with_the_result(module: host.LoadedModule, result: Any) -> None:
+def test_candidates_are_removed_with_the_result(module: host.LoadedModule, result: Any) -> None:
     from TokenUNetSegmentationLib.scene.results import remove_result
 
-    before = node_ids()
-    look(module)
-    look(module)
-    new = node_ids() - before
-    classes = sorted(node.rstrip("0123456789") for node in new)
-    assert classes == ["vtkMRMLSegmentationDisplayNode", "vtkMRMLSegmentationNode"]
+    identifier = result.review_candidates.GetID()
     remove_result(result)
-    assert not new & node_ids()
+    assert identifier not in node_ids()

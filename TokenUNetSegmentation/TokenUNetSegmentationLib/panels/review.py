@@ -1,4 +1,4 @@
-"""Section "Review candidates" of the panel: regions of high attention that were not segmented."""
+"""Section "Review" of the panel: how far to trust the result, and regions that may have been missed."""
 
 from collections.abc import Callable
 from html import escape
@@ -6,9 +6,8 @@ from typing import Any
 
 import qt
 from slicer.i18n import tr as _
-from tokenunet.review import Basis
+from tokenunet.core.regions import REGION_TITLES
 
-from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.results import MissingNodeError, PatientResult
@@ -17,40 +16,38 @@ from TokenUNetSegmentationLib.scene.review import (
     ListedCandidate,
     accept_candidate,
     dismiss_candidate,
-    find_candidates,
     jump_to_candidate,
     listed_candidates,
-    review_basis,
+    reopen_candidate,
     show_open_candidates,
 )
 
 _WIDE_COLUMNS = (2, 3, 4)
+_LIKELY, _POSSIBLE = 0.7, 0.4
+"""Probabilities from which a candidate is called likely, and possible."""
 
 
 class ReviewPanel:
-    """Section that lists the review candidates of one result.
+    """Section with the expected quality and the review candidates of one result.
 
     Args:
         ui: Widgets of the .ui file.
         result: Function that returns the selected result, or None.
+        on_regions: Callback after a decision has changed the regions.
     """
 
-    def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:
+    def __init__(self, ui: Any, result: Callable[[], PatientResult | None], on_regions: Callable[[], None]) -> None:
         self._ui = ui
         self._result = result
-        self._looking = BackgroundSteps(lambda: None, self._end_looking)
+        self._on_regions = on_regions
         self._candidates: list[ListedCandidate] = []
         self._showing = False
         ui.reviewTable.setColumnCount(5)
-        ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Peak"), _("Maps"), _("State")])
-        ui.reviewTable.horizontalHeaderItem(2).setToolTip(
-            _("Highest attention in the candidate, as a multiple of the median attention in the tumor.")
-        )
-        ui.reviewButton.clicked.connect(lambda *_: self._look())
+        ui.reviewTable.setHorizontalHeaderLabels(["#", _("ml"), _("Tumor"), _("Source"), _("State")])
         ui.reviewTable.itemSelectionChanged.connect(self._on_selection)
         ui.reviewJumpButton.clicked.connect(lambda *_: self._jump())
-        ui.reviewAcceptButton.clicked.connect(lambda *_: self._decide(accept_candidate))
-        ui.reviewDismissButton.clicked.connect(lambda *_: self._decide(self._dismiss_or_restore))
+        ui.reviewAcceptButton.clicked.connect(lambda *_: self._decide(accept_candidate, CandidateState.ACCEPTED))
+        ui.reviewDismissButton.clicked.connect(lambda *_: self._decide(dismiss_candidate, CandidateState.DISMISSED))
 
     def show(self) -> None:
         """Update all that is displayed."""
@@ -61,8 +58,8 @@ class ReviewPanel:
             (
                 str(candidate.number),
                 f"{candidate.volume_ml:.1f}",
-                _("{peak:.1f}× tumor").format(peak=candidate.peak),  # noqa: RUF001
-                _numbers(candidate.maps),
+                _probability_text(candidate.probability),
+                ", ".join(_source_text(source) for source in candidate.sources),
                 _state_text(candidate.state),
             )
             for candidate in self._candidates
@@ -81,71 +78,47 @@ class ReviewPanel:
             self._showing = False
         self._ui.reviewTable.setVisible(bool(rows))
         if result is not None:
-            show_open_candidates(result)  # a segment may have been deleted in the meantime
-        self._say("" if result is None else _summary(result, len(rows)))
-        self._enable(result)
+            show_open_candidates(result)
+        self._ui.reviewHeading.setText(_expectation(result))
+        self._describe()
+        self._enable()
 
-    def abandon(self) -> None:
-        """Stop the background work."""
-        self._looking.abandon()
-
-    def _enable(self, result: PatientResult | None) -> None:
-        reason = self._why_not_look(result)
-        self._ui.reviewButton.setEnabled(not reason)
-        self._ui.reviewButton.setToolTip(
-            reason or _("Compare the attention maps with the segmentation as it is now; takes a few seconds.")
-        )
+    def _enable(self) -> None:
         candidate = self._chosen()
-        for button in (self._ui.reviewJumpButton, self._ui.reviewAcceptButton, self._ui.reviewDismissButton):
-            button.setEnabled(candidate is not None)
-        self._ui.reviewAcceptButton.setEnabled(candidate is not None and candidate.state is not CandidateState.ACCEPTED)
-        self._ui.reviewDismissButton.setEnabled(
-            candidate is not None and candidate.state is not CandidateState.ACCEPTED
-        )
-        dismissed = candidate is not None and candidate.state is CandidateState.DISMISSED
-        self._ui.reviewDismissButton.setText(_("Restore") if dismissed else _("Dismiss"))
         choose = _("Select a candidate in the list first.")
-        accepted = _("It is a segment already; delete the segment to undo that.")
-        self._ui.reviewJumpButton.setToolTip(
-            choose if candidate is None else _("Move the slice views to this candidate.")
+        accepted, dismissed = (
+            candidate is not None and candidate.state is state
+            for state in (CandidateState.ACCEPTED, CandidateState.DISMISSED)
         )
-        for button, purpose in (
-            (self._ui.reviewAcceptButton, _("Add this candidate to the segmentation, as a segment of its own.")),
-            (self._ui.reviewDismissButton, _("Mark this candidate as no tumor, or undo that.")),
+        for button, text, purpose in (
+            (self._ui.reviewJumpButton, _("Show"), _("Move the slice views to this candidate.")),
+            (
+                self._ui.reviewAcceptButton,
+                _("Undo") if accepted else _("Accept"),
+                _("Remove this candidate from the tumor again.")
+                if accepted
+                else _("Add this candidate to the whole tumor, whose volume is then measured again."),
+            ),
+            (
+                self._ui.reviewDismissButton,
+                _("Restore") if dismissed else _("Dismiss"),
+                _("Mark this candidate as no tumor, or undo that."),
+            ),
         ):
-            is_segment = candidate is not None and candidate.state is CandidateState.ACCEPTED
-            button.setToolTip(choose if candidate is None else accepted if is_segment else purpose)
-
-    def _why_not_look(self, result: PatientResult | None) -> str:
-        if result is None:
-            return _("Segment a patient first.")
-        if self._looking.running:
-            return _("Comparing the attention maps with the segmentation.")
-        if result.reference is None:
-            return _("The reference volume is no longer in the scene.")
-        if not result.has_attention_maps:
-            return _("This result was made without attention maps.")
-        return ""
+            button.setText(text)
+            button.setEnabled(candidate is not None)
+            button.setToolTip(choose if candidate is None else purpose)
+        self._ui.reviewDismissButton.setEnabled(candidate is not None and not accepted)
 
     def _chosen(self) -> ListedCandidate | None:
         row = self._ui.reviewTable.currentRow()
         selected = bool(self._ui.reviewTable.selectedItems())
         return self._candidates[row] if selected and 0 <= row < len(self._candidates) else None
 
-    def _look(self) -> None:
-        result = self._result()
-        if result is not None and not self._why_not_look(result):
-            self._looking.start(find_candidates(result))
-            self._enable(result)
-
-    def _end_looking(self, error: Exception | None) -> None:
-        self.show()
-        if error is not None:
-            self._say(sentence(error))
-
     def _on_selection(self) -> None:
         if not self._showing:
-            self._enable(self._result())
+            self._enable()
+            self._describe()
             self._jump()
 
     def _jump(self) -> None:
@@ -153,56 +126,93 @@ class ReviewPanel:
         if candidate is not None:
             jump_to_candidate(candidate)
 
-    def _decide(self, action: Callable[[PatientResult, ListedCandidate], None]) -> None:
+    def _decide(self, decide: Callable[[PatientResult, ListedCandidate], None], state: CandidateState) -> None:
+        """Decide about the selected candidate, or revoke that decision."""
         result, candidate = self._result(), self._chosen()
         if result is None or candidate is None:
             return
         try:
-            action(result, candidate)
+            (reopen_candidate if candidate.state is state else decide)(result, candidate)
         except MissingNodeError as error:
             self.show()
             self._say(sentence(error))
-        else:
-            self.show()
+            return
+        self.show()
+        if state is CandidateState.ACCEPTED:
+            self._on_regions()
 
-    def _dismiss_or_restore(self, result: PatientResult, candidate: ListedCandidate) -> None:
-        dismiss_candidate(result, candidate, candidate.state is not CandidateState.DISMISSED)
+    def _describe(self) -> None:
+        """Describe the selected candidate or, without one, the list."""
+        candidate = self._chosen()
+        if candidate is not None:
+            self._say(_description(candidate))
+        else:
+            result = self._result()
+            self._say("" if result is None else _summary(result, len(self._candidates)))
 
     def _say(self, text: str) -> None:
         self._ui.reviewLabel.setText(text)
         self._ui.reviewLabel.setVisible(bool(text))
 
 
-def _numbers(maps: str) -> str:
-    """Return names of maps for a narrow column: L for TokenLearner, F for TokenFuser."""
-    return maps.replace("TokenLearner ", "L").replace("TokenFuser ", "F").replace(",", "")
+def _probability_text(probability: float) -> str:
+    if probability != probability:  # NaN: a scene of version 0.1
+        return _("unknown")
+    word = _("likely") if probability >= _LIKELY else _("possible") if probability >= _POSSIBLE else _("unlikely")
+    return f"{word}, {100 * probability:.0f} %"
+
+
+def _source_text(source: str) -> str:
+    return {"probe": _("encoder"), "probability": _("decoder"), "image": _("image")}.get(source, source)
 
 
 def _state_text(state: CandidateState) -> str:
     return {
         CandidateState.OPEN: _("open"),
-        CandidateState.ACCEPTED: _("segment"),
+        CandidateState.ACCEPTED: _("accepted"),
         CandidateState.DISMISSED: _("dismissed"),
     }[state]
 
 
-def _summary(result: PatientResult, candidates: int) -> str:
-    known = review_basis(result)
-    if known is None:
-        return ""
-    basis, maps = known
-    if basis is Basis.NONE:
-        return _(
-            "Unknown: no attention map is tumor-selective, or too little is segmented to decide. "
-            "This does not mean that nothing was missed; inspect the attention maps themselves."
+def _expectation(result: PatientResult | None) -> str:
+    """Return the expected Dice and volumes of a result in words."""
+    if result is None:
+        return _("Segment a patient first.")
+    report = result.report
+    expected = report.get("expected_dice", {})
+    if not expected:
+        return _("How far to trust this result is not known: its model was not calibrated, or nothing is segmented.")
+    intervals = report.get("volumes_interval_ml", {})
+    lines = [
+        _("{region}: expected Dice {value:.2f} ({low:.2f} to {high:.2f})").format(region=REGION_TITLES[name], **values)
+        + (
+            _(", {low:.1f} to {high:.1f} ml").format(low=intervals[name][0], high=intervals[name][1])
+            if name in intervals
+            else ""
         )
-    source = (
-        _("Tumor-selective in this patient: {maps}.")
-        if basis is Basis.PATIENT
-        else _("Almost nothing is segmented. Tumor-selective in synthetic patients: {maps}.")
-    ).format(maps=escape(maps))
-    return (
-        source
-        if candidates
-        else source + " " + _("They are not high anywhere else. Small lesions can still be missed.")
+        for name, values in expected.items()
+    ]
+    basis = _("Nine of ten are in these ranges, calibrated on {patients}.").format(
+        patients=report.get("review_calibrated_on", "")
     )
+    return "<br>".join(escape(line) for line in (*lines, basis))
+
+
+def _description(candidate: ListedCandidate) -> str:
+    reasons = {
+        "probe": _("The encoder sees tumor there."),
+        "probability": _("The decoder finds it less likely than not, but not unlikely."),
+        "image": _("It is bright, and unlike the other side of the brain."),
+    }
+    texts = [reasons[source] for source in candidate.sources if source in reasons]
+    if candidate.token is not None and "probe" in candidate.sources:
+        texts.append(_("Of the tokens, {number} adds most to that.").format(number=candidate.token))
+    return " ".join(texts)
+
+
+def _summary(result: PatientResult, candidates: int) -> str:
+    if candidates:
+        return _("Regions that are not segmented but may be tumor, the most probable first. This is no diagnosis.")
+    if "review_candidates" not in result.report:
+        return _("This result has no review candidates: its model has no probe. Segment again with another model.")
+    return _("No other region is likely to be tumor. Small lesions can still be missed.")

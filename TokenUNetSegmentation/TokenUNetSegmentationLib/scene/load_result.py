@@ -36,6 +36,7 @@ from TokenUNetSegmentationLib.scene.results import (
     remove_result,
     subject_hierarchy,
 )
+from TokenUNetSegmentationLib.scene.review import add_candidates
 from TokenUNetSegmentationLib.scene.segmentation_file import add_regions, read_regions
 
 REGION_COLUMN, VOLUME_COLUMN = "Region", "Volume"
@@ -91,6 +92,8 @@ def build_steps(
         _add_report(result, output / "run.json", folder)
         for _overlay in _add_overlays(result, output, folder):
             yield result
+        add_candidates(result, output)
+        yield result
         for sequence in result.report.get("alignments", {}):
             _add_transform(result, sequence, output / "transforms" / f"{sequence}.tfm", folder)
         for _region in volume_table_steps(result):

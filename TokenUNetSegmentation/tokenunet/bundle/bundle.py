@@ -1,10 +1,11 @@
-"""Model bundles: a folder or one .zip with ``model.json`` and ``weights.safetensors``.
+"""Model bundles: a folder or one .zip with ``model.json``, ``weights.safetensors`` and maybe ``probe.safetensors``.
 
 The manifest describes what the weights do not: architecture and arguments, order and names of channels and regions,
 spacing, orientation, normalization, patch size, training and intended use.
 A bundle contains one network, or several as an ensemble; the weights of ensemble member k are then named ``k.…``.
-Nothing in a bundle is unpickled or executed, and nothing is unpacked to disk: the two files are read, sized and
-checked in memory.
+The probe reads out the encoder; its calibration is in the manifest.
+Nothing in a bundle is unpickled or executed, and nothing is unpacked to disk: the files are read, sized and checked in
+memory.
 
 `load_bundle` reads a bundle, `save_bundle` writes one, and `ModelBundle.build` builds the network.
 """
@@ -20,11 +21,13 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from tokenunet.bundle.files import SIZE_LIMITS, WEIGHTS_NAME, read_bundle_files
+from tokenunet.bundle.files import PROBE_NAME, SIZE_LIMITS, WEIGHTS_NAME, read_bundle_files
 from tokenunet.bundle.manifest import MANIFEST_NAME, Channel, ModelManifest
 from tokenunet.core.errors import ArchitectureError, ModelError, UnusableWeightsError
 from tokenunet.io.files import staging_folder
 from tokenunet.networks import build_network
+from tokenunet.networks.probe import Probe
+from tokenunet.review.calibration import ReviewCalibration
 
 __all__ = [
     "MANIFEST_NAME",
@@ -44,11 +47,19 @@ class ModelBundle:
         manifest: Content of ``model.json``.
         weights: Parameters by name; those of ensemble member k have the prefix ``k.``.
         source: Path of the bundle, for messages and run reports.
+        probe: Probe of the network's encoder; None if none was fitted to these weights.
     """
 
     manifest: ModelManifest
     weights: dict[str, torch.Tensor]
     source: str
+    probe: Probe | None = None
+
+    @property
+    def review(self) -> ReviewCalibration | None:
+        """Calibration of the review; None if none was fitted to these weights."""
+        review = self.manifest.review
+        return review if review is not None and review.weights_sha256 == self.manifest.weights_sha256 else None
 
     def build(self, member: int = 0) -> nn.Module:
         """Build a network with its weights.
@@ -136,6 +147,26 @@ def save_weights(
     return folder
 
 
+def save_review(folder: Path, probe: Probe, calibration: ReviewCalibration) -> None:
+    """Add a probe and the calibration of the review to a bundle folder, in place of earlier ones.
+
+    Args:
+        folder: Folder of the bundle.
+        probe: Probe of the encoder.
+        calibration: Calibration for the bundle's weights.
+
+    Raises:
+        ModelError: If the folder is not a usable bundle.
+        OutputError: If the folder cannot be written.
+    """
+    files = read_bundle_files(folder)
+    manifest = replace(ModelManifest.from_json(files[MANIFEST_NAME], str(folder)), review=calibration)
+    with staging_folder(folder, last=MANIFEST_NAME) as staging:
+        data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in probe.state_dict().items()})
+        (staging / PROBE_NAME).write_bytes(data)
+        (staging / MANIFEST_NAME).write_text(manifest.to_json())
+
+
 def load_bundle(path: Path) -> ModelBundle:
     """Read a bundle folder or .zip file and verify its checksum.
 
@@ -161,7 +192,27 @@ def load_bundle(path: Path) -> ModelBundle:
         raise UnusableWeightsError(f"{WEIGHTS_NAME} of {path} is not a safetensors file: {error}") from error
     if manifest.members > 1:
         _check_members(weights, manifest.members, path)
-    return ModelBundle(manifest, weights, str(path))
+    bundle = ModelBundle(manifest, weights, str(path))
+    if PROBE_NAME not in files or bundle.review is None:
+        return bundle
+    return replace(bundle, probe=_probe(files[PROBE_NAME], path))
+
+
+def _probe(data: bytes, path: Path) -> Probe:
+    """Read a probe.
+
+    Raises:
+        UnusableWeightsError: If it is damaged.
+    """
+    try:
+        tensors = safetensors.torch.load(data)
+        probe = Probe(len(tensors["weight"]), len(tensors["fine_weight"]))
+        probe.load_state_dict(tensors)
+    except (SafetensorError, KeyError, RuntimeError, TypeError) as error:
+        raise UnusableWeightsError(
+            f"{PROBE_NAME} of {path} is not a usable probe: {error}", "Get the model again from its source."
+        ) from error
+    return probe
 
 
 def _member_weights(weights: dict[str, torch.Tensor], member: int) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Reading of the two files of a model bundle, without PyTorch."""
+"""Reading of the files of a model bundle, without PyTorch."""
 
 import stat
 import zipfile
@@ -9,18 +9,20 @@ from tokenunet.bundle.manifest import MANIFEST_NAME
 from tokenunet.core.errors import ModelError, UnsafeBundleError
 
 WEIGHTS_NAME = "weights.safetensors"
-SIZE_LIMITS = {MANIFEST_NAME: 2**20, WEIGHTS_NAME: 2**30}
+PROBE_NAME = "probe.safetensors"
+SIZE_LIMITS = {MANIFEST_NAME: 2**20, WEIGHTS_NAME: 2**30, PROBE_NAME: 2**20}
 """Largest size of each file in bytes."""
+_OPTIONAL = (PROBE_NAME,)
 
 
 def read_bundle_files(path: Path) -> dict[str, bytes]:
-    """Read ``model.json`` and ``weights.safetensors`` of a bundle folder or .zip file, without interpreting them.
+    """Read the files of a bundle folder or .zip file, without interpreting them.
 
     Args:
         path: Bundle folder or .zip file.
 
     Returns:
-        Content by file name.
+        Content of ``model.json``, ``weights.safetensors`` and, if there is one, ``probe.safetensors`` by file name.
 
     Raises:
         ModelError: If a file is missing or unreadable.
@@ -38,6 +40,8 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
     for name, limit in SIZE_LIMITS.items():
         file = folder / name
         if not file.is_file():
+            if name in _OPTIONAL:
+                continue
             raise ModelError(f"{folder} is not a model: it has no {name}.", "Run: tokenunet models list")
         if file.stat().st_size > limit:
             raise UnsafeBundleError(f"{file} is larger than the limit of {limit} bytes.", "Get the model again.")
@@ -46,7 +50,7 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _read_zip(path: Path) -> dict[str, bytes]:
-    """Read the two files of a zipped bundle, at its top level or in one folder."""
+    """Read the files of a zipped bundle, at its top level or in one folder."""
     files: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -66,6 +70,6 @@ def _read_zip(path: Path) -> dict[str, bytes]:
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
         raise ModelError(f"{path} cannot be read: {error}", "Get the model again from its source.") from error
     for name in SIZE_LIMITS:
-        if name not in files:
+        if name not in files and name not in _OPTIONAL:
             raise ModelError(f"{path} is not a model: it has no {name}.")
     return files

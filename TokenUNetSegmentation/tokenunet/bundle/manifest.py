@@ -14,6 +14,7 @@ from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName
 from tokenunet.networks import architecture
+from tokenunet.review.calibration import ReviewCalibration
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "model.json"
@@ -73,6 +74,7 @@ class ModelManifest:
         weights_sha256: SHA-256 of ``weights.safetensors``.
         imported: How scans and windows are processed if another framework trained the model; it goes before
             ``regions`` and ``normalization``.
+        review: Calibration of the review; None if none was fitted.
         schema_version: Version of this format.
     """
 
@@ -95,6 +97,7 @@ class ModelManifest:
     members: int = 1
     weights_sha256: str = ""
     imported: Imported | None = None
+    review: ReviewCalibration | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -164,6 +167,8 @@ class ModelManifest:
             values["second_pass_without"] = tuple(values.get("second_pass_without", ()))
             if values.get("imported") is not None:
                 values["imported"] = Imported.from_json(values["imported"])
+            if values.get("review") is not None:
+                values["review"] = ReviewCalibration.from_json(values["review"])
             manifest = ModelManifest(**values)
             manifest._check_channels(source)
             manifest._check()

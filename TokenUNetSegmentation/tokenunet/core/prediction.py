@@ -30,6 +30,30 @@ class AttentionMaps:
 
 
 @dataclass(frozen=True)
+class ProbeMaps:
+    """Readout of the frozen encoder by a linear probe.
+
+    Attributes:
+        shares: What each token adds to the logit of tumor at the bottleneck, and the rest, (N + 1, d, h, w).
+        distance: Distance of the bottleneck's features from those of the training, (d, h, w); about 1 is usual.
+        grid: Grid of both.
+        fine: Logit of tumor one stage above the bottleneck, (2d, 2h, 2w).
+        fine_grid: Grid of it.
+    """
+
+    shares: NDArray[np.float32]
+    distance: NDArray[np.float32]
+    grid: Grid
+    fine: NDArray[np.float32]
+    fine_grid: Grid
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Logit of tumor at the bottleneck, (d, h, w)."""
+        return self.shares.sum(axis=0)
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Region probabilities of one patient, and what else the network gave.
 
@@ -39,6 +63,8 @@ class Prediction:
         attention: Attention maps, if asked for. An ensemble's are those of its first member: the members' maps have no
             common order, so that they cannot be averaged.
         members: Probabilities of each member of an ensemble, (members, 3, D, H, W); None for a single network.
+        probe: Readout of the encoder, if the model has a probe; of an ensemble, that of its first member.
+        second_pass_dice: Dice between the whole tumors of the first and of the second pass; None without a second pass.
         overlays: Maps to display over the scans, made by `tokenunet.inference.overlays.with_overlays`.
     """
 
@@ -46,6 +72,8 @@ class Prediction:
     attention: AttentionMaps | None = None
     members: NDArray[np.float32] | None = None
     overlays: tuple[Overlay, ...] = ()
+    probe: ProbeMaps | None = None
+    second_pass_dice: float | None = None
 
     @property
     def uncertainty(self) -> NDArray[np.float32] | None:

@@ -18,7 +18,7 @@ from tokenunet.synthesis.writing import in_field_of_view
 
 @dataclass(frozen=True)
 class SyntheticCase:
-    """Prediction with attention maps and ground truth of a synthetic patient.
+    """Prediction and ground truth of a synthetic patient.
 
     Attributes:
         prepared: Input of the network.
@@ -44,11 +44,10 @@ def segmented_case(seed: int, bundle: ModelBundle) -> SyntheticCase:
     """Generate a patient at the model's spacing, and segment it on the CPU.
 
     Raises:
-        ModelError: If the model has no attention maps.
         ValueError: If there are no synthetic patients at the model's spacing.
     """
     study, truth = synthetic_study(synthetic_patient(seed, bundle.manifest.spacing[0]))
     prepared = prepare(study, bundle.manifest.space)
-    prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu", attention_maps=True))
+    prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu"))
     labels = prepared.grid.resample(truth, sitk.sitkNearestNeighbor)
     return SyntheticCase(prepared, prediction, sitk.GetArrayFromImage(labels) > 0)

@@ -1,9 +1,9 @@
 """Forward pass of a network over a volume, in a single pass or by a sliding window, with progress."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,36 @@ from torch import Tensor, nn
 from tokenunet.inference.cpu_forward import cpu_optimized_forward
 from tokenunet.networks import architecture_of
 from tokenunet.networks.blocks import ResidualBlock
+from tokenunet.networks.probe import Probe, ProbeOutput
 from tokenunet.networks.tokens import TokenMaps
+
+
+class PassOutput(NamedTuple):
+    """Output of a pass over a volume, all in single precision.
+
+    Attributes:
+        logits: Logits (1, R, D, H, W).
+        maps: Attention maps, with A_n scaled to multiples of uniform weights; None if they are not requested.
+        probe: Readout of the encoder; None without a probe.
+    """
+
+    logits: Tensor
+    maps: TokenMaps | None
+    probe: ProbeOutput | None
+
 
 OnFraction = Callable[[float], None]
 """Callback that receives the completed fraction, from 0 to 1; may raise to stop."""
 
 
 def single_pass(
-    network: nn.Module, x: Tensor, with_maps: bool, on_fraction: OnFraction, multiple: int
-) -> tuple[Tensor, TokenMaps | None]:
+    network: nn.Module,
+    x: Tensor,
+    with_maps: bool,
+    on_fraction: OnFraction,
+    multiple: int,
+    probe: Probe | None = None,
+) -> PassOutput:
     """Process a whole volume in a single pass.
 
     The number of tokens does not grow with the volume, so that whole brains fit into memory.
@@ -30,14 +51,18 @@ def single_pass(
         with_maps: Whether to return the attention maps, which the network must have.
         on_fraction: Callback that receives the progress after every layer.
         multiple: Size multiple of the network in voxels.
-
-    Returns:
-        Logits (1, R, D, H, W) in single precision, and the attention maps, with A_n scaled to multiples of uniform
-        weights; None if they are not requested.
+        probe: Probe of the network's encoder, if it is to be read out.
     """
     with _layer_progress(network, x, on_fraction, multiple):
-        logits, *maps = forward_pass(network, x, with_maps)
-    return logits, TokenMaps(*maps) if with_maps else None
+        return _output(forward_pass(network, x, with_maps, probe), with_maps)
+
+
+def _output(tensors: Sequence[Tensor], with_maps: bool) -> PassOutput:
+    """Name the tensors of `forward_pass`."""
+    logits, *others = tensors
+    maps = TokenMaps(*others[:2]) if with_maps else None
+    read = others[2:] if with_maps else others
+    return PassOutput(logits, maps, ProbeOutput(*read) if read else None)
 
 
 def window_pass(
@@ -49,11 +74,12 @@ def window_pass(
     window: Sequence[int],
     overlap: float,
     batch_size: int,
-) -> tuple[Tensor, TokenMaps | None]:
+    probe: Probe | None = None,
+) -> PassOutput:
     """Process a volume by a sliding window, blended with MONAI's Gaussian weights.
 
     Every window has its own softmax over space, so that A_n is scaled to multiples of uniform weights before the
-    windows are blended with the weights of the logits. B_n is blended unscaled.
+    windows are blended with the weights of the logits. B_n and the probe's readout are blended unscaled.
 
     Args:
         network: Network in evaluation mode.
@@ -64,9 +90,7 @@ def window_pass(
         window: Size of the window along z, y and x in voxels.
         overlap: Overlap of neighboring windows, as a fraction of their size.
         batch_size: Number of windows in one forward pass.
-
-    Returns:
-        Logits and attention maps, as for `single_pass`.
+        probe: Probe of the network's encoder, if it is to be read out.
     """
     from monai.inferers import sliding_window_inference  # takes seconds to import, and a single pass does not need it
 
@@ -75,40 +99,45 @@ def window_pass(
 
     def forward(windows: Tensor) -> tuple[Tensor, ...]:
         nonlocal done
-        outputs = forward_pass(network, place_input(windows), with_maps)
+        outputs = forward_pass(network, place_input(windows), with_maps, probe)
         done += len(windows)
         on_fraction(done / total)
         return outputs
 
     stitched: Any = sliding_window_inference(x, window, batch_size, forward, overlap=overlap, mode="gaussian")
-    logits, *maps = stitched if with_maps else (stitched,)
-    return logits, TokenMaps(*maps) if with_maps else None
+    return _output(stitched if isinstance(stitched, tuple) else (stitched,), with_maps)
 
 
-def forward_pass(network: nn.Module, x: Tensor, with_maps: bool) -> tuple[Tensor, ...]:
+def forward_pass(network: nn.Module, x: Tensor, with_maps: bool, probe: Probe | None = None) -> tuple[Tensor, ...]:
     """Run the network in the fastest way.
 
     Args:
         network: Network in evaluation mode.
         x: Images (B, C, D, H, W) on the network's device.
         with_maps: Whether to return the attention maps.
+        probe: Probe of the network's encoder, if it is to be read out.
 
     Returns:
-        Logits and, if requested, the maps of TokenLearner and TokenFuser, all in single precision.
+        Logits; if requested, the maps of TokenLearner and TokenFuser; with a probe, the tensors of its `ProbeOutput`;
+        all in single precision.
     """
     maps = None
     known = architecture_of(network)
-    if known is not None and known.cpu_optimized and x.device.type == "cpu":
-        logits, maps = cpu_optimized_forward(network, x)  # type: ignore[arg-type]
-    elif known is not None and known.has_attention_maps:
-        logits, maps = network.forward_with_maps(x)  # type: ignore[operator]
-    else:
-        logits = network(x)
-    if not with_maps:
-        return (logits.float(),)
-    assert maps is not None
-    voxels = maps.token_learner[0, 0].numel()
-    return logits.float(), maps.token_learner.float() * voxels, maps.token_fuser.float()
+    with probe.attached(network) if probe is not None else nullcontext([]) as read:
+        if known is not None and known.cpu_optimized and x.device.type == "cpu":
+            logits, maps = cpu_optimized_forward(network, x)  # type: ignore[arg-type]
+        elif known is not None and known.has_attention_maps:
+            logits, maps = network.forward_with_maps(x)  # type: ignore[operator]
+        else:
+            logits = network(x)
+    tensors = [logits.float()]
+    if with_maps:
+        assert maps is not None
+        voxels = maps.token_learner[0, 0].numel()
+        tensors += [maps.token_learner.float() * voxels, maps.token_fuser.float()]
+    for output in read:
+        tensors += output
+    return tuple(tensors)
 
 
 def window_count(size: Sequence[int], window: Sequence[int], overlap: float) -> int:

@@ -9,6 +9,7 @@
 | ``brain.nii.gz`` | the brain on the reference grid, if it had to be cut out of the head |
 | ``transforms/<sequence>.tfm`` | how a sequence was aligned: from the reference's space to its own, for Slicer |
 | ``quality.html`` | pictures of alignment, brain and result, if scans were aligned or the brain cut out |
+| ``review_candidates.nii.gz`` | numbers of the review candidates on the reference grid, if there are any |
 | ``overlays/<group>/<name>.nii.gz`` | overlays, such as attention maps on the bottleneck's grid |
 | ``run.json`` | the run report; it is written last, so that the rest is complete if it exists |
 """
@@ -23,13 +24,16 @@ import SimpleITK as sitk
 
 from tokenunet.bundle.manifest import CHANNEL_NAME
 from tokenunet.core.errors import OutputError, OutputExistsError
+from tokenunet.core.grid import Grid
 from tokenunet.core.overlays import OVERLAYS
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.inference.quality_page import quality_page
+from tokenunet.inference.review import Review
 from tokenunet.io.files import staging_folder
 from tokenunet.io.overlay_files import FILES_0_1, write_overlays
 from tokenunet.io.seg_nrrd import write_segmentation
 from tokenunet.preprocessing import Prepared, Result
+from tokenunet.review.candidates import CANDIDATES_FILE
 from tokenunet.study.scans import Study
 
 RUN_REPORT = "run.json"
@@ -56,6 +60,7 @@ def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
         f"{OVERLAYS}/*/*.nii.gz",
         *FILES_0_1,
         BRAIN,
+        CANDIDATES_FILE,
         *(f"{TRANSFORMS}/{name}.tfm" for name in names),
         QUALITY,
         RUN_REPORT,
@@ -140,6 +145,25 @@ def write_preparation(study: Study, prepared: Prepared, result: Result, folder: 
     except RuntimeError as error:
         raise OutputError(f"Results cannot be written to {folder.parent}.", "Make room on the disk.") from error
     (folder / QUALITY).write_text(quality_page(study, prepared, result), encoding="utf-8")
+
+
+def write_review(review: Review | None, grid: Grid, folder: Path) -> None:
+    """Write the labelmap of the review candidates; nothing if there are none.
+
+    Args:
+        review: Review of the patient; None if the model has no calibration.
+        grid: Grid of the labelmap.
+        folder: Folder to write into, which exists.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    if review is None or not review.candidates.candidates:
+        return
+    try:
+        _write_image(grid.image(review.labels), folder / CANDIDATES_FILE)
+    except RuntimeError as error:
+        raise OutputError(f"Results cannot be written to {folder.parent}.", "Make room on the disk.") from error
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:

@@ -23,10 +23,12 @@ from tokenunet.inference.output import (
     write_preparation,
     write_report,
     write_result,
+    write_review,
 )
 from tokenunet.inference.overlays import grouped, with_overlays
 from tokenunet.inference.predict import predict
 from tokenunet.inference.request import SegmentationRequest
+from tokenunet.inference.review import review
 from tokenunet.io.files import locked_folder, staging_folder
 from tokenunet.io.overlay_files import INDEX
 from tokenunet.measurement import measure
@@ -102,6 +104,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         if unclaimed:
             prediction = without_enhancing_tumor(prediction)
         result = restore(with_overlays(prediction, prepared), prepared, request.et_label)
+        reviewed = review(prediction, prepared, result, bundle)
     with (
         run.stage(Stage.WRITE),
         staging_folder(
@@ -112,6 +115,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
     ):
         write_result(result, staging)
         write_preparation(study, prepared, result, staging)
+        write_review(reviewed, result.grid, staging)
         if request.dicom_seg:
             from tokenunet.dicom_out.export import write_segmentation
 
@@ -135,7 +139,6 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
                 "architecture": bundle.manifest.architecture,
                 "members": bundle.manifest.members,
                 "sha256": bundle.manifest.weights_sha256,
-                "tumor_selective_maps": bundle.manifest.training.get("tumor_selective_maps", []),
                 **({"framework": bundle.manifest.training.get("framework", "unknown")} if imported else {}),
             },
             "reference": study.reference,
@@ -148,6 +151,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "labels": {"NCR": NCR, "ED": ED, "ET": request.et_label},
             **measure(result.regions, result.grid, unclaimed),
             "volumes_range_ml": {n: ends for n, ends in result.volumes_range_ml.items() if n not in unclaimed},
+            **({} if reviewed is None else reviewed.to_json(unclaimed)),
             INDEX: [group.to_json() for group in grouped(result.overlays)],
             "warnings": run.warnings,
             "timings_s": run.timings(),

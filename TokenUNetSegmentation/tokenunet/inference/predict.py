@@ -8,20 +8,23 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tokenunet.bundle.bundle import ModelBundle, ModelManifest
 from tokenunet.core.errors import ModelError, OutOfMemoryError, UsageError
 from tokenunet.core.findings import Finding
-from tokenunet.core.prediction import AttentionMaps, Prediction
+from tokenunet.core.grid import Grid
+from tokenunet.core.prediction import AttentionMaps, Prediction, ProbeMaps
 from tokenunet.core.regions import REGIONS
 from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.fallback import Strategy, fallback_chain
-from tokenunet.inference.forward import OnFraction, forward_pass, single_pass, small_input, window_pass
+from tokenunet.inference.forward import OnFraction, PassOutput, forward_pass, single_pass, small_input, window_pass
 from tokenunet.inference.request import InferenceOptions, Mode
-from tokenunet.inference.second_pass import count_passes, with_second_pass, without_channels
+from tokenunet.inference.second_pass import count_passes, second_pass_dice, with_second_pass, without_channels
 from tokenunet.networks import architecture
 from tokenunet.networks.blocks import trainable_parameters
+from tokenunet.networks.probe import Probe, ProbeOutput
 from tokenunet.networks.tokens import TokenMaps
 from tokenunet.preprocessing import Prepared
 from tokenunet.runtime.device import (
@@ -197,9 +200,9 @@ def _run_members(
     """Run one ensemble member after the other, so that only one at a time needs memory."""
     count = bundle.manifest.members
     if count == 1:
-        return _run(prepared, bundle.manifest, bundle.build(), strategy, precision, options, on_fraction)
+        return _run(prepared, bundle.manifest, bundle.build(), strategy, precision, options, on_fraction, bundle.probe)
     members = np.empty((count, len(REGIONS), *prepared.brain.shape), np.float32)
-    maps = None
+    first = None
     for member in range(count):
         prediction = _run(
             prepared,
@@ -209,10 +212,12 @@ def _run_members(
             precision,
             replace(options, attention_maps=options.attention_maps and member == 0),
             partial(_report_member, on_fraction, member, count),
+            bundle.probe if member == 0 else None,
         )
         members[member] = prediction.probabilities
-        maps = maps or prediction.attention
-    return Prediction(members.mean(axis=0), maps, members)
+        first = first or prediction
+    assert first is not None
+    return replace(first, probabilities=members.mean(axis=0), members=members)
 
 
 def _report_member(on_fraction: OnFraction, member: int, members: int, fraction: float) -> None:
@@ -227,14 +232,16 @@ def _run(
     precision: Precision,
     options: InferenceOptions,
     on_fraction: OnFraction,
+    probe: Probe | None,
 ) -> Prediction:
     view = _brain_crop(prepared, manifest, strategy)
     arithmetic = Arithmetic.fastest(network, strategy.device, precision)
     network = arithmetic.place(network)
 
-    def run(x: Tensor, with_maps: bool, on_fraction: OnFraction) -> tuple[Tensor, TokenMaps | None]:
+    def run(x: Tensor, with_maps: bool, on_fraction: OnFraction, probe: Probe | None) -> PassOutput:
         if strategy.mode == "single_pass":
-            return single_pass(network, arithmetic.place_input(x), with_maps, on_fraction, _size_multiple(manifest))
+            multiple = _size_multiple(manifest)
+            return single_pass(network, arithmetic.place_input(x), with_maps, on_fraction, multiple, probe)
         return window_pass(
             network,
             x.to(strategy.device),  # in single precision, in which the windows are summed
@@ -244,6 +251,7 @@ def _run(
             manifest.patch_size,
             options.overlap,
             strategy.batch_size,
+            probe,
         )
 
     x = view.cut(prepared.tensor)[None]
@@ -253,14 +261,23 @@ def _run(
         arithmetic.autocast(),
         torch.backends.cudnn.flags(benchmark=False, deterministic=True),
     ):
-        logits, maps = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes))
+        logits, maps, read = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes), probe)
+        agreement = None
         if passes == 2:
-            second, _ = run(without_channels(x, manifest), False, lambda fraction: on_fraction((1 + fraction) / 2))
+            second = run(
+                without_channels(x, manifest), False, lambda fraction: on_fraction((1 + fraction) / 2), None
+            ).logits
+            agreement = second_pass_dice(logits, second, manifest)
             logits = with_second_pass(logits, second, (x != 0).any(dim=1), manifest)
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
     # There is no tumor outside the brain, but the network's output there is arbitrary.
     probabilities *= prepared.brain
-    return Prediction(probabilities, None if maps is None else _with_grid(maps, view, prepared))
+    return Prediction(
+        probabilities,
+        attention=None if maps is None else _attention(maps, view, prepared),
+        probe=None if read is None else _probe_maps(read, view, prepared),
+        second_pass_dice=agreement,
+    )
 
 
 def _brain_crop(prepared: Prepared, manifest: ModelManifest, strategy: Strategy) -> BrainCrop:
@@ -291,9 +308,24 @@ def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
     return logits.sigmoid()[[manifest.regions.index(region) for region in REGIONS]]
 
 
-def _with_grid(maps: TokenMaps, view: BrainCrop, prepared: Prepared) -> AttentionMaps:
-    factor = view.size[0] // maps.token_learner.shape[2]
-    learner, fuser = (m[0].cpu().numpy().astype(np.float32) for m in maps)
-    depth, height, width = learner.shape[1:]
-    grid = prepared.grid.coarsened(factor, view.start[::-1], (width, height, depth))
-    return AttentionMaps(learner, fuser, grid)
+def _attention(maps: TokenMaps, view: BrainCrop, prepared: Prepared) -> AttentionMaps:
+    learner, fuser = (_array(m) for m in maps)
+    return AttentionMaps(learner, fuser, _coarse_grid(learner, view, prepared))
+
+
+def _probe_maps(read: ProbeOutput, view: BrainCrop, prepared: Prepared) -> ProbeMaps:
+    shares, fine, distance = (_array(m) for m in read)
+    return ProbeMaps(
+        shares, distance[0], _coarse_grid(shares, view, prepared), fine[0], _coarse_grid(fine, view, prepared)
+    )
+
+
+def _array(x: Tensor) -> NDArray[np.float32]:
+    """Return the only sample of a batch (1, ...) as an array."""
+    return x[0].cpu().numpy().astype(np.float32)
+
+
+def _coarse_grid(maps: NDArray[np.float32], view: BrainCrop, prepared: Prepared) -> Grid:
+    """Return the grid of maps (N, d, h, w) that cover the crop."""
+    depth, height, width = maps.shape[1:]
+    return prepared.grid.coarsened(view.size[0] // depth, view.start[::-1], (width, height, depth))

@@ -63,5 +63,18 @@ def with_second_pass(first: Tensor, second: Tensor, brain: Tensor, manifest: Mod
     return result
 
 
+def second_pass_dice(first: Tensor, second: Tensor, manifest: ModelManifest) -> float:
+    """Return the Dice coefficient between the whole tumors of both passes, which is low where they disagree.
+
+    Args:
+        first: Logits of all channels, (N, R, D, H, W).
+        second: Logits without some channels, of the same shape.
+        manifest: Manifest of the model that made them.
+    """
+    whole_tumor = manifest.regions.index("WT")
+    one, other = (logits[:, whole_tumor] > 0 for logits in (first, second))
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()).clamp(min=1))
+
+
 def _left_out(manifest: ModelManifest) -> list[int]:
     return [k for k, channel in enumerate(manifest.channels) if channel.name in manifest.second_pass_without]
