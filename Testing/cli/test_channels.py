@@ -98,7 +98,7 @@ def test_segment_names_channels_that_the_model_does_not_take_or_nobody_gave(
     ):
         assert main([*command, *changes]) == 2
         assert words in capsys.readouterr().err
-    assert main([*command, "--flair", "none", *["--t1ce", "x.nii"]]) == 3
+    assert main([*command, "--flair", "none", *["--t1ce", "x.nii"]]) == 4
     assert "cannot do without FLAIR" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
