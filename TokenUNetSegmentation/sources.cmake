@@ -106,6 +106,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/core/channels.py
   tokenunet/core/contrast_words.py
   tokenunet/core/dice.py
+  tokenunet/core/edits.py
   tokenunet/core/errors.py
   tokenunet/core/events.py
   tokenunet/core/findings.py
@@ -195,12 +196,14 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/review.py
   tokenunet/inference/second_pass.py
   tokenunet/io/__init__.py
+  tokenunet/io/corrected.py
   tokenunet/io/figures.py
   tokenunet/io/files.py
   tokenunet/io/overlay_files.py
   tokenunet/io/page.py
   tokenunet/io/pictures.py
   tokenunet/io/resources.py
+  tokenunet/io/result_files.py
   tokenunet/io/seg_nrrd.py
   tokenunet/io/segmentation_page.py
   tokenunet/io/tables.py

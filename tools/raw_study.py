@@ -18,9 +18,9 @@ from tokenunet.core.dice import dice, dice_by_region
 from tokenunet.core.grid import Grid
 from tokenunet.data import read_truth
 from tokenunet.evaluation.real import real_cases
-from tokenunet.inference.output import BRAIN, LABELS_FILE
 from tokenunet.inference.pipeline import segment
 from tokenunet.inference.request import SegmentationRequest
+from tokenunet.io.result_files import BRAIN, LABELS_FILE
 from tokenunet.preprocessing.register import Reference
 from tokenunet.study.find import find_study
 

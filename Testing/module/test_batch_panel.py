@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import host
+import numpy as np
 import psutil
 import pytest
+import SimpleITK as sitk
 from host.heartbeat import Heartbeat
 from module.driving import foreground, node_ids, wait_until
 
@@ -28,6 +30,7 @@ def batch(
     from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
     report = json.loads((patient.output / "run.json").read_text())
+    report |= {"labels": {"ET": 4}, "outputs": ["labels.nii.gz"]}
     report["inputs"] = {name: {"path": str(path)} for name, path in patient.inputs.items()}
     result = tmp_path / "result"
     result.mkdir()
@@ -103,6 +106,39 @@ def test_batch_is_found_run_killed_resumed_and_loaded(
     assert node_ids() == nodes, "loaded twice"
     print(f"longest block {1000 * longest:.0f} ms, with loading {1000 * heartbeat.longest:.0f} ms")
     assert foreground("Red") is None
+
+
+def test_loaded_result_is_corrected_and_saved_to_its_folder(
+    batch: tuple[host.LoadedModule, pytest.MonkeyPatch], tmp_path: Path
+) -> None:
+    import slicer
+
+    module, _standin = batch
+    panel, ui = module.widget.batchPanel, module.widget.ui
+    press(module, "batchStartButton")
+    panel._ui.batchTable.selectRow(0)
+    panel._ui.batchLoadButton.click()
+    wait_until(lambda: not panel.loading)
+    result, corrections = module.widget.result(), module.widget.resultPanel
+    wait_until(lambda: corrections._corrections.knows(result) and not corrections._updating.running)
+    assert not ui.saveCorrectionsButton.enabled
+    enhancing = result.region("ET").astype(np.uint8)
+    enhancing[0, :4, :4] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(enhancing, result.segmentation, "ET", result.reference)
+    module.widget.enter()
+    wait_until(lambda: not corrections._updating.running)
+    ui.saveCorrectionsButton.click()
+    folder = tmp_path / "patients_results" / "anna"
+    assert ui.resultLabel.text == f"Saved {folder}."
+    assert (sitk.GetArrayFromImage(sitk.ReadImage(folder / "labels.nii.gz"))[0, :4, :4] == 4).all()
+    saved = json.loads((folder / "run.json").read_text())
+    assert saved["edits"] == result.report["edits"]
+    assert saved["volumes_ml"] == result.report["volumes_ml"]
+    slicer.mrmlScene.Clear(False)
+    module.widget.enter()
+    panel._ui.batchLoadButton.click()
+    wait_until(lambda: not panel.loading)
+    assert module.widget.result().region("WT")[0, :4, :4].all()
 
 
 def test_closing_the_scene_does_not_end_a_batch(batch: tuple[host.LoadedModule, pytest.MonkeyPatch]) -> None:

@@ -18,10 +18,10 @@ from tokenunet.core.overlays import Overlay
 from tokenunet.core.regions import ET_LABEL, regions_from_labels
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.followup.request import FollowUpRequest
-from tokenunet.inference.output import LABELS_FILE
 from tokenunet.inference.pipeline import segment as segment_to_folder
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 from tokenunet.io.overlay_files import read_overlays
+from tokenunet.io.result_files import LABELS_FILE
 from tokenunet.networks.registry import architecture
 from tokenunet.training.config.presets import PresetName
 

@@ -9,6 +9,7 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from tokenunet.core.edits import EDITS
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.regions import REGIONS
 
@@ -16,16 +17,18 @@ from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
-from TokenUNetSegmentationLib.scene.corrections import EDITS, Corrections, describe_edit
+from TokenUNetSegmentationLib.scene.corrections import Corrections, describe_edit
 from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_surfaces, shows_surfaces
 from TokenUNetSegmentationLib.scene.editing import NN_INTERACTIVE, SEGMENT_EDITOR, Edit, has_nn_interactive, open_editor
 from TokenUNetSegmentationLib.scene.export import (
     can_export_dicom,
+    can_save_corrections,
     command_line,
     export_dicom,
     export_labels,
     export_segmentation,
     run_report_text,
+    save_corrections,
 )
 from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels
 from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -62,6 +65,7 @@ class ResultPanel:
         ui.exportSegButton.clicked.connect(self._when_asked(self._export_segmentation))
         ui.exportNiftiButton.clicked.connect(self._when_asked(self._export_labels))
         ui.exportDicomButton.clicked.connect(self._when_asked(export_dicom))
+        ui.saveCorrectionsButton.clicked.connect(self._when_asked(self._save_corrections))
         ui.reportButton.clicked.connect(self._when_asked(self._show_report))
         ui.commandButton.clicked.connect(self._when_asked(self._copy_command))
 
@@ -140,7 +144,11 @@ class ResultPanel:
         self._ui.undoButton.setVisible(result is not None and self._corrections.can_undo(result))
         self._ui.alignedBox.setVisible(result is not None and bool(result.transforms))
         self._ui.exportDicomButton.setEnabled(False)
+        self._ui.saveCorrectionsButton.setEnabled(False)
         if result is not None:
+            answer = can_save_corrections(result)
+            self._ui.saveCorrectionsButton.setEnabled(answer.possible)
+            self._ui.saveCorrectionsButton.setToolTip(answer.reason)
             answer = can_export_dicom(result)
             self._ui.exportDicomButton.setEnabled(answer.possible)
             self._ui.exportDicomButton.setToolTip(answer.reason)
@@ -250,6 +258,9 @@ class ResultPanel:
         path = Path(chosen if chosen.endswith(ending) else chosen + ending)
         write(result, path)
         self._say(_("Saved {path}.").format(path=escape(str(path))))
+
+    def _save_corrections(self, result: PatientResult) -> None:
+        self._say(_("Saved {path}.").format(path=escape(str(save_corrections(result)))))
 
     def _show_report(self, result: PatientResult) -> None:
         slicer.util.infoDisplay(run_report_text(result), _("Run report"))

@@ -11,6 +11,7 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
+from tokenunet.core.edits import EDITED_TAG, EDITS, edited_regions
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGION_TITLES, REGIONS, RegionName
 from tokenunet.measurement import measure
@@ -20,10 +21,6 @@ from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels, vo
 from TokenUNetSegmentationLib.scene.results import PatientResult, remove_node
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
-EDITS = "edits"
-"""Key of the run report: corrections, the oldest first."""
-EDITED_TAG = "TokenUNet.Edited"
-"""Tag of a corrected segment, which scenes and .seg.nrrd files keep."""
 _MOST_UNDONE = 10
 
 
@@ -134,13 +131,6 @@ def describe_edit(edit: Mapping[str, Any]) -> str:
     )
 
 
-def edit_mark(result: PatientResult) -> str:
-    """Return a mark for saved files that says when which regions were corrected; empty if none was."""
-    edits = result.report.get(EDITS, ())
-    regions = [name for name in REGIONS if any(name in edit["regions"] for edit in edits)]
-    return f"edited by hand {edits[-1]['time'][:10]}: {' '.join(regions)}" if edits else ""
-
-
 def _read_regions(result: PatientResult) -> Generator[None, None, NDArray[np.bool_]]:
     regions = []
     for name in REGIONS:
@@ -205,11 +195,11 @@ def _update(
         if not edits:
             del report[EDITS]
         node.SetText(json.dumps(report, indent=2, ensure_ascii=False))
+    dates = edited_regions({EDITS: edits})
     for name in REGIONS:
         segment = result.segmentation.GetSegmentation().GetSegment(name)
-        own = [edit for edit in edits if name in edit["regions"]]
-        if segment is not None and own:
-            segment.SetTag(EDITED_TAG, own[-1]["time"][:10])
+        if segment is not None and name in dates:
+            segment.SetTag(EDITED_TAG, dates[name])
         elif segment is not None:
             segment.RemoveTag(EDITED_TAG)
     labels = result.exclusive_labels

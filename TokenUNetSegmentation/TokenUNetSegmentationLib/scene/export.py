@@ -11,13 +11,16 @@ import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 from tokenunet.bundle.store import DEFAULT_MODEL
+from tokenunet.core.edits import EDITS, edit_mark
 from tokenunet.core.errors import OutputError
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
+from tokenunet.io.corrected import save_corrected
 from tokenunet.io.overlay_files import has_attention_maps
 
 from TokenUNetSegmentationLib.logic.inputs import Availability
-from TokenUNetSegmentationLib.scene.corrections import EDITS, describe_edit, edit_mark
+from TokenUNetSegmentationLib.scene.corrections import describe_edit
+from TokenUNetSegmentationLib.scene.load_patient import OUTPUT_ATTRIBUTE
 from TokenUNetSegmentationLib.scene.results import PatientResult
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
@@ -43,13 +46,36 @@ def export_labels(result: PatientResult, path: Path) -> None:
     on_file.CopyOrientation(reference)
     on_file.SetAndObserveImageData(reference.GetImageData())
     image = grid_of(on_file).image(labels_from_regions(result.regions()))
-    if mark := edit_mark(result):
+    if mark := edit_mark(result.report):
         image.SetMetaData("ITK_FileNotes", mark)  # "descrip" in the header
     with _unfinished(path) as unfinished:
         try:
             sitk.WriteImage(image, str(unfinished))
         except RuntimeError as error:
             raise _cannot_write(path) from error
+
+
+def can_save_corrections(result: PatientResult) -> Availability:
+    """Return whether corrections can be saved to the folder from which the result was loaded, and why not."""
+    folder = result.segmentation.GetAttribute(OUTPUT_ATTRIBUTE)
+    if not folder:
+        return Availability(False, _("This result was not loaded from a folder of results."))
+    if not result.report.get(EDITS):
+        return Availability(False, _("Nothing was corrected."))
+    return Availability(True, _("Replace labels, segmentation and run report in {folder}.").format(folder=folder))
+
+
+def save_corrections(result: PatientResult) -> Path:
+    """Replace the result in the folder from which it was loaded by the corrected one, and return the folder.
+
+    Raises:
+        MissingNodeError: If the reference volume is gone.
+        UnusableImageError: If the result in the folder has another grid.
+        OutputError: If the folder cannot be written.
+    """
+    folder = Path(result.segmentation.GetAttribute(OUTPUT_ATTRIBUTE))
+    save_corrected(folder, result.regions(), result.report)
+    return folder
 
 
 def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:

@@ -16,10 +16,11 @@ from tokenunet.core.dice import dice_by_region
 from tokenunet.core.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SequenceName
-from tokenunet.inference.output import LABELS_FILE, check_output
+from tokenunet.inference.output import check_output
 from tokenunet.inference.pipeline import segment
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 from tokenunet.io.files import staging_folder
+from tokenunet.io.result_files import LABELS_FILE
 from tokenunet.io.segmentation_page import Picture, segmentation_report
 from tokenunet.study.scans import find_sequences
 

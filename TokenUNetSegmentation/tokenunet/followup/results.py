@@ -15,7 +15,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.followup.time_points import TimePoint
-from tokenunet.inference.output import BRAIN, LABELS_FILE, RUN_REPORT
+from tokenunet.io.result_files import BRAIN, LABELS_FILE, RUN_REPORT
 from tokenunet.preprocessing.skull_stripping import extract_brain, is_stripped
 from tokenunet.study.dicom import find_series, read_series
 from tokenunet.study.image_files import read_image

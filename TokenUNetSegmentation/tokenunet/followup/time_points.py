@@ -11,8 +11,8 @@ from pathlib import Path
 from tokenunet.core.channels import ChannelSet
 from tokenunet.core.errors import TimePointsError
 from tokenunet.core.sequences import SequenceName
-from tokenunet.inference.output import RUN_REPORT
 from tokenunet.io.files import files_below
+from tokenunet.io.result_files import RUN_REPORT
 from tokenunet.study.dicom import DicomSeries, find_series
 from tokenunet.study.image_files import is_image_file
 from tokenunet.study.select import select_series

@@ -17,7 +17,6 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -31,18 +30,11 @@ from tokenunet.inference.quality_page import quality_page
 from tokenunet.inference.review import Review
 from tokenunet.io.files import staging_folder
 from tokenunet.io.overlay_files import FILES_0_1, write_overlays
+from tokenunet.io.result_files import BRAIN, DICOM_SEG, LABELS_FILE, QUALITY, RUN_REPORT, SEGMENTATION, TRANSFORMS
 from tokenunet.io.seg_nrrd import write_segmentation
 from tokenunet.preprocessing import Prepared, Result
 from tokenunet.review.candidates import CANDIDATES_FILE
 from tokenunet.study.scans import Study
-
-RUN_REPORT = "run.json"
-LABELS_FILE = "labels.nii.gz"
-SEGMENTATION = "segmentation.seg.nrrd"
-BRAIN = "brain.nii.gz"
-TRANSFORMS = "transforms"
-QUALITY = "quality.html"
-DICOM_SEG = "segmentation.dcm"
 
 
 def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
@@ -164,11 +156,6 @@ def write_review(review: Review | None, grid: Grid, folder: Path) -> None:
         _write_image(grid.image(review.labels), folder / CANDIDATES_FILE)
     except RuntimeError as error:
         raise OutputError(f"Results cannot be written to {folder.parent}.", "Make room on the disk.") from error
-
-
-def write_report(report: dict[str, Any], folder: Path) -> None:
-    """Write `run.json`."""
-    (folder / RUN_REPORT).write_text(json.dumps(report, indent=2) + "\n")
 
 
 def _write_image(image: sitk.Image, path: Path) -> None:

@@ -15,13 +15,10 @@ from tokenunet.core.regions import ED, NCR
 from tokenunet.inference.channels import unclaimed_regions, without_enhancing_tumor
 from tokenunet.inference.inputs import read_inputs
 from tokenunet.inference.output import (
-    DICOM_SEG,
-    RUN_REPORT,
     check_output,
     earlier_channels,
     result_patterns,
     write_preparation,
-    write_report,
     write_result,
     write_review,
 )
@@ -31,6 +28,7 @@ from tokenunet.inference.request import SegmentationRequest
 from tokenunet.inference.review import review
 from tokenunet.io.files import locked_folder, staging_folder
 from tokenunet.io.overlay_files import INDEX
+from tokenunet.io.result_files import DICOM_SEG, RUN_REPORT, write_report
 from tokenunet.measurement import measure
 from tokenunet.preprocessing import Result, align_study, check_sequences, prepare, restore
 from tokenunet.preprocessing.register import Alignment

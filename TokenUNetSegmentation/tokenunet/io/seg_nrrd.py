@@ -1,19 +1,26 @@
 """Export of nested regions as a Slicer segmentation file, with one layer per region, since regions overlap."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.core.errors import OutputError
-from tokenunet.core.regions import REGIONS
+from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.core.terminology import REGION_STYLES
 
 _REPRESENTATION = "Binary labelmap"
 
 
-def write_segmentation(regions: NDArray[np.bool_], reference: sitk.Image, path: Path) -> None:
+def write_segmentation(
+    regions: NDArray[np.bool_],
+    reference: sitk.Image,
+    path: Path,
+    tags: Mapping[RegionName, Mapping[str, str]] = MappingProxyType({}),
+) -> None:
     """Write the regions as three overlapping segments in the ``.seg.nrrd`` format of 3D Slicer.
 
     The segments' IDs are the names of the regions (WT, TC, ET).
@@ -22,6 +29,7 @@ def write_segmentation(regions: NDArray[np.bool_], reference: sitk.Image, path: 
         regions: Regions (3, D, H, W) in the order of `REGIONS`.
         reference: Image on the grid of the regions.
         path: Path of the file, ending in ``.seg.nrrd``, by which Slicer recognizes segmentations.
+        tags: Further tags of segments, by region.
 
     Raises:
         OutputError: If the file cannot be written.
@@ -29,7 +37,7 @@ def write_segmentation(regions: NDArray[np.bool_], reference: sitk.Image, path: 
     layers = np.moveaxis(regions, 0, -1).astype(np.uint8)
     image = sitk.GetImageFromArray(layers, isVector=True)
     image.CopyInformation(reference)
-    for key, value in _metadata(regions, reference).items():
+    for key, value in _metadata(regions, reference, tags).items():
         image.SetMetaData(key, value)
     try:
         sitk.WriteImage(image, path, useCompression=True)
@@ -37,7 +45,9 @@ def write_segmentation(regions: NDArray[np.bool_], reference: sitk.Image, path: 
         raise OutputError(f"{path} cannot be written.", "Make room on the disk.") from error
 
 
-def _metadata(regions: NDArray[np.bool_], grid: sitk.Image) -> dict[str, str]:
+def _metadata(
+    regions: NDArray[np.bool_], grid: sitk.Image, tags: Mapping[RegionName, Mapping[str, str]]
+) -> dict[str, str]:
     """Return the metadata that Slicer's vtkMRMLSegmentationStorageNode reads."""
     metadata = {
         "Segmentation_MasterRepresentation": _REPRESENTATION,
@@ -56,7 +66,10 @@ def _metadata(regions: NDArray[np.bool_], grid: sitk.Image) -> dict[str, str]:
             "Layer": str(layer),
             "LabelValue": "1",
             "Extent": _extent(region),
-            "Tags": f"TerminologyEntry:{style.terminology_entry}|",
+            "Tags": "".join(
+                f"{key}:{value}|"
+                for key, value in {"TerminologyEntry": style.terminology_entry, **tags.get(name, {})}.items()
+            ),
         }
         metadata |= {f"Segment{layer}_{key}": value for key, value in segment.items()}
     return metadata

@@ -10,11 +10,11 @@ from typing import Any, Literal
 from tokenunet.bundle.store import find_manifest
 from tokenunet.core.errors import Cancelled, OutOfMemoryError, OutputExistsError, TokenUNetError
 from tokenunet.core.events import OnEvent, PatientEvent, ignore_events
-from tokenunet.inference.output import RUN_REPORT
 from tokenunet.inference.pipeline import segment
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import STAGING_PREFIX
 from tokenunet.io.overlay_files import has_attention_maps
+from tokenunet.io.result_files import RUN_REPORT
 from tokenunet.networks.registry import architecture
 from tokenunet.runtime.device import is_out_of_memory
 

@@ -1,0 +1,77 @@
+"""Corrected regions in place of those of a run, in its folder of results."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.core.edits import EDITED_TAG, edit_mark, edited_regions
+from tokenunet.core.errors import OutputError, UnusableImageError
+from tokenunet.core.grid import Grid
+from tokenunet.core.regions import labels_from_regions
+from tokenunet.io.files import locked_folder, staging_folder
+from tokenunet.io.result_files import DICOM_SEG, LABELS_FILE, RUN_REPORT, SEGMENTATION, TRANSFORMS, write_report
+from tokenunet.io.seg_nrrd import write_segmentation
+
+
+def save_corrected(folder: Path, regions: NDArray[np.bool_], report: dict[str, Any]) -> None:
+    """Replace labels, segmentation and run report of a result, all or none.
+
+    Labels on the grids of other sequences are resampled from those on the reference's grid. A DICOM SEG of the
+    uncorrected regions is removed; overlays and the quality page stay those of the run.
+
+    Args:
+        folder: Folder of results of ``tokenunet segment``.
+        regions: Corrected regions, nested, on the reference's grid, (3, D, H, W) in the order of `REGIONS`.
+        report: Run report with the corrections.
+
+    Raises:
+        UnusableImageError: If the result in the folder has another grid.
+        OutputError: If the folder cannot be written.
+    """
+    others = {path.name: _grid_of_file(path) for path in sorted(folder.glob("labels_*.nii.gz"))}
+    grid = _grid_of_file(folder / LABELS_FILE)
+    if regions.shape[1:] != tuple(reversed(grid.size)):
+        raise UnusableImageError(
+            f"{folder / LABELS_FILE} has {grid.size} voxels, other than the corrected regions.",
+            "Save the segmentation as a file of its own.",
+        )
+    labels = grid.image(labels_from_regions(regions, report["labels"]["ET"]))
+    replaced = (LABELS_FILE, *others, SEGMENTATION, DICOM_SEG, RUN_REPORT)
+    report = report | {"outputs": [name for name in report["outputs"] if name != DICOM_SEG]}
+    try:
+        with locked_folder(folder), staging_folder(folder, replaces=replaced, last=RUN_REPORT) as staging:
+            _write_labels(labels, report, staging / LABELS_FILE)
+            for name, other in others.items():
+                transform = _to_reference(folder, name.removeprefix("labels_").removesuffix(".nii.gz"))
+                resampled = other.resample(labels, sitk.sitkNearestNeighbor, transform)
+                _write_labels(resampled, report, staging / name)
+            tags = {name: {EDITED_TAG: date} for name, date in edited_regions(report).items()}
+            write_segmentation(regions, labels, staging / SEGMENTATION, tags)
+            write_report(report, staging)
+    except RuntimeError as error:  # SimpleITK's only kind of error
+        raise OutputError(f"Corrections cannot be written to {folder}.", "Make room on the disk.") from error
+
+
+def _grid_of_file(path: Path) -> Grid:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise UnusableImageError(f"{path} cannot be read.", "Segment the patient again.") from error
+    return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+
+
+def _to_reference(folder: Path, sequence: str) -> sitk.Transform | None:
+    """Return the transform from a sequence's own space to the reference's; None if it was not aligned."""
+    path = folder / TRANSFORMS / f"{sequence}.tfm"
+    return sitk.ReadTransform(str(path)).GetInverse() if path.is_file() else None
+
+
+def _write_labels(image: sitk.Image, report: dict[str, Any], path: Path) -> None:
+    if mark := edit_mark(report):
+        image.SetMetaData("ITK_FileNotes", mark)  # "descrip" in the header
+    sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
