@@ -45,6 +45,8 @@ LEAST_MISSED_ML = 0.5
 """Smallest lesion that counts as missed."""
 MISSED_SHARE = 0.1
 """Share of a lesion that is segmented at most if it counts as missed."""
+MOST_SILENCED = 2
+"""Number of lesions of a patient that are silenced in turn, the largest first."""
 LEAST_TUMOR = 0.25
 """Share of a candidate that must be tumor for it to count as tumor."""
 _FALSE_PER_PATIENT = 0.35
@@ -166,9 +168,9 @@ class Trial:
 
 
 def trials(patient: ReviewedPatient, tumor: NDArray[np.bool_]) -> Iterator[Trial]:
-    """Iterate over a patient as segmented, and with each lesion silenced in turn."""
+    """Iterate over a patient as segmented, and with its largest lesions silenced in turn."""
     yield _trial(patient, tumor, natural=True)
-    for lesion in lesions(tumor, patient.grid.voxel_ml, 1.0):
+    for lesion in lesions(tumor, patient.grid.voxel_ml, 1.0)[:MOST_SILENCED]:
         kept = ~around(lesion, SILENCED_MM, patient.grid.spacing) | (tumor & ~lesion)
         yield _trial(silenced(patient, kept), tumor, natural=False)
 

@@ -1,7 +1,7 @@
 """Forward pass of a network over a volume, in a single pass or by a sliding window, with progress."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -123,7 +123,8 @@ def forward_pass(network: nn.Module, x: Tensor, with_maps: bool, probe: Probe | 
     """
     maps = None
     known = architecture_of(network)
-    with probe.attached(network) if probe is not None else nullcontext([]) as read:
+    reading: AbstractContextManager[list[ProbeOutput]] = nullcontext([]) if probe is None else probe.attached(network)
+    with reading as read:
         if known is not None and known.cpu_optimized and x.device.type == "cpu":
             logits, maps = cpu_optimized_forward(network, x)  # type: ignore[arg-type]
         elif known is not None and known.has_attention_maps:
