@@ -4,10 +4,12 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
+
+from tokenunet.core.errors import TokenUNetError
 
 
 class Plugins:
@@ -57,6 +59,25 @@ class Plugins:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
+
+
+def check_name(name: str, what: str, taken: Mapping[str, object], error: type[TokenUNetError]) -> None:
+    """Check that something can be registered under a name.
+
+    Args:
+        name: Name in question.
+        what: What it names, with its article, for messages.
+        taken: Registered classes and functions by name.
+        error: Type of the error to raise.
+
+    Raises:
+        error: If the name is taken or no identifier.
+    """
+    if not name.isidentifier():
+        raise error(f"{name!r} cannot name {what}.", "Use letters, digits and underscores.")
+    if name in taken:
+        owner = getattr(taken[name], "__module__", "another module")
+        raise error(f"{name!r} cannot name {what}: {name!r} is taken by {owner}.", "Register it under another name.")
 
 
 @cache

@@ -27,7 +27,7 @@ from tokenunet.core.builtin_overlays import (
 )
 from tokenunet.core.errors import OverlayError
 from tokenunet.core.overlays import Overlay, OverlayGroup, check_names
-from tokenunet.core.plugins import Plugins
+from tokenunet.core.plugins import Plugins, check_name
 from tokenunet.core.prediction import Prediction
 from tokenunet.preprocessing import Prepared
 
@@ -52,13 +52,10 @@ def register_overlays(name: str, title: str, description: str) -> Callable[[Make
     Raises:
         OverlayError: If the name is taken or no identifier.
     """
-    if not name.isidentifier():
-        raise OverlayError(f"{name!r} cannot name a group of overlays.", "Use letters, digits and underscores.")
+    makers = {taken: make for taken, (_group, make) in _registered.items()}
+    check_name(name, "a group of overlays", makers, OverlayError)
 
     def register(make: MakeOverlays) -> MakeOverlays:
-        if name in _registered:
-            owner = getattr(_registered[name][1], "__module__", "another module")
-            raise OverlayError(f"The overlay group {name!r} is taken by {owner}.", "Register it under another name.")
         _registered[name] = OverlayGroup(name, title, description), make
         return make
 

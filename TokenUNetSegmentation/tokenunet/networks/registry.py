@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenunet.core.errors import ArchitectureError
-from tokenunet.core.plugins import Plugins
+from tokenunet.core.plugins import Plugins, check_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,15 +93,10 @@ def register_architecture(
     Raises:
         ArchitectureError: If the name is taken or no identifier.
     """
-    if not name.isidentifier():
-        raise ArchitectureError(f"{name!r} cannot name an architecture.", "Use letters, digits and underscores.")
+    builders = {taken: known.build for taken, known in _registered.items()}
+    check_name(name, "an architecture", builders, ArchitectureError)
 
     def register(build: _Builder) -> _Builder:
-        if name in _registered:
-            owner = getattr(_registered[name].build, "__module__", "another module")
-            raise ArchitectureError(
-                f"The architecture name {name!r} is taken by {owner}.", "Register the network under another name."
-            )
         _registered[name] = Architecture(
             name,
             title,

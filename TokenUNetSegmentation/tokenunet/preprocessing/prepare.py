@@ -21,6 +21,7 @@ from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid, thinned
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.sequences import SequenceName
+from tokenunet.preprocessing.outliers import without_outliers
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.preprocessing.skull_stripping import check_brain, check_field_of_view, extract_brain, is_stripped
 from tokenunet.preprocessing.stripped_brain import agreed_brain
@@ -34,12 +35,6 @@ _LEAST_INSIDE, _SURELY_INSIDE = 0.1, 0.9
 """Share of a thick voxel inside the brain from which its intensity is known, and from which it counts as brain."""
 _THICK = 1.5
 """Spacing from which slices count as thick, relative to the scan with the thinnest."""
-_USUAL_PERCENTILES = (0.1, 99.9)
-"""Percentiles that bound the usual range of values."""
-_OUTLIER_MARGIN = 5.0
-"""Distance from the usual range, in multiples of it, that makes an outlier; vessels and fluid stay within one."""
-_OUTLIER_SAMPLING = 7
-"""Step between the voxels that the percentiles are computed from, to save time."""
 _WHOLE_COVERAGE = 0.98
 """Share of the brain from which on no warning is given; a scan may leave out the lowest part of the brain stem."""
 
@@ -83,7 +78,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         UnusableImageError: If no brain is found, or a scan is constant inside the brain.
     """
     alignments = alignments or {}
-    study, outliers = _without_outliers(study)
+    study, outliers = without_outliers(study)
     stripped = [sequence for sequence, scan in study.scans.items() if is_stripped(scan.image)]
     grid, scans = _on_common_grid(study, space, alignments, stripped)
     findings: tuple[Finding, ...]
@@ -266,30 +261,6 @@ def _brain_on_grid(
     reached = share >= least_reached
     inside = np.divide(values, share, out=np.zeros(values.shape), where=reached)
     return _OnGrid(inside.astype(np.float32), seen, share >= least_inside, reached)
-
-
-def _without_outliers(study: Study) -> tuple[Study, tuple[Finding, ...]]:
-    """Clip voxels far outside the usual range of values to its ends, with a finding for each scan that has some.
-
-    A few such voxels, from saturation or from a division by nearly 0, would squeeze all other values into a sliver of
-    the normalized range. Scans without outliers stay bit-identical.
-    """
-    scans, findings = dict(study.scans), []
-    for sequence, scan in study.scans.items():
-        values = sitk.GetArrayViewFromImage(scan.image)
-        low, high = np.percentile(values.ravel()[::_OUTLIER_SAMPLING], _USUAL_PERCENTILES)
-        margin = _OUTLIER_MARGIN * (high - low)
-        if not margin or (low - margin <= values.min() and values.max() <= high + margin):
-            continue
-        outliers = (values < low - margin) | (values > high + margin)
-        clipped = np.where(outliers, np.clip(values, low, high, dtype=np.float32), values)
-        scans[sequence] = replace(scan, image=Grid.of(scan.image).image(clipped))
-        text = (
-            f"{scan.source} ({sequence}) has {outliers.sum()} voxels far brighter or darker than all others; they were "
-            "taken to be as bright or dark as the others' extremes."
-        )
-        findings.append(Finding("extreme_voxels", text))
-    return replace(study, scans=scans), tuple(findings)
 
 
 def _network_input(scan: _OnGrid, brain: NDArray[np.bool_], stripped: bool, source: str, space: ModelSpace) -> Tensor:
