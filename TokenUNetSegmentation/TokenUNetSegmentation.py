@@ -145,7 +145,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.resultPanel = ResultPanel(self.ui, self.result)
         self.overlaysPanel = OverlaysPanel(self.ui, self.parameters, self.result, panel)
         self.comparisonPanel = ComparisonPanel(self.ui, self.parameters, self.result)
-        self.reviewPanel = ReviewPanel(self.ui, self.result, self.resultPanel.update_volumes)
+        self.reviewPanel = ReviewPanel(self.ui, self.result, self.resultPanel.notice_correction)
         self.batchPanel = BatchPanel(
             self.addSection(panel, "TokenUNetBatch.ui"),
             self.runPanel.settings,

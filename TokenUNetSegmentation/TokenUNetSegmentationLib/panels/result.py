@@ -121,7 +121,7 @@ class ResultPanel:
         finally:
             self._showing = False
         if result is not None and not self._corrections.knows(result) and not self._updating.running:
-            self._notice_correction()
+            self.notice_correction()
 
     def _enable(self, result: PatientResult | None) -> None:
         for widget in (
@@ -180,7 +180,7 @@ class ResultPanel:
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         fill_table(self._ui.volumesTable, rows)
 
-    def _notice_correction(self) -> None:
+    def notice_correction(self) -> None:
         """Look for a correction, and update all that depends on it."""
         result = self._result()
         self._updating.abandon()
@@ -238,7 +238,7 @@ class ResultPanel:
         if self._edit_visit is not None:
             self._edit_visit.close()
             self._edit_visit = None
-        self._notice_correction()
+        self.notice_correction()
 
     def _export_segmentation(self, result: PatientResult) -> None:
         self._export(
