@@ -96,6 +96,7 @@ def _add(job: PatientJob, row: PatientRow, summary: Summary, on_event: OnEvent) 
             **{f"{name}_ml": volume for name, volume in row.volumes_ml.items()},
             "warnings": row.warnings,
             "seconds": row.seconds,
+            **{f"{name}_expected_dice": value for name, value in row.expected_dice.items()},
         }
     )
     on_event(patient_event(job, row))

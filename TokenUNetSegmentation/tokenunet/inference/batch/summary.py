@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenunet.core.errors import OutputExistsError
+from tokenunet.core.regions import REGIONS
 from tokenunet.io.files import write_text
 
 SUMMARY = "summary.csv"
@@ -21,7 +22,10 @@ _COLUMNS = (
     *(f"{name}_ml" for name in _VOLUMES),
     "warnings",
     "seconds",
+    *(f"{name}_expected_dice" for name in REGIONS),
 )
+_FIRST_COLUMNS = ",".join(_COLUMNS[:5])
+"""Header by which a summary is recognized; earlier versions had fewer columns."""
 
 
 class Summary:
@@ -39,7 +43,7 @@ class Summary:
         self.path = folder / SUMMARY
         self._lines: dict[str, Mapping[str, Any]] = {}
         self._patients = patients
-        if self.path.exists() and not self.path.read_bytes().startswith(",".join(_COLUMNS).encode()):
+        if self.path.exists() and not self.path.read_bytes().startswith(_FIRST_COLUMNS.encode()):
             raise OutputExistsError(f"{self.path} is not a summary of a batch.", "Choose another folder.")
 
     @property
