@@ -118,6 +118,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         """Build the panel when the module is opened for the first time."""
         from TokenUNetSegmentationLib.panels.batch import BatchPanel
         from TokenUNetSegmentationLib.panels.comparison import ComparisonPanel
+        from TokenUNetSegmentationLib.panels.followup import FollowUpPanel
         from TokenUNetSegmentationLib.panels.inputs import InputsPanel
         from TokenUNetSegmentationLib.panels.model_import import ModelImportPanel
         from TokenUNetSegmentationLib.panels.overlays import OverlaysPanel
@@ -151,6 +152,9 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.runPanel.settings,
             self.runPanel.installation,
             self.onResult,
+        )
+        self.followUpPanel = FollowUpPanel(
+            self.addSection(panel, "TokenUNetFollowUp.ui"), self.runPanel.settings, self.runPanel.installation
         )
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -188,6 +192,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.resultPanel.abandon()
         self.overlaysPanel.abandon()
         self.comparisonPanel.abandon()
+        self.followUpPanel.abandon()
 
     def enter(self) -> None:
         """Update the panel: the user has opened the module."""
@@ -267,6 +272,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.resultPanel.show()
             self.overlaysPanel.show()
             self.comparisonPanel.show()
+            self.followUpPanel.show()
             self.reviewPanel.show()
 
     def onResult(self, result: "PatientResult") -> Iterator[None]:

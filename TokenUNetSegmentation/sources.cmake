@@ -7,6 +7,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/batch.py
   TokenUNetSegmentationLib/logic/diagnostics.py
   TokenUNetSegmentationLib/logic/estimate.py
+  TokenUNetSegmentationLib/logic/followup.py
   TokenUNetSegmentationLib/logic/input_checks.py
   TokenUNetSegmentationLib/logic/inputs.py
   TokenUNetSegmentationLib/logic/model_import.py
@@ -19,6 +20,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/panels/__init__.py
   TokenUNetSegmentationLib/panels/batch.py
   TokenUNetSegmentationLib/panels/comparison.py
+  TokenUNetSegmentationLib/panels/followup.py
   TokenUNetSegmentationLib/panels/inputs.py
   TokenUNetSegmentationLib/panels/installation.py
   TokenUNetSegmentationLib/panels/messages.py
@@ -40,6 +42,8 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/displays.py
   TokenUNetSegmentationLib/scene/editing.py
   TokenUNetSegmentationLib/scene/export.py
+  TokenUNetSegmentationLib/scene/followup.py
+  TokenUNetSegmentationLib/scene/followup_chart.py
   TokenUNetSegmentationLib/scene/load_patient.py
   TokenUNetSegmentationLib/scene/load_result.py
   TokenUNetSegmentationLib/scene/overlay_colors.py
@@ -331,6 +335,7 @@ set(MODULE_PYTHON_RESOURCES
   Resources/Icons/TokenUNetSegmentation.svg
   Resources/Icons/TokenUNetSyntheticGlioma.png
   Resources/UI/TokenUNetBatch.ui
+  Resources/UI/TokenUNetFollowUp.ui
   Resources/UI/TokenUNetSegmentation.ui
   Resources/requirements.txt
   tokenunet/io/templates/follow_up.html

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.regions import REGIONS
 from tokenunet.evaluation.compare import DIFFERENCE, Comparison, compare_regions, model_name, unclaimed_in
 
+from TokenUNetSegmentationLib.scene.displays import jump_to_tumor
 from TokenUNetSegmentationLib.scene.overlay_views import enter_grid, leave_grid, link_views, view_name
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, describe_overlay, set_threshold
 from TokenUNetSegmentationLib.scene.results import (
@@ -87,7 +88,8 @@ def show_side_by_side(first: PatientResult, second: PatientResult) -> int:
         display.AddViewNodeID(view.GetID())
         layers[view_name(number)].SetBackgroundVolumeID(result.require_reference().GetID())
         layers[view_name(number)].SetForegroundVolumeID(None)
-    link_views(first, [view_name(1), view_name(2)])
+    link_views([view_name(1), view_name(2)])
+    jump_to_tumor(first)
     return before
 
 

@@ -59,7 +59,8 @@ def show_grid(result: PatientResult, overlays: dict[int, slicer.vtkMRMLScalarVol
     before = enter_grid(max(overlays))
     views = [view_name(number) for number in overlays]
     show_overlays_side_by_side(result, overlays.values(), views, opacity)
-    link_views(result, views)
+    link_views(views)
+    jump_to_tumor(result)
     return before
 
 
@@ -79,11 +80,10 @@ def enter_grid(count: int) -> int:
     return before
 
 
-def link_views(result: PatientResult, views: Sequence[str]) -> None:
-    """Link slice views and move them to the tumor.
+def link_views(views: Sequence[str]) -> None:
+    """Link slice views, and fit what they display into them.
 
     Args:
-        result: Patient, whose scans the views display.
         views: Layout names of the views.
     """
     manager = slicer.app.layoutManager()
@@ -92,7 +92,6 @@ def link_views(result: PatientResult, views: Sequence[str]) -> None:
         logic = manager.sliceWidget(name).sliceLogic()
         logic.GetSliceCompositeNode().SetLinkedControl(True)
         logic.FitSliceToBackground()
-    jump_to_tumor(result)
 
 
 def is_grid(layout: int) -> bool:

@@ -1,0 +1,138 @@
+"""Follow-up in a worker process: time points from a folder or from the scene, and loading of the result."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import SimpleITK as sitk
+from slicer.i18n import tr as _
+from tokenunet.core.errors import InputError
+from tokenunet.core.events import ProgressEvent, WarningEvent
+from tokenunet.core.grid import Grid
+from tokenunet.core.regions import labels_from_regions
+from tokenunet.followup.request import FollowUpRequest
+from tokenunet.inference.request import SegmentationRequest
+
+from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
+from TokenUNetSegmentationLib.scene.followup import FollowUpNodes, load_steps
+from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
+from TokenUNetSegmentationLib.scene.volumes import export_volume
+
+_SCAN, _LABELS, _REPORT = "scan.nrrd", "labels.nii.gz", "run.json"
+"""Files of an exported time point, as results of ``tokenunet segment`` have them."""
+
+
+@dataclass(frozen=True)
+class SceneTimePoint:
+    """Result in the scene as a time point.
+
+    Attributes:
+        name: Name of its reference volume, made unique.
+        result: Result.
+    """
+
+    name: str
+    result: PatientResult
+
+
+def scene_time_points() -> list[SceneTimePoint]:
+    """Return the newest result of every reference volume in the scene, in the order of the scene."""
+    newest = {result.reference: result for result in all_results() if result.reference is not None}
+    points: list[SceneTimePoint] = []
+    for volume, result in newest.items():
+        plain = "".join(c if c.isalnum() or c in "_ .+-" else "_" for c in volume.GetName()).strip(" .+-") or "scan"
+        number = sum(point.name == plain or point.name.startswith(f"{plain} (") for point in points)
+        points.append(SceneTimePoint(f"{plain} {number + 1}" if number else plain, result))
+    return points
+
+
+def request_with(settings: SegmentationRequest, patient: Path, order: Sequence[str], replaces: bool) -> FollowUpRequest:
+    """Return the request to compare time points with the model, the device and the output of a segmentation.
+
+    Args:
+        settings: Request to segment, without inputs.
+        patient: Folder of the patient.
+        order: Names of the time points, the earliest first; empty to sort them by date.
+        replaces: Whether to replace the results of an earlier comparison.
+    """
+    device = settings.options.device
+    return FollowUpRequest(patient, settings.output, tuple(order), settings.model, device, force=replaces)
+
+
+class FollowUpRun:
+    """Follow-up and its state.
+
+    Args:
+        start_worker: Function that starts the worker process.
+
+    Attributes:
+        progress: Newest progress event of the worker.
+        warnings: Warnings received so far.
+        nodes: Nodes in the scene; None until the follow-up has been loaded.
+    """
+
+    def __init__(self, start_worker: Callable[[Sequence[str], Path], WorkerProcess] = WorkerProcess) -> None:
+        self._start_worker = start_worker
+        self.progress = ProgressEvent("load", 0.0, None)
+        self.warnings: list[str] = []
+        self.nodes: FollowUpNodes | None = None
+
+    def steps(self, request: FollowUpRequest, points: Sequence[SceneTimePoint] = ()) -> Iterator[None]:
+        """Compare time points and load the result, in short steps; closing the iterator ends all work.
+
+        Args:
+            request: Patient, output, order, model and device.
+            points: Results in the scene to compare instead of the patient's folder, the earliest first.
+
+        Raises:
+            WorkerError: If the follow-up fails.
+            TokenUNetError: If a result cannot be exported or loaded.
+        """
+        exported = Path(tempfile.mkdtemp(prefix="tokenunet-follow-up-")) if points else None
+        try:
+            if exported is not None:
+                request = replace(request, patient=exported, order=tuple(point.name for point in points))
+                yield from _export(points, exported)
+            arguments = ["follow-up", *request.to_arguments()]
+            for events in run_command(arguments, self._start_worker, _("The comparison ended unexpectedly.")):
+                for event in events:
+                    if isinstance(event, ProgressEvent):
+                        self.progress = event
+                    elif isinstance(event, WarningEvent):
+                        self.warnings.append(event.message)
+                yield
+        finally:
+            if exported is not None:
+                shutil.rmtree(exported, ignore_errors=True)
+        nodes: FollowUpNodes | None = None
+        for loaded in load_steps(request.output, request.output.name):
+            nodes = loaded
+            yield
+        self.nodes = nodes
+
+
+def _export(points: Sequence[SceneTimePoint], folder: Path) -> Iterator[None]:
+    """Write results of the scene as folders of results, with the user's corrections."""
+    for point in points:
+        target = folder / point.name
+        target.mkdir()
+        export_volume(point.result.require_reference(), target / _SCAN)
+        yield
+        grid = Grid.of(sitk.ReadImage(target / _SCAN))
+        regions = point.result.regions()
+        if regions.shape[1:] != grid.size[::-1]:
+            raise InputError(
+                _("“{name}” cannot be compared: its segmentation has another grid than its scan.").format(
+                    name=point.name
+                ),
+                _("Segment it again."),
+            )
+        sitk.WriteImage(grid.image(labels_from_regions(regions)), target / _LABELS, True, 1)
+        channels = [name for name, node in point.result.inputs.items() if node is point.result.reference]
+        channel = channels[0] if channels else "T1ce"
+        report = {**point.result.report, "reference": channel, "inputs": {channel: {"path": _SCAN}}}
+        (target / _REPORT).write_text(json.dumps(report), encoding="utf-8")
+        yield
