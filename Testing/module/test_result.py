@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from host.messages import collected_messages
-from module.driving import changed, segment
+from module.driving import changed, segment, wait_until
+from tokenunet.core.regions import REGIONS
 
 
 @pytest.fixture
@@ -67,11 +68,25 @@ def test_exclusive_labels_and_back(module: host.LoadedModule, result: Any) -> No
 def test_surfaces_are_made_when_asked_for(module: host.LoadedModule, result: Any) -> None:
     segmentation = result.segmentation.GetSegmentation()
     assert not segmentation.ContainsRepresentation("Closed surface")
+    result.segmentation.GetDisplayNode().SetVisibility3D(False)
     module.widget.ui.show3DBox.click()
+    wait_until(result.segmentation.GetDisplayNode().GetVisibility3D)
     assert segmentation.ContainsRepresentation("Closed surface")
-    assert result.segmentation.GetDisplayNode().GetVisibility3D()
     module.widget.ui.show3DBox.click()
     assert not result.segmentation.GetDisplayNode().GetVisibility3D()
+
+
+def test_surfaces_made_one_by_one_are_slicers_own(module: host.LoadedModule, result: Any) -> None:
+    from TokenUNetSegmentationLib.scene.displays import surface_steps
+
+    segmentation = result.segmentation.GetSegmentation()
+    assert sum(1 for _step in surface_steps(result)) == 3
+    points = [segmentation.GetSegment(r).GetRepresentation("Closed surface").GetNumberOfPoints() for r in REGIONS]
+    segmentation.CreateRepresentation("Closed surface", True)
+    assert points == [
+        segmentation.GetSegment(r).GetRepresentation("Closed surface").GetNumberOfPoints() for r in REGIONS
+    ]
+    assert min(points) > 0
 
 
 def test_jump_shows_the_tumor_again(module: host.LoadedModule, result: Any, app: Any) -> None:

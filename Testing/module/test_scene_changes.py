@@ -7,7 +7,7 @@ import host
 import pytest
 import vtk
 from host.messages import loading_a_scene
-from module.driving import segment
+from module.driving import segment, wait_until
 
 
 def test_closing_the_scene_leaves_the_grid(
@@ -116,7 +116,7 @@ def test_three_d_is_centered_and_follows_exclusive_labels(
     result = segment(module)
     resets = app.layout_manager.three_d_resets
     module.widget.ui.show3DBox.click()
-    assert app.layout_manager.three_d_resets == resets + 1
+    wait_until(lambda: app.layout_manager.three_d_resets == resets + 1)
     module.widget.ui.exclusiveBox.click()
     labels = result.exclusive_labels
     assert labels.GetSegmentation().ContainsRepresentation("Closed surface")

@@ -1,6 +1,6 @@
 """Section "Result" of the panel: volumes, segments, views, correction and export."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -18,7 +18,7 @@ from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
 from TokenUNetSegmentationLib.scene.corrections import Corrections, describe_edit
-from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_surfaces, shows_surfaces
+from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_surfaces, shows_surfaces, surface_steps
 from TokenUNetSegmentationLib.scene.editing import NN_INTERACTIVE, SEGMENT_EDITOR, Edit, has_nn_interactive, open_editor
 from TokenUNetSegmentationLib.scene.export import (
     can_export_dicom,
@@ -50,6 +50,7 @@ class ResultPanel:
         self._said_of = ""
         self._corrections = Corrections()
         self._updating = BackgroundSteps(lambda: None, self._end_updating)
+        self._surfaces = BackgroundSteps(lambda: None, self._end_surfaces)
         ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
         ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
         ui.outlineBox.toggled.connect(
@@ -115,7 +116,7 @@ class ResultPanel:
                 self._ui.opacitySlider.value = display.GetOpacity()
                 self._ui.fillBox.setChecked(display.GetVisibility2DFill())
                 self._ui.outlineBox.setChecked(display.GetVisibility2DOutline())
-                self._ui.show3DBox.setChecked(shows_surfaces(result))
+                self._ui.show3DBox.setChecked(self._surfaces.running or shows_surfaces(result))
             self._ui.alignedBox.setChecked(result is not None and shows_aligned(result))
             self._show_volumes(result)
         finally:
@@ -200,12 +201,14 @@ class ResultPanel:
     def abandon(self) -> None:
         """Stop the background work, and an edit that was not finished."""
         self._updating.abandon()
+        self._surfaces.abandon()
         if self._edit_visit is not None:
             self._edit_visit.close()
             self._edit_visit = None
 
     def release(self) -> None:
         """Release the result's nodes, which are about to be removed from the scene."""
+        self._surfaces.abandon()
         self._ui.segmentsTable.setSegmentationNode(None)
         self._corrections.forget()
 
@@ -214,9 +217,21 @@ class ResultPanel:
         self.show()
 
     def _show_surfaces(self, result: PatientResult) -> None:
-        show_surfaces(result, self._ui.show3DBox.checked)
-        if self._ui.show3DBox.checked and slicer.app.layoutManager() is not None:
+        self._surfaces.abandon()
+        if self._ui.show3DBox.checked:
+            self._surfaces.start(self._surface_steps(result))
+        else:
+            show_surfaces(result, False)
+
+    def _surface_steps(self, result: PatientResult) -> Iterator[None]:
+        yield from surface_steps(result)
+        show_surfaces(result)
+        if slicer.app.layoutManager() is not None:
             slicer.app.layoutManager().resetThreeDViews()
+
+    def _end_surfaces(self, error: Exception | None) -> None:
+        if error is not None:
+            self._say(sentence(error))
 
     def _jump(self, result: PatientResult) -> None:
         if not jump_to_tumor(result):

@@ -1,7 +1,7 @@
 """Contents of the views: overlays over the anatomy, the tumor's slices and surfaces."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import slicer
@@ -118,6 +118,26 @@ def show_surfaces(result: PatientResult, visible: bool = True) -> None:
     if visible:
         for region, opacity in OPACITY_3D.items():
             result.segmentation.GetDisplayNode().SetSegmentOpacity3D(region, opacity)
+
+
+def surface_steps(result: PatientResult) -> Iterator[None]:
+    """Create the surfaces that `show_surfaces` needs one by one, with a step after each.
+
+    Slicer's own call creates all of them at once, and the window stands still for as long.
+    """
+    surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    for node in filter(None, (result.segmentation, result.exclusive_labels)):
+        segmentation = node.GetSegmentation()
+        for name in segmentation.GetSegmentIDs():
+            segment = segmentation.GetSegment(name)
+            if segment is not None and segment.GetRepresentation(surface) is None:
+                alone = slicer.vtkSegmentation()
+                alone.SetSourceRepresentationName(segmentation.GetSourceRepresentationName())
+                alone.CopyConversionParameters(segmentation)
+                alone.CopySegmentFromSegmentation(segmentation, name)
+                alone.CreateRepresentation(surface)
+                segment.AddRepresentation(surface, alone.GetSegment(name).GetRepresentation(surface))
+            yield
 
 
 def shows_surfaces(result: PatientResult) -> bool:
