@@ -48,7 +48,7 @@ def _end_with(parent: int, job: list[str]) -> None:
 def _obey(file: Path, obeyed: str) -> str:
     """Carry out the order in a file, unless it was the last one, and return it.
 
-    Only child processes are paused: this process goes on to watch Slicer.
+    Only child processes are paused: this process continues to watch Slicer.
     """
     import psutil
 
