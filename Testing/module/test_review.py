@@ -64,7 +64,7 @@ def table(module: host.LoadedModule) -> list[list[str]]:
 
 
 def whole_tumor_ml(module: host.LoadedModule) -> float:
-    wait_until(lambda: not module.widget.resultPanel._measuring.running)
+    wait_until(lambda: not module.widget.resultPanel._updating.running)
     return float(module.widget.ui.volumesTable.item(0, 1).text())
 
 
@@ -133,7 +133,7 @@ def test_decisions_survive_saving_the_scene(
 
     module.widget.ui.reviewTable.selectRow(0)
     getattr(module.widget.ui, button).click()
-    wait_until(lambda: not module.widget.resultPanel._measuring.running)
+    wait_until(lambda: not module.widget.resultPanel._updating.running)
     before = table(module)
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     with loading_a_scene():
