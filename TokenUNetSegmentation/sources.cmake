@@ -100,6 +100,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/cli/models.py
   tokenunet/cli/networks.py
   tokenunet/cli/progress.py
+  tokenunet/cli/report.py
   tokenunet/cli/segment.py
   tokenunet/cli/send.py
   tokenunet/cli/synth.py
@@ -214,6 +215,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/measurement/__init__.py
   tokenunet/measurement/diameters.py
   tokenunet/measurement/measure.py
+  tokenunet/measurement/midline.py
   tokenunet/networks/__init__.py
   tokenunet/networks/blocks.py
   tokenunet/networks/builtin.py
@@ -236,6 +238,10 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/report/__init__.py
   tokenunet/report/key_slices.py
   tokenunet/report/measured.py
+  tokenunet/report/pdf.py
+  tokenunet/report/report.py
+  tokenunet/report/result_folder.py
+  tokenunet/report/surfaces.py
   tokenunet/review/__init__.py
   tokenunet/review/bright.py
   tokenunet/review/calibration.py

@@ -11,20 +11,8 @@ import tokenunet
 
 PACKAGE = Path(tokenunet.__file__).parent
 ROOMS = (
-    *(
-        "core",
-        "measurement",
-        "io",
-        "report",
-        "dicom_out",
-        "networks",
-        "review",
-        "runtime",
-        "study",
-        "preprocessing",
-        "bundle",
-    ),
-    *("synthesis", "data", "inference", "followup", "evaluation", "training", "benchmark", "cli"),
+    *("core", "measurement", "io", "networks", "review", "runtime", "study", "preprocessing", "report", "dicom_out"),
+    *("bundle", "synthesis", "data", "inference", "followup", "evaluation", "training", "benchmark", "cli"),
 )
 """From the lowest to the highest; a room imports only those before it."""
 WITHOUT_TORCH = ("tokenunet.networks.registry", "tokenunet.bundle.manifest", "tokenunet.bundle.store")

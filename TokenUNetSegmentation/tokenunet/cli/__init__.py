@@ -21,6 +21,7 @@ from tokenunet.cli import (
     follow_up,
     models,
     networks,
+    report,
     segment,
     send,
     synth,
@@ -34,7 +35,7 @@ from tokenunet.runtime.allocator import reuse_freed_memory
 
 _DESCRIPTION = "Segment brain tumors in MRI with Token-UNet, and train and evaluate models. For research only."
 _COMMANDS = (
-    *(segment, follow_up, demo, send, networks, models, synth, dataset),
+    *(segment, follow_up, demo, report, send, networks, models, synth, dataset),
     *(train, adapt, export, evaluate, compare, benchmark),
 )
 _EPILOG = "Run 'tokenunet COMMAND --help' for the options of a command. Documentation: docs/ in the repository."

@@ -133,7 +133,9 @@ def _draw(
         log.seek(0)
         errors = log.read()
     if last.get("event") == "result":
-        return [Picture(p["group"], p["title"], output / p["file"]) for p in last["report"]["pictures"]], ""
+        return [
+            Picture(p["group"], p["title"], (output / p["file"]).read_bytes()) for p in last["report"]["pictures"]
+        ], ""
     if last.get("event") == "error":
         return [], f"There are no pictures: {last['message']} {last['hint']}"
     if "No module named 'slicer'" in errors:

@@ -7,10 +7,11 @@
 | ``key_slice_1.dcm`` ... | key slices with outlines and numbers, as Secondary Capture |
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -44,6 +45,7 @@ class DicomResult:
         model_version: Version of the model.
         unclaimed: Regions that the model does not tell without the scans that are missing.
         edited: Whether somebody has corrected the regions.
+        lesions: Lesions of the run report, whose lines somebody may have moved; None measures them.
     """
 
     scan: sitk.Image
@@ -53,6 +55,7 @@ class DicomResult:
     model_version: str
     unclaimed: tuple[str, ...] = ()
     edited: bool = False
+    lesions: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
 
     def source(self) -> SourceSeries:
         """Read the headers of the series; see `SourceSeries.read` for the errors."""
@@ -94,7 +97,7 @@ def write_dicom_result(result: DicomResult, folder: Path, key_slices: bool = Tru
         OutputError: If the folder cannot be written.
     """
     source = result.source()
-    patient = MeasuredPatient.of(result.scan, result.regions, result.unclaimed)
+    patient = MeasuredPatient.of(result.scan, result.regions, result.unclaimed, result.lesions)
     segmentation = _segmentation(result, source)
     objects: dict[str, Dataset] = {
         SEGMENTATION_FILE: segmentation,

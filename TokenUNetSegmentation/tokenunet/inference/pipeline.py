@@ -221,7 +221,8 @@ def _describe_inputs(study: Study, found: FoundStudy) -> dict[str, dict[str, Any
             "because": found.scans[sequence].reason,
         }
         if sequence in found.series:
-            described[sequence]["series_uid"] = found.series[sequence].uid
+            series = found.series[sequence]
+            described[sequence]["series"] = {"uid": series.uid, "folder": str(series.folder)}
     return described
 
 

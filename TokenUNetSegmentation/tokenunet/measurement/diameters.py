@@ -4,7 +4,7 @@ RANO 2.0 (Wen et al., Journal of Clinical Oncology 41(33), 2023) takes, for ever
 longest one perpendicular to it, both in the same axial slice, and calls a lesion measurable if both are at least 10 mm.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,12 @@ class LesionDiameters:
                 for line in (self.longest, self.perpendicular)
             ],
         }
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> "LesionDiameters":
+        """Return the lesion of an entry that `to_json` made."""
+        longest, perpendicular = (Diameter(*map(tuple, line)) for line in entry["lines_lps_mm"])
+        return cls(longest, perpendicular, entry["volume_ml"])
 
 
 def lesion_diameters(mask: NDArray[np.bool_], grid: Grid) -> list[LesionDiameters]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid
-from tokenunet.core.regions import REGIONS, RegionName
+from tokenunet.core.regions import REGIONS
 from tokenunet.measurement.diameters import lesion_diameters
 
-MEASURED_REGIONS: tuple[RegionName, ...] = ("WT", "ET")
+_MEASURED = ("WT", "ET")
 """RANO 2.0 measures lesions in T2 or FLAIR, and enhancing ones."""
 
 
@@ -43,7 +43,7 @@ def measure(regions: NDArray[np.bool_], grid: Grid, not_segmented: Collection[st
         "lesions": {
             name: [lesion.to_json() for lesion in lesion_diameters(region, grid)]
             for name, region in zip(REGIONS, regions, strict=True)
-            if name in MEASURED_REGIONS and name not in not_segmented
+            if name in _MEASURED and name not in not_segmented
         },
     }
 

@@ -1,1 +1,1 @@
-"""Report of a segmented patient: key slices with outlines and numbers (the extra ``report``)."""
+"""Report of a segmented patient: key slices, measures, HTML page and PDF (the extra ``report``)."""

@@ -1,8 +1,9 @@
 """A segmented patient with what is measured in it, in LPS orientation."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 from tokenunet.core.background import foreground
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS, RegionName
-from tokenunet.measurement import LesionDiameters, lesion_diameters
-from tokenunet.measurement.measure import MEASURED_REGIONS
+from tokenunet.measurement import LesionDiameters, measure
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,55 @@ class MeasuredPatient:
         scan: Reference scan, (z, y, x).
         regions: Regions (3, z, y, x) in the order of `REGIONS`.
         grid: Grid of both.
+        lesions: Diameters of the lesions by measured region, those with the largest product first.
         unclaimed: Regions that the model does not tell without the scans that are missing.
+        brain: Mask of the brain, (z, y, x); None if the scan is skull-stripped.
     """
 
     scan: NDArray[np.float32]
     regions: NDArray[np.bool_]
     grid: Grid
+    lesions: dict[RegionName, list[LesionDiameters]]
     unclaimed: tuple[str, ...] = ()
+    brain: NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, scan: sitk.Image, regions: NDArray[np.bool_], unclaimed: Collection[str] = ()) -> "MeasuredPatient":
-        """Return the patient of a scan and of the regions on its grid, (3, z, y, x)."""
+    def of(
+        cls,
+        scan: sitk.Image,
+        regions: NDArray[np.bool_],
+        unclaimed: Collection[str] = (),
+        lesions: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+        brain: NDArray[np.bool_] | None = None,
+    ) -> "MeasuredPatient":
+        """Return the patient of a scan and of the regions on its grid.
+
+        Args:
+            scan: Reference scan.
+            regions: Regions (3, z, y, x) in the order of `REGIONS`.
+            unclaimed: Regions that the model does not tell.
+            lesions: Lesions of a run report, whose lines somebody may have moved; None measures them.
+            brain: Mask of the brain on the scan's grid; None if the scan is skull-stripped.
+        """
         grid = Grid.of(scan)
         turned = sitk.DICOMOrient(sitk.Cast(scan, sitk.sitkFloat32), "LPS")
-        masks = [sitk.DICOMOrient(grid.image(region.astype(np.uint8)), "LPS") for region in regions]
+
+        def turned_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+            return sitk.GetArrayFromImage(sitk.DICOMOrient(grid.image(mask.astype(np.uint8)), "LPS")) > 0
+
+        if lesions is None:
+            lesions = measure(regions, grid, unclaimed)["lesions"]
         return cls(
             sitk.GetArrayFromImage(turned),
-            np.stack([sitk.GetArrayViewFromImage(mask) > 0 for mask in masks]),
+            np.stack([turned_mask(region) for region in regions]),
             Grid.of(turned),
+            {
+                name: [LesionDiameters.from_json(entry) for entry in lesions[name]]
+                for name in REGIONS
+                if name in lesions
+            },
             tuple(unclaimed),
+            None if brain is None else turned_mask(brain),
         )
 
     @property
@@ -58,13 +88,6 @@ class MeasuredPatient:
         return float(np.count_nonzero(self.region(name))) * self.grid.voxel_ml
 
     @cached_property
-    def lesions(self) -> dict[RegionName, list[LesionDiameters]]:
-        """Diameters of the lesions by measured region, those with the largest product first."""
-        return {
-            name: lesion_diameters(self.region(name), self.grid) for name in MEASURED_REGIONS if name in self.claimed
-        }
-
-    @cached_property
     def grays(self) -> NDArray[np.float32]:
         """Scan from 0 (black) to 1 (white), between the 1st and 99th percentile of the head."""
         low, high = np.percentile(self.scan[self.head], (1, 99))
@@ -72,6 +95,6 @@ class MeasuredPatient:
 
     @cached_property
     def head(self) -> NDArray[np.bool_]:
-        """Mask of everything but air, (z, y, x)."""
-        mask = foreground(self.scan)
+        """Mask of the brain, (z, y, x), or of all that a skull-stripped scan shows."""
+        mask = foreground(self.scan) if self.brain is None else self.brain
         return mask if mask.any() else np.ones_like(mask)

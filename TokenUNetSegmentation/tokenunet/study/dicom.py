@@ -66,6 +66,11 @@ class DicomSeries:
         number = "" if self.tags.series_number is None else f"{self.tags.series_number} "
         return f"{number}“{title}”" + (f" ({self.part})" if self.part else "")
 
+    @property
+    def folder(self) -> Path:
+        """Innermost folder that holds all files."""
+        return Path(os.path.commonpath([file.parent for file in self.files]))
+
 
 def find_series(folder: Path) -> list[DicomSeries]:
     """Find the DICOM series in a folder and all folders below.
@@ -120,18 +125,13 @@ def read_series(series: DicomSeries) -> Scan:
         UnreadableImageError: If a file is missing or damaged.
         UnusableImageError: If the series is not a scan, lacks a slice, or has no finite, varying values.
     """
-    source = f"{_home_of(series.files)}: series {series.name}"
+    source = f"{series.folder}: series {series.name}"
     if series.grid is None:
         raise UnusableImageError(f"{source} cannot be used. {series.excluded or series.problem}", "Choose another.")
     array = _pixels(series.files)
     image = series.grid.image(array[list(series.frames)] if series.frames else array)
     digest = hashlib.sha256("".join(map(sha256_of, series.files)).encode())
     return as_scan(image, source, digest.hexdigest())
-
-
-def _home_of(files: tuple[Path, ...]) -> Path:
-    """Return the innermost folder that holds all files."""
-    return Path(os.path.commonpath([file.parent for file in files]))
 
 
 def _pixels(files: Sequence[Path]) -> NDArray[np.float32]:

@@ -1,0 +1,65 @@
+"""Command ``tokenunet report``: report of a segmented patient as HTML and PDF, and its results as DICOM."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tokenunet.cli.extras import extra
+from tokenunet.core.errors import UsageError
+from tokenunet.core.events import OnEvent, ResultEvent
+from tokenunet.io.files import staging_folder
+
+HTML, PDF = "report.html", "report.pdf"
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the ``report`` command."""
+    text = "write the report of a segmented patient as HTML and PDF"
+    parser = commands.add_parser("report", help=text, description=f"{text.capitalize()}.")
+    parser.add_argument("result", type=Path, metavar="RESULT", help="output folder of tokenunet segment")
+    parser.add_argument(
+        "--scan", type=Path, metavar="FILE", help="reference scan, or folder of its series (default: where it was)"
+    )
+    parser.add_argument("--patient", metavar="NAME", help="name in the report (default: that of the folder)")
+    parser.add_argument(
+        "--dicom-out", type=Path, metavar="DIR", help="also write segmentation, measurements and key slices as DICOM"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an earlier report")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    """Write the report of a patient into its folder of results."""
+    with extra("report"):
+        from tokenunet.report.report import make_report
+        from tokenunet.report.result_folder import read_result
+    from tokenunet.inference.output import check_output
+
+    result = read_result(options.result, options.scan)
+    check_output(options.result, options.force, (HTML, PDF))
+    if options.dicom_out is not None:
+        with extra("dicom"):
+            from tokenunet.dicom_out.export import PATTERNS, DicomResult, write_dicom_result
+        if not result.source_files:
+            raise UsageError(
+                "The reference is not a DICOM series, which DICOM results must refer to.", "Leave out --dicom-out."
+            )
+        check_output(options.dicom_out, options.force, PATTERNS)
+        model = result.run["model"]
+        dicom = DicomResult(
+            result.scan,
+            result.regions,
+            result.source_files,
+            model["name"],
+            model["sha256"][:12],
+            tuple(result.run.get("not_segmented", ())),
+            lesions=result.run["lesions"],
+        )
+        write_dicom_result(dicom, options.dicom_out)
+    name = options.patient or options.result.resolve().name.replace("_", " ")
+    report = make_report(result.run, result.scan, result.regions, name, result.brain)
+    with staging_folder(options.result, (HTML, PDF)) as staging:
+        (staging / HTML).write_text(report.html, encoding="utf-8")
+        (staging / PDF).write_bytes(report.pdf)
+    on_event(ResultEvent(str(options.result), {}))
+    print(f"Open {options.result / HTML} or {options.result / PDF}.", file=sys.stderr)

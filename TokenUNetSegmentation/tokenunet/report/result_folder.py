@@ -1,0 +1,96 @@
+"""Patient of a folder with the results of ``tokenunet segment``."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from tokenunet.core.errors import GridMismatchError, MissingSequenceError, UnreadableImageError
+from tokenunet.core.grid import Grid
+from tokenunet.core.old_keys import with_current_keys
+from tokenunet.core.regions import regions_from_labels
+from tokenunet.measurement import measure
+from tokenunet.study.dicom import find_series, read_series
+from tokenunet.study.scans import Scan, read_scan
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """Result that was read from its folder.
+
+    Attributes:
+        run: Run report, as in ``run.json``.
+        scan: Reference scan.
+        source_files: Files of its DICOM series; empty if it is no DICOM.
+        regions: Regions on the scan's grid, (3, z, y, x) in the order of `REGIONS`.
+        brain: Mask of the brain; None if the scan was skull-stripped.
+    """
+
+    run: dict[str, Any]
+    scan: sitk.Image
+    source_files: tuple[Path, ...]
+    regions: NDArray[np.bool_]
+    brain: NDArray[np.bool_] | None
+
+
+def read_result(folder: Path, scan: Path | None = None) -> ReadResult:
+    """Read a result and the scan that was segmented.
+
+    Args:
+        folder: Output folder of ``tokenunet segment``.
+        scan: Image file or folder of the DICOM series; None takes the place that the run report names.
+
+    Raises:
+        UnreadableImageError: If a file is missing or damaged.
+        MissingSequenceError: If the scan is no longer where it was.
+        GridMismatchError: If the scan is not the one that was segmented.
+    """
+    try:
+        run = with_current_keys(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        reference = run["inputs"][run["reference"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableImageError(
+            f"{folder} holds no result with a readable run.json.", "Choose an output folder of tokenunet segment."
+        ) from error
+    labels = _read(folder / "labels.nii.gz")
+    found, files = _reference_scan(reference, scan)
+    if not Grid.of(found.image).same_as(Grid.of(labels)) or found.sha256 != reference["sha256"]:
+        raise GridMismatchError(
+            f"{found.source} is not the {run['reference']} scan that was segmented to {folder}.",
+            "Name the right one with --scan.",
+        )
+    brain = folder / "brain.nii.gz"
+    regions = regions_from_labels(sitk.GetArrayFromImage(labels))
+    if "lesions" not in run:  # results of version 0.1
+        run["lesions"] = measure(regions, Grid.of(labels), run.get("not_segmented", ()))["lesions"]
+    mask = sitk.GetArrayFromImage(_read(brain)) > 0 if brain.exists() else None
+    return ReadResult(run, found.image, files, regions, mask)
+
+
+def _read(path: Path) -> sitk.Image:
+    try:
+        return sitk.ReadImage(path)
+    except RuntimeError as error:
+        raise UnreadableImageError(f"{path} is missing or damaged.", "Segment the patient again.") from error
+
+
+def _reference_scan(reference: dict[str, Any], given: Path | None) -> tuple[Scan, tuple[Path, ...]]:
+    """Return the scan of a run report's entry, and the files of its series."""
+    series = reference.get("series")
+    place = given or Path(series["folder"] if series else reference["path"])
+    if not place.exists():
+        raise MissingSequenceError(f"The scan {place} is not there.", "Say where it is with --scan.")
+    if series is None:
+        return read_scan(place), ()
+    volumes = [volume for volume in find_series(place) if volume.uid == series["uid"] and volume.grid is not None]
+    for volume in volumes:
+        scan = read_series(volume)
+        if scan.sha256 == reference["sha256"]:
+            return scan, volume.files
+    raise MissingSequenceError(
+        f"{place} does not hold the series that was segmented.", "Say where its files are with --scan."
+    )
