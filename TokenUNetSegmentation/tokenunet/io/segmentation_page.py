@@ -89,7 +89,7 @@ def location_rows(location: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("Midline shift", f"{abs(location['shift_mm']):.1f} mm to the {side}"))
     for name, distance in location["ventricle_mm"].items():
         text = "in contact" if not distance else f"{distance:.1f} mm away"
-        rows.append((f"Ventricles and {REGION_TITLES[name]}", text))  # type: ignore[index]
+        rows.append((f"Ventricles and {REGION_TITLES[name]}", text))
     return rows
 
 

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from tokenunet.core.regions import REGION_TITLES
-from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES
+from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES, SegmentStyle
 from tokenunet.io.segmentation_page import LIMITS, Picture, edit_notes, location_rows
 from tokenunet.report.key_slices import RESEARCH_ONLY
 
@@ -143,7 +143,9 @@ def segmentation_pdf(
 
 
 def _write_volumes(pages: _Pages, run: dict[str, Any]) -> None:
-    styles: dict[str, Any] = {**LABEL_STYLES, **REGION_STYLES}
+    styles: dict[str, SegmentStyle] = {
+        str(name): style for name, style in (*LABEL_STYLES.items(), *REGION_STYLES.items())
+    }
     names = [name for name in (*REGION_STYLES, "NCR", "ED") if name in run["volumes_ml"]]
     pages.heading("Volumes")
     rows = [("Region", "Volume"), *((styles[name].title, f"{run['volumes_ml'][name]:.2f} ml") for name in names)]
@@ -160,7 +162,7 @@ def _write_diameters(pages: _Pages, run: dict[str, Any]) -> None:
         longest, across = lesion["longest_mm"], lesion["perpendicular_mm"]
         rows.append(
             (
-                f"{REGION_TITLES[name]} {number}",  # type: ignore[index]
+                f"{REGION_TITLES[name]} {number}",
                 f"{longest:.1f} mm",
                 f"{across:.1f} mm",
                 f"{longest * across:.0f} mm²",
