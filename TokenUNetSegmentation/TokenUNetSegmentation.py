@@ -118,10 +118,12 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         """Build the panel when the module is opened for the first time."""
         from TokenUNetSegmentationLib.panels.batch import BatchPanel
         from TokenUNetSegmentationLib.panels.comparison import ComparisonPanel
+        from TokenUNetSegmentationLib.panels.diameters import DiametersPanel
         from TokenUNetSegmentationLib.panels.followup import FollowUpPanel
         from TokenUNetSegmentationLib.panels.inputs import InputsPanel
         from TokenUNetSegmentationLib.panels.model_import import ModelImportPanel
         from TokenUNetSegmentationLib.panels.overlays import OverlaysPanel
+        from TokenUNetSegmentationLib.panels.report import ReportPanel
         from TokenUNetSegmentationLib.panels.result import ResultPanel
         from TokenUNetSegmentationLib.panels.review import ReviewPanel
         from TokenUNetSegmentationLib.panels.run import RunPanel
@@ -147,6 +149,12 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.overlaysPanel = OverlaysPanel(self.ui, self.parameters, self.result, panel)
         self.comparisonPanel = ComparisonPanel(self.ui, self.parameters, self.result)
         self.reviewPanel = ReviewPanel(self.ui, self.result, self.resultPanel.notice_correction)
+        self.diametersPanel = DiametersPanel(self.addSection(panel, "TokenUNetDiameters.ui"), self.result)
+        self.reportPanel = ReportPanel(
+            self.addSection(panel, "TokenUNetReport.ui"),
+            self.result,
+            lambda packages: self.runPanel.installation.install(further=packages),
+        )
         self.batchPanel = BatchPanel(
             self.addSection(panel, "TokenUNetBatch.ui"),
             self.runPanel.settings,
@@ -177,6 +185,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.onQuit()
         self.modelImportPanel.abandon()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
+        self.diametersPanel.release()
         self.setParameterNode(None)  # or, after a reload, the scene would update deleted widgets
         self.removeObservers()
 
@@ -193,6 +202,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.overlaysPanel.abandon()
         self.comparisonPanel.abandon()
         self.followUpPanel.abandon()
+        self.reportPanel.abandon()
 
     def enter(self) -> None:
         """Update the panel: the user has opened the module."""
@@ -207,6 +217,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.endWorkOnScene()
         self.setParameterNode(None)
         self.resultPanel.release()
+        self.diametersPanel.release()
 
     def onSceneEndClose(self, caller, event) -> None:
         """Connect the panel to the empty scene."""
@@ -274,6 +285,8 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
             self.comparisonPanel.show()
             self.followUpPanel.show()
             self.reviewPanel.show()
+            self.diametersPanel.show()
+            self.reportPanel.show()
 
     def onResult(self, result: "PatientResult") -> Iterator[None]:
         """Display a new result in short steps."""

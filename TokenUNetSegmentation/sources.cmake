@@ -20,12 +20,14 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/panels/__init__.py
   TokenUNetSegmentationLib/panels/batch.py
   TokenUNetSegmentationLib/panels/comparison.py
+  TokenUNetSegmentationLib/panels/diameters.py
   TokenUNetSegmentationLib/panels/followup.py
   TokenUNetSegmentationLib/panels/inputs.py
   TokenUNetSegmentationLib/panels/installation.py
   TokenUNetSegmentationLib/panels/messages.py
   TokenUNetSegmentationLib/panels/model_import.py
   TokenUNetSegmentationLib/panels/overlays.py
+  TokenUNetSegmentationLib/panels/report.py
   TokenUNetSegmentationLib/panels/result.py
   TokenUNetSegmentationLib/panels/review.py
   TokenUNetSegmentationLib/panels/run.py
@@ -37,8 +39,10 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/process/worker.py
   TokenUNetSegmentationLib/scene/__init__.py
   TokenUNetSegmentationLib/scene/alignment.py
+  TokenUNetSegmentationLib/scene/archive.py
   TokenUNetSegmentationLib/scene/comparison.py
   TokenUNetSegmentationLib/scene/corrections.py
+  TokenUNetSegmentationLib/scene/diameters.py
   TokenUNetSegmentationLib/scene/displays.py
   TokenUNetSegmentationLib/scene/editing.py
   TokenUNetSegmentationLib/scene/export.py
@@ -341,7 +345,9 @@ set(MODULE_PYTHON_RESOURCES
   Resources/Icons/TokenUNetSegmentation.svg
   Resources/Icons/TokenUNetSyntheticGlioma.png
   Resources/UI/TokenUNetBatch.ui
+  Resources/UI/TokenUNetDiameters.ui
   Resources/UI/TokenUNetFollowUp.ui
+  Resources/UI/TokenUNetReport.ui
   Resources/UI/TokenUNetSegmentation.ui
   Resources/requirements.txt
   tokenunet/io/templates/follow_up.html

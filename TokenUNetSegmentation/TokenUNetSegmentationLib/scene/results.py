@@ -30,6 +30,7 @@ VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
 REPORT_ROLE = "tokenUNetReport"
 LABELS_ROLE = "tokenUNetExclusiveLabels"
 CANDIDATES_ROLE = "tokenUNetReviewHints"  # as in scenes of version 0.1
+DIAMETER_ROLE = "tokenUNetDiameter"
 TRANSFORM_ROLE = "tokenUNetAlignment"
 INPUT_ROLE = "tokenUNetInput"
 """Prefixes of roles, followed by the channel's name."""
@@ -43,6 +44,7 @@ _RESULT_ROLES = (
     REPORT_ROLE,
     LABELS_ROLE,
     CANDIDATES_ROLE,
+    DIAMETER_ROLE,
     *_OVERLAY_ROLES,
     *_COLORS_ROLES,
 )
@@ -136,6 +138,11 @@ class PatientResult:
     def review_candidates(self) -> slicer.vtkMRMLSegmentationNode | None:
         """Segmentation of the review candidates; None before they were searched for."""
         return self.segmentation.GetNodeReference(CANDIDATES_ROLE)
+
+    @property
+    def diameter_lines(self) -> list[slicer.vtkMRMLMarkupsLineNode]:
+        """Lines of the measurable lesions' diameters; empty until they are first displayed."""
+        return _referenced(self.segmentation, DIAMETER_ROLE)
 
     @property
     def report_node(self) -> slicer.vtkMRMLTextNode | None:

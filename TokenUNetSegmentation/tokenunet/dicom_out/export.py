@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 from highdicom.seg import Segmentation
 from numpy.typing import NDArray
@@ -112,6 +113,11 @@ def write_dicom_result(result: DicomResult, folder: Path, key_slices: bool = Tru
         for name, dataset in objects.items():
             (staging / name).write_bytes(_encoded(dataset))
     return [folder / name for name in objects]
+
+
+def sop_instance_uid(path: Path) -> str:
+    """Return the UID of the object in a DICOM file."""
+    return str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID)
 
 
 def _segmentation(result: DicomResult, source: SourceSeries) -> Segmentation:

@@ -51,15 +51,16 @@ def make_report(
         scan: Reference scan.
         regions: Regions (3, z, y, x) on its grid, in the order of `REGIONS`.
         patient: Name of the patient.
-        brain: Mask of the brain on the scan's grid; None if the scan is skull-stripped.
+        brain: Mask of the brain on the scan's grid; None if the scan is skull-stripped or the mask is not at hand.
     """
     measured = MeasuredPatient.of(scan, regions, run.get("not_segmented", ()), run.get("lesions"), brain)
+    with_skull = brain is None and run.get("brain_extracted")  # no ventricles can be found in it
     location = locate(
         measured.scan,
         measured.head,
         {name: measured.region(name) for name in measured.claimed},
         measured.grid,
-        _FLUID.get(run["reference"]),
+        None if with_skull else _FLUID.get(run["reference"]),
     )
     place = None if location is None else location.to_json()
     pictures = [
