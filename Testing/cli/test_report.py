@@ -35,7 +35,6 @@ def test_report_is_one_page_one_pdf_and_dicom(result: Path, tmp_path: Path, caps
     assert {"segmentation.dcm", "measurements.dcm"} <= {path.name for path in (tmp_path / "dicom").iterdir()}
     assert main(command) == 6, "an earlier report is replaced only if that is asked for"
     assert "already holds" in capsys.readouterr().err
-    assert main([*command, "--force"]) == 0
 
 
 def test_report_needs_the_scan_that_was_segmented(

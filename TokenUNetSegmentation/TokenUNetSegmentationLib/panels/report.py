@@ -1,8 +1,8 @@
 """Section "Report and archive" of the panel: page and PDF, DICOM objects, and their transfer to an archive."""
 
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class ReportPanel:
         self._say(_("Saved {path}, and the PDF next to it.").format(path=escape(str(page))))
 
     def _save_dicom(self, result: PatientResult) -> None:
-        files = save_to_database(result, key_slices=importlib.util.find_spec("matplotlib") is not None)
+        files = save_to_database(result, key_slices=find_spec("matplotlib") is not None)
         self._say(_("Added {number} objects to the study in the DICOM database.").format(number=len(files)))
 
     def _send(self, result: PatientResult) -> None:

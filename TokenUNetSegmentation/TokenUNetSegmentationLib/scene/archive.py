@@ -1,11 +1,12 @@
 """Results as DICOM objects in Slicer's database."""
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
-from tokenunet.core.errors import OutputError
+from tokenunet.core.errors import OutputError, UnreadableImageError
 
 from TokenUNetSegmentationLib.logic.inputs import Availability
 from TokenUNetSegmentationLib.scene.corrections import EDITS
@@ -24,11 +25,7 @@ def can_save_dicom(result: PatientResult) -> Availability:
         )
     if getattr(slicer, "dicomDatabase", None) is None or not slicer.dicomDatabase.isOpen:
         return Availability(False, _("Slicer's DICOM database is not open: open the DICOM module."))
-    if "" in _source_files(result):
-        return Availability(False, _("The scans are no longer in Slicer's DICOM database: import them again."))
-    try:
-        import highdicom  # noqa: F401
-    except ImportError:
+    if find_spec("highdicom") is None:
         return Availability(False, _("Saving DICOM needs highdicom, which Slicer has from 5.12 on."))
     return Availability(True, _("Add segmentation and measurements to the study in Slicer's DICOM database."))
 
@@ -49,13 +46,14 @@ def save_to_database(result: PatientResult, key_slices: bool) -> list[Path]:
     from tokenunet.dicom_out.export import DicomResult, sop_instance_uid, write_dicom_result
 
     reference = result.require_reference()
+    source_files = _source_files(result)
     report = result.report
     model = report.get("model", {})
     scan = grid_of(reference).image(slicer.util.arrayFromVolume(reference))
     dicom = DicomResult(
         scan,
         result.regions(),
-        [Path(file) for file in _source_files(result)],
+        source_files,
         model.get("name", "Token-UNet"),
         model.get("sha256", "")[:12],
         tuple(report.get("not_segmented", ())),
@@ -82,6 +80,16 @@ def saved_files(result: PatientResult) -> list[Path]:
     return [Path(file) for file in files] if all(files) else []
 
 
-def _source_files(result: PatientResult) -> list[str]:
+def _source_files(result: PatientResult) -> list[Path]:
+    """Return the files of the reference's series.
+
+    Raises:
+        UnreadableImageError: If the database does not have them any more.
+    """
     uids = (result.require_reference().GetAttribute("DICOM.instanceUIDs") or "").split()
-    return [slicer.dicomDatabase.fileForInstance(uid) for uid in dict.fromkeys(uids)]
+    files = [slicer.dicomDatabase.fileForInstance(uid) for uid in dict.fromkeys(uids)]
+    if "" in files:
+        raise UnreadableImageError(
+            _("The scans are no longer in Slicer's DICOM database."), _("Import them again, and save again.")
+        )
+    return [Path(file) for file in files]

@@ -15,6 +15,15 @@ LIMITS = (
     "Diameters are measured in the segmentation: an error of its outline is an error of theirs.",
 )
 """Sentences on what a result does not say."""
+_OPTIONAL: dict[str, Any] = {
+    "started": "",
+    "lesions": {},
+    "volumes_range_ml": {},
+    "volumes_interval_ml": {},
+    "expected_dice": {},
+    "review_candidates": [],
+}
+"""Values of a run report that results of earlier versions lack."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def segmentation_report(
         groups.setdefault(picture.group, []).append(picture)
     return render_page(
         "segmentation.html",
-        run=run,
+        run=_OPTIONAL | run,
         groups=groups,
         patient=patient,
         dice=dice,
