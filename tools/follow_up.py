@@ -27,7 +27,7 @@ from tokenunet.bundle.store import DEFAULT_MODEL, find_manifest
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS, RegionName, regions_from_labels
 from tokenunet.followup.changes import LESIONS
-from tokenunet.followup.lesions import LEAST_ML, match_lesions
+from tokenunet.followup.lesions import LEAST_ML, LesionMasks, match_lesions
 from tokenunet.followup.output import TRANSFORMS, labels_file
 from tokenunet.followup.pipeline import follow_up
 from tokenunet.followup.request import FollowUpRequest
@@ -165,7 +165,7 @@ def _matched(
     """
     index, extent = REGIONS.index(region), REGIONS.index(LESIONS[region])
     true = ndimage.label(ndimage.binary_dilation(truths[0][extent] | truths[1][extent], iterations=2))[0]
-    measured = match_lesions([f[index] for f in found], [f[extent] for f in found], grid)
+    measured = match_lesions([LesionMasks(f[index], f[extent], grid) for f in found])
     lesions = matched = missed = 0
     for number in range(1, int(true.max()) + 1):
         volumes = [float((t[index] & (true == number)).sum()) * grid.voxel_ml for t in truths]

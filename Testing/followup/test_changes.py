@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from time_point_results import Place, ball
 from tokenunet.core.grid import Grid
 from tokenunet.followup.changes import lesion_states, volume_changes
-from tokenunet.followup.lesions import match_lesions
+from tokenunet.followup.lesions import LesionMasks, match_lesions
 from tokenunet.followup.rano import sum_of_products_mm2
 from tokenunet.followup.uncertainty import Repeatability
 
@@ -34,7 +35,7 @@ def balls(*places: tuple[Place, float]) -> np.ndarray:
 )
 def test_match_lesions(before: list[tuple[Place, float]], after: list[tuple[Place, float]], states: list[str]) -> None:
     masks = [balls(*before), balls(*after)]
-    found = match_lesions(masks, masks, GRID)
+    found = match_lesions([LesionMasks(mask, mask, GRID) for mask in masks])
     assert [state for lesion in found.lesions for state in lesion_states(lesion, "ET", MEASURED)] == states
     for number, lesion in enumerate(found.lesions, start=1):
         own = (found.numbers == number).sum(axis=(1, 2, 3)) * GRID.voxel_ml
@@ -43,15 +44,28 @@ def test_match_lesions(before: list[tuple[Place, float]], after: list[tuple[Plac
 
 def test_match_lesions_of_a_rim_that_shrinks_away_from_its_former_self() -> None:
     rims = [balls((LEFT, 8)) & ~balls((LEFT, 7)), balls((LEFT, 5)) & ~balls((LEFT, 4))]
-    assert len(match_lesions(rims, rims, GRID).lesions) == 2
-    (lesion,) = match_lesions(rims, [balls((LEFT, 8)), balls((LEFT, 5))], GRID).lesions
+    filled = [balls((LEFT, 8)), balls((LEFT, 5))]
+    assert len(match_lesions([LesionMasks(rim, rim, GRID) for rim in rims]).lesions) == 2
+    (lesion,) = match_lesions([LesionMasks(rim, ball, GRID) for rim, ball in zip(rims, filled, strict=True)]).lesions
     assert lesion.center_lps_mm == pytest.approx((10, 20, 40), abs=0.1)
 
 
 def test_match_lesions_keeps_one_that_is_away_in_between() -> None:
     masks = [balls((LEFT, 5)), balls(), balls((LEFT, 5))]
-    (lesion,) = match_lesions(masks, masks, GRID).lesions
+    (lesion,) = match_lesions([LesionMasks(mask, mask, GRID) for mask in masks]).lesions
     assert lesion_states(lesion, "WT", MEASURED) == ["gone", "new"]
+
+
+def test_match_lesions_measures_on_each_grid() -> None:
+    """A second scan that is moved by half of its larger voxels."""
+    coarse = Grid((20, 20, 20), (2.0, 2.0, 2.0), (0.5, 0.5, 20.5), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    first = LesionMasks(balls((LEFT, 5)), balls((LEFT, 5)), GRID)
+    place = np.zeros((20, 20, 20), bool)
+    place[17:23, 8:12, 3:7] = True
+    shift = sitk.TranslationTransform(3, (0.0, 0.0, 20.0))
+    second = LesionMasks(place, place, coarse, shift)
+    (lesion,) = match_lesions([first, second]).lesions
+    assert lesion.volumes_ml == (first.voxels.sum() * GRID.voxel_ml, place.sum() * coarse.voxel_ml)
 
 
 def test_volume_changes_state_their_uncertainty() -> None:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.followup.align import AlignedTimePoint
-from tokenunet.followup.lesions import Lesion, match_lesions
+from tokenunet.followup.lesions import Lesion, LesionMasks, match_lesions
 from tokenunet.followup.uncertainty import Repeatability
 
 LESIONS: dict[RegionName, RegionName] = {"ET": "TC", "WT": "WT"}
@@ -85,16 +84,24 @@ def volume_changes(
             yield VolumeChange(region, earlier, later, before[region], after[region], uncertainty)
 
 
-def lesions_over_time(points: Sequence[AlignedTimePoint], grid: Grid, region: RegionName) -> tuple[Lesion, ...]:
+def lesions_over_time(points: Sequence[AlignedTimePoint], region: RegionName) -> tuple[Lesion, ...]:
     """Return the lesions of a region, matched over time.
 
     Args:
         points: Time points in their order.
-        grid: Grid of the first, on which all are.
         region: One of `LESIONS`.
     """
     lesion, extent = REGIONS.index(region), REGIONS.index(LESIONS[region])
-    return match_lesions([p.regions[lesion] for p in points], [p.regions[extent] for p in points], grid).lesions
+    masks = [
+        LesionMasks(
+            point.segmented.regions[lesion],
+            point.segmented.regions[extent],
+            point.segmented.grid,
+            None if point.alignment is None else point.alignment.transform,
+        )
+        for point in points
+    ]
+    return match_lesions(masks).lesions
 
 
 def lesion_states(lesion: Lesion, region: RegionName, repeatability: Repeatability) -> list[str]:

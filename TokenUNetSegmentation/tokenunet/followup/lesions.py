@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -34,82 +35,109 @@ class Lesion:
 
 
 @dataclass(frozen=True)
+class LesionMasks:
+    """Lesions of one time point.
+
+    Lesions are distinguished by their extents: an enhancing rim that shrinks need not overlap its former self, but what
+    it encloses does.
+
+    Attributes:
+        voxels: Voxels whose volume counts, (D, H, W).
+        extents: Extents of the lesions, (D, H, W), such as tumor cores of enhancing tumors.
+        grid: Grid of both.
+        transform: Transform from the first time point's space to that of `grid`; None for the first.
+    """
+
+    voxels: NDArray[np.bool_]
+    extents: NDArray[np.bool_]
+    grid: Grid
+    transform: sitk.Transform | None = None
+
+
+@dataclass(frozen=True)
 class MatchedLesions:
     """Lesions matched over time.
 
     Attributes:
         lesions: Lesions, the largest first.
-        numbers: Number of the lesion at each voxel of the extents at each time point, from 1; 0 for none, (T, D, H, W).
+        numbers: Number of the lesion at each voxel of the extents at each time point, from 1; 0 for none. On the grid
+            of the first time point, (T, D, H, W).
     """
 
     lesions: tuple[Lesion, ...]
     numbers: NDArray[np.int32]
 
 
-def match_lesions(
-    lesions: Sequence[NDArray[np.bool_]], extents: Sequence[NDArray[np.bool_]], grid: Grid
-) -> MatchedLesions:
-    """Match the lesions of all time points by their overlap in space.
+def match_lesions(times: Sequence[LesionMasks]) -> MatchedLesions:
+    """Match the lesions of all time points by their overlap in the first one's space.
 
-    Lesions are distinguished by their extents: an enhancing rim that shrinks need not overlap its former self, but what
-    it encloses does.
+    Volumes are those on each time point's own grid.
 
     Args:
-        lesions: Voxels whose volume counts, at each time point, (D, H, W), all on `grid`.
-        extents: Extents of the lesions at each time point, (D, H, W), such as tumor cores of enhancing tumors.
-        grid: Grid of all masks.
+        times: Lesions of each time point.
 
     Example:
         >>> grid = Grid((20, 20, 20), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
         >>> before, after = np.zeros((2, 20, 20, 20), bool)
         >>> before[2:9, 2:9, 2:9] = after[2:8, 2:8, 2:8] = after[14:, 14:, 14:] = True
-        >>> [lesion.volumes_ml for lesion in match_lesions([before, after], [before, after], grid).lesions]
+        >>> matched = match_lesions([LesionMasks(mask, mask, grid) for mask in (before, after)])
+        >>> [lesion.volumes_ml for lesion in matched.lesions]
         [(0.343, 0.216), (0.0, 0.216)]
     """
-    box = _bounding_box(np.logical_or.reduce(extents))
-    inside = [lesion[box] for lesion in lesions]
-    parts = [_numbered(lesion, extent[box], grid) for lesion, extent in zip(inside, extents, strict=True)]
+    parts = [_numbered(masks) for masks in times]
+    volumes = [
+        np.bincount(numbers[masks.voxels], minlength=int(numbers.max()) + 1) * masks.grid.voxel_ml
+        for numbers, masks in zip(parts, times, strict=True)
+    ]
+    first = times[0].grid
+    aligned = [_on_first(numbers, masks, first) for numbers, masks in zip(parts, times, strict=True)]
     group = {part: {part} for part in ((t, int(n)) for t, own in enumerate(parts) for n in np.unique(own) if n)}
-    for one, other in combinations(range(len(parts)), 2):
-        for a, b in _overlapping(parts[one], parts[other]):
+    for one, other in combinations(range(len(times)), 2):
+        for a, b in _overlapping(aligned[one], aligned[other]):
             joined = group[one, a] | group[other, b]
             group |= dict.fromkeys(joined, joined)
-    groups = {min(members): members for members in group.values()}.values()
-    offset = [edge.start for edge in box]
-    found = sorted(
-        ((_lesion(members, parts, inside, offset, grid), members) for members in groups),
-        key=lambda pair: max(pair[0].volumes_ml),
-        reverse=True,
-    )
-    numbers = np.zeros((len(lesions), *lesions[0].shape), np.int32)
-    for number, (_, members) in enumerate(found, start=1):
-        for time, part in members:
-            numbers[time][box][parts[time] == part] = number
-    return MatchedLesions(tuple(lesion for lesion, _ in found), numbers)
+    lesions = []
+    for members in {min(members): members for members in group.values()}.values():
+        own = [[part for time, part in members if time == t] for t in range(len(times))]
+        ml = tuple(round(float(by_part[mine].sum()), 3) for by_part, mine in zip(volumes, own, strict=True))
+        lesions.append((ml, own))
+    lesions.sort(key=lambda lesion: max(lesion[0]), reverse=True)
+    numbers = np.zeros((len(times), *first.size[::-1]), np.int32)
+    found = []
+    for number, (ml, own) in enumerate(lesions, start=1):
+        for time, mine in enumerate(own):
+            numbers[time][np.isin(aligned[time], mine)] = number
+        found.append(Lesion(ml, tuple(map(len, own)), _center(numbers == number, first)))
+    return MatchedLesions(tuple(found), numbers)
 
 
-def _lesion(
-    members: set[tuple[int, int]],
-    parts: Sequence[NDArray[np.int32]],
-    lesions: Sequence[NDArray[np.bool_]],
-    offset: Sequence[int],
-    grid: Grid,
-) -> Lesion:
-    own = [[part for time, part in members if time == t] for t in range(len(parts))]
-    masks = [np.isin(p, o) & lesion for p, o, lesion in zip(parts, own, lesions, strict=True)]
-    middle = np.concatenate([np.argwhere(mask) for mask in masks]).mean(axis=0) + offset
-    x, y, z = (round(float(c), 1) for c in (grid.index_to_lps @ np.append(middle[::-1], 1))[:3])
-    volumes = tuple(round(float(mask.sum()) * grid.voxel_ml, 3) for mask in masks)
-    return Lesion(volumes, tuple(map(len, own)), (x, y, z))
-
-
-def _numbered(lesion: NDArray[np.bool_], extent: NDArray[np.bool_], grid: Grid) -> NDArray[np.int32]:
+def _numbered(masks: LesionMasks) -> NDArray[np.int32]:
     """Return the number of the lesion at each voxel of the extents, 0 for none and for too small ones."""
-    outside = ndimage.distance_transform_edt(~extent, sampling=grid.spacing[::-1]) if extent.any() else np.inf
-    numbers, count = ndimage.label(np.broadcast_to(outside <= _GAP_MM / 2, extent.shape), np.ones((3, 3, 3)))
-    numbers = np.where(extent, numbers, 0).astype(np.int32)
-    sizes = np.bincount(numbers[lesion & extent], minlength=count + 1) * grid.voxel_ml
-    return np.where(sizes[numbers] >= LEAST_ML, numbers, 0)
+    box = _bounding_box(masks.extents)
+    extents = masks.extents[box]
+    outside = ndimage.distance_transform_edt(~extents, sampling=masks.grid.spacing[::-1]) if extents.any() else np.inf
+    labels, count = ndimage.label(np.broadcast_to(outside <= _GAP_MM / 2, extents.shape), np.ones((3, 3, 3)))
+    labels = np.where(extents, labels, 0).astype(np.int32)
+    sizes = np.bincount(labels[masks.voxels[box]], minlength=count + 1) * masks.grid.voxel_ml
+    numbers = np.zeros(masks.extents.shape, np.int32)
+    numbers[box] = np.where(sizes[labels] >= LEAST_ML, labels, 0)
+    return numbers
+
+
+def _on_first(numbers: NDArray[np.int32], masks: LesionMasks, first: Grid) -> NDArray[np.int32]:
+    """Return the numbers of lesions on the first time point's grid."""
+    if masks.transform is None and masks.grid == first:
+        return numbers
+    image = first.resample(masks.grid.image(numbers), sitk.sitkNearestNeighbor, masks.transform)
+    return sitk.GetArrayFromImage(image)
+
+
+def _center(lesion: NDArray[np.bool_], grid: Grid) -> tuple[float, float, float]:
+    """Return the center of mass of a lesion (T, D, H, W) over all time points, in LPS mm."""
+    weights = lesion.sum(axis=0)
+    middle = np.average(np.argwhere(weights), axis=0, weights=weights[weights > 0])
+    x, y, z = (round(float(c), 1) for c in (grid.index_to_lps @ np.append(middle[::-1], 1))[:3])
+    return x, y, z
 
 
 def _overlapping(one: NDArray[np.int32], other: NDArray[np.int32]) -> list[tuple[int, int]]:

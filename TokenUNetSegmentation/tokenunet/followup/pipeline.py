@@ -180,14 +180,13 @@ def _measured(points: Sequence[AlignedTimePoint], repeatability: Repeatability) 
     changes = [change.to_json() for change in volume_changes(volumes, repeatability)]
     if not changes:
         raise InputError("The time points have no region in common.", "Segment them with one model.")
-    grid = points[0].segmented.grid
     return {
         "time_points": entries,
         "changes": changes,
         "lesions": {
             region: [
                 {**vars(lesion), "changes": lesion_states(lesion, region, repeatability)}
-                for lesion in lesions_over_time(points, grid, region)
+                for lesion in lesions_over_time(points, region)
             ]
             for region in measured
         },
