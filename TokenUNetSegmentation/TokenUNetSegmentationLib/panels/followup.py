@@ -9,7 +9,6 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 from tokenunet.core.errors import Cancelled
-from tokenunet.core.regions import REGION_TITLES
 from tokenunet.followup.charts import charts_of
 from tokenunet.followup.request import PAGE
 from tokenunet.inference.request import SegmentationRequest
@@ -48,7 +47,7 @@ class FollowUpPanel:
         self._work = BackgroundSteps(self._show_progress, self._end)
         ui.followUpPatient.filters = ui.followUpOutput.filters = ctk.ctkPathLineEdit.Dirs
         ui.followUpTable.setColumnCount(5)
-        ui.followUpTable.setHorizontalHeaderLabels([_("Time points"), _("Region"), _("ml"), "±", "%"])
+        ui.followUpTable.setHorizontalHeaderLabels([_("Time points"), "", _("ml"), "±", "%"])
         ui.followUpPatient.currentPathChanged.connect(lambda *_: self._on_patient())
         ui.followUpOutput.currentPathChanged.connect(lambda *_: self.show())
         ui.followUpSceneBox.toggled.connect(lambda *_: self._on_scene_box())
@@ -151,7 +150,7 @@ class FollowUpPanel:
         rows = [
             (
                 f"{change['earlier']} → {change['later']}",
-                REGION_TITLES[change["region"]],
+                change["region"],
                 f"{'≈ ' if change['within_uncertainty'] else ''}{change['difference_ml']:+.2f}",
                 f"{change['uncertainty_ml']:.2f}",
                 "" if change["percent"] is None else f"{change['percent']:+.0f}",
