@@ -26,6 +26,8 @@ import host  # noqa: E402
 
 _PATIENCE_S = 3600
 _MB = 2**20
+_SMALLEST_MB = 100
+"""A process that segments is larger; the helper of multiprocessing, which outlives it, is smaller."""
 
 
 def main() -> None:
@@ -95,16 +97,13 @@ def _measure(app: Any, module: host.LoadedModule, table: Path, count: int) -> No
     _live(app, lambda: not panel.working)
     heartbeat.stop()
     print(f"end: {ui.batchMessage.text}, {panel.batch.count('skipped')} of them recognized as done before")
-    for name, part in (("before the kill", done_at[:before]), ("after it", done_at[before + 1 :])):
-        memory = [megabytes for _moment, megabytes in part if megabytes]
-        after_third = memory[2:]
-        middle = sum(after_third) / len(after_third)
-        spread = max(abs(m - middle) for m in after_third) / middle
-        print(
-            f"memory {name}: {memory[0]:.0f} MB after the first, {after_third[0]:.0f} MB after the third, "
-            f"{after_third[-1]:.0f} MB after the last; at most {spread:.1%} from their mean {middle:.0f} MB"
-        )
-    print(f"longest block of the window {1000 * heartbeat.longest:.0f} ms")
+    for name, part in (("before the kill", done_at[:before]), ("after it", done_at[before:])):
+        memory = [megabytes for _moment, megabytes in part if megabytes > _SMALLEST_MB]
+        third = memory[2]
+        low, high = min(memory[2:]) / third - 1, max(memory[2:]) / third - 1
+        print(f"memory {name}: {third:.0f} MB after the third patient, later {low:+.1%} to {high:+.1%}")
+    block = heartbeat.longest_by_phase[""]
+    print(f"longest block of the window {1000 * block.seconds:.0f} ms {block.where}")
 
 
 def _process(batch: Any) -> psutil.Process:

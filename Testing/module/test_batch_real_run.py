@@ -1,5 +1,6 @@
 """Many patients in the panel with the real worker: paused, killed, resumed and stopped."""
 
+import functools
 import os
 import shutil
 import signal
@@ -12,6 +13,9 @@ import psutil
 import pytest
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from module.driving import wait_until
+
+wait_for_worker = functools.partial(wait_until, seconds=400)
+"""Its processes import PyTorch twice, which takes minutes on a busy computer."""
 
 
 @pytest.fixture
@@ -41,29 +45,29 @@ def test_real_batch_is_paused_killed_resumed_and_stopped(ready: host.LoadedModul
         return process.status() == psutil.STATUS_STOPPED
 
     ui.batchStartButton.click()
-    wait_until(lambda: panel.batch.count("ok") >= 1)
+    wait_for_worker(lambda: panel.batch.count("ok") >= 1)
     ui.batchPauseButton.click()
     children = worker().children(recursive=True)
-    wait_until(lambda: all(map(stopped, children)))
+    wait_for_worker(lambda: all(map(stopped, children)))
     assert not stopped(worker()), "nobody would notice the end of Slicer"
     assert "paused" in ui.batchProgress.format
     ui.batchPauseButton.click()
-    wait_until(lambda: not any(map(stopped, children)))
+    wait_for_worker(lambda: not any(map(stopped, children)))
 
     os.kill(worker().pid, signal.SIGKILL)
-    wait_until(lambda: not panel.working)
+    wait_for_worker(lambda: not panel.working)
     assert "ended unexpectedly" in ui.batchMessage.text
     done = panel.batch.count("ok")
     assert 1 <= done < 5
-    psutil.wait_procs(children, timeout=30)
+    psutil.wait_procs(children, timeout=100)
 
     assert ui.batchStartButton.text == "Resume"
     ui.batchStartButton.click()
-    wait_until(lambda: panel.batch.count("ok", "skipped") > done and panel.batch.count("skipped") == done)
+    wait_for_worker(lambda: panel.batch.count("ok", "skipped") > done and panel.batch.count("skipped") == done)
     children = worker().children(recursive=True)
     ui.batchStopButton.click()
-    wait_until(lambda: not panel.working)
-    psutil.wait_procs(children, timeout=30)
+    wait_for_worker(lambda: not panel.working)
+    psutil.wait_procs(children, timeout=100)
     assert ui.batchMessage.text.endswith(" left.")
     assert panel.batch.count("running") == 0
     results = tmp_path / "patients_results"
