@@ -37,9 +37,7 @@ class DiametersPanel:
         self._lesions: list[ListedLesion] = []
         self._observed: list[tuple[slicer.vtkMRMLNode, int]] = []
         ui.lesionsTable.setColumnCount(4)
-        ui.lesionsTable.setHorizontalHeaderLabels(
-            [_("Lesion"), _("Longest (mm)"), _("Across (mm)"), _("Product (mm²)")]
-        )
+        ui.lesionsTable.setHorizontalHeaderLabels([_("Lesion"), _("Longest"), _("Across"), _("Product")])
         ui.lesionsTable.cellClicked.connect(lambda row, _column: self._jump(row))
         ui.linesBox.clicked.connect(lambda *_: self._toggle_lines())
         ui.resetLinesButton.clicked.connect(lambda *_: self._measure())

@@ -1,7 +1,7 @@
 """Diameters of lesions as lines in the scene, which can be moved; the run report follows them.
 
 The run report is what table, page and DICOM objects read. A correction of the segmentation measures it again, and the
-lines are drawn anew then.
+lines are drawn again then.
 """
 
 import json
@@ -119,7 +119,7 @@ def remove_lines(result: PatientResult) -> None:
 
 
 def update_lines(result: PatientResult) -> None:
-    """Draw the lines anew if the lesions were measured again; without lines, nothing is drawn."""
+    """Draw the lines again if the lesions were measured again; without lines, nothing is drawn."""
     if result.diameter_lines and not _lines_are_current(result):
         draw_lines(result)
 
