@@ -9,20 +9,25 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import tokenunet
+from dicom_fixtures import write_dicom_study
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from time_point_results import brain_scan, tumor_labels, write_result_folder
 from tokenunet.cli import main
 from tokenunet.core.errors import (
+    Cancelled,
     InputError,
     MissingSequenceError,
     MixedPatientsError,
     OutputExistsError,
     SameStudyError,
 )
-from tokenunet.core.events import Event, ProgressEvent, ResultEvent
+from tokenunet.core.events import Event, ProgressEvent, ResultEvent, Stage
 from tokenunet.core.grid import Grid
 from tokenunet.followup.pipeline import follow_up
 from tokenunet.followup.request import FollowUpRequest
+from tokenunet.followup.results import read_result
+from tokenunet.followup.time_points import TimePoint
+from tokenunet.study.dicom import find_series, read_series
 from tokenunet.synthesis import synthetic_patient, write_patient
 
 MOTION = sitk.Euler3DTransform((0.0, -120.0, 80.0), 0.06, -0.04, 0.08, (6.0, -4.0, 5.0))
@@ -109,6 +114,34 @@ def test_follow_up_of_a_result_without_its_scan_is_refused(request_: FollowUpReq
     (folder / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json is damaged"):
         follow_up(request_)
+
+
+def test_follow_up_that_is_cancelled_leaves_nothing(request_: FollowUpRequest) -> None:
+    write_result_folder(request_.patient / "2020-01-01", 3)
+    write_result_folder(request_.patient / "2020-02-01", 4)
+
+    def cancel(event: Event) -> None:
+        if isinstance(event, ProgressEvent) and event.stage == Stage.ALIGN:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        follow_up(request_, cancel)
+    assert not request_.output.exists()
+
+
+def test_read_result_finds_its_dicom_series(tmp_path: Path) -> None:
+    file = write_dicom_study(tmp_path / "study")["FLAIR"][0]
+    series = next(series for series in find_series(tmp_path / "study") if file in series.files)
+    scan = read_series(series)
+    folder = write_result_folder(tmp_path / "2020-01-01", 3, scan=scan.image)
+    report = {"reference": "FLAIR", "inputs": {"FLAIR": {"path": scan.source}}}
+    (folder / "run.json").write_text(json.dumps(report))
+    found = read_result(TimePoint("2020-01-01", folder), folder)
+    np.testing.assert_array_equal(sitk.GetArrayViewFromImage(found.image), sitk.GetArrayViewFromImage(scan.image))
+    report["inputs"]["FLAIR"]["path"] = f"{tmp_path / 'study'}: series 7 “other”"
+    (folder / "run.json").write_text(json.dumps(report))
+    with pytest.raises(MissingSequenceError, match="no longer holds the series"):
+        read_result(TimePoint("2020-01-01", folder), folder)
 
 
 def test_follow_up_segments_scans_once(tmp_path: Path) -> None:
