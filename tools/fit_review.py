@@ -124,7 +124,7 @@ def _rows(features: Tensor, sample: Sample) -> tuple[NDArray[np.float32], NDArra
 
 
 def logistic(
-    x: NDArray[np.float32], y: NDArray[np.float32], ridge: float = _RIDGE
+    x: NDArray[np.float32], y: NDArray[np.float32], ridge: float = _RIDGE, least_deviation: float = 1e-3
 ) -> tuple[NDArray[np.float32], float]:
     """Fit a logistic layer with a ridge penalty on the scaled features by Newton's method.
 
@@ -132,11 +132,12 @@ def logistic(
         x: Features (n, F).
         y: Target of each row, from 0 to 1.
         ridge: Strength of the penalty.
+        least_deviation: Least deviation by which a feature is scaled, so that rare ones get no large weight.
 
     Returns:
         Weights (F,) and bias for the unscaled features.
     """
-    mean, deviation = x.mean(axis=0), x.std(axis=0) + 1e-3
+    mean, deviation = x.mean(axis=0), np.maximum(x.std(axis=0), least_deviation)
     rows = np.c_[(x - mean) / deviation, np.ones(len(x))].astype(np.float64)
     penalty = np.full(rows.shape[1], ridge)
     penalty[-1] = 1e-6
@@ -196,13 +197,18 @@ def tumor_shares(
 def fit_candidates(done: Sequence[Trial]) -> tuple[LinearModel, float]:
     """Fit the probability of being tumor, and the least one that is listed.
 
+    What the decoder says is learned only where it was not silenced; elsewhere it is replaced by its mean.
+
     Args:
         done: Trials of the patients of the calibration.
     """
     names = sorted(done[0].features[0] if done[0].features else next(t for t in done if t.features).features[0])
     x = np.array([[f[name] for name in names] for trial in done for f in trial.features], np.float32)
+    natural = np.array([trial.natural for trial in done for _ in trial.features])
+    decoder = [k for k, name in enumerate(names) if "probability" in name]
+    x[np.ix_(~natural, decoder)] = x[np.ix_(natural, decoder)].mean(axis=0)
     y = np.array([tumor for trial in done for tumor in trial.tumor], np.float32)
-    weight, bias = logistic(x, y, ridge=3.0)
+    weight, bias = logistic(x, y, ridge=3.0, least_deviation=0.3)
     model = LinearModel({name: round(float(w), 5) for name, w in zip(names, weight, strict=True)}, round(bias, 5))
     false = [
         0.5 * (1 + np.tanh(model(features) / 2))
