@@ -3,10 +3,10 @@
 
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
-# What VTK needs to render without a display, and Qt to draw widgets; the tests check DICOM files with dicom3tools and
-# send them to Orthanc.
-LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core \
-	dicom3tools orthanc orthanc-dicomweb
+# What VTK needs to render without a display, and Qt to draw widgets; the tests check DICOM files with dicom3tools.
+LIBRARIES := libegl1 libegl-mesa0 libgl1-mesa-dri libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core dicom3tools
+# The archive that tests send to; its package starts a server, so it is installed only if asked for.
+ARCHIVE := orthanc orthanc-dicomweb
 # Another process may hold apt's lock for a while.
 APT_OPTIONS := -o DPkg::Lock::Timeout=300
 ifeq ($(shell uname -s),Linux)
@@ -16,7 +16,7 @@ endif
 # Of the tests; each computes with one thread, and takes whole files of tests in turn.
 PROCESSES := -n 2 --dist loadfile
 
-.PHONY: demo test lint coverage docs package extension self-tests libraries screenshots clean
+.PHONY: demo test lint coverage docs package extension self-tests libraries archive screenshots clean
 
 demo: .venv/ready
 	$(BIN)/tokenunet demo --output demo --force
@@ -55,6 +55,9 @@ self-tests:
 
 libraries:
 	apt-get $(APT_OPTIONS) update -q && apt-get $(APT_OPTIONS) install -qy --no-install-recommends $(LIBRARIES)
+
+archive:
+	apt-get $(APT_OPTIONS) update -q && apt-get $(APT_OPTIONS) install -qy --no-install-recommends $(ARCHIVE)
 
 .venv/ready: pyproject.toml Testing/constraints.txt Makefile
 	@if command -v apt-get >/dev/null && ! dpkg -s $(LIBRARIES) >/dev/null 2>&1; then \

@@ -18,7 +18,7 @@ _START_S = 60
 
 needs_orthanc = pytest.mark.skipif(
     shutil.which("Orthanc") is None or not _PLUGIN.exists(),
-    reason="Orthanc of the packages orthanc and orthanc-dicomweb stores the objects",
+    reason="Orthanc is not installed: sudo make archive",
 )
 
 

@@ -16,7 +16,7 @@ _OPACITY = {"brain": 0.18, "WT": 0.25, "TC": 0.3, "ET": 1.0}
 
 
 def surface_pictures(patient: MeasuredPatient) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yield titles and pictures (height, width, 3) of head and tumor from three directions, at 1 mm per pixel."""
+    """Yield titles and square pictures (side, side, 3) of head and tumor from three directions, at 1 mm per pixel."""
     grid = patient.grid.with_spacing(_SPACING_MM)
     surfaces = []
     for name, mask in (("brain", patient.head), *((name, patient.region(name)) for name in patient.claimed)):
@@ -47,4 +47,9 @@ def _picture(
         # The rim of a translucent surface is denser, as more of it is along the line of sight.
         weight = np.where(hit, opacity + (1 - opacity) * (1 - facing) ** 4, 0)[..., None]
         picture = picture * (1 - weight) + lit * weight
-    return (255 * np.clip(picture, 0, 1)).round().astype(np.uint8)
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    square = np.zeros((side, side, 3))
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = picture
+    return (255 * np.clip(square, 0, 1)).round().astype(np.uint8)
