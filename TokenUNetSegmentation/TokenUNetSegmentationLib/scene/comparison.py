@@ -84,6 +84,7 @@ def show_side_by_side(first: PatientResult, second: PatientResult) -> int:
         view = slicer.app.layoutManager().sliceWidget(view_name(number)).sliceLogic().GetSliceNode()
         display = result.segmentation.GetDisplayNode()
         display.SetVisibility(True)
+        display.SetVisibility2DFill(first.segmentation.GetDisplayNode().GetVisibility2DFill())
         display.RemoveAllViewNodeIDs()
         display.AddViewNodeID(view.GetID())
         layers[view_name(number)].SetBackgroundVolumeID(result.require_reference().GetID())
