@@ -49,7 +49,7 @@ MOST_SILENCED = 2
 """Number of lesions of a patient that are silenced in turn, the largest first."""
 LEAST_TUMOR = 0.25
 """Share of a candidate that must be tumor for it to count as tumor."""
-_FALSE_PER_PATIENT = 0.35
+_FALSE_PER_PATIENT = 0.2
 """Mean number of false candidates that are listed; less than the 0.5 that are tolerable, since patients differ."""
 _COVERAGE = 0.9
 _RIDGE = 100.0
