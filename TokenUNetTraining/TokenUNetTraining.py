@@ -134,7 +134,7 @@ class TokenUNetTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def onQuit(self) -> None:
         """End all background work of this window; a training continues."""
         self.timer.stop()
-        self.dataPanel.abandon()
+        self.dataPanel.close()
         self.resultsPanel.abandon()
 
     def enter(self) -> None:

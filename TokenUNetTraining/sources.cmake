@@ -8,6 +8,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetTrainingLib/logic/status.py
   TokenUNetTrainingLib/panels/__init__.py
   TokenUNetTrainingLib/panels/data.py
+  TokenUNetTrainingLib/panels/patient_groups.py
   TokenUNetTrainingLib/panels/progress.py
   TokenUNetTrainingLib/panels/results.py
   TokenUNetTrainingLib/panels/training.py

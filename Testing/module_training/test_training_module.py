@@ -201,14 +201,14 @@ def test_moved_patients_are_named_when_resuming(module: host.LoadedModule, tmp_p
 
 
 def test_cases_of_one_patient_are_listed_before_the_start() -> None:
-    from TokenUNetTrainingLib.panels.data import grouping
+    from TokenUNetTrainingLib.panels.patient_groups import grouping
 
-    report = {"grouping": {"Anna": ["Anna_1", "Anna_2"], "Berta": ["Berta"], "Clara": ["C<1>", "C2"], "D": ["a", "b"]}}
-    assert grouping(report, None).split("<br>") == [
+    cases = {"Anna": ["Anna_1", "Anna_2"], "Berta": ["Berta"], "Clara": ["C<1>", "C2"], "D": ["a", "b"]}
+    assert grouping(cases, None).split("<br>") == [
         "3 patients have several cases, which stay in one fold:",
         "Anna: Anna_1, Anna_2",
         "Clara: C&lt;1&gt;, C2",
         "D: a, b",
     ]
-    assert grouping(report, 1).endswith("Anna: Anna_1, Anna_2<br>and 2 more")
-    assert grouping({"grouping": {"Berta": ["Berta"]}}, None) == ""
+    assert grouping(cases, 1).endswith("Anna: Anna_1, Anna_2<br>and 2 more")
+    assert grouping({"Berta": ["Berta"]}, None) == ""

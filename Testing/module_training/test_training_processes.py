@@ -84,6 +84,19 @@ def test_the_check_lists_what_is_wrong(module: host.LoadedModule, patients: Path
     assert not ui.findingsTable.isVisible()
 
 
+def test_groups_are_listed_when_the_folder_is_chosen(module: host.LoadedModule, tmp_path: Path) -> None:
+    """Without a click, and without reading the files, which hold no images."""
+    for session in ("P1/week-000", "P1/week-020", "P2/week-000"):
+        (tmp_path / "data" / session).mkdir(parents=True)
+        for name in ("t1", "t1ce", "t2", "flair", "seg"):
+            (tmp_path / "data" / session / f"{name}.nii.gz").touch()
+    ui = fill_in(module, tmp_path / "data", tmp_path / "experiment")
+    wait_until(lambda: ui.groupsLabel.text != "", 60)
+    assert ui.groupsLabel.text.endswith("<br>P1: P1_week-000, P1_week-020")
+    ui.dataPath.setCurrentPath(str(tmp_path))
+    assert not ui.groupsLabel.visible
+
+
 def test_bad_data_are_refused_before_anything_is_written(
     module: host.LoadedModule, patients: Path, tmp_path: Path
 ) -> None:

@@ -141,6 +141,8 @@ UNUSABLE: dict[str, tuple[Callable[[], sitk.Image], str]] = {
     "Inf": (lambda: with_value(-np.inf), "NaN or Inf"),
     "empty": (lambda: image(np.zeros_like(VALUES)), "empty: every voxel is 0"),
     "constant": (lambda: image(np.full_like(VALUES, 7)), "constant: every voxel is 7"),
+    "mask": (lambda: image((VALUES > 500) * np.float32(100)), "only 2 different values, as a mask or label map"),
+    "label map": (lambda: image((VALUES // 250).astype(np.int8)), "only 4 different values"),
     "meters": (lambda: with_spacing(0.001, 0.001, 0.001), "0.001 x 0.001 x 0.001 mm"),
     "huge voxels": (lambda: with_spacing(1, 1, 100), "1 x 1 x 100 mm"),
 }

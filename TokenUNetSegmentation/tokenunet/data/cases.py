@@ -94,6 +94,11 @@ class Dataset:
         """Names of the patients, sorted."""
         return tuple(sorted({case.patient for case in self.cases}))
 
+    @property
+    def grouping(self) -> dict[str, tuple[str, ...]]:
+        """Names of the cases of each patient; those of one patient stay in one fold."""
+        return {p: tuple(case.name for case in self.cases if case.patient == p) for p in self.patients}
+
 
 def read_scans(case: Case, channels: Sequence[SequenceName] = SEQUENCES) -> Study:
     """Read and check the scans of a case, every file once.

@@ -76,7 +76,7 @@ def check_dataset(dataset: Dataset, on_event: OnEvent = ignore_events) -> Datase
         layout=dataset.layout,
         cases=tuple(case.name for case in dataset.cases),
         patients=len(dataset.patients),
-        grouping={p: tuple(c.name for c in dataset.cases if c.patient == p) for p in dataset.patients},
+        grouping=dataset.grouping,
         label_values=dict(dataset.cases[0].label_values) if dataset.cases else {},
         facts=tuple(one.facts for one in in_order if one.facts),
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),

@@ -1,7 +1,7 @@
 """Report of a dataset check, as JSON and as text."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,7 @@ class DatasetReport:
         lines = [
             f"{self.folder}: {self.layout}, {_number(self.patients, 'patient')}, {_number(len(self.cases), 'case')}"
         ]
-        several = {patient: names for patient, names in self.grouping.items() if len(names) > 1}
-        if several:
-            lines += ["", "Patients with several cases, which stay in one fold:"]
-            lines += [f"  {patient}: {', '.join(names)}" for patient, names in several.items()]
+        lines += described_grouping(self.grouping)
         grids = Counter((facts.size, tuple(round(s, 3) for s in facts.spacing)) for facts in self.facts)
         if grids:
             lines += ["", f"{'cases':>5}  {'size of T1ce':<16} spacing in mm"]
@@ -126,6 +123,16 @@ class DatasetReport:
         verdict = "It cannot be trained on." if errors else "It can be trained on."
         lines += ["", f"{_number(errors, 'error')}, {_number(warnings, 'warning')}. {verdict}"]
         return "\n".join(lines) + "\n"
+
+
+def described_grouping(grouping: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return lines that list the patients with several cases; none if there are no such patients.
+
+    Args:
+        grouping: Names of the cases of each patient.
+    """
+    several = [f"  {patient}: {', '.join(names)}" for patient, names in grouping.items() if len(names) > 1]
+    return ["", "Patients with several cases, which stay in one fold:", *several] if several else []
 
 
 def _number(count: int, thing: str) -> str:

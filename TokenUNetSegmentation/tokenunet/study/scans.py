@@ -25,6 +25,10 @@ _SPACING_MM = (0.1, 20.0)
 """Range of plausible spacings."""
 _SAME_CORRELATION = 0.9999
 """Correlation from which on two scans are copies, possibly rescaled; different sequences correlate less."""
+_FEWEST_VALUES = 10
+"""Number of different values in a scan; a mask or label map has fewer."""
+_SAMPLING = 7
+"""Step between the voxels of which values are counted first, to save time."""
 _FEWEST_COMPARED = 500
 """Number of voxels that two scans must both show to be compared without their background."""
 
@@ -214,7 +218,7 @@ def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
 
 
 def _check_values(image: sitk.Image, source: str) -> None:
-    """Raise UnusableImageError if an image is too small, implausibly spaced, not finite or constant."""
+    """Raise UnusableImageError if an image is too small, implausibly spaced, not finite, constant or a label map."""
     if min(image.GetSize()) < _SMALLEST_SIDE:
         size = " x ".join(map(str, image.GetSize()))
         raise UnusableImageError(f"{source} has only {size} voxels.", "Choose a scan of the whole head.")
@@ -228,3 +232,9 @@ def _check_values(image: sitk.Image, source: str) -> None:
     if low == high:
         what = "empty: every voxel is 0" if low == 0 else f"constant: every voxel is {low:g}"
         raise UnusableImageError(f"{source} is {what}.", "Choose another file.")
+    if len(np.unique(array[::_SAMPLING, ::_SAMPLING, ::_SAMPLING])) < _FEWEST_VALUES:
+        values = len(np.unique(array))
+        if values < _FEWEST_VALUES:
+            raise UnusableImageError(
+                f"{source} has only {values} different values, as a mask or label map has.", "Choose the scan itself."
+            )

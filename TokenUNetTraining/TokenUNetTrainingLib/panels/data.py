@@ -13,6 +13,8 @@ from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.process.worker import WorkerError, WorkerProcess, run_command
 
+from TokenUNetTrainingLib.panels.patient_groups import PatientGroups
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 _MOST_FINDINGS = 12
 """Displayed findings; `tokenunet dataset check` lists them all."""
-_MOST_GROUPS = 4
-"""Displayed patients with several cases; the tooltip lists them all."""
 
 
 class DataPanel:
@@ -44,6 +44,7 @@ class DataPanel:
         self._message = ""
         self._steps = BackgroundSteps(self.show, self._end)
         self.start_worker: Callable[..., WorkerProcess] = WorkerProcess
+        self._groups = PatientGroups(ui.groupsLabel)
         ui.checkButton.clicked.connect(lambda *_: self.check())
 
     @property
@@ -67,6 +68,11 @@ class DataPanel:
         """End the check at once."""
         self._message = ""
         self._steps.abandon()
+
+    def close(self) -> None:
+        """End all work at once."""
+        self.abandon()
+        self._groups.abandon()
 
     def _check(self, command: list[str]) -> Iterator[None]:
         ended_unexpectedly = _("The check ended unexpectedly.")
@@ -105,10 +111,8 @@ class DataPanel:
         message = self._message if report is None else summary(report)
         self._ui.checkLabel.setText(message)
         self._ui.checkLabel.setVisible(bool(message))
-        groups = grouping(report, _MOST_GROUPS) if report else ""
-        self._ui.groupsLabel.setText(groups)
-        self._ui.groupsLabel.setVisible(bool(groups))
-        self._ui.groupsLabel.setToolTip(grouping(report, None) if report else "")
+        if not self._installation.missing:
+            self._groups.look_at(data)
         findings = report["findings"] if report else []
         self._ui.findingsTable.setVisible(bool(findings))
         rows = [finding_row(finding, data) for finding in findings[:_MOST_FINDINGS]]
@@ -140,21 +144,3 @@ def summary(report: dict[str, Any]) -> str:
     if more > 0:
         text += " " + _("{more} more findings are not shown.").format(more=more)
     return text
-
-
-def grouping(report: dict[str, Any], most: int | None) -> str:
-    """List the cases that belong to one patient and so stay in one fold, as rich text.
-
-    Args:
-        report: Report of the check.
-        most: Number of patients to list; None lists all.
-    """
-    several = [(patient, names) for patient, names in report["grouping"].items() if len(names) > 1]
-    if not several:
-        return ""
-    title = _("{count} patients have several cases, which stay in one fold:").format(count=len(several))
-    lines = [f"{escape(patient)}: {escape(', '.join(names))}" for patient, names in several[:most]]
-    hidden = len(several) - len(lines)
-    if hidden:
-        lines.append(_("and {count} more").format(count=hidden))
-    return "<br>".join([title, *lines])
