@@ -91,7 +91,7 @@ def test_groups_are_listed_when_the_folder_is_chosen(module: host.LoadedModule, 
         for name in ("t1", "t1ce", "t2", "flair", "seg"):
             (tmp_path / "data" / session / f"{name}.nii.gz").touch()
     ui = fill_in(module, tmp_path / "data", tmp_path / "experiment")
-    wait_until(lambda: ui.groupsLabel.text != "", 60)
+    wait_until(lambda: ui.groupsLabel.text != "", 120)
     assert ui.groupsLabel.text.endswith("<br>P1: P1_week-000, P1_week-020")
     ui.dataPath.setCurrentPath(str(tmp_path))
     assert not ui.groupsLabel.visible

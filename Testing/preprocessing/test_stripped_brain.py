@@ -1,5 +1,7 @@
 """Skull-stripped scans of one grid: masks of their own, padding, and scans that do not show the same place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -8,7 +10,8 @@ from test_prepare import with_image
 from tokenunet.core.background import find_padding
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.sequences import SEQUENCES, SequenceName
-from tokenunet.preprocessing import align_study, prepare
+from tokenunet.preprocessing import align_study, check_sequences, prepare
+from tokenunet.preprocessing.skull_stripping import is_stripped
 from tokenunet.study.scans import as_scan, study_of
 
 SPACE = ModelSpace(SEQUENCES, SPACING, "LPS")
@@ -28,6 +31,32 @@ def test_prepare_takes_the_brain_that_all_scans_show(background: float, small: S
     (finding,) = prepared.findings
     assert finding.code == "own_brain_mask"
     assert finding.message.startswith(f"{small.lower()}.nii.gz ({small})")
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0, 10), (-1024, 3), (200, 15)])
+@pytest.mark.parametrize("noisy", [SEQUENCES, ("T2",)], ids=["all", "one"])
+def test_prepare_finds_brains_in_noise(mean: float, deviation: float, noisy: tuple[SequenceName, ...]) -> None:
+    scans, generator = study(), np.random.default_rng(0)
+    for sequence in noisy:
+        array = sitk.GetArrayFromImage(scans.scans[sequence].image) + np.float32(mean)
+        noise = generator.normal(mean, deviation, array.shape)
+        scans = with_image(scans, sequence, GRID.image(np.where(brain(), array, noise).astype(np.float32)))
+        assert is_stripped(scans.scans[sequence].image)
+    prepared = prepare(scans, SPACE)
+    assert not prepared.brain_extracted
+    assert not prepared.findings
+    assert np.mean(prepared.brain != brain()) < 1e-3
+    assert check_sequences(scans) == []
+
+
+def test_is_stripped_tells_a_head_in_noise_from_a_brain() -> None:
+    """Head and neck, that reach the lower end of the field of view."""
+    z, y, x = np.indices(GRID.size[::-1])
+    head = ((z - 23) / 24) ** 2 + ((y - 28) / 26) ** 2 + ((x - 21) / 20) ** 2 < 1
+    head |= (z < 23) & (((y - 28) / 18) ** 2 + ((x - 21) / 16) ** 2 < 1)
+    noise = np.abs(np.random.default_rng(0).normal(0, 10, head.shape))
+    large = replace(GRID, spacing=(4.5, 4.5, 4.5))
+    assert not is_stripped(large.image((np.where(head, 400, 0) + noise).astype(np.float32)))
 
 
 @pytest.mark.parametrize(("sequence", "spacing"), [("FLAIR", (3.0, 3.0, 11.0)), ("T2", (12.0, 3.0, 3.0))])

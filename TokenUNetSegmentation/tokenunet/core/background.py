@@ -6,6 +6,10 @@ from numpy.typing import NDArray
 
 _RIPPLE = 1e-3
 """Largest background value, as a fraction of the brightest: splines and sinc functions ring around a brain."""
+_MOST_NOISE = 5.0
+"""Largest distance of noise from the background, in standard deviations."""
+_MAD_TO_SD = 1.4826
+"""Standard deviation of normal noise, as a multiple of its median absolute deviation."""
 _LEAST_PADDING = 0.01
 """Smallest share of the scan, and of its outermost voxels, that counts as padding."""
 _PADDING_DISTANCE = 1.0
@@ -29,8 +33,8 @@ def background_value(array: NDArray[np.floating]) -> float:
     return float(np.median(_faces(array)))
 
 
-def foreground(array: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return where a skull-stripped scan differs from its background by more than resampling artifacts.
+def above_background(array: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return where a scan differs from its background by more than resampling artifacts and noise.
 
     Args:
         array: Scan, (D, H, W).
@@ -38,7 +42,30 @@ def foreground(array: NDArray[np.floating]) -> NDArray[np.bool_]:
     distance = array - np.float32(background_value(array))
     np.abs(distance, out=distance)
     usual = float(np.quantile(distance[::4, ::4, ::4], 0.99))
-    return distance > _RIPPLE * usual
+    return distance > max(_RIPPLE * usual, _MOST_NOISE * background_noise(array))
+
+
+def foreground(array: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return where a skull-stripped scan shows the brain; in a noisy background, its largest piece.
+
+    Args:
+        array: Scan, (D, H, W).
+    """
+    shown = above_background(array)
+    if not background_noise(array):
+        return shown
+    pieces = sitk.ConnectedComponent(sitk.GetImageFromArray(shown.astype(np.uint8)))
+    return sitk.GetArrayFromImage(sitk.RelabelComponent(pieces)) == 1
+
+
+def background_noise(array: NDArray[np.floating]) -> float:
+    """Return the standard deviation of the noise around a brain, on its six faces; 0 if the background is constant.
+
+    Args:
+        array: Scan, (D, H, W).
+    """
+    faces = _faces(array)
+    return float(_MAD_TO_SD * np.median(np.abs(faces - np.median(faces))))
 
 
 def find_padding(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float] | None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tokenunet.core.background import foreground
+from tokenunet.core.background import above_background
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid, thinned
 from tokenunet.io.resources import resource
@@ -41,12 +41,12 @@ The field of view of BraTS leaves out the lowest part of some cerebella."""
 
 
 def is_stripped(image: sitk.Image) -> bool:
-    """Return whether a scan shows only a brain on a constant background.
+    """Return whether a scan shows only a brain on a background of one value or of noise.
 
     Args:
         image: Scan in any orientation and of any voxel size.
     """
-    shown = foreground(sitk.GetArrayViewFromImage(image))
+    shown = above_background(sitk.GetArrayViewFromImage(image))
     low, high = _BRAIN_ML
     plausible = low <= shown.sum() * Grid.of(image).voxel_ml <= high and shown.mean() < _MOST_FILLED
     return bool(plausible and max(_cut_cm2(shown, Grid.of(image))) <= _MOST_CUT_CM2)
