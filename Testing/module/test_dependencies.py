@@ -115,8 +115,13 @@ def test_torch_comes_through_its_extension_and_slicers_packages_stay(bare_module
 def test_newer_slicer_installs_through_its_packaging(
     bare_module: host.LoadedModule, pip: Pip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Slicer 5.12, which also ships packages for DICOM."""
     import slicer
+    from TokenUNetSegmentationLib.process import dependencies
 
+    shipped = {"pydicom": "3.0.1", "highdicom": "0.27.0", "dcmqi": "0.4.0"}
+    versions = dependencies.installed_version
+    monkeypatch.setattr(dependencies, "installed_version", lambda name: shipped.get(name) or versions(name))
     asked: dict[str, Any] = {}
 
     def pip_ensure(requirements: list[str], **options: Any) -> None:
@@ -131,7 +136,23 @@ def test_newer_slicer_installs_through_its_packaging(
     assert asked["requirements"] == ["monai>=1.4"]
     assert asked["prompt_install"] is False, "the user has been asked once"
     assert any(pin.startswith("numpy==") for pin in asked["pins"])
+    assert {f"{name}=={version}" for name, version in shipped.items()} <= set(asked["pins"])
     assert pip.asked == []
+
+
+def test_replacing_a_package_of_slicer_is_reported(
+    bare_module: host.LoadedModule, pip: Pip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from TokenUNetSegmentationLib.process import dependencies
+
+    versions = dependencies.installed_version
+    monkeypatch.setattr(
+        dependencies,
+        "installed_version",
+        lambda name: ("0.27.0" if pip.absent else "0.28.0") if name == "highdicom" else versions(name),
+    )
+    bare_module.widget.ui.installButton.click()
+    assert "own highdicom. Install Slicer again." in bare_module.widget.ui.messageLabel.text
 
 
 def test_without_network_it_says_how_to_go_on(bare_module: host.LoadedModule, pip: Pip) -> None:

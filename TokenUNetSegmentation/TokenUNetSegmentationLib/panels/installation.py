@@ -67,7 +67,7 @@ class InstallationPanel:
         finally:
             self.installing = False
         self.missing = dependencies.missing_requirements(self._requirements)
-        complete = not dependencies.missing_requirements(needed)
+        complete = not message and not dependencies.missing_requirements(needed)
         if complete:
             message = _("Installed: {what}.").format(what=", ".join(requirement.name for requirement in missing))
         self._on_changed(message)

@@ -1,7 +1,7 @@
 """Check and install the Python packages that Slicer does not include, after asking the user.
 
 PyTorch comes through the PyTorch extension, which picks the build for the graphics card; the rest through pip. What
-Slicer itself needs, such as numpy, SimpleITK and vtk, and an installed PyTorch are never replaced.
+Slicer itself needs, such as numpy, SimpleITK, vtk and pydicom, and an installed PyTorch are never replaced.
 """
 
 import importlib
@@ -24,8 +24,8 @@ _WINDOWS_LONGEST_PATH = 259
 _LONGEST_PATH_IN_TORCH = 120
 """Characters of PyTorch's longest path below ``site-packages``; from 2.13 on, licenses have up to 171."""
 _BUILT_IN = ("numpy", "SimpleITK", "vtk")
-_NEVER_REPLACED = (*_BUILT_IN, "torch")
-_KEPT = (*_NEVER_REPLACED, "scipy", "packaging", "requests", "pydicom")
+_NEVER_REPLACED = (*_BUILT_IN, "torch", "pydicom", "highdicom", "dcmqi")
+_KEPT = (*_NEVER_REPLACED, "scipy", "packaging", "requests")
 
 
 class InstallationError(TokenUNetError):
