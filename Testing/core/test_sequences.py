@@ -38,6 +38,8 @@ from tokenunet.core.sequences import sequence_named
         ("Miller_T1_c.nii.gz", "T1ce"),
         ("Ax T2 FLAIR", "FLAIR"),
         ("fla.mha", "FLAIR"),
+        ("t2_space_da-fl.nii.gz", "FLAIR"),
+        ("t2_tirm_tra_dark-fluid", "FLAIR"),
         ("ax_t2_tse", "T2"),
         ("T1", "T1"),
         ("patient_seg.nii.gz", None),

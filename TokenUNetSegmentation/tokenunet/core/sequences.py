@@ -37,6 +37,8 @@ _AFTER_C = re.compile(
     r"|raw|orig\w*|image|scan|warped|aligned|r[lp]\w*|final|defaced|masked|pp|proc\w*|t1\w*|path|file"
 )
 """Words that may follow a "c" for contrast agent; before any other word it is a person's initial."""
+_DARK_FLUID = re.compile(r"\b(dark ?fluid|da fl|fluid ?att\w*|tirm)\b")
+"""Words that make a T2 a FLAIR, in Siemens' names."""
 _TARGET = {
     "to",
     "in",
@@ -70,7 +72,7 @@ def sequence_named(name: str) -> SequenceName | None:
     found = [_BY_ALIAS[word] for word in words if word in _BY_ALIAS]
     if not found:
         return None
-    if "FLAIR" in found:  # "T2 FLAIR" is a FLAIR
+    if "FLAIR" in found or (set(found) == {"T2"} and _DARK_FLUID.search(" ".join(words))):
         return "FLAIR"
     if "T1" in found and _contrast_agent_in(words):
         return "T1ce"

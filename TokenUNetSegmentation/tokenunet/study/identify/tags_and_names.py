@@ -155,8 +155,6 @@ def _from_file_name(name: str) -> Evidence:
     sequence = sequence_named(name)
     if kind := kind_of_file(text, _sequence_at(name, text)):
         return _excluded(kind)
-    if sequence == "T2" and weighting_in(" ".join(words_of_scan(name))) == "FLAIR":  # as in t2_tirm_tra_dark-fluid
-        sequence = "FLAIR"
     reason, reformat = f"its name is “{name}”", is_reformat(text)
     if sequence is not None:
         return Evidence(_WEIGHTINGS[sequence], sequence == "T1ce", True, 0.95, reason, reformat=reformat)
