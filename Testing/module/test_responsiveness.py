@@ -1,5 +1,6 @@
 """The window stays alive during a run: the longest time in which it could not react."""
 
+import math
 import time
 from typing import Any
 
@@ -7,6 +8,7 @@ import host
 import pytest
 from host.heartbeat import Heartbeat
 from module.driving import segment, wait_until
+from waiting import crowding
 
 LONGEST_BLOCK_S = 0.1
 
@@ -47,7 +49,7 @@ def test_window_stays_alive_during_a_run(
 ) -> None:
     # Other programs and tests on this computer stop the window too, but hardly six times in a row.
     blocks: list[float] = []
-    while len(blocks) < 6 and min(blocks, default=1.0) > LONGEST_BLOCK_S:
+    while len(blocks) < 6 and min(blocks, default=math.inf) > LONGEST_BLOCK_S * crowding():
         blocks.append(longest_block_of_a_run(module))
     print("longest blocks", ", ".join(f"{1000 * block:.0f} ms" for block in blocks))
-    assert min(blocks) <= LONGEST_BLOCK_S
+    assert min(blocks) <= LONGEST_BLOCK_S * crowding()

@@ -15,6 +15,7 @@ import pytest
 from model_fixtures import small_bundle
 from module.conftest import MODULE
 from module.driving import node_ids, segment, wait_until
+from waiting import crowding
 
 _IDLE_S = 0.5
 
@@ -87,9 +88,8 @@ def test_clicks_need_not_wait_for_pytorch(ready: host.LoadedModule, waits: list[
     assert first.region("WT").sum() == second.region("WT").sum()
     cold, *warm = waits
     print(f"first progress after {cold:.2f} s cold, {max(warm):.3f} s warm; {memory / 1e6:.0f} MB are kept for it")
-    crowded = max(1.0, psutil.getloadavg()[0] / psutil.cpu_count())  # processes that share a core
-    assert cold <= 10.0 * crowded
-    assert max(warm) <= 1.0 * crowded
+    assert cold <= 10.0 * crowding()
+    assert max(warm) <= 1.0 * crowding()
     assert list(Path(app.temporaryPath).iterdir()) == []
 
 

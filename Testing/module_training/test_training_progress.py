@@ -1,6 +1,7 @@
 """What the window shows of an experiment, and that it stays alive while it reads."""
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from module_training.conftest import MODULE
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import append_log
 from training_fixtures import fabricated_experiment
+from waiting import crowding
 
 LONGEST_BLOCK_S = 0.1
 
@@ -92,12 +94,12 @@ def test_the_window_stays_alive_while_sixty_thousand_lines_are_read(module: host
                 log.write(json.dumps(step) + "\n")
                 if step["step"] % 100 == 0:
                     log.write(json.dumps({"event": "epoch", "epoch": step["step"] // 100, "loss": 0.5}) + "\n")
-    # Other programs on this computer stop the window too, but hardly ten times in a row.
+    # Other programs on this computer stop the window too, but hardly six times in a row.
     blocks: list[float] = []
-    while len(blocks) < 10 and min(blocks, default=1.0) > LONGEST_BLOCK_S:
+    while len(blocks) < 6 and min(blocks, default=math.inf) > LONGEST_BLOCK_S * crowding():
         blocks.append(longest_block_of_reading(module, experiment))
     print("longest blocks", ", ".join(f"{1000 * block:.0f} ms" for block in blocks))
-    assert min(blocks) <= LONGEST_BLOCK_S
+    assert min(blocks) <= LONGEST_BLOCK_S * crowding()
 
 
 def test_time_left_counts_validations_and_further_folds(tmp_path: Path) -> None:
