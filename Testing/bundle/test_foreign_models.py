@@ -199,6 +199,15 @@ def test_nnunet_with_old_plans_is_the_same_network(tmp_path: Path) -> None:
     assert old.architecture == new.architecture == "nnunet_plain_conv_unet"
 
 
+@pytest.mark.usefixtures("checkpoints_unread")
+@pytest.mark.parametrize(("mirroring", "passes"), [(False, 1), (True, 8)])
+def test_mirrored_windows_count_as_passes(tmp_path: Path, mirroring: bool, passes: int) -> None:
+    files = open_model(write_nnunet_model(tmp_path / "trained"))
+    imported = nnunet.import_nnunet(files, mirroring).manifest.imported
+    assert imported is not None
+    assert (imported.passes, imported.overlap) == (passes, 0.5)
+
+
 def changed_plans(*path: str, value: object) -> dict[str, Any]:
     described = deepcopy(plans())
     inner = described["configurations"]["3d_fullres"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from batch_runs import table
 from dicom_fixtures import write_dicom_study
-from foreign_models import write_monai_bundle, write_nnunet_model
+from foreign_models import write_monai_bundle
 from pydicom import dcmread
 from scan_fixtures import study, write_study
 from tokenunet.bundle.store import import_model
@@ -50,14 +50,3 @@ def test_dicom_study_with_an_imported_model_gets_a_dicom_segmentation(imported: 
     written = dcmread(out / "segmentation.dcm")
     assert len(written.SegmentSequence) == 3
     assert "BraTS MRI segmentation" in str(written.SegmentSequence[0])
-
-
-def test_run_report_counts_mirrored_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKENUNET_MODELS", str(tmp_path / "models"))
-    model = import_model(write_nnunet_model(tmp_path / "trained"), mirroring=True)
-    write_study(tmp_path)
-    out = tmp_path / "out"
-    command = ["segment", "--input", str(tmp_path), "--model", str(model), "--output", str(out)]
-    assert main([*command, "--device", "cpu", "--overlap", "0.25"]) == 0
-    report = report_of(out)
-    assert (report["overlap"], report["passes"]) == (0.5, 8)
