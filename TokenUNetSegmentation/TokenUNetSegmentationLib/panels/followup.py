@@ -166,11 +166,13 @@ class FollowUpPanel:
         if not report:
             return
         uncertainty = report["uncertainty"]
+        few = _(" These are few patients: ± is preliminary.") if uncertainty["preliminary"] else ""
         ui.followUpUncertainty.setText(
             _(
                 "≈: within ±, which 95 % of repeated scans of an unchanged tumor stay below (measured on {count} "
                 "synthetic patients with {model})."
             ).format(count=uncertainty["patients"], model=uncertainty["model"])
+            + few
         )
         for title in (
             _("Time points side by side"),

@@ -194,7 +194,11 @@ def _measured(points: Sequence[AlignedTimePoint], repeatability: Repeatability) 
             "source": RANO_SOURCE,
             **rano_lines([entry["sum_of_products_mm2"] for entry in entries] if "ET" in measured else []),
         },
-        "uncertainty": {"model": repeatability.model, "patients": repeatability.patients, "coverage": 0.95},
+        "uncertainty": {
+            "model": repeatability.model,
+            "patients": repeatability.patients,
+            "preliminary": repeatability.is_preliminary,
+        },
     }
 
 

@@ -14,6 +14,9 @@ from tokenunet.core.regions import RegionName
 _COVERAGE = 1.96
 """Standard deviations that hold 95 % of the changes that are none."""
 
+_ENOUGH_PATIENTS = 20
+"""From that many patients on, a standard deviation is known to within a sixth of itself."""
+
 
 @dataclass(frozen=True)
 class Repeatability:
@@ -28,6 +31,11 @@ class Repeatability:
     model: str
     patients: int
     errors: Mapping[RegionName, tuple[float, float]]
+
+    @property
+    def is_preliminary(self) -> bool:
+        """Whether it was measured on too few patients to be relied on."""
+        return self.patients < _ENOUGH_PATIENTS
 
     def change_ml(self, region: RegionName, before_ml: float, after_ml: float) -> float:
         """Return the change of a volume that 95 % of repeated scans of an unchanged tumor stay below.
