@@ -46,6 +46,8 @@ _MOST_DEGREES, _MOST_MM, _MARGIN_MM = 10.0, 10.0, 20.0
 _FACTORS = (0.7, 1.4)
 _SECOND_LESION = 0.25
 _NAMES = ("2020-01-01", "2020-04-01")
+_LEAST_CONSTANT_ML = 0.2
+"""Smallest constant error: without a tumor in some patient, none would be found."""
 _LEAST_TRUE_ML = 0.5
 """Smallest lesion of the ground truth that is looked for."""
 
@@ -185,21 +187,23 @@ def _matched(
 
 
 def fitted_errors(patients: list[Patient]) -> dict[RegionName, tuple[float, float]]:
-    """Return the constant and the share of the random error that make the differences of unchanged tumors most likely.
+    """Return the constant and the share of the random error that make the errors of the changes most likely.
 
     Args:
-        patients: Patients whose tumor did not change.
+        patients: Patients, preferably those whose tumor did not change.
     """
     errors: dict[RegionName, tuple[float, float]] = {}
     for region in REGIONS:
         first, second = np.array([patient.measured_ml[region] for patient in patients]).T
+        true_first, true_second = np.array([patient.true_ml[region] for patient in patients]).T
+        squared_volumes, squared_errors = first**2 + second**2, (second - first - true_second + true_first) ** 2
 
-        def surprise(logs: NDArray[np.float64], first: NDArray = first, second: NDArray = second) -> float:
+        def surprise(logs: NDArray, volumes: NDArray = squared_volumes, errors: NDArray = squared_errors) -> float:
             constant, share = np.exp(logs)
-            variance = 2 * constant**2 + share**2 * (first**2 + second**2)
-            return float((np.log(variance) + (second - first) ** 2 / variance).sum())
+            variance = 2 * constant**2 + share**2 * volumes
+            return float((np.log(variance) + errors / variance).sum())
 
-        best = optimize.minimize(surprise, np.log([0.3, 0.05]), bounds=[(-4, 3), (-6, 0)])
+        best = optimize.minimize(surprise, np.log([0.3, 0.05]), bounds=[(math.log(_LEAST_CONSTANT_ML), 3), (-6, 0)])
         constant, share = np.exp(best.x).tolist()
         errors[region] = round(constant, 2), round(share, 3)
     return errors
