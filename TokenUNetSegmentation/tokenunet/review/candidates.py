@@ -46,7 +46,8 @@ class ReviewCandidate:
         volume_ml: Volume of the region in ml.
         center: Voxel of the region that is nearest to its centroid, in LPS mm.
         sources: What points to it, in the order of `SOURCES`.
-        token: Number of the token that adds most to the probe's logit there, from 1; None if none adds anything.
+        token: Number of the token that adds most to the probe's logit there, from 1; None if none adds anything, or
+            the probe does not point to it.
         token_share: What that token adds to the logit there.
     """
 
@@ -204,7 +205,7 @@ def _described(
     indices = np.argwhere(sitk.GetArrayViewFromImage(numbers) == number)
     middle = indices[np.square(indices - indices.mean(axis=0)).sum(axis=1).argmin()]
     token, share = None, 0.0
-    if probe is not None:
+    if probe is not None and "probe" in region.sources:
         inside = Grid.of(numbers).image((sitk.GetArrayViewFromImage(numbers) == number).astype(np.float32))
         weights = sitk.GetArrayFromImage(probe.grid.resample(sitk.SmoothingRecursiveGaussian(inside, 4.0)))
         by_token = (probe.shares[:-1] * weights).sum(axis=(1, 2, 3)) / max(float(weights.sum()), 1e-6)
