@@ -85,6 +85,7 @@ def test_report_is_saved_as_page_and_pdf(
     monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", staticmethod(lambda *question: str(tmp_path / "anna")))
     ui = module.widget.reportPanel._ui
     ui.reportPageButton.click()
+    wait_until(lambda: not module.widget.reportPanel._reporting.running)
     assert "Saved" in ui.archiveLabel.text
     assert "Anna_T1ce" in (tmp_path / "anna.html").read_text(encoding="utf-8")
     assert (tmp_path / "anna.pdf").read_bytes().startswith(b"%PDF")

@@ -41,6 +41,7 @@ class ReportPanel:
         self._ui = ui
         self._result = result
         self._install = install
+        self._reporting = BackgroundSteps(lambda: None, self._end_reporting)
         self._sending = BackgroundSteps(lambda: None, self._end_sending)
         self.start_worker: Callable[[Sequence[str], Path], WorkerProcess] = WorkerProcess
         settings = slicer.app.settings()
@@ -57,7 +58,7 @@ class ReportPanel:
         """Update all that is displayed."""
         result = self._result()
         has_reference = result is not None and result.reference is not None
-        self._ui.reportPageButton.setEnabled(has_reference)
+        self._ui.reportPageButton.setEnabled(has_reference and not self._reporting.running)
         self._ui.saveDicomButton.setEnabled(False)
         self._ui.sendButton.setEnabled(False)
         if result is not None:
@@ -73,7 +74,8 @@ class ReportPanel:
             )
 
     def abandon(self) -> None:
-        """Stop sending; the objects stay in the database."""
+        """Stop the report, of which nothing is written then, and sending; the objects stay in the database."""
+        self._reporting.abandon()
         self._sending.abandon()
 
     def _when_asked(self, action: Callable[[PatientResult], object]) -> Callable[..., None]:
@@ -99,19 +101,29 @@ class ReportPanel:
     def _save_report(self, result: PatientResult) -> None:
         if not self._install(_FOR_REPORT):
             return
-        from tokenunet.report.report import make_report
-
         suggestion = f"{result.segmentation.GetName()}.html"
         chosen = qt.QFileDialog.getSaveFileName(None, _("Save report"), suggestion, _("Page and PDF") + " (*.html)")
         if not chosen:
             return
-        page = Path(chosen).with_suffix(".html")
+        self._say(_("Drawing the report..."))
+        self._reporting.start(self._report_steps(result, Path(chosen).with_suffix(".html")))
+
+    def _report_steps(self, result: PatientResult, page: Path) -> Iterator[None]:
+        from tokenunet.report.report import report_steps
+
         reference = result.require_reference()
         scan = grid_of(reference).image(slicer.util.arrayFromVolume(reference))
-        report = make_report(result.report, scan, result.regions(), reference.GetName())
-        write_text(page, report.html)
-        write_bytes(page.with_suffix(".pdf"), report.pdf)
-        self._say(_("Saved {path}, and the PDF next to it.").format(path=escape(str(page))))
+        for report in report_steps(result.report, scan, result.regions(), reference.GetName()):
+            yield
+            if report is not None:
+                write_text(page, report.html)
+                write_bytes(page.with_suffix(".pdf"), report.pdf)
+                self._say(_("Saved {path}, and the PDF next to it.").format(path=escape(str(page))))
+
+    def _end_reporting(self, error: Exception | None) -> None:
+        if error is not None:
+            self._say(sentence(error))
+        self.show()
 
     def _save_dicom(self, result: PatientResult) -> None:
         files = save_to_database(result, key_slices=find_spec("matplotlib") is not None)

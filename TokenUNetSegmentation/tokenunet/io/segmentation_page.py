@@ -18,6 +18,7 @@ LIMITS = (
 _OPTIONAL: dict[str, Any] = {
     "started": "",
     "lesions": {},
+    "overlays": [],
     "volumes_range_ml": {},
     "volumes_interval_ml": {},
     "expected_dice": {},

@@ -23,13 +23,21 @@ def surface_pictures(patient: MeasuredPatient) -> Iterator[tuple[str, NDArray[np
         image = patient.grid.image(mask.astype(np.float32))
         smooth = sitk.GetArrayFromImage(grid.resample(sitk.SmoothingRecursiveGaussian(image, _SMOOTHING_MM)))
         color = _BRAIN if name == "brain" else REGION_STYLES[name].color  # type: ignore[index]
-        surfaces.append((smooth, color, _OPACITY[name]))
+        if name == "brain":
+            box = _box(smooth > 0.5)
+        surfaces.append((smooth[box], color, _OPACITY[name]))
     for title, turn in (
         ("From the front, the patient's right at the left", lambda a: np.moveaxis(a, 1, 0)[:, ::-1]),
         ("From the patient's left, the face at the left", lambda a: np.moveaxis(a, 2, 0)[::-1, ::-1]),
         ("From above, the patient's left at the left", lambda a: a[::-1, :, ::-1]),
     ):
         yield title, _picture([(turn(smooth), color, opacity) for smooth, color, opacity in surfaces])
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Return the box around a mask; all of it if it is empty."""
+    spans = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    return tuple(slice(int(span[0]), int(span[-1]) + 1) if len(span) else slice(None) for span in spans)
 
 
 def _picture(
