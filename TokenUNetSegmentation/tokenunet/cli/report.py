@@ -15,7 +15,7 @@ HTML, PDF = "report.html", "report.pdf"
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the ``report`` command."""
     text = "write the report of a segmented patient as HTML and PDF"
-    parser = commands.add_parser("report", help=text, description="Write the report of a segmented patient as HTML and PDF.")
+    parser = commands.add_parser("report", help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.add_argument("result", type=Path, metavar="RESULT", help="output folder of tokenunet segment")
     parser.add_argument(
         "--scan", type=Path, metavar="FILE", help="reference scan, or folder of its series (default: where it was)"

@@ -12,7 +12,7 @@ from tokenunet.dicom_out.destination import CALLING_AE_TITLE, parse_destination
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the ``send`` command."""
     text = "send DICOM files to an archive by C-STORE or DICOMweb"
-    parser = commands.add_parser("send", help=text, description="Send DICOM files to an archive by C-STORE or DICOMweb.")
+    parser = commands.add_parser("send", help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="DICOM file, or folder of them")
     parser.add_argument(
         "--to", required=True, metavar="ARCHIVE", help="AE_TITLE@HOST:PORT for C-STORE, or URL of a DICOMweb service"
