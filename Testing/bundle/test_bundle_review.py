@@ -10,7 +10,7 @@ import torch
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.bundle.bundle import ModelBundle, load_bundle, save_bundle, save_review
 from tokenunet.bundle.files import PROBE_NAME
-from tokenunet.bundle.store import import_model
+from tokenunet.bundle.store import DEFAULT_MODEL, find_manifest, import_model
 from tokenunet.core.errors import ModelError, UnusableWeightsError
 from tokenunet.core.grid import Grid
 from tokenunet.inference.predict import predict
@@ -65,6 +65,12 @@ def test_review_of_other_weights_is_not_used(bundle: Path) -> None:
     save_bundle(bundle, loaded.manifest, [other])
     assert load_bundle(bundle).review is None
     assert load_bundle(bundle).probe is None
+
+
+def test_review_of_the_default_model_fits_its_weights() -> None:
+    manifest = find_manifest(DEFAULT_MODEL)
+    assert manifest.review is not None
+    assert manifest.review.weights_sha256 == manifest.weights_sha256, "run tools.fit_review"
 
 
 def test_damaged_probe_and_calibration_are_refused(bundle: Path) -> None:
