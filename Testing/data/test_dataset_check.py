@@ -101,7 +101,8 @@ def no_tumor(folder: Path) -> None:
 
 def with_skull(folder: Path) -> None:
     z, y, x = np.indices(GRID.size[::-1])
-    head = ((z - 23) / 23) ** 2 + ((y - 28) / 27) ** 2 + ((x - 21) / 22) ** 2 < 1
+    above_neck = np.maximum(z - 23, 0)
+    head = (above_neck / 23) ** 2 + ((y - 28) / 27) ** 2 + ((x - 21) / 22) ** 2 < 1
     noise = np.random.default_rng(0).integers(1, 40, head.shape)
     for number, sequence in enumerate(SEQUENCES):
         values = sitk.GetArrayFromImage(scans(1)[sequence]) + head * (600 + number) + noise

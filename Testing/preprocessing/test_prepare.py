@@ -108,7 +108,7 @@ def test_what_a_scan_leaves_out_of_the_brain_is_told_and_does_not_disturb_the_re
 @pytest.mark.parametrize("raw", ["FLAIR", "T1ce"])
 def test_where_some_scans_are_stripped_they_say_where_the_brain_is(raw: SequenceName) -> None:
     array = sitk.GetArrayFromImage(study().scans[raw].image)
-    head = np.where(brain(), array, 300 + np.arange(array.size).reshape(array.shape) % 7)
+    head = np.where(brain(), array, 300 + 100 * (np.arange(array.size).reshape(array.shape) % 7))
     prepared = prepare(with_image(study(), raw, GRID.image(head.astype(np.float32))), SPACE)
     np.testing.assert_array_equal(prepared.brain, brain())
     assert not prepared.brain_extracted

@@ -18,7 +18,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenunet.core.background import background_noise, background_value, foreground
+from tokenunet.core.background import background_value
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 
 _BRIGHTEST = 0.05
@@ -60,7 +60,7 @@ def sequences_by_features(
         Sequence of each scan; None if the scans show too little brain.
     """
     stack = np.stack([array.astype(np.float64) for array in arrays])
-    values = stack[:, np.all([_shown(array) for array in stack], axis=0)]
+    values = stack[:, np.all([array != background_value(array) for array in stack], axis=0)]
     if values.shape[1] < _FEWEST_VOXELS or (values.std(axis=1) == 0).any():
         return None
     t2, flair = _t2_and_flair(values, order_known)
@@ -71,11 +71,6 @@ def sequences_by_features(
         t1, t1ce = t1ce, t1
     sequences = dict(zip((t1, t1ce, t2, flair), SEQUENCES, strict=True))
     return tuple(sequences[index] for index in range(4))
-
-
-def _shown(array: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return the voxels that are not background."""
-    return foreground(array) if background_noise(array) else array != background_value(array)
 
 
 def _t2_and_flair(values: NDArray[np.float64], order_known: bool) -> tuple[int, int]:
