@@ -58,12 +58,12 @@ def test_real_batch_is_paused_killed_resumed_and_stopped(ready: host.LoadedModul
     wait_for_worker(lambda: not panel.working)
     assert "ended unexpectedly" in ui.batchMessage.text
     done = panel.batch.count("ok")
-    assert 1 <= done < 5
+    assert 1 <= done < 4, "patients are left, also if one was finished right before the end"
     psutil.wait_procs(children, timeout=100)
 
     assert ui.batchStartButton.text == "Resume"
     ui.batchStartButton.click()
-    wait_for_worker(lambda: panel.batch.count("ok", "skipped") > done and panel.batch.count("skipped") == done)
+    wait_for_worker(lambda: panel.batch.count("skipped") >= done and panel.batch.count("running") == 1)
     children = worker().children(recursive=True)
     ui.batchStopButton.click()
     wait_for_worker(lambda: not panel.working)
