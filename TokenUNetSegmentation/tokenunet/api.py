@@ -142,7 +142,8 @@ def follow_up(
 
     Example:
         >>> report = tokenunet.follow_up("patient", "comparison")  # doctest: +SKIP
-        >>> report["changes"][0]["difference_ml"]  # doctest: +SKIP
+        >>> first_change, *_ = report["changes"]  # doctest: +SKIP
+        >>> first_change["difference_ml"]  # doctest: +SKIP
         4.1
     """
     from tokenunet.followup.pipeline import follow_up as follow_up_to_folder
