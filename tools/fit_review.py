@@ -317,7 +317,7 @@ def main() -> None:
     """Fit the review of a model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="folder of the bundle")
-    parser.add_argument("--patients", type=int, default=90)
+    parser.add_argument("--patients", type=int, default=180)
     parser.add_argument("--prepared", type=Path, metavar="DIR", help="folder of prepared patients")
     options = parser.parse_args()
     began = time.monotonic()
