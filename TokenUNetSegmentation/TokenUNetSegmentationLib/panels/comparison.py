@@ -133,7 +133,7 @@ class ComparisonPanel:
                 a=escape(comparison.models[0]), b=escape(comparison.models[1])
             )
         self._ui.comparisonTable.setVisible(bool(rows))
-        fill_table(self._ui.comparisonTable, rows)
+        fill_table(self._ui.comparisonTable, rows, widest=0)
         self._ui.comparisonLabel.setText(message)
         self._ui.comparisonLabel.setVisible(bool(message))
 
