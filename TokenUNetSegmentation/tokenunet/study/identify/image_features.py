@@ -8,9 +8,9 @@ At 4 mm, in the brain:
 - T1ce differs from T1 by a few much brighter voxels, enhancing vessels and tumor.
 
 Of 15 real patients and 40 synthetic ones of 2 mm, none was warned about without reason, nor were 40 synthetic ones of
-4 mm. A swap of T1 with T2 was noticed in 15 and 39 of them, of T1ce with T2 in 15 and 40, of T2 with FLAIR in 15 and 40,
-of T1 with FLAIR in 15 and 28, of T1ce with FLAIR in 14 and 14. A swap of T1 with T1ce was noticed in 9 of 18 and 29 of 48:
-that rule is weak and only applies to clear cases.
+4 mm. A swap of T1 with T2 was noticed in 15 and 39 of them, of T1ce with T2 in 15 and 40, of T2 with FLAIR in 15 and
+40, of T1 with FLAIR in 15 and 28, of T1ce with FLAIR in 14 and 14. A swap of T1 with T1ce was noticed in 9 of 18 and
+29 of 48: that rule is weak and only applies to clear cases.
 """
 
 from collections.abc import Sequence
