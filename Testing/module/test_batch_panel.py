@@ -190,22 +190,27 @@ def test_time_left_counts_only_segmented_patients() -> None:
 def test_worker_obeys_orders_with_its_children(tmp_path: Path) -> None:
     from TokenUNetSegmentationLib.process.watched_worker import _obey
 
+    # A process that was started in the background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     order = tmp_path / "order.txt"
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
-        process = psutil.Process(child.pid)
-        assert _obey(order, "") == ""
-        order.write_text("pause")
-        assert _obey(order, "") == "pause"
-        wait_until_status(process, psutil.STATUS_STOPPED)
-        order.write_text("continue")
-        assert _obey(order, "pause") == "continue"
-        assert process.status() != psutil.STATUS_STOPPED
-        order.write_text("stop")
-        if os.name == "posix":
-            with pytest.raises(KeyboardInterrupt):
-                _obey(order, "continue")
-                signal.sigtimedwait([], 5)
-        child.kill()
+        try:
+            process = psutil.Process(child.pid)
+            assert _obey(order, "") == ""
+            order.write_text("pause")
+            assert _obey(order, "") == "pause"
+            wait_until_status(process, psutil.STATUS_STOPPED)
+            order.write_text("continue")
+            assert _obey(order, "pause") == "continue"
+            assert process.status() != psutil.STATUS_STOPPED
+            order.write_text("stop")
+            if os.name == "posix":
+                with pytest.raises(KeyboardInterrupt):
+                    _obey(order, "continue")
+                    signal.sigtimedwait([], 5)
+        finally:
+            child.kill()
+            signal.signal(signal.SIGINT, before)
 
 
 def wait_until_status(process: psutil.Process, status: str) -> None:
