@@ -4,6 +4,7 @@ Every page runs in a folder of its own that holds small synthetic patients under
 that take minutes are only parsed. Blocks marked ``text`` are shown and not run.
 """
 
+import importlib
 import re
 import shlex
 import shutil
@@ -43,7 +44,7 @@ def workplace(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("TOKENUNET_MODELS", str(tmp_path / "models"))
     for name in PARSED_ONLY:
-        monkeypatch.setattr(getattr(cli, name), "run", lambda options, on_event: None)
+        monkeypatch.setattr(importlib.import_module(f"tokenunet.cli.{name}"), "run", lambda options, on_event: None)
     return tmp_path / "work"
 
 
