@@ -149,6 +149,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/dicom_out/segmentation.py
   tokenunet/dicom_out/send.py
   tokenunet/dicom_out/source.py
+  tokenunet/dicom_out/uids.py
   tokenunet/evaluation/__init__.py
   tokenunet/evaluation/calibration.py
   tokenunet/evaluation/compare.py

@@ -1,5 +1,6 @@
 """Segmentation, measurements and key slices as DICOM, read back and checked against the standard."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom
@@ -49,6 +50,27 @@ def test_export_is_in_the_study_and_in_series_of_its_own(exported: list[Path], r
     assert [o.Modality for o in objects] == ["SEG", "SR", *["OT"] * (len(objects) - 2)]
     assert len({o.SOPInstanceUID for o in objects}) == len(objects) >= 3
     assert len({o.SeriesInstanceUID for o in objects} | {source.SeriesInstanceUID}) == 4
+
+
+def test_export_of_an_unchanged_result_has_the_same_uids(
+    exported: list[Path], result: DicomResult, tmp_path: Path
+) -> None:
+    def uids(files: list[Path]) -> list[list[str]]:
+        found: list[list[str]] = [[] for _ in files]
+        for own, file in zip(found, files, strict=True):
+            dataset = pydicom.dcmread(file)
+            assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+            dataset.walk(lambda _, e, own=own: own.append(str(e.value)) if e.VR == "UI" else None)  # type: ignore[misc]
+        return found
+
+    before = uids(exported)
+    assert uids(write_dicom_result(result, tmp_path / "again")) == before
+    shrunk = replace(result, regions=result.regions & (np.arange(result.regions.shape[-1]) > 60))
+    changed = uids(write_dicom_result(shrunk, tmp_path / "changed"))
+    source = pydicom.dcmread(result.source_files[0])
+    for new, old in zip(changed, before, strict=False):
+        assert new[1] != old[1]  # SOPInstanceUID
+        assert source.SOPInstanceUID in new and source.StudyInstanceUID in new
 
 
 def test_report_gives_back_volumes_and_diameters(exported: list[Path], result: DicomResult) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tokenunet.cli.extras import extra
+from tokenunet.core.edits import EDITS
 from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, ResultEvent
 from tokenunet.io.files import staging_folder
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
             model["name"],
             model["sha256"][:12],
             tuple(result.run.get("not_segmented", ())),
+            edited=bool(result.run.get(EDITS)),
             lesions=result.run["lesions"],
         )
         write_dicom_result(dicom, options.dicom_out)

@@ -7,6 +7,8 @@
 | ``key_slice_1.dcm`` ... | key slices with outlines and numbers, as Secondary Capture |
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -23,7 +25,8 @@ from pydicom.dataset import Dataset
 from tokenunet.core.grid import Grid
 from tokenunet.dicom_out.measurements import dicom_measurements
 from tokenunet.dicom_out.segmentation import dicom_segmentation
-from tokenunet.dicom_out.source import SourceSeries
+from tokenunet.dicom_out.source import EQUIPMENT, SourceSeries
+from tokenunet.dicom_out.uids import make_uids_stable
 from tokenunet.io.files import staging_folder, write_bytes
 from tokenunet.report.measured import MeasuredPatient
 
@@ -62,6 +65,17 @@ class DicomResult:
         """Read the headers of the series; see `SourceSeries.read` for the errors."""
         return SourceSeries.read(self.source_files, Grid.of(self.scan))
 
+    def digest(self, source: SourceSeries) -> str:
+        """Return the SHA-256 of all that is exported.
+
+        Args:
+            source: Series that was read.
+        """
+        parts = [str(header.SOPInstanceUID) for header in source.headers]
+        parts += [self.model, self.model_version, EQUIPMENT["software_versions"], f"{self.unclaimed} {self.edited}"]
+        parts += [str(Grid.of(self.scan)), json.dumps(self.lesions, sort_keys=True)]
+        return hashlib.sha256("\n".join(parts).encode() + np.packbits(self.regions).tobytes()).hexdigest()
+
 
 def write_segmentation(result: DicomResult, path: Path) -> None:
     """Write the segmentation object only.
@@ -74,16 +88,16 @@ def write_segmentation(result: DicomResult, path: Path) -> None:
         InputError: If a source file cannot be used, or has other slices than the result.
         OutputError: If the file cannot be written.
     """
-    segmentation = dicom_segmentation(
-        result.regions, result.source(), result.model, result.model_version, result.edited
-    )
+    source = result.source()
+    segmentation = _segmentation(result, source)
+    make_uids_stable([segmentation], result.digest(source), source.headers)
     write_bytes(path, _encoded(segmentation))
 
 
 def write_dicom_result(result: DicomResult, folder: Path, key_slices: bool = True) -> list[Path]:
     """Write segmentation, measurements and key slices; all of them or, after an error, none.
 
-    The UIDs of the objects are new at every export; sending the files again sends the same objects.
+    An unchanged result has the same UIDs at every export, so that an archive stores it once.
 
     Args:
         result: Result of one patient.
@@ -109,6 +123,7 @@ def write_dicom_result(result: DicomResult, folder: Path, key_slices: bool = Tru
 
         for number, image in enumerate(dicom_key_slices(patient, source), start=1):
             objects[KEY_SLICE.format(number=number)] = image
+    make_uids_stable(objects.values(), result.digest(source), source.headers)
     with staging_folder(folder, replaces=PATTERNS) as staging:
         for name, dataset in objects.items():
             (staging / name).write_bytes(_encoded(dataset))
