@@ -189,6 +189,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/batch/run.py
   tokenunet/inference/batch/summary.py
   tokenunet/inference/channels.py
+  tokenunet/inference/core_reach.py
   tokenunet/inference/cpu_forward.py
   tokenunet/inference/crop.py
   tokenunet/inference/fallback.py

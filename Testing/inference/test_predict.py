@@ -9,6 +9,7 @@ from model_fixtures import SMALL_MANIFEST, small_bundle
 from monai.inferers import sliding_window_inference
 from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
+from tokenunet.inference.core_reach import without_distant_core
 from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.predict import predict, region_probabilities
 from tokenunet.inference.request import InferenceOptions
@@ -283,3 +284,26 @@ def test_second_pass_adds_to_the_whole_tumor_and_takes_nothing_away(tmp_path: Pa
         fast, execution = predict(patient, double, options)
         np.testing.assert_array_equal(fast.probabilities, predict(patient, single, CPU)[0].probabilities)
         assert execution.passes == 1
+
+
+@pytest.mark.parametrize(("enhancing", "brain_ends", "kept"), [(12, 40, 22), (12, 5, 15), (3, 40, 40), (0, 40, 40)])
+def test_a_core_that_enhances_reaches_no_farther_than_the_limit(enhancing: int, brain_ends: int, kept: int) -> None:
+    manifest = replace(SMALL_MANIFEST, spacing=(1.0, 2.0, 1.0), core_reach_mm=20.0)
+    logits = torch.full((1, 3, 10, 40, 10), -3.0)
+    logits[:, 1, :, :40] = 2.0
+    logits[:, 2, :, :enhancing] = 2.0
+    brain = torch.zeros(1, 10, 40, 10, dtype=torch.bool)
+    brain[:, :, :brain_ends] = True
+    result = without_distant_core(logits, brain, manifest)
+    assert torch.equal(result[:, ::2], logits[:, ::2])
+    assert ((result[0, 1] > 0).sum(dim=1) == kept).all()
+    assert (result[0, 1][result[0, 1] != logits[0, 1]] == -1).all()
+
+
+def test_a_fast_run_does_not_limit_the_core(tmp_path: Path, prepared: Prepared) -> None:
+    limited = load_bundle(small_bundle(tmp_path / "limited", replace(SMALL_MANIFEST, core_reach_mm=1.0)))
+    free = load_bundle(small_bundle(tmp_path / "free"))
+    expected = predict(prepared, free, CPU)[0].probabilities
+    core = predict(prepared, limited, CPU)[0].probabilities[1]
+    assert (core <= expected[1]).all() and (core < expected[1]).any()
+    np.testing.assert_array_equal(predict(prepared, limited, replace(CPU, fast=True))[0].probabilities, expected)

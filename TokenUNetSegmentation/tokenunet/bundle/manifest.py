@@ -69,6 +69,8 @@ class ModelManifest:
         intended_use: Sentence on what the model may and may not be used for.
         second_pass_without: Channels that a second pass leaves out, whose findings are added to the whole tumor, and
             to the core of a tumor that hardly enhances, where the first pass doubts; empty for a single pass.
+        core_reach_mm: Distance from enhancing tumor beyond which no core is marked in a tumor that enhances, in mm;
+            None for no limit.
         members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the
             five folds of a cross-validation, whose probabilities are averaged.
         weights_sha256: SHA-256 of ``weights.safetensors``.
@@ -94,6 +96,7 @@ class ModelManifest:
     license: str = ""
     intended_use: str = ""
     second_pass_without: tuple[str, ...] = ()
+    core_reach_mm: float | None = None
     members: int = 1
     weights_sha256: str = ""
     imported: Imported | None = None
@@ -231,6 +234,8 @@ class ModelManifest:
             raise ValueError(f"unknown activation {self.activation!r}")
         if self.second_pass_without and self.activation != "sigmoid":
             raise ValueError("a second pass needs the activation sigmoid")
+        if self.core_reach_mm is not None and not (self.activation == "sigmoid" and 0 < self.core_reach_mm <= 100):
+            raise ValueError("core_reach_mm needs a length up to 100 mm, and the activation sigmoid")
         if self.normalization != "zscore":
             raise ValueError(f"unknown normalization {self.normalization!r}")
         if len(self.spacing) != 3 or not all(0.1 <= s <= 10 for s in self.spacing):

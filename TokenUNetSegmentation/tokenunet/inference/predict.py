@@ -17,6 +17,7 @@ from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.prediction import AttentionMaps, Prediction, ProbeMaps
 from tokenunet.core.regions import REGIONS
+from tokenunet.inference.core_reach import without_distant_core
 from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.fallback import Strategy, fallback_chain
 from tokenunet.inference.forward import OnFraction, PassOutput, forward_pass, single_pass, small_input, window_pass
@@ -269,6 +270,8 @@ def _run(
             ).logits
             agreement = second_pass_dice(logits, second, manifest)
             logits = with_second_pass(logits, second, (x != 0).any(dim=1), manifest)
+        if manifest.core_reach_mm is not None and not options.fast:
+            logits = without_distant_core(logits, (x != 0).any(dim=1), manifest)
         probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
     # There is no tumor outside the brain, but the network's output there is arbitrary.
     probabilities *= prepared.brain

@@ -31,7 +31,7 @@ class InferenceOptions:
         precision: `auto` chooses half precision if the hardware supports it natively.
         overlap: Overlap of neighboring windows, as a fraction of their size, below 1.
         attention_maps: Whether to return the attention maps, too.
-        fast: Whether to leave out the second pass that some models make.
+        fast: Whether to leave out the second pass that some models make, and the limit of the core's reach.
     """
 
     device: str = "auto"
@@ -193,7 +193,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attention-maps", "--masks", action="store_true", help="also write the TokenLearner and TokenFuser maps"
     )
-    parser.add_argument("--fast", action="store_true", help="leave out the second pass that some models make")
+    parser.add_argument("--fast", action="store_true", help="leave out what some models do after a first pass")
     parser.add_argument(
         "--reference",
         metavar="NAME",
