@@ -22,7 +22,9 @@ from dicom_fixtures import write_dicom_study
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.cli import main
 from tokenunet.inference.batch import job as batch_job
+from tokenunet.inference.batch import run as batch_run
 from tokenunet.inference.batch.job import PatientJob, segment_patient
+from tokenunet.inference.batch.summary import Summary
 
 
 def test_every_patient_has_a_row_and_the_broken_ones_say_why(
@@ -144,6 +146,25 @@ def test_the_results_of_a_dicom_study_are_known_again(model: Path, tmp_path: Pat
         row = batch_job.row_of_earlier_run(PatientJob("study", request), sha256)
         assert row is not None
         assert row.status == status
+
+
+def test_summary_holds_the_ends_of_the_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {
+        "timings_s": {},
+        "warnings": [],
+        "volumes_ml": {"WT": 3.0},
+        "expected_dice": {"WT": {"value": 0.8, "low": 0.6, "high": 0.9}},
+        "volumes_interval_ml": {"WT": [2.0, 5.0]},
+    }
+    monkeypatch.setattr(batch_job, "segment", lambda *_: report)
+    one = job(tmp_path / "one", tmp_path, tmp_path)
+    summary = Summary(tmp_path, ["one"])
+    batch_run._add(one, segment_patient(one), summary, lambda event: None)
+    summary.write()
+    row = table(tmp_path)["one"]
+    expected = {"WT_expected_dice_low": "0.6", "WT_expected_dice_high": "0.9", "WT_ml_low": "2.0", "WT_ml_high": "5.0"}
+    assert {name: row[name] for name in expected} == expected
+    assert row["TC_ml_low"] == ""
 
 
 def sha256_in(output: Path) -> str:

@@ -10,8 +10,8 @@ TOKEN_LEARNER = OverlayGroup(
     "token_learner",
     "TokenLearner maps",
     "Each map is the weight with which every place of the brain enters one of the network's tokens: 5 times uniform "
-    "means five times more than if all voxels counted equally. The maps have the resolution of the bottleneck and "
-    "belong to no tissue; they describe, and do not explain.",
+    "means five times more than if all voxels counted equally. The maps have the resolution of the bottleneck. They "
+    "describe, and do not explain; none belongs to a tissue, unless the model was trained to tie it to a region.",
 )
 TOKEN_FUSER = OverlayGroup(
     "token_fuser",

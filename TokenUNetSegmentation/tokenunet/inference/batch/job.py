@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tokenunet.bundle.store import find_manifest
 from tokenunet.core.errors import Cancelled, OutOfMemoryError, OutputExistsError, TokenUNetError
 from tokenunet.core.events import OnEvent, PatientEvent, ignore_events
+from tokenunet.inference.batch.summary import INTERVAL
 from tokenunet.inference.pipeline import segment
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import STAGING_PREFIX
@@ -44,6 +45,7 @@ class PatientRow:
         warnings: Number of warnings; None if the patient failed.
         seconds: Duration of the segmentation in seconds, also of an earlier run.
         expected_dice: Expected Dice coefficient by region, if the run report has it.
+        intervals: Ends of the intervals of Dice and volumes, by column of the summary, such as `WT_ml_low`.
     """
 
     patient: str
@@ -53,6 +55,7 @@ class PatientRow:
     warnings: int | None = None
     seconds: float | None = None
     expected_dice: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, float] = field(default_factory=dict)
 
 
 def patient_event(job: PatientJob, row: PatientRow) -> PatientEvent:
@@ -133,8 +136,14 @@ def row_of_earlier_run(job: PatientJob, weights_sha256: str) -> PatientRow | Non
 
 def _row_of_report(job: PatientJob, status: Literal["ok", "skipped"], report: dict[str, Any]) -> PatientRow:
     seconds = round(sum(report["timings_s"].values()), 3)
-    dice = {name: expected["value"] for name, expected in report.get("expected_dice", {}).items()}
-    return PatientRow(job.patient, status, None, report["volumes_ml"], len(report["warnings"]), seconds, dice)
+    expected = report.get("expected_dice", {})
+    dice = {name: values["value"] for name, values in expected.items()}
+    intervals = {f"{name}_expected_dice_{end}": values[end] for name, values in expected.items() for end in INTERVAL}
+    for name, ends in report.get("volumes_interval_ml", {}).items():
+        intervals |= {f"{name}_ml_{end}": value for end, value in zip(INTERVAL, ends, strict=True)}
+    return PatientRow(
+        job.patient, status, None, report["volumes_ml"], len(report["warnings"]), seconds, dice, intervals
+    )
 
 
 def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, written: float) -> str:

@@ -97,6 +97,7 @@ def _add(job: PatientJob, row: PatientRow, summary: Summary, on_event: OnEvent) 
             "warnings": row.warnings,
             "seconds": row.seconds,
             **{f"{name}_expected_dice": value for name, value in row.expected_dice.items()},
+            **row.intervals,
         }
     )
     on_event(patient_event(job, row))

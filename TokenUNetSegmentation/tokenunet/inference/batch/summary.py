@@ -12,6 +12,8 @@ from tokenunet.core.regions import REGIONS
 from tokenunet.io.files import write_text
 
 SUMMARY = "summary.csv"
+INTERVAL = ("low", "high")
+"""Ends of an interval, as columns and ``run.json`` name them."""
 _VOLUMES = ("WT", "TC", "ET", "NCR", "ED")
 _COLUMNS = (
     "patient",
@@ -23,6 +25,7 @@ _COLUMNS = (
     "warnings",
     "seconds",
     *(f"{name}_expected_dice" for name in REGIONS),
+    *(f"{name}_{value}_{end}" for value in ("expected_dice", "ml") for name in REGIONS for end in INTERVAL),
 )
 _FIRST_COLUMNS = ",".join(_COLUMNS[:5])
 """Header by which a summary is recognized; earlier versions had fewer columns."""
