@@ -76,6 +76,7 @@ archive:
 PICTURES := docs/pictures
 screenshots: demo
 	$(BIN)/python tools/draw_pictures.py demo $(PICTURES)
+	$(BIN)/python -m tools.draw_failures $(PICTURES)
 	$(BIN)/python Testing/host/draw_panel.py build/panels
 	for state in empty ready running done; do cp build/panels/$$state.png $(PICTURES)/panel_$$state.png; done
 	cp build/panels/training_panel.png $(PICTURES)
