@@ -26,6 +26,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/panels/installation.py
   TokenUNetSegmentationLib/panels/messages.py
   TokenUNetSegmentationLib/panels/model_import.py
+  TokenUNetSegmentationLib/panels/output_folder.py
   TokenUNetSegmentationLib/panels/overlays.py
   TokenUNetSegmentationLib/panels/report.py
   TokenUNetSegmentationLib/panels/result.py

@@ -15,6 +15,7 @@ from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.logic.batch import Batch, BatchRequest
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
+from TokenUNetSegmentationLib.panels.output_folder import ProposedOutput
 from TokenUNetSegmentationLib.scene.load_patient import load_patient_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
@@ -53,6 +54,7 @@ class BatchPanel:
         self.batch = Batch()
         self._work = BackgroundSteps(self._show_news, self._end_work)
         self._loading = BackgroundSteps(lambda: None, self._end_loading)
+        self._proposed_output = ProposedOutput(ui.batchPlace, ui.batchOutput, "_results")
         ui.batchPlace.filters = ui.batchOutput.filters = ctk.ctkPathLineEdit.Dirs
         ui.batchTable.setColumnCount(7)
         ui.batchTable.setHorizontalHeaderLabels([_("Patient"), _("Scans"), _("State"), *_REGIONS, _("Dice")])
@@ -101,9 +103,7 @@ class BatchPanel:
         return BatchRequest(Path(place), settings) if place and output and settings is not None else None
 
     def _on_place(self) -> None:
-        place = Path(self._ui.batchPlace.currentPath)
-        if not self._ui.batchOutput.currentPath and place.exists():
-            self._ui.batchOutput.setCurrentPath(str(place.with_name(f"{place.stem}_results")))
+        self._proposed_output.update()
         self._forget_rows()
 
     def _choose_csv(self) -> None:

@@ -18,6 +18,7 @@ from TokenUNetSegmentationLib.logic.followup import FollowUpRun, request_with, s
 from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
+from TokenUNetSegmentationLib.panels.output_folder import ProposedOutput
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.followup import FollowUpNodes, leave_views, show_map, show_side_by_side
 from TokenUNetSegmentationLib.scene.followup_chart import FollowUpChart
@@ -45,6 +46,7 @@ class FollowUpPanel:
         self.run = FollowUpRun()
         self.nodes: FollowUpNodes | None = None
         self._work = BackgroundSteps(self._show_progress, self._end)
+        self._proposed_output = ProposedOutput(ui.followUpPatient, ui.followUpOutput, "_follow-up")
         ui.followUpPatient.filters = ui.followUpOutput.filters = ctk.ctkPathLineEdit.Dirs
         ui.followUpTable.setColumnCount(5)
         ui.followUpTable.setHorizontalHeaderLabels([_("Time points"), "", _("ml"), "±", "%"])
@@ -94,9 +96,7 @@ class FollowUpPanel:
         return "" if self._ui.followUpOutput.currentPath else _("Choose a folder for the results first.")
 
     def _on_patient(self) -> None:
-        patient = Path(self._ui.followUpPatient.currentPath)
-        if not self._ui.followUpOutput.currentPath and patient.is_dir():
-            self._ui.followUpOutput.setCurrentPath(str(patient.with_name(f"{patient.name}_follow-up")))
+        self._proposed_output.update()
         self.show()
 
     def _on_scene_box(self) -> None:

@@ -1,5 +1,6 @@
 """List of the patients with several cases, which is displayed as soon as their folder is chosen."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 if TYPE_CHECKING:
     from pathlib import Path
 
+_TYPING_S = 0.4
+"""Pause after which a typed path counts as complete."""
 _MOST_GROUPS = 4
 """Displayed patients with several cases; the tooltip lists them all."""
 
@@ -56,6 +59,9 @@ class PatientGroups:
         self._data, self._grouping = None, {}
 
     def _list(self, command: list[str]) -> Iterator[None]:
+        begin = time.monotonic() + _TYPING_S
+        while time.monotonic() < begin:
+            yield
         for events in run_command(command, self._start_worker, _("The patients could not be listed.")):
             for event in events:
                 if isinstance(event, ResultEvent):
