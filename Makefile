@@ -13,8 +13,8 @@ ifeq ($(shell uname -s),Linux)
 export VTK_DEFAULT_OPENGL_WINDOW := vtkEGLRenderWindow
 endif
 
-# Of the tests; each computes with one thread, and takes whole files of tests in turn.
-PROCESSES := -n 2 --dist loadfile
+# Of the tests; each computes with one thread, and takes whole files of tests in turn, the slow ones first.
+PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint coverage docs package extension self-tests libraries archive screenshots clean
 

@@ -1,8 +1,6 @@
-"""One thread per test process, and no helper process left behind."""
+"""One thread per test process, and the slowest files of tests first."""
 
 import os
-from collections.abc import Iterator
-from multiprocessing import forkserver, resource_tracker
 
 # Before PyTorch is imported: `make test` runs two processes, and the last bits of a sum depend on the threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,9 +9,7 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 import pytest
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_helper_processes() -> Iterator[None]:
-    """End the processes that `multiprocessing` keeps to its own end: later tests count the processes they start."""
-    yield
-    forkserver._forkserver._stop()
-    resource_tracker._resource_tracker._stop()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests, so that no process is left with a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

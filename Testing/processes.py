@@ -1,7 +1,6 @@
 """``tokenunet`` commands in their own processes, forked from one that has imported PyTorch already.
 
 They are started, interrupted and killed as if a shell had started them, without the seconds of importing each time.
-The server that they are forked from ends with the test module, see ``conftest.py``.
 """
 
 import multiprocessing
@@ -9,12 +8,30 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-_IMPORTED = ["tokenunet.cli", "tokenunet.inference.batch.processes", "tokenunet.training.jobs"]
+_IMPORTED = [
+    *("tokenunet.cli", "tokenunet.inference.batch.processes", "tokenunet.training.jobs"),
+    "tokenunet.benchmark.networks",
+]
+
+
+def forking_context() -> BaseContext:
+    """Return the context of processes that are forked from one that has imported PyTorch; spawned on Windows."""
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    context.set_forkserver_preload(_IMPORTED)  # of no effect on Windows
+    return context
+
+
+def stop_fork_server() -> None:
+    """End the processes that `multiprocessing` keeps to its own end, for tests that count the processes they start."""
+    forkserver._forkserver._stop()
+    resource_tracker._resource_tracker._stop()
 
 
 class ForkedProcess:
@@ -29,8 +46,7 @@ class ForkedProcess:
     def __init__(
         self, function: Callable[..., Any], arguments: Sequence[Any], environment: dict[str, str] | None = None
     ) -> None:
-        context = multiprocessing.get_context(_METHOD)
-        context.set_forkserver_preload(_IMPORTED)  # of no effect on Windows
+        context = forking_context()
         self._folder = tempfile.TemporaryDirectory(prefix="forked-")
         self._streams = [Path(self._folder.name) / name for name in ("output", "errors")]
         variables = dict(os.environ if environment is None else environment)

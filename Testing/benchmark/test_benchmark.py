@@ -3,11 +3,13 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from tokenunet.benchmark import Row, cases, run_benchmark
+from processes import forking_context
+from tokenunet.benchmark import Row, cases, hardware_peak, process, run_benchmark
 from tokenunet.benchmark.figure import draw_rows
 from tokenunet.benchmark.networks import facts, make_network
 from tokenunet.benchmark.tables import growth
@@ -17,6 +19,16 @@ from tokenunet.study.scans import find_sequences
 from tokenunet.synthesis import synthetic_patient, write_patient
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def quick_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the hardware peak with matrices of milliseconds, and networks without importing PyTorch every time."""
+    monkeypatch.setattr(hardware_peak, "_MATRIX_SIDE", 512)
+    monkeypatch.setattr(hardware_peak, "_SIDE", 12)
+    monkeypatch.setattr(hardware_peak, "_COPY_VALUES", 2**20)
+    context = forking_context()
+    monkeypatch.setattr(process, "multiprocessing", SimpleNamespace(get_context=lambda method: context))
 
 
 def test_command_writes_table_csv_json_and_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import host
 import pytest
 from host.messages import collected_messages
 from module.file_systems import read_only
+from processes import stop_fork_server
 
 MODULE = Path(__file__).resolve().parents[2] / "TokenUNetSegmentation" / "TokenUNetSegmentation.py"
 STANDIN = Path(__file__).with_name("standin_worker.py")
@@ -20,6 +21,12 @@ def app() -> Iterator[Any]:
     application = host.start()
     yield application
     application.layout_manager.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_other_processes() -> None:
+    """End what tests of commands keep running: tests here count the processes they start."""
+    stop_fork_server()
 
 
 @pytest.fixture(autouse=True)

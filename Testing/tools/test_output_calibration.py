@@ -1,5 +1,6 @@
 """The fitted output: what was best at another threshold is now best at one half."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from tokenunet.networks import build_network
 
 from tools import output_calibration
 from tools.output_calibration import add_to_output, best_thresholds, logit_offset, main, shifted
+
+COARSE = replace(SMALL_MANIFEST, spacing=(4.0, 4.0, 4.0))
+"""On the grid of the scans here, which is quicker."""
 
 
 def test_an_offset_makes_its_threshold_one_half() -> None:
@@ -44,7 +48,7 @@ def test_a_model_that_is_too_unsure_finds_its_threshold_and_keeps_it(
     """A stand-in for the network knows the truth, but gives it a probability of 0.38 and all else one of 0.33."""
     monkeypatch.setattr(output_calibration, "SCAN_SPACING", 4.0)
     monkeypatch.setattr(output_calibration, "FIRST_SEED", output_calibration.FIRST_SEED + 5)  # with all three regions
-    bundle = load_bundle(small_bundle(tmp_path / "tiny"))
+    bundle = load_bundle(small_bundle(tmp_path / "tiny", COARSE))
     truths = {}
     true_regions = output_calibration.true_regions
 
@@ -81,4 +85,4 @@ def test_a_threshold_that_marks_what_is_not_there_loses(tmp_path: Path, monkeypa
         return Prediction(np.full((3, *prepared.brain.shape), 0.12, np.float32)), None
 
     monkeypatch.setattr(output_calibration, "predict", predicted)
-    assert best_thresholds(load_bundle(small_bundle(tmp_path / "tiny")), 1) == dict.fromkeys(REGIONS, 0.15)
+    assert best_thresholds(load_bundle(small_bundle(tmp_path / "tiny", COARSE)), 1) == dict.fromkeys(REGIONS, 0.15)

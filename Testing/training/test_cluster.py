@@ -14,6 +14,8 @@ from tokenunet.training.experiment.experiment import Experiment
 from training.test_jobs import TINY
 from training_fixtures import write_small_patients
 
+LONGER = ("--set", "epochs=4", "--set", "validate_every=4")
+"""Long enough to be killed after its second step, and validated once, which takes longer than training."""
 COMMAND = ["train", "--device", "auto", "--progress", "json"]
 # Results are the same to the last bit only where as many threads add the numbers up; Ray gives a job of one CPU one.
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -40,7 +42,7 @@ def kill_a_worker(folder: Path, killed: list[int]) -> None:
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_numbers_are_those_of_a_local_run(tmp_path: Path) -> None:
     patients = write_small_patients(tmp_path / "patients", range(11, 15))
-    arguments = ["--data", str(patients), *TINY, "--set", "epochs=6", "--architectures", "unet_star"]
+    arguments = ["--data", str(patients), *TINY, *LONGER, "--architectures", "unet_star"]
     killed: list[int] = []
     killer = threading.Thread(target=kill_a_worker, args=(tmp_path / "cluster", killed), daemon=True)
     killer.start()

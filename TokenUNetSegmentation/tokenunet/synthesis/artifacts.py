@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from monai.transforms import GibbsNoise
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -216,6 +215,8 @@ def acquire(artifacts: Artifacts, anatomy: Anatomy, painted: Tensor, mask: Tenso
         if a.ghost:
             x = x.lerp(x.roll(round(7 / spacing), 2), a.ghost)
         if a.ringing:
+            from monai.transforms import GibbsNoise  # seconds to import, and few patients need it
+
             x = torch.as_tensor(GibbsNoise(alpha=a.ringing)(x)).clamp(min=0)
         field = (0.4 * shared_bias + 0.6 * bias_lattice.noise(80, generator, drawn_mm=8.0)).clamp(-2, 2)
         if a.stripes:
