@@ -263,6 +263,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/runtime/ray.py
   tokenunet/study/__init__.py
   tokenunet/study/dicom.py
+  tokenunet/study/dicom_excluded.py
   tokenunet/study/dicom_header.py
   tokenunet/study/dicom_tags.py
   tokenunet/study/find.py
@@ -275,6 +276,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/identify/tags_and_names.py
   tokenunet/study/image_files.py
   tokenunet/study/nifti.py
+  tokenunet/study/nifti_header.py
   tokenunet/study/scans.py
   tokenunet/study/select.py
   tokenunet/study/sessions.py

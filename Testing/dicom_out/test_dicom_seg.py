@@ -1,5 +1,6 @@
 """DICOM segmentation objects, read back voxel by voxel and checked against the standard."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.terminology import REGION_STYLES
 from tokenunet.dicom_out.export import DicomResult, write_segmentation
-from tokenunet.study.dicom import DicomSeries
+from tokenunet.study.dicom import DicomSeries, find_series
 from tokenunet.study.find import find_study
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -217,6 +218,59 @@ def test_a_series_with_other_slices_is_refused(
         with pytest.raises(GridMismatchError):
             write_segmentation(DicomResult(scan_of(wrong_grid), regions, wrong_files, "Tiny", "1"), path)
     assert not path.exists()
+
+
+def _without_preamble(dataset: pydicom.Dataset) -> None:
+    dataset.preamble = None
+    del dataset.file_meta
+
+
+def _named_in_japanese(dataset: pydicom.Dataset) -> None:
+    dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    dataset.PatientName = "Yamada^Tarou=山田^太郎"
+
+
+def _without_thickness(dataset: pydicom.Dataset) -> None:
+    dataset.SliceThickness = None
+
+
+def _drifting(dataset: pydicom.Dataset) -> None:
+    x, y, z = dataset.ImagePositionPatient
+    dataset.ImagePositionPatient = [x, f"{y + 0.03 * (dataset.InstanceNumber - 1):.4f}", z]
+
+
+@pytest.mark.parametrize("change", [_without_preamble, _named_in_japanese, _without_thickness, _drifting])
+def test_write_segmentation_takes_odd_headers_that_are_read(
+    grid: Grid,
+    regions: NDArray[np.bool_],
+    files: list[Path],
+    tmp_path: Path,
+    change: Callable[[pydicom.Dataset], None],
+) -> None:
+    """Whatever `find_series` reads, the object refers to the right slices of it."""
+    odd = []
+    for number, file in enumerate(files):
+        dataset = pydicom.dcmread(file)
+        change(dataset)
+        odd.append(tmp_path / f"{number}.dcm")
+        pydicom.dcmwrite(odd[-1], dataset, implicit_vr=False, little_endian=True)
+    (series,) = find_series(tmp_path)
+    assert series.grid is not None
+    segmentation = write(regions, series.grid, odd, tmp_path / "result" / "segmentation.dcm")
+    np.testing.assert_array_equal(voxels(segmentation, files), regions)
+    if change is _named_in_japanese:
+        assert segmentation.PatientName.ideographic == "山田^太郎"
+
+
+def test_write_segmentation_refuses_several_multi_frame_files(
+    grid: Grid, regions: NDArray[np.bool_], files: list[Path], tmp_path: Path
+) -> None:
+    for number, file in enumerate(files):
+        dataset = pydicom.dcmread(file)
+        dataset.NumberOfFrames = 1
+        dataset.save_as(tmp_path / f"{number}.dcm")
+    with pytest.raises(UnusableImageError, match="several multi-frame files"):
+        write(regions, grid, sorted(tmp_path.iterdir()), tmp_path / "segmentation.dcm")
 
 
 def test_an_unusable_source_is_said_in_a_sentence(

@@ -94,6 +94,7 @@ BETTER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "3-D": ({"acquisition_type": "3D"}, {"acquisition_type": "2D"}),
     "original": ({}, {"image_type": ("DERIVED", "SECONDARY")}),
     "the latest": ({"acquired": "20260102110000"}, {"acquired": "20260102105000"}),
+    "the last of one series": ({"temporal_position": 3}, {"temporal_position": 1}),
 }
 
 

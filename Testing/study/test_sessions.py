@@ -30,6 +30,14 @@ def test_sessions_of_puts_frames_of_reference_before_the_whole_study() -> None:
     assert [len(session) for session in sessions_of([without_frame, *early[1:], *late])] == [8]
 
 
+@pytest.mark.parametrize(("time", "joined"), [("0030", True), ("0500", False)])
+def test_sessions_of_joins_studies_of_one_night(time: str, joined: bool) -> None:
+    before = [series(s, time="2330") for s in ("T1", "T2")]
+    after = [series(s, "B", time, "20250311") for s in ("T1ce", "FLAIR")]
+    after = [replace(v, tags=replace(v.tags, study_uid="1.3", study_date="20250311")) for v in after]
+    assert ([*before, *after] in map(list, sessions_of([*after, *before]))) is joined
+
+
 @pytest.mark.parametrize(
     ("changed", "other", "expected"),
     [

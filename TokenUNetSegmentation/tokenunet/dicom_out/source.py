@@ -23,6 +23,9 @@ EQUIPMENT: dict[str, Any] = {
     "device_serial_number": tokenunet.__version__,
 }
 _TOLERANCE_VOXELS = 0.05
+"""Largest distance of the first slice from its place in the grid."""
+_DRIFT_VOXELS = 0.5
+"""Largest distance of the other slices, which may be shifted against each other."""
 _MAY_BE_UNKNOWN = (
     "PatientID",
     "PatientName",
@@ -61,7 +64,12 @@ class SourceSeries:
             UnusableImageError: If the series has no position in space.
             GridMismatchError: If the slices are not those of the grid.
         """
-        headers = [_read_header(file) for file in files]
+        headers = [_read_header(file, grid) for file in files]
+        if len(headers) > 1 and any("NumberOfFrames" in header for header in headers):
+            raise UnusableImageError(
+                f"{files[0]} is one of several multi-frame files of a series, to which one object cannot refer.",
+                "Use segmentation.seg.nrrd, or store the series as single-frame files.",
+            )
         return cls(headers, _slice_order(headers, grid, files[0]))
 
     @property
@@ -74,9 +82,12 @@ class SourceSeries:
         return offset + int(self.first.get("SeriesNumber") or 0)
 
 
-def _read_header(file: Path) -> pydicom.Dataset:
+def _read_header(file: Path, grid: Grid) -> pydicom.Dataset:
+    """Return the header of a source file, with text as UTF-8, and with what DICOM objects of a result must have."""
     try:
-        header = pydicom.dcmread(file, stop_before_pixels=True)
+        header = pydicom.dcmread(file, stop_before_pixels=True, force=True)  # old files lack the preamble
+        if "SOPInstanceUID" not in header:
+            raise pydicom.errors.InvalidDicomError
     except (OSError, pydicom.errors.InvalidDicomError) as error:
         raise UnreadableImageError(
             f"{file} cannot be read as DICOM.", "The segmentation refers to the files of the series; restore them."
@@ -84,6 +95,11 @@ def _read_header(file: Path) -> pydicom.Dataset:
     for keyword in _MAY_BE_UNKNOWN:
         if keyword not in header:
             setattr(header, keyword, "")
+    if header.get("SpecificCharacterSet"):
+        header.decode()
+        header.SpecificCharacterSet = "ISO_IR 192"
+    if header.get("SliceThickness") is None and "SharedFunctionalGroupsSequence" not in header:
+        header.SliceThickness = grid.spacing[2]
     return header
 
 
@@ -106,7 +122,8 @@ def _slice_order(sources: list[pydicom.Dataset], grid: Grid, file: Path) -> list
     order = np.round(indices[:, 0, 2]).astype(int).tolist()
     width, height, depth = grid.size
     expected = [[(0, 0, k), (width - 1, height - 1, k)] for k in order]
-    if len(uids) > 1 or sorted(order) != list(range(depth)) or np.abs(indices - expected).max() > _TOLERANCE_VOXELS:
+    tolerance = np.where(np.array(order) == 0, _TOLERANCE_VOXELS, _DRIFT_VOXELS)[:, None, None]
+    if len(uids) > 1 or sorted(order) != list(range(depth)) or (np.abs(indices - expected) > tolerance).any():
         raise GridMismatchError(
             f"{file} and the other files of its series are not the slices that were segmented.",
             "Choose the series that has the grid of the result.",

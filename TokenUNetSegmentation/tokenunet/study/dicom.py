@@ -16,19 +16,18 @@ from tokenunet.core.errors import MixedPatientsError, UnreadableImageError, Unus
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.io.files import files_below, sha256_of
-from tokenunet.study.dicom_header import MR_CLASSES, DicomHeader, read_header
+from tokenunet.study.dicom_excluded import FEWEST_SLICES, why_excluded
+from tokenunet.study.dicom_header import DicomHeader, read_header
 from tokenunet.study.dicom_tags import DicomTags
 from tokenunet.study.image_files import READING
 from tokenunet.study.scans import Scan, as_scan
 
-_FEWEST_SLICES = 8
-"""Fewer slices do not show a brain."""
-_SAME_DIRECTION = 5e-3
-"""Tolerance of the components of direction vectors."""
 _SAME_PLACE_DECIMALS = 2
 """Decimals of a slice's position in mm that are compared."""
 _UNEVEN = 0.05
 """Tolerance of slice distances, relative to the usual one; files hold rounded positions."""
+_OVERLAPPING = 0.9
+"""Smallest distance of slices, as a fraction of their thickness, that is not taken for a gap."""
 _UNEVEN_MM = 0.1
 """Tolerance of slice distances, if that is larger."""
 
@@ -87,10 +86,11 @@ def find_series(folder: Path) -> list[DicomSeries]:
     """
     headers = [header for file in files_below(folder) if (header := read_header(file)) is not None]
     check_one_person(header.tags for header in headers)
-    by_uid: dict[str, list[DicomHeader]] = defaultdict(list)
+    # Anonymized series may have lost their UIDs.
+    by_series: dict[tuple[str, int | None], list[DicomHeader]] = defaultdict(list)
     for header in headers:
-        by_uid[header.series_uid].append(header)
-    series = [volume for members in by_uid.values() for volume in _volumes(members)]
+        by_series[header.series_uid, header.tags.series_number].append(header)
+    series = [volume for members in by_series.values() for volume in _volumes(members)]
     return sorted(series, key=lambda volume: (volume.tags.series_number or 0, volume.uid, volume.part))
 
 
@@ -153,13 +153,13 @@ def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
     """Return the volumes of one series, or the reason why there are none."""
     headers = sorted(headers, key=lambda header: (header.instance, header.file))
     series = DicomSeries(headers[0].series_uid, tuple(h.file for h in headers), headers[0].tags)
-    reason = _why_excluded(headers)
+    reason = why_excluded(headers)
     if reason:
         return [replace(series, excluded=reason)]
     if not all(len(header.positions) and len(header.orientation) == 2 for header in headers):
         return [replace(series, problem="Its files do not state the positions of their slices.")]
-    if not all(header.evenly_scaled for header in headers):
-        return [replace(series, problem="The frames of its files are rescaled differently, which cannot be read.")]
+    if problem := next((header.problem for header in headers if header.problem), ""):
+        return [replace(series, problem=problem)]
     single = [header for header in headers if len(header.positions) == 1]
     multiple = [header for header in headers if len(header.positions) > 1]
     volumes = [_volume([header], "") for header in multiple]
@@ -168,36 +168,6 @@ def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
         is_all = len(part) == len(headers)
         volumes.append(_volume(part, "" if is_all else ", ".join(f"{k} {part[0].distinctions[k]}" for k in differing)))
     return volumes
-
-
-def _why_excluded(headers: list[DicomHeader]) -> str:
-    """Return the sentence that says why a series is not a scan of a head; empty if it may be one."""
-    tags = headers[0].tags
-    directions = _directions(headers)
-    slices = sum(header.frames for header in headers)
-    reasons = {
-        "It is a picture of a screen.": tags.secondary_capture,
-        f"It is not an MR image but {tags.modality or 'of unknown kind'}.": tags.modality != "MR",
-        "It is not an image of an MR scanner.": tags.sop_class not in MR_CLASSES,
-        "Text is drawn into its images.": any(header.tags.burned_in for header in headers),
-        "It is a localizer.": any("LOCALIZER" in header.tags.image_type for header in headers),
-        f"Its slices have {directions} directions, as those of a localizer do.": directions > 1,
-        "It has a single slice." if slices == 1 else f"It has only {slices} slices.": slices < _FEWEST_SLICES,
-    }
-    return next((reason for reason, applies in reasons.items() if applies), "")
-
-
-def _directions(headers: list[DicomHeader]) -> int:
-    """Return the number of different orientations of the slices."""
-    found: list[NDArray[np.float64]] = []
-    for orientation in (header.orientation for header in headers):
-        if not any(_same_direction(orientation, known) for known in found):
-            found.append(orientation)
-    return len(found)
-
-
-def _same_direction(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    return one.shape == other.shape and bool(np.allclose(one, other, rtol=0, atol=_SAME_DIRECTION))
 
 
 def _split(headers: list[DicomHeader]) -> list[list[DicomHeader]]:
@@ -253,7 +223,7 @@ def _same_pixels(headers: list[DicomHeader]) -> bool:
 
 def _placed(series: DicomSeries, header: DicomHeader, positions: NDArray[np.float64]) -> DicomSeries:
     """Add the grid of slices at sorted positions (n, 3), or the problem that prevents one."""
-    if len(positions) < _FEWEST_SLICES:
+    if len(positions) < FEWEST_SLICES:
         return replace(series, excluded=f"It has only {len(positions)} slices.")
     if min(header.pixel_spacing) <= 0:
         return replace(series, problem="Its files do not state the size of their pixels.")
@@ -282,4 +252,21 @@ def _placed(series: DicomSeries, header: DicomHeader, positions: NDArray[np.floa
         origin=(x, y, z),
         direction=tuple(np.stack([row, column, normal], axis=1).ravel().tolist()),
     )
-    return replace(series, grid=grid)
+    return replace(series, grid=grid, findings=(*series.findings, *_sparse_finding(series, header, usual)))
+
+
+def _sparse_finding(series: DicomSeries, header: DicomHeader, step: float) -> list[Finding]:
+    """Return the warning about slices that are a multiple of the stated distance apart, if they are.
+
+    Args:
+        series: Series of the slices.
+        header: Header of one of them.
+        step: Distance between slices, in mm.
+    """
+    stated = header.slice_spacing
+    times = round(step / stated) if stated else 0
+    # Some scanners state the gap instead, which is smaller than the slice.
+    if times < 2 or stated < _OVERLAPPING * header.thickness or abs(step - times * stated) > _UNEVEN * step:
+        return []
+    text = f"Series {series.name} has slices {step:.4g} mm apart, although its files state {stated:.4g} mm"
+    return [Finding("missing_slices", f"{text}; {times - 1} of {times} slices seem to be missing.")]

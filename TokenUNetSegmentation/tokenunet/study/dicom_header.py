@@ -2,6 +2,7 @@
 
 import re
 import struct
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,9 +28,14 @@ MR_CLASSES = {
 """SOP classes of MR images."""
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _AGENTS = "ContrastBolusAgentSequence"
+_CHARACTER_SET = "0008|0005"
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, struct.error)
 """What pydicom raises for damaged headers."""
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
+_SYNTAXES = re.compile(r"1\.2\.840\.10008\.1\.2(\.1|\.1\.99|\.2|\.5|\.4\.(5[017]|70|8[01]|9[01]))?")
+"""UIDs of the transfer syntaxes that SimpleITK reads."""
+_WESTERN = {"", "ISO_IR 6", "ISO_IR 100", "ISO_IR 192"}
+"""Character sets that are decoded without pydicom; UTF-8 and Latin-1 are often mistaken for each other."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,10 @@ class DicomHeader:
         distinctions: Readable value by name of each property that images of the same place may differ in.
         tags: Tags that describe the acquisition.
         frames: Number of images in the file.
-        evenly_scaled: Whether all frames have the same rescale slope.
+        thickness: Thickness of a slice, in mm; 0 if missing.
+        slice_spacing: Stated distance between the centers of slices, in mm; 0 if missing.
+        color: Whether the image is in color.
+        problem: Sentence that says why the pixels cannot be read; empty if they can.
     """
 
     file: Path
@@ -60,7 +69,10 @@ class DicomHeader:
     distinctions: dict[str, str]
     tags: DicomTags
     frames: int = 1
-    evenly_scaled: bool = True
+    thickness: float = 0.0
+    slice_spacing: float = 0.0
+    color: bool = False
+    problem: str = ""
 
 
 def read_header(file: Path) -> DicomHeader | None:
@@ -95,8 +107,9 @@ def read_header(file: Path) -> DicomHeader | None:
                 "Copy or export the study again, or remove the file if its series is not needed.",
             ) from error
         return None
-    values = {key: _clean(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
-    header = _header_of(file, values)
+    sets = reader.GetMetaData(_CHARACTER_SET) if reader.HasMetaDataKey(_CHARACTER_SET) else ""
+    values = {key: _clean(reader.GetMetaData(key), sets.strip()) for key in reader.GetMetaDataKeys()}
+    header = replace(_header_of(file, values), problem=_compression_problem(start))
     frames = int(number_in(values.get("0028|0008", "")) or 1)
     return header if len(header.positions) == 1 and frames == 1 else _with_frames(header, frames)
 
@@ -126,7 +139,24 @@ def _header_of(file: Path, values: dict[str, str]) -> DicomHeader:
             "acquisition": text("0020|0012"),
         },
         tags=tags,
+        thickness=number_in(text("0018|0050")) or 0.0,
+        slice_spacing=abs(number_in(text("0018|0088")) or 0.0),
+        color=(number_in(text("0028|0002")) or 1) > 1 or text("0028|0004") == "PALETTE COLOR",
     )
+
+
+def _compression_problem(start: bytes) -> str:
+    """Return the sentence about a compression that cannot be read; empty if it can.
+
+    Args:
+        start: First bytes of the file.
+    """
+    found = re.search(rb"\x02\x00\x10\x00UI..([0-9.]+)", start, re.DOTALL)
+    if found is None or _SYNTAXES.fullmatch(found[1].decode()):
+        return ""
+    from pydicom.uid import UID
+
+    return f"Its files are compressed as {UID(found[1].decode()).name}, which cannot be read: export it uncompressed."
 
 
 def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
@@ -161,7 +191,8 @@ def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
             contrast_agent=tags.contrast_agent or next(filter(None, agents), ""),
         ),
         frames=frames,
-        evenly_scaled=len(set(slopes)) <= 1,
+        problem=header.problem
+        or ("The frames of its files are rescaled differently, which cannot be read." if len(set(slopes)) > 1 else ""),
     )
 
 
@@ -204,9 +235,14 @@ def _vectors(text: str) -> NDArray[np.float64]:
     return numbers.reshape(-1, 3) if numbers.size % 3 == 0 and np.isfinite(numbers).all() else np.empty((0, 3))
 
 
-def _clean(text: str) -> str:
-    """Decode text that SimpleITK reports as escaped bytes: as UTF-8, or else as Latin-1."""
+def _clean(text: str, character_sets: str) -> str:
+    """Decode text that SimpleITK reports as escaped bytes: as its character sets say, or as UTF-8 or else Latin-1."""
     data = text.encode("utf-8", "surrogateescape")
+    if character_sets not in _WESTERN and (not data.isascii() or b"\x1b" in data):
+        from pydicom.charset import convert_encodings, decode_bytes
+
+        with suppress(LookupError, UnicodeError), warnings.catch_warnings(action="ignore"):
+            return decode_bytes(data, convert_encodings(character_sets.split("\\")), set(b"\\^=")).strip(" \0")
     with suppress(UnicodeDecodeError):
         return data.decode().strip(" \0")
     return data.decode("latin-1").strip(" \0")

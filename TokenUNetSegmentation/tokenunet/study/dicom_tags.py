@@ -4,8 +4,11 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_HALF_A_DAY = 12
+"""Hours by which an acquisition precedes its series only if it began after midnight."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class DicomTags:
         frame_uid: UID of the frame of reference, which changes when the patient is moved.
         series_number: Number of the series in its study.
         acquired: Date and time of acquisition as digits, which sort in the order of time.
+        temporal_position: Number of the volume among those that one series repeats.
     """
 
     description: str = ""
@@ -70,6 +74,7 @@ class DicomTags:
     frame_uid: str = ""
     series_number: int | None = None
     acquired: str = ""
+    temporal_position: float | None = None
 
     @property
     def derived(self) -> bool:
@@ -95,8 +100,6 @@ def dicom_tags(text: Callable[[str], str]) -> DicomTags:
     def several(tag: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in text(tag).split("\\") if part.strip())
 
-    day = text("0008|0022") or text("0008|0021") or text("0008|0020")
-    clock = text("0008|0032") or text("0008|0031")
     return DicomTags(
         description=text("0008|103e"),
         protocol=text("0018|1030"),
@@ -123,8 +126,25 @@ def dicom_tags(text: Callable[[str], str]) -> DicomTags:
         study_time=text("0008|0030"),
         frame_uid=text("0020|0052"),
         series_number=int(number("0020|0011") or 0) or None,
-        acquired=day + clock if day and clock else text("0008|002a"),
+        acquired=_acquired(text),
+        temporal_position=number("0020|0100"),
     )
+
+
+def _acquired(text: Callable[[str], str]) -> str:
+    """Return date and time of acquisition as digits; without a date of its own, by the date of the series or study."""
+    clock = text("0008|0032") or text("0008|0031")
+    day, begun = text("0008|0022"), ""
+    if not day:
+        day, begun = text("0008|0021"), text("0008|0031")
+        if not day or (not begun and day == text("0008|0020")):
+            day, begun = text("0008|0020"), text("0008|0030")
+    if not (day and clock):
+        return text("0008|002a")
+    with suppress(ValueError):
+        if int(begun[:2]) - int(clock[:2]) > _HALF_A_DAY:
+            day = f"{datetime.strptime(day, '%Y%m%d') + timedelta(days=1):%Y%m%d}"
+    return day + clock
 
 
 def number_in(text: str) -> float | None:

@@ -1,19 +1,30 @@
 """Image files: their names, and reading them with the checks that ITK lacks."""
 
+import gzip
 import re
+import tempfile
 import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
-from tokenunet.core.errors import UnreadableImageError
-from tokenunet.study.nifti import check_nifti_data, read_sheared
+from tokenunet.core.errors import UnreadableImageError, UnusableImageError
+from tokenunet.study.nifti import read_sheared, stored_values
+from tokenunet.study.nifti_header import GZIP, check_nifti_header
 
 _IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _PAIR_ENDINGS = {".img": ".hdr", ".img.gz": ".hdr.gz"}
 """Ending of the header by that of the voxels, in pairs of Analyze and NIfTI files."""
 READING = threading.Lock()
 """Lock for all reading: SimpleITK's readers occasionally crash if two threads read at the same time."""
+_FLOAT_TYPES = (sitk.sitkFloat32, sitk.sitkFloat64)
+_BELOW = 0.1
+"""Distance of the background from the lowest value, as a fraction of the range, if values are negative."""
 _NOT_SCANS = {
     *("seg", "segm", "segmentation", "segmentations", "label", "labels", "pred", "prediction", "truth", "roi"),
     *("mask", "brainmask", "tumormask", "tumourmask", "glistrboost", "parcellation"),
@@ -45,28 +56,35 @@ def header_of_pair(path: Path) -> Path | None:
 
 
 def read_image(path: Path) -> sitk.Image:
-    """Read an image of any kind.
+    """Read an image of any kind; NaN around what it shows is read as a value of the background.
 
     Args:
         path: Image file.
 
     Raises:
         UnreadableImageError: If the file is missing, damaged or of unknown format.
-        UnusableImageError: If a NIfTI file has sheared axes, Inf, or NaN outside of the background.
+        UnusableImageError: If it holds Inf, or NaN outside of the background, or a NIfTI file has an invalid placement.
     """
     check_name(path)
     if not path.is_file():
         raise UnreadableImageError(f"There is no file {path}.", "Check the path.")
+    is_nifti = path.name.lower().endswith((".nii", ".nii.gz", *_PAIR_ENDINGS))
+    if is_nifti:
+        check_nifti_header(header_of_pair(path) or path, header_of_pair(path) is None)
     try:
-        with READING:
-            image = _read(path)
+        with READING, _named_by_content(path) as named:
+            image = _read(named)
     except RuntimeError as error:
         raise UnreadableImageError(
             f"{path} cannot be read as an image.", "It may be damaged or in another format; copy or export it again."
         ) from error
-    if path.name.lower().endswith((".nii", ".nii.gz", *_PAIR_ENDINGS)):
-        check_nifti_data(path, image)
-    return image
+    if is_nifti:
+        values = stored_values(path, image)
+    else:
+        values = sitk.GetArrayViewFromImage(image) if image.GetPixelID() in _FLOAT_TYPES else None
+    if values is None or np.isfinite(values).all():
+        return image
+    return _with_background(image, values, path)
 
 
 def check_name(path: Path) -> None:
@@ -100,3 +118,52 @@ def _read(path: Path) -> sitk.Image:
         raise
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(warned)
+
+
+@contextmanager
+def _named_by_content(path: Path) -> Iterator[Path]:
+    """Yield a path that ITK reads: that of an unpacked copy, if a compressed file is named as one that is not."""
+    with path.open("rb") as file:
+        compressed = file.read(2) == GZIP
+    if not compressed or path.suffix.lower() != ".nii":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "scan.nii"
+        try:
+            copy.write_bytes(gzip.decompress(path.read_bytes()))
+        except (EOFError, OSError, zlib.error) as error:
+            raise UnreadableImageError(f"{path} is damaged or cut off.", "Copy or export it again.") from error
+        yield copy
+
+
+def _with_background(image: sitk.Image, values: NDArray[np.floating], path: Path) -> sitk.Image:
+    """Return an image with NaN replaced by a value of the background: 0, or one below all others.
+
+    Args:
+        image: Image as ITK read it.
+        values: Values of its file, in the shape of the image's array.
+        path: File, for messages.
+
+    Raises:
+        UnusableImageError: If there is NaN inside of what the image shows, or Inf.
+    """
+    nan = np.isnan(values)
+    if np.isinf(values).any() or nan.all() or not _is_around(nan):
+        raise UnusableImageError(f"{path} holds values that are not numbers (NaN or Inf).", "Export it again.")
+    array = sitk.GetArrayFromImage(image)
+    low, high = float(array[~nan].min()), float(array[~nan].max())
+    array[nan] = 0.0 if low >= 0 else low - _BELOW * (high - low)
+    filled = sitk.GetImageFromArray(array)
+    filled.CopyInformation(image)
+    for key in image.GetMetaDataKeys():
+        filled.SetMetaData(key, image.GetMetaData(key))
+    return filled
+
+
+def _is_around(nan: NDArray[np.bool_]) -> bool:
+    """Return whether all marked voxels are outside of the others, as some programs write the background."""
+    if nan.squeeze().ndim != 3:
+        return False
+    shown = sitk.GetImageFromArray((~nan.squeeze()).astype(np.uint8))
+    return not (sitk.GetArrayFromImage(sitk.BinaryFillhole(shown)) > sitk.GetArrayFromImage(shown)).any()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tokenunet.core.errors import UnreadableImageError, UnusableImageError
 from tokenunet.core.findings import Finding
+from tokenunet.study.nifti_header import GZIP
 
 _FLOAT_TYPES = {"16": "f4", "64": "f8"}
 """NumPy's names of NIfTI's floating-point ``datatype`` codes."""
@@ -23,8 +24,6 @@ _FLOAT_TYPES = {"16": "f4", "64": "f8"}
 _SAME_PLACEMENT_MM = 0.5
 """Distance of a corner up to which qform and sform count as the same."""
 
-_GZIP = b"\x1f\x8b"
-"""First bytes of compressed files."""
 _MOST_SHEAR_DEGREES = 0.5
 """Upper limit of the axes' deviation from right angles; it moves a brain's surface by less than a millimeter."""
 
@@ -135,22 +134,22 @@ def _qform(header: dict[str, str], like: NDArray[np.float64]) -> NDArray[np.floa
     return np.column_stack([axes, [float(header[f"qoffset_{axis}"]) for axis in "xyz"]])
 
 
-def check_nifti_data(path: Path, image: sitk.Image) -> None:
-    """Check a NIfTI file's bytes for damage that ITK reads as 0.
-
-    NaN is allowed in the background, where it is read as 0.
+def stored_values(path: Path, image: sitk.Image) -> NDArray[np.floating] | None:
+    """Return the values of a NIfTI file as stored, of which ITK reads NaN and Inf as 0.
 
     Args:
         path: NIfTI file, compressed or not.
         image: Image as SimpleITK read it, with the header as metadata.
 
+    Returns:
+        Values in the shape of the image's array; None if they are whole numbers.
+
     Raises:
         UnreadableImageError: If data are missing, or the compressed stream is damaged.
-        UnusableImageError: If a voxel is Inf, or NaN inside the head.
     """
     try:
         data = path.read_bytes()
-        if data.startswith(_GZIP):  # like the reader, judge by the content and not by the name
+        if data.startswith(GZIP):  # like the reader, judge by the content and not by the name
             data = gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
         raise UnreadableImageError(f"{path} is damaged or cut off.", "Copy or export it again.") from error
@@ -159,17 +158,8 @@ def check_nifti_data(path: Path, image: sitk.Image) -> None:
     if len(data) < start + values * int(image.GetMetaData("bitpix")) // 8:
         raise UnreadableImageError(f"{path} is cut off.", "Copy or export it again.")
     float_type = _FLOAT_TYPES.get(image.GetMetaData("datatype"))
-    if float_type:
-        byte_order = "<" if data[0] else ">"  # the header begins with its length, 348 or 540
-        stored = np.frombuffer(data, byte_order + float_type, count=values, offset=start)
-        if not np.isfinite(stored).all() and not _only_around(stored.reshape(image.GetSize()[::-1])):
-            raise UnusableImageError(f"{path} holds values that are not numbers (NaN or Inf).", "Export it again.")
-
-
-def _only_around(values: NDArray[np.floating]) -> bool:
-    """Return whether all values that are not finite are NaN in the background, as some programs write it."""
-    nan = np.isnan(values)
-    if np.isinf(values).any() or values.ndim != 3 or nan.all():
-        return False
-    shown = sitk.GetImageFromArray((~nan).astype(np.uint8))
-    return not (sitk.GetArrayFromImage(sitk.BinaryFillhole(shown)) > sitk.GetArrayFromImage(shown)).any()
+    if not float_type:
+        return None
+    byte_order = "<" if data[0] else ">"  # the header begins with its length, 348 or 540
+    stored = np.frombuffer(data, byte_order + float_type, count=values, offset=start)
+    return stored.reshape(image.GetSize()[::-1])

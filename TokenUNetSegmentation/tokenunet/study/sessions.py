@@ -18,20 +18,39 @@ def sessions_of(series: Sequence[DicomSeries]) -> Iterator[tuple[DicomSeries, ..
     """Yield sets of series in which to search for a patient's scans, the best first.
 
     These are the studies, the newest first, each preceded by its series with a common frame of reference, between which
-    the patient was not moved. As a visit may be filed as several studies, those of one day are joined at the end.
+    the patient was not moved. As a visit may be filed as several studies, those of one day or night are joined at the
+    end.
 
     Args:
         series: Series of one patient that may be scans.
     """
-    studies, days = _by(series, study_key), _by(series, _day)
+    studies = _by(series, study_key)
     for _, study in sorted(studies.items(), reverse=True):
         frames = _by(study, lambda volume: volume.tags.frame_uid)
         if len(frames) > 1 and "" not in frames:
             yield from sorted(map(tuple, frames.values()), key=_last_acquired, reverse=True)
         yield tuple(study)
-    for _, day in sorted(days.items(), reverse=True):
-        if len(_by(day, study_key)) > 1:
-            yield tuple(day)
+    for visit in reversed(_joined(studies)):
+        if len(_by(visit, study_key)) > 1:
+            yield tuple(visit)
+
+
+def _joined(studies: Mapping[str, list[DicomSeries]]) -> list[list[DicomSeries]]:
+    """Return the series of each visit in the order of time: studies of one day, or without a pause over midnight."""
+    visits: list[list[DicomSeries]] = []
+    for _, study in sorted(studies.items()):
+        if visits and (_day(visits[-1][-1]) == _day(study[0]) or _follows(visits[-1], study)):
+            visits[-1] += study
+        else:
+            visits.append(list(study))
+    return visits
+
+
+def _follows(before: Sequence[DicomSeries], study: Sequence[DicomSeries]) -> bool:
+    """Return whether a study began within the longest pause after others; False if a time is missing."""
+    ended = [time for volume in before if (time := _time(volume)) is not None]
+    began = [time for volume in study if (time := _time(volume)) is not None]
+    return bool(ended and began) and min(began) - max(ended) <= _LONGEST_PAUSE
 
 
 def is_part_of_study(session: Sequence[DicomSeries], series: Sequence[DicomSeries]) -> bool:

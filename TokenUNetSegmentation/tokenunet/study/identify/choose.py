@@ -223,6 +223,7 @@ def _rank(candidate: Candidate, sequence: SequenceName, confidence: float) -> tu
         -voxel,
         0 if grid is None else grid.size[2],
         tags.acquired if sequence == "T1ce" else "",
+        (tags.temporal_position or 0.0) if sequence == "T1ce" else 0.0,
         confidence,
     )
 
@@ -286,7 +287,8 @@ def _missing(
         seen = evidence[index]
         if seen.reformat:
             return _REFORMAT
-        return seen.reason if seen.excluded else seen.weighting or "not recognized"
+        what = seen.reason if seen.excluded else seen.weighting or "not recognized"
+        return f"{what}, but unusable: {candidates[index].problem}" if candidates[index].problem else what
 
     described = ", ".join(f"{c.name} ({taken_for(i)})" for i, c in enumerate(candidates)) or "no scans"
     kind = SequenceSetError if choices else MissingSequenceError
