@@ -314,6 +314,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/training/experiment/progress.py
   tokenunet/training/experiment/splits.py
   tokenunet/training/experiment/summary.py
+  tokenunet/training/fold.py
   tokenunet/training/jobs.py
   tokenunet/training/loop/__init__.py
   tokenunet/training/loop/checkpoint.py

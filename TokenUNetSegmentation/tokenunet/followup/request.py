@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenunet.bundle.store import DEFAULT_MODEL
-from tokenunet.core.option_parser import OptionParser
+from tokenunet.core.option_parser import parse_options
 
 REPORT, PAGE = "follow_up.json", "follow_up.html"
 """Files in the folder of the results."""
@@ -60,9 +60,7 @@ class FollowUpRequest:
         Raises:
             UsageError: If an option is unknown or has no value.
         """
-        parser = OptionParser("tokenunet follow-up")
-        add_arguments(parser)
-        return cls.from_options(parser.parse_args(arguments))
+        return cls.from_options(parse_options("tokenunet follow-up", add_arguments, arguments))
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> "FollowUpRequest":

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.core.errors import UsageError
-from tokenunet.core.option_parser import OptionParser
+from tokenunet.core.option_parser import parse_options
 from tokenunet.core.regions import ET_LABEL, ET_LABEL_BRATS2023
 from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName
 
@@ -114,9 +114,7 @@ class SegmentationRequest:
         Raises:
             UsageError: If an option is unknown or has no value, or a channel is given twice.
         """
-        parser = OptionParser("tokenunet segment")
-        add_arguments(parser)
-        return cls.from_options(parser.parse_args(arguments))
+        return cls.from_options(parse_options("tokenunet segment", add_arguments, arguments))
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> "SegmentationRequest":

@@ -13,14 +13,8 @@ from tokenunet.runtime.device import resolve_device
 from tokenunet.runtime.ray import gpus_per_job, ray_cluster
 from tokenunet.training.experiment.experiment import Experiment
 from tokenunet.training.experiment.fold_folder import FoldFolder
-from tokenunet.training.jobs import (
-    SHARES,
-    FailedFolds,
-    recorded,
-    renew_report,
-    total_steps,
-    train_fold,
-)
+from tokenunet.training.fold import FailedFolds, total_steps, train_fold
+from tokenunet.training.jobs import SHARES, recorded, renew_report
 from tokenunet.training.samples.loading import prepare_cases
 
 _RETRIES = 5

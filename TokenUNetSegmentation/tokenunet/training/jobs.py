@@ -3,8 +3,8 @@
 Processes that ``torchrun`` starts divide the patches of each fold among themselves.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,10 +19,9 @@ from tokenunet.core.errors import (
     UnreadableImageError,
     UsageError,
 )
-from tokenunet.core.events import OnEvent, Progress, Stage, WarningEvent, ignore_events, part_of_run
+from tokenunet.core.events import OnEvent, Progress, Stage, ignore_events, part_of_run
 from tokenunet.data import Dataset, FileHashes, check_dataset, fingerprint, hash_files, read_dataset
 from tokenunet.io.files import staging_folder
-from tokenunet.runtime.device import fastest_precision
 from tokenunet.runtime.environment import versions
 from tokenunet.training.experiment.create import (
     create_experiment,
@@ -31,16 +30,13 @@ from tokenunet.training.experiment.create import (
     write_dataset,
 )
 from tokenunet.training.experiment.experiment import Experiment, ExperimentPlan
-from tokenunet.training.experiment.fold_bundle import fold_bundle
 from tokenunet.training.experiment.fold_folder import FoldFolder, append_log
-from tokenunet.training.experiment.fold_metrics import measure_fold
 from tokenunet.training.experiment.moved_data import find_moved
 from tokenunet.training.experiment.summary import write_summary
-from tokenunet.training.loop.engine import FoldTraining
-from tokenunet.training.loop.fabric import core_left_for_patients, end_processes, make_fabric
+from tokenunet.training.fold import FailedFolds, total_steps, train_fold
+from tokenunet.training.loop.fabric import end_processes, make_fabric
 from tokenunet.training.report.page import write_report
-from tokenunet.training.samples.loading import check_stop, prepare_cases, prepared_cases, training_cases
-from tokenunet.training.samples.patches import Schedule
+from tokenunet.training.samples.loading import prepare_cases
 from tokenunet.training.samples.synthetic import validation_dataset
 
 _SHARE_OF_CHECK = 0.02
@@ -217,104 +213,12 @@ def _report_step(progress: Progress, finished: float, own: float, total: float, 
     progress.update(Stage.TRAIN, (finished + own * step / steps) / total)
 
 
-class FailedFolds:
-    """Collector of failed folds, so that the remaining folds are still trained.
-
-    Args:
-        experiment: Experiment of the folds.
-        on_event: Callback that receives a warning for each failure.
-    """
-
-    def __init__(self, experiment: Experiment, on_event: OnEvent) -> None:
-        self._experiment = experiment
-        self._on_event = on_event
-        self._names: list[str] = []
-
-    def add(self, job: FoldFolder, code: str, message: str, hint: str = "") -> None:
-        """Log a failure and send a warning.
-
-        Args:
-            job: Failed fold.
-            code: Code of the error.
-            message: Sentence on what is wrong.
-            hint: Sentence on what to do about it; may be empty.
-        """
-        self._names.append(f"{job.architecture}, fold {job.fold}")
-        append_log(self._experiment.log, {"event": "fold_failed", **identity(job), "message": message})
-        self._on_event(WarningEvent(code, f"{self._names[-1]}: {message} {hint}".rstrip()))
-
-    def raise_any(self) -> None:
-        """Raise an error if any fold failed.
-
-        Raises:
-            TrainingError: If any fold failed.
-        """
-        if self._names:
-            names = "; ".join(self._names)
-            raise TrainingError(f"Training failed for {names}.", "See the warnings, or log.jsonl.")
-
-
 def renew_report(experiment: Experiment) -> None:
     """Write summary and report of the finished folds."""
     write_summary(experiment)
     write_report(experiment)
 
 
-def total_steps(experiment: Experiment, job: FoldFolder) -> int:
-    """Return the number of optimizer steps of the whole training of a fold."""
-    configuration = experiment.configuration(job.architecture)
-    cases = configuration.synthetic_patients or len(experiment.splits.folds[job.fold].training)
-    return Schedule(cases, configuration, 0).total_steps
-
-
 def _work(experiment: Experiment, job: FoldFolder) -> float:
     """Return the relative duration of a fold, for progress: the finer the voxels, the longer a step."""
     return total_steps(experiment, job) / experiment.configuration(job.architecture).spacing ** 3
-
-
-def train_fold(
-    experiment: Experiment, job: FoldFolder, device: torch.device, on_step: Callable[[int, int], None]
-) -> None:
-    """Train one fold to the end, and evaluate it on its validation cases.
-
-    Args:
-        experiment: Experiment of the fold.
-        job: Fold to train.
-        device: Device to train on.
-        on_step: Callback that receives the number of completed steps and of all steps.
-
-    Raises:
-        TokenUNetError: If the training or the evaluation fails, or a stop was requested.
-    """
-    configuration = experiment.configuration(job.architecture)
-    fold = experiment.splits.folds[job.fold]
-    cases = {case.name: case for case in experiment.dataset.cases}
-    validation = [cases[name] for name in fold.validation]
-    precision = fastest_precision(device) if configuration.precision == "auto" else configuration.precision
-    fabric = make_fabric(device, precision)
-    if fabric.is_global_zero:
-        append_log(experiment.log, {"event": "fold_started", **identity(job)})
-    run = FoldTraining(
-        job,
-        configuration,
-        training_cases(experiment, configuration, [cases[name] for name in fold.training]),
-        prepared_cases(validation, configuration, experiment),
-        experiment.plan.seed,
-        fabric,
-        experiment.stop_requested,
-        on_step,
-    )
-    with core_left_for_patients() if configuration.synthetic_patients else nullcontext():
-        run.run()
-    if fabric.is_global_zero:
-        bundle = fold_bundle(job, configuration)
-        measure_fold(
-            job, bundle, validation, configuration, str(fabric.device), run.facts, lambda: check_stop(experiment)
-        )
-        append_log(experiment.log, {"event": "fold_finished", **identity(job)})
-    fabric.barrier()
-
-
-def identity(job: FoldFolder) -> dict[str, str | int]:
-    """Return the architecture and number of a fold, for logs."""
-    return {"architecture": job.architecture, "fold": job.fold}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tokenunet.core.errors import UsageError
 from tokenunet.core.label_schemes import LABEL_SCHEMES, described
-from tokenunet.core.option_parser import OptionParser
+from tokenunet.core.option_parser import parse_options
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.networks.registry import architectures
 from tokenunet.training.config.configuration import SETTINGS
@@ -92,9 +92,7 @@ class TrainingRequest:
         Raises:
             UsageError: If an option is unknown or lacks its value.
         """
-        parser = OptionParser("tokenunet train")
-        add_arguments(parser)
-        return cls.from_options(parser.parse_args(arguments))
+        return cls.from_options(parse_options("tokenunet train", add_arguments, arguments))
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> "TrainingRequest":
