@@ -9,7 +9,7 @@ from model_fixtures import SMALL_MANIFEST, small_bundle
 from monai.inferers import sliding_window_inference
 from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
-from tokenunet.inference.core_reach import without_distant_core
+from tokenunet.inference.core_reach import within_reach, without_distant_core
 from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.predict import predict, region_probabilities
 from tokenunet.inference.request import InferenceOptions
@@ -298,6 +298,18 @@ def test_a_core_that_enhances_reaches_no_farther_than_the_limit(enhancing: int, 
     assert torch.equal(result[:, ::2], logits[:, ::2])
     assert ((result[0, 1] > 0).sum(dim=1) == kept).all()
     assert (result[0, 1][result[0, 1] != logits[0, 1]] == -1).all()
+
+
+@pytest.mark.parametrize("gap_mm", [0, 16])
+def test_necrosis_is_within_reach_however_wide_and_also_of_a_rim_with_a_gap(gap_mm: int) -> None:
+    z, y, x = (axis * size for axis, size in zip(np.indices((40, 50, 30)), (2.0, 1.6, 2.5), strict=True))
+    radius = np.sqrt((z - 40) ** 2 + (y - 40) ** 2 + (x - 36) ** 2)
+    cavity, rim = radius < 22, (radius >= 22) & (radius <= 26)
+    rim &= ~((z > 40) & (np.sqrt((y - 40) ** 2 + (x - 36) ** 2) < gap_mm))
+    near = within_reach(rim, 8.0, (2.5, 1.6, 2.0))
+    assert (near | ~cavity).all() if not gap_mm else (cavity & near).sum() > 0.95 * cavity.sum()
+    assert near[(radius > 26) & (radius < 30) & (z < 40)].all()
+    assert not near[radius > 38].any()
 
 
 def test_a_fast_run_does_not_limit_the_core(tmp_path: Path, prepared: Prepared) -> None:

@@ -1,13 +1,15 @@
 """Core only near the enhancing tumor, in tumors that enhance.
 
 Around a small enhancing core, edema that looks like core is at times counted in. Where much of a core enhances, the
-rest is necrosis inside the enhancement, or close to it. Cores that hardly enhance are left as they are.
+rest is necrosis inside the enhancement, however wide, or tissue close to it. Cores that hardly enhance are left as they are.
 """
 
-from math import prod
+from math import ceil, prod
 
+import numpy as np
 import SimpleITK as sitk
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tokenunet.bundle.manifest import ModelManifest
@@ -15,6 +17,8 @@ from tokenunet.inference.second_pass import LEAST_ML
 
 LEAST_SHARE = 0.2
 """Smallest enhancing share of a core that is limited."""
+WIDEST_CAVITY_MM = 60.0
+"""Width up to which necrosis counts as inside the enhancement around it, also where the rim has gaps."""
 DOUBTFUL = -1.0
 """Logit that a core's voxels out of reach keep at most."""
 
@@ -36,10 +40,26 @@ def without_distant_core(logits: Tensor, brain: Tensor, manifest: ModelManifest)
     enough_ml = LEAST_ML / (prod(manifest.spacing) / 1000)
     if enhancing.sum() < max(enough_ml, LEAST_SHARE * float(found[0, core].sum())):
         return logits
-    image = sitk.GetImageFromArray(enhancing.to(torch.uint8).cpu().numpy())
-    image.SetSpacing(manifest.spacing)
-    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
-    distant = torch.from_numpy(sitk.GetArrayFromImage(distance)).to(logits.device) > manifest.core_reach_mm
+    near = within_reach(enhancing.cpu().numpy(), manifest.core_reach_mm, manifest.spacing)
+    distant = torch.from_numpy(~near).to(logits.device)
     result = logits.clone()
     result[0, core] = torch.where(distant, logits[0, core].clamp(max=DOUBTFUL), logits[0, core])
     return result
+
+
+def within_reach(enhancing: NDArray[np.bool_], reach: float, spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Return what lies inside the enhancing tumor, or at most `reach` mm from it, (z, y, x).
+
+    Inside is what a ball of `WIDEST_CAVITY_MM` does not reach from outside (morphological closing).
+    """
+    radius = WIDEST_CAVITY_MM / 2
+    margin = [ceil(radius / size) + 1 for size in reversed(spacing)]
+    padded = np.pad(enhancing, [(m, m) for m in margin])
+    box = tuple(slice(min(at) - m, max(at) + m + 1) for at, m in zip(padded.nonzero(), margin, strict=True))
+    mask = sitk.GetImageFromArray(padded[box].astype(np.uint8))
+    mask.SetSpacing(spacing)
+    dilated = sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True) <= radius
+    depth = sitk.SignedMaurerDistanceMap(sitk.Not(dilated), squaredDistance=False, useImageSpacing=True)
+    near = np.zeros_like(padded)
+    near[box] = sitk.GetArrayFromImage(depth) > radius - reach
+    return near[tuple(slice(m, -m) for m in margin)]
