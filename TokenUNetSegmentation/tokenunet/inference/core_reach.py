@@ -1,7 +1,8 @@
 """Core only near the enhancing tumor, in tumors that enhance.
 
 Around a small enhancing core, edema that looks like core is at times counted in. Where much of a core enhances, the
-rest is necrosis inside the enhancement, however wide, or tissue close to it. Cores that hardly enhance are left as they are.
+rest is necrosis inside the enhancement, however wide, or tissue close to it. Cores that hardly enhance are left as they
+are.
 """
 
 from math import ceil, prod
