@@ -49,7 +49,7 @@ def without_distant_core(logits: Tensor, brain: Tensor, manifest: ModelManifest)
 
 
 def within_reach(enhancing: NDArray[np.bool_], reach: float, spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Return what lies inside the enhancing tumor, or at most `reach` mm from it, (z, y, x).
+    """Return what is inside the enhancing tumor, or at most `reach` mm from it, (z, y, x).
 
     Inside is what a ball of `WIDEST_CAVITY_MM` does not reach from outside (morphological closing).
     """
