@@ -11,6 +11,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.preprocessing import align_study, check_sequences, prepare
+from tokenunet.preprocessing.skull_stripping import is_stripped
 from tokenunet.study.scans import Study, find_sequences, read_study
 from tokenunet.synthesis.heads import HEAD_SPACING, synthetic_head
 
@@ -103,6 +104,13 @@ def test_what_a_scan_leaves_out_of_the_brain_is_told_and_does_not_disturb_the_re
     assert float(seen.std()) == pytest.approx(1, abs=1e-4)
     with pytest.raises(GridMismatchError, match="shows only"):
         prepare(of_upper_slices(study(), "FLAIR", 0.35), SPACE)
+
+
+def test_prepare_calls_no_part_of_a_stripped_brain_a_whole_head() -> None:
+    """Its largest slice is at the end of its field of view, as in a slab of a head."""
+    cut = of_upper_slices(study(), "FLAIR", 0.54)
+    assert not is_stripped(cut.scans["FLAIR"].image)
+    assert [finding.code for finding in prepare(cut, SPACE).findings] == ["partial_coverage"]
 
 
 @pytest.mark.parametrize("raw", ["FLAIR", "T1ce"])

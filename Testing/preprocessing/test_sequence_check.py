@@ -1,9 +1,11 @@
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
-from scan_fixtures import REAL_PATIENT, needs_real_patient, study
+from scan_fixtures import GRID, REAL_PATIENT, needs_real_patient, study
+from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.preprocessing import check_sequences
 from tokenunet.study.identify.image_features import sequences_by_features
@@ -42,10 +44,29 @@ def test_without_enhancement_only_the_swapped_two_are_named(one: SequenceName, o
     t1, noise = scans.scans["T1"], unnamed(study(seed=1)).scans["T1ce"]
     plain = replace(t1, image=t1.image + 0.05 * noise.image)
     scans = replace(scans, scans=scans.scans | {"T1ce": plain})
-    assert check_sequences(scans) == []
-    messages = [f.message for f in check_sequences(swapped(scans, one, other))]
+    assert {f.code for f in check_sequences(scans)} == {"copied_scan"}
+    messages = [f.message for f in check_sequences(swapped(scans, one, other)) if f.code == "sequence_content"]
     assert len(messages) == 2
     assert all(f"The volume given as {s} " in " ".join(messages) for s in (one, other))
+
+
+@pytest.mark.parametrize(("one", "other"), [("T1", "T1ce"), ("T2", "FLAIR")])
+@pytest.mark.parametrize("change", ["noise", "blur", "gamma", "other grid"])
+def test_check_sequences_names_processed_copies(one: SequenceName, other: SequenceName, change: str) -> None:
+    scans = unnamed(study())
+    image = scans.scans[other].image
+    array = sitk.GetArrayFromImage(image)
+    noise = np.random.default_rng(0).normal(0, 0.02 * array.max(), array.shape).astype(np.float32)
+    changed = {
+        "noise": GRID.image(np.where(array > 0, array + noise, array)),
+        "blur": sitk.SmoothingRecursiveGaussian(image, 2.0),
+        "gamma": GRID.image(np.maximum(array, 0) ** 0.7),
+        "other grid": Grid.of(image[1:-2, 2:, :-1]).resample(image),
+    }[change]
+    copied = replace(scans, scans=scans.scans | {one: replace(scans.scans[one], image=changed)})
+    findings = [f.message for f in check_sequences(copied) if f.code == "copied_scan"]
+    assert len(findings) == 1
+    assert f"The volume given as {one} " in findings[0] and f"that given as {other} " in findings[0]
 
 
 def test_a_swap_is_seen_in_the_names() -> None:

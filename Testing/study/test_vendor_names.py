@@ -5,6 +5,13 @@ from tokenunet.study.dicom_tags import DicomTags
 from tokenunet.study.identify.tags_and_names import Evidence, evidence_of, sequence_in
 
 SEQUENCE_BY_NAME = {
+    "T1 C-": "T1",
+    "T1 Gd-": "T1",
+    "AX T1 FLAIR": "T1",
+    "AX T1 FLAIR POST": "T1ce",
+    "CET1": "T1ce",
+    "gdT1 tra": "T1ce",
+    "t1post": "T1ce",
     # Siemens
     "t2_space_da-fl_sag_p2_iso": "FLAIR",
     "t2_spc_da-fl": "FLAIR",
@@ -97,6 +104,10 @@ KIND_BY_NAME = {
     "T2 phase": "a phase image",
     "Localizer T1": "a localizer",
     "T2 loc": "a localizer",
+    "T1ce-T1": "a subtraction",
+    "T1 gd - T1 nativ": "a subtraction",
+    "PD": "proton density",
+    "PDw": "proton density",
     "Screen Save": "a picture of a screen or a report",
     "Dose Report": "a picture of a screen or a report",
     "Patient Protocol": "a picture of a screen or a report",

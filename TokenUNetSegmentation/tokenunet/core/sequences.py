@@ -13,7 +13,7 @@ SEQUENCES: tuple[SequenceName, ...] = ("T1", "T1ce", "T2", "FLAIR")
 
 ALIASES: dict[SequenceName, tuple[str, ...]] = {
     "T1": ("t1", "t1n", "t1w"),
-    "T1ce": ("t1ce", "t1c", "t1gd", "t1wce", "t1post", "t1gad", "t1gado", "t1km", "ct1"),
+    "T1ce": ("t1ce", "t1c", "t1gd", "t1wce", "t1post", "t1gad", "t1gado", "t1km", "ct1", "cet1", "gdt1"),
     "T2": ("t2", "t2w"),
     "FLAIR": ("flair", "fla", "t2f", "t2flair"),
 }
@@ -39,6 +39,10 @@ _AFTER_C = re.compile(
 """Words that may follow a "c" for contrast agent; before any other word it is a person's initial."""
 _DARK_FLUID = re.compile(r"\b(dark ?fluid|da fl|fluid ?att\w*|tirm)\b")
 """Words that make a T2 a FLAIR, in Siemens' names."""
+_T1_FLAIR = re.compile(r"\bt1w? flair\b(?!.*\b(flair|t2w?)\b)")
+"""GE's name of a T1 with inversion."""
+_NO_AGENT = re.compile(r"(?<![a-z0-9])(c|ce|gd|km)-(?![a-z0-9])")
+"""Agent with a minus behind it."""
 _TARGET = {
     "to",
     "in",
@@ -72,6 +76,8 @@ def sequence_named(name: str) -> SequenceName | None:
     found = [_BY_ALIAS[word] for word in words if word in _BY_ALIAS]
     if not found:
         return None
+    if _T1_FLAIR.search(" ".join(words)):
+        found = [sequence for sequence in found if sequence != "FLAIR"]
     if "FLAIR" in found or (set(found) == {"T2"} and _DARK_FLUID.search(" ".join(words))):
         return "FLAIR"
     if "T1" in found and _contrast_agent_in(words):
@@ -81,7 +87,7 @@ def sequence_named(name: str) -> SequenceName | None:
 
 def words_of_scan(name: str) -> list[str]:
     """Return the words of a name in lower case, without the sequence that the scan was registered to."""
-    return _without_target(_words(_BIDS_SPACE.sub("", latin(name))))
+    return _without_target(_words(_NO_AGENT.sub(" native ", _BIDS_SPACE.sub("", latin(name)))))
 
 
 def other_words(name: str) -> frozenset[str]:

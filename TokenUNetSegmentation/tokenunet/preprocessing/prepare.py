@@ -35,6 +35,10 @@ _LEAST_INSIDE, _SURELY_INSIDE = 0.1, 0.9
 """Share of a thick voxel inside the brain from which its intensity is known, and from which it counts as brain."""
 _THICK = 1.5
 """Spacing from which slices count as thick, relative to the scan with the thinnest."""
+_RIPPLE = 1e-3
+"""Largest distance of background from its value, as a fraction of the largest: resampling ripples there."""
+_MOST_OUTSIDE = 0.1
+"""Volume that a scan shows outside the brain, as a fraction of the brain, up to which it shows the brain alone."""
 _WHOLE_COVERAGE = 0.98
 """Share of the brain from which on no warning is given; a scan may leave out the lowest part of the brain stem."""
 
@@ -89,7 +93,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         brain = agreed.brain
         for sequence, seen in agreed.seen.items():
             scans[sequence] = replace(scans[sequence], seen=scans[sequence].seen & seen)
-        findings = _some_stripped(study, stripped) + agreed.findings
+        findings = _some_stripped(scans, stripped, brain) + agreed.findings
     else:
         extracted = extract_brain([grid.image(scan.values) for scan in scans.values() if scan.seen.any()])
         brain = sitk.GetArrayFromImage(extracted).astype(bool)
@@ -130,9 +134,20 @@ _HEAD_FOUND = Finding(
 )
 
 
-def _some_stripped(study: Study, stripped: Sequence[SequenceName]) -> tuple[Finding, ...]:
-    """Return a warning if only some of the scans are skull-stripped."""
-    whole = [sequence for sequence in study.scans if sequence not in stripped]
+def _some_stripped(
+    scans: Mapping[SequenceName, "_OnGrid"], stripped: Sequence[SequenceName], brain: NDArray[np.bool_]
+) -> tuple[Finding, ...]:
+    """Return a warning if some of the scans show more than the brain.
+
+    A skull-stripped scan whose field of view ends inside the brain may not be among `stripped`.
+    """
+    whole = []
+    for sequence in (s for s in scans if s not in stripped):
+        scan = scans[sequence]
+        distance = np.abs(scan.values - background_value(scan.values))
+        outside = (distance > _RIPPLE * distance.max()) & scan.seen & ~brain
+        if outside.sum() > _MOST_OUTSIDE * brain.sum():
+            whole.append(sequence)
     if not whole:
         return ()
     text = (

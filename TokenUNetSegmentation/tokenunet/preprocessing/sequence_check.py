@@ -1,10 +1,14 @@
-"""Check for swapped sequences, by file names and image features."""
+"""Check for swapped sequences, by file names and image features, and for one scan given twice."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import combinations
 from pathlib import PurePath
 
+import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
+from tokenunet.core.background import foreground
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SEQUENCES, SequenceName
@@ -14,6 +18,12 @@ from tokenunet.study.identify.tags_and_names import evidence_of, sequence_in
 from tokenunet.study.scans import Study
 
 _SAMPLING_MM = (4.0, 4.0, 4.0)
+_ALIKE = 0.965
+"""Rank correlation from which on two scans show the same; T1 and T1ce of 15 real patients reach 0.94."""
+_INSIDE = 0.9
+"""Share of the surroundings of a voxel inside the head from which on it is compared."""
+_FEWEST_COMPARED = 500
+"""Number of voxels below which nothing is compared."""
 
 
 def check_sequences(
@@ -21,7 +31,7 @@ def check_sequences(
     recognized: Collection[SequenceName] = (),
     alignments: Mapping[SequenceName, Alignment] | None = None,
 ) -> list[Finding]:
-    """Return a warning for each scan that seems to be another sequence than the one it was given as.
+    """Return a warning for each scan that seems to be another sequence than it was given as, or a copy of another scan.
 
     Args:
         study: Scans as read.
@@ -45,6 +55,14 @@ def check_sequences(
                     "check that no two sequences were swapped.",
                 )
             )
+    for one, other in _copies(study, alignments or {}):
+        findings.append(
+            Finding(
+                "copied_scan",
+                f"The volume given as {one} ({study.scans[one].source}) shows nearly the same as that given as {other} "
+                f"({study.scans[other].source}), as a processed copy does: check that they are two sequences.",
+            )
+        )
     return findings
 
 
@@ -63,8 +81,39 @@ def recognize(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dic
     """
     if any(sequence not in study.scans for sequence in SEQUENCES):
         return {}
+    coarse = _coarse(study, alignments)
+    sequences = sequences_by_features([coarse[s] for s in SEQUENCES])
+    return dict(zip(SEQUENCES, sequences or SEQUENCES, strict=True))
+
+
+def _coarse(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dict[SequenceName, NDArray]:
+    """Return the values of each scan on one coarse grid, (D, H, W)."""
     grid = Grid.of(study.scans[study.reference].image).with_spacing(_SAMPLING_MM)
     transforms = {sequence: alignment.transform for sequence, alignment in alignments.items()}
-    images = [grid.resample(study.scans[s].image, sitk.sitkNearestNeighbor, transforms.get(s)) for s in SEQUENCES]
-    sequences = sequences_by_features([sitk.GetArrayFromImage(image) for image in images])
-    return dict(zip(SEQUENCES, sequences or SEQUENCES, strict=True))
+    return {
+        s: sitk.GetArrayFromImage(grid.resample(scan.image, sitk.sitkNearestNeighbor, transforms.get(s)))
+        for s, scan in study.scans.items()
+    }
+
+
+def _copies(study: Study, alignments: Mapping[SequenceName, Alignment]) -> Iterator[tuple[SequenceName, SequenceName]]:
+    """Yield pairs of scans that differ by noise, blur, or a monotonic change of their intensities alone."""
+    coarse = _coarse(study, alignments)
+    shown = {sequence: foreground(array) for sequence, array in coarse.items()}
+    for one, other in combinations(coarse, 2):
+        both = shown[one] & shown[other]
+        share = _smoothed(both.astype(np.float32))
+        inside = share > _INSIDE
+        if inside.sum() < _FEWEST_COMPARED:
+            continue
+        means = [_smoothed(np.where(both, coarse[s], 0))[inside] / share[inside] for s in (one, other)]
+        ranks = [mean.argsort().argsort() for mean in means]
+        if np.corrcoef(ranks[0], ranks[1])[0, 1] > _ALIKE:
+            yield one, other
+
+
+def _smoothed(array: NDArray) -> NDArray[np.float32]:
+    """Return an array (D, H, W) after a Gaussian filter of one voxel."""
+    return sitk.GetArrayFromImage(
+        sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(array.astype(np.float32)), 1.0)
+    )

@@ -14,10 +14,11 @@ _NO_AGENT = re.compile(
     r"\b(pre(?!s| ?-?"
     + _TREATMENT
     + rf")|(?!pre)(?:{WITHOUT})|w/o|nativ\w*|nc|s/ ?c\w*|plain|blanco|basale|[ck]ontrast(siz|frei))\b"
-    r"|\b(iv|gd|km) ?-(?![ \w])"
+    r"|\b(iv|gd|km|ce|c) ?-(?![ \w])"
 )
 _AGENT = re.compile(
     rf"\b(t1)?({AGENT})\b|\+ ?(c|gd|gad\w*|km|ce|kb)\b|\bc ?\+|\biv ?\+|t1w? ?-?c\b|t1w?gd\b|\bgd-\w"
+    r"|\b(ce|gd)-?t1|\bt1w?post\b"
     r"|\bpost\b(?! ?-?" + _TREATMENT + r")|\bpos\b|\benh\w*|\binj\w*|\bnach\b|\bapres\b|\bdopo\b|\bw/? ?c\b|\bc/ ?c\b"
 )
 _NEGATED_AGENT = re.compile(f"(?:{_NO_AGENT.pattern})[ -]?(?:iv |i v )?(?:{_AGENT.pattern})")

@@ -60,6 +60,8 @@ _REFORMAT = re.compile(
 _TARGET = re.compile(r"\b(to|in|on|onto|into|regto|2)[ -](the )?\S+")
 """Words for what a scan was registered to."""
 _T2 = re.compile(r"t2(?!\d)")
+_SUBTRACTED = re.compile(r"\bt1w?[ -]?(ce|c|gd|gad\w*|km|post) ?- ?t1(w|n|pre|nativ)?(?! ?(ce|c|gd|km|post))\b")
+_PROTON_DENSITY_FILE = re.compile(r"\b(pdw?|proton ?density|proton)\b")
 
 
 def kind_of_series(tags: DicomTags, description: str) -> str:
@@ -105,8 +107,10 @@ def kind_of_file(text: str, sequence_at: int | None) -> str:
     """
     if dixon := _dixon_in(text):
         return dixon
+    if _SUBTRACTED.search(text):
+        return "a subtraction"
     if sequence_at is None:
-        return _kind_in(text)
+        return _kind_in(text) or ("proton density" if _PROTON_DENSITY_FILE.search(text) else "")
     before = text[:sequence_at].split()
     next_to_it = before[-1] + " " if before and before[-1].isalpha() else ""
     return _kind_in(_TARGET.sub(" ", next_to_it + text[sequence_at:]))
@@ -127,6 +131,8 @@ def is_reformat(text: str, image_type: tuple[str, ...] = ()) -> bool:
 
 def _kind_in(text: str) -> str:
     """Return the kind that a text names; empty if it names none."""
+    if _SUBTRACTED.search(text):
+        return "a subtraction"
     return next((kind for kind, pattern in _KINDS.items() if re.search(pattern, text)), "")
 
 
