@@ -67,8 +67,9 @@ class ModelManifest:
         training: Summary of the training; free form.
         license: SPDX identifier, or a sentence.
         intended_use: Sentence on what the model may and may not be used for.
-        second_pass_without: Channels that a second pass leaves out, whose findings are added to the whole tumor, and
-            to the core of a tumor that hardly enhances, where the first pass doubts; empty for a single pass.
+        second_pass_without: Channels that a second pass leaves out, whose findings are added to the whole tumor that
+            the first pass found, and to the core of a tumor that hardly enhances, where the first pass doubts; empty
+            for a single pass.
         core_reach_mm: Distance in mm from enhancing tumor and what it encloses, beyond which no core is marked in a
             tumor that enhances; None for no limit.
         members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the

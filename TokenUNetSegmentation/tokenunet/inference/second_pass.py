@@ -1,8 +1,9 @@
 """A second pass without some channels, for what they keep the first one from finding.
 
 Edema that is isointense in T1ce is at times taken for healthy tissue, although T2 and FLAIR show it. A pass without
-T1ce finds it, and may add to the whole tumor, but takes nothing away. Likewise for the core of a tumor that hardly
-enhances, of which a network expects less in T1ce than there is.
+T1ce finds it, and may add to a tumor, but takes nothing away. Likewise for the core of a tumor that hardly enhances, of
+which a network expects less in T1ce than there is. Where the first pass finds no tumor, what the second one finds is
+mostly an artifact.
 """
 
 from math import prod
@@ -16,7 +17,7 @@ from tokenunet.inference.request import InferenceOptions
 from tokenunet.preprocessing import Prepared
 
 LEAST_ML = 0.5
-"""Smallest volume of a core or of enhancing tumor that counts as found."""
+"""Smallest volume of a region that counts as found."""
 
 
 def count_passes(prepared: Prepared, manifest: ModelManifest, options: InferenceOptions) -> int:
@@ -39,9 +40,10 @@ def without_channels(x: Tensor, manifest: ModelManifest) -> Tensor:
 
 
 def with_second_pass(first: Tensor, second: Tensor, brain: Tensor, manifest: ModelManifest) -> Tensor:
-    """Return the first pass' logits, in the whole tumor raised to the mean of both passes where that is higher.
+    """Return the first pass' logits, raised in some regions to the mean of both passes where that is higher.
 
-    The same is done in the tumor core if the first pass found one, but hardly any enhancing tumor.
+    This is the whole tumor if the first pass found one, and the tumor core if it found one, but hardly any enhancing
+    tumor.
 
     Args:
         first: Logits of all channels, (1, R, D, H, W).
@@ -56,10 +58,11 @@ def with_second_pass(first: Tensor, second: Tensor, brain: Tensor, manifest: Mod
 
     raised = torch.maximum(first, (first + second) / 2)
     result = first.clone()
-    regions: list[RegionName] = ["WT", "TC"] if found("TC") and not found("ET") else ["WT"]
-    for region in regions:
-        k = manifest.regions.index(region)
-        result[:, k] = raised[:, k]
+    is_raised: dict[RegionName, bool] = {"WT": found("WT"), "TC": found("TC") and not found("ET")}
+    for region, applies in is_raised.items():
+        if applies:
+            k = manifest.regions.index(region)
+            result[:, k] = raised[:, k]
     return result
 
 
