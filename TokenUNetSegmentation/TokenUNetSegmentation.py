@@ -145,7 +145,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
         self.modelImportPanel = ModelImportPanel(
             self.ui, self.runPanel.installation.install, self.runPanel.choose_model
         )
-        self.resultPanel = ResultPanel(self.ui, self.result)
+        self.resultPanel = ResultPanel(self.ui, self.result, lambda *saved: self.batchPanel.correct(*saved))
         self.overlaysPanel = OverlaysPanel(self.ui, self.parameters, self.result, panel)
         self.comparisonPanel = ComparisonPanel(self.ui, self.parameters, self.result)
         self.reviewPanel = ReviewPanel(self.ui, self.result, self.resultPanel.notice_correction)

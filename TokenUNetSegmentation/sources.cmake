@@ -55,6 +55,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/overlay_overlap.py
   TokenUNetSegmentationLib/scene/overlay_views.py
   TokenUNetSegmentationLib/scene/overlays.py
+  TokenUNetSegmentationLib/scene/result_folder.py
   TokenUNetSegmentationLib/scene/results.py
   TokenUNetSegmentationLib/scene/review.py
   TokenUNetSegmentationLib/scene/segmentation_file.py

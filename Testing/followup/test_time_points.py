@@ -7,7 +7,7 @@ import pytest
 from dicom_fixtures import ACQUISITIONS, write_dicom_study
 from tokenunet.core.channels import FOUR_SEQUENCES
 from tokenunet.core.errors import MixedPatientsError, TimePointsError
-from tokenunet.followup.time_points import date_in_name, days_since_first, find_time_points
+from tokenunet.followup.time_points import date_in_name, days_since_first, find_time_points, order_finding
 
 
 def folders(patient: Path, *names: str) -> Path:
@@ -88,3 +88,7 @@ def test_find_time_points_forgets_dates_that_contradict_the_order(tmp_path: Path
     patient = folders(tmp_path, "2020-01-02", "2021-01-02")
     points = find_time_points(patient, FOUR_SEQUENCES, ("2021-01-02", "2020-01-02"))
     assert [point.acquired for point in points] == [None, None]
+    finding = order_finding(points)
+    assert finding is not None
+    assert "The order 2021-01-02, 2020-01-02 is not that of the dates" in finding.message
+    assert order_finding(find_time_points(patient, FOUR_SEQUENCES)) is None

@@ -1,5 +1,6 @@
 """Many patients in the panel: found, segmented, resumed after a crash, and loaded into the scene."""
 
+import csv
 import functools
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 import SimpleITK as sitk
 from host.heartbeat import Heartbeat
 from module.driving import foreground, node_ids, wait_until
+from tokenunet.inference.batch.summary import Summary
 
 STANDIN = Path(__file__).with_name("standin_batch_worker.py")
 LONGEST_BLOCK_S = 0.15
@@ -123,14 +125,27 @@ def test_loaded_result_is_corrected_and_saved_to_its_folder(
     wait_until(lambda: corrections._corrections.knows(result) and not corrections._updating.running)
     assert not ui.saveCorrectionsButton.enabled
     enhancing = result.region("ET").astype(np.uint8)
-    enhancing[0, :4, :4] = 1
+    enhancing[0, :30, :30] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(enhancing, result.segmentation, "ET", result.reference)
     module.widget.enter()
     wait_until(lambda: not corrections._updating.running)
-    ui.saveCorrectionsButton.click()
     folder = tmp_path / "patients_results" / "anna"
-    assert ui.resultLabel.text == f"Saved {folder}."
-    assert (sitk.GetArrayFromImage(sitk.ReadImage(folder / "labels.nii.gz"))[0, :4, :4] == 4).all()
+    volume = f"{result.report['volumes_ml']['ET']:.1f}"
+    assert panel._ui.batchTable.item(0, 5).text() != volume
+    summary = Summary(folder.parent, ["anna", "carl"])
+    for name in ("anna", "carl"):
+        summary.add({"patient": name, "status": "ok", "ET_ml": 1})
+    summary.write()
+    (folder / "segmentation.dcm").touch()
+    ui.saveCorrectionsButton.click()
+    assert ui.resultLabel.text.startswith(f"Saved {folder}. segmentation.dcm showed the uncorrected regions")
+    assert not (folder / "segmentation.dcm").exists()
+    assert panel._ui.batchTable.item(0, 5).text() == volume
+    with (folder.parent / "summary.csv").open() as file:
+        anna, carl = csv.DictReader(file)
+    assert (float(anna["ET_ml"]), anna["corrected"]) == (result.report["volumes_ml"]["ET"], "by hand")
+    assert (carl["ET_ml"], carl["corrected"]) == ("1", "")
+    assert (sitk.GetArrayFromImage(sitk.ReadImage(folder / "labels.nii.gz"))[0, :30, :30] == 4).all()
     saved = json.loads((folder / "run.json").read_text())
     assert saved["edits"] == result.report["edits"]
     assert saved["volumes_ml"] == result.report["volumes_ml"]
@@ -138,7 +153,7 @@ def test_loaded_result_is_corrected_and_saved_to_its_folder(
     module.widget.enter()
     panel._ui.batchLoadButton.click()
     wait_until(lambda: not panel.loading)
-    assert module.widget.result().region("WT")[0, :4, :4].all()
+    assert module.widget.result().region("WT")[0, :30, :30].all()
 
 
 def test_closing_the_scene_does_not_end_a_batch(batch: tuple[host.LoadedModule, pytest.MonkeyPatch]) -> None:

@@ -120,6 +120,30 @@ def test_follow_up_is_compared_displayed_and_removed(section: Any, module: host.
     assert not [node for node in left if node.IsA("vtkMRMLVolumeNode") or node.IsA("vtkMRMLSegmentationNode")]
 
 
+def test_follow_up_is_restored_with_a_saved_scene(section: Any, tmp_path: Path, compared: Path) -> None:
+    import slicer
+
+    def cells() -> list[list[str]]:
+        table = section.ui.followUpTable
+        return [[table.item(row, column).text() for column in range(5)] for row in range(table.rowCount)]
+
+    compare(section)
+    before = cells()
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.util.saveScene(path)
+    slicer.mrmlScene.Clear(False)
+    wait_until(lambda: section.nodes is None)
+    assert not section.ui.followUpResult.visible
+    slicer.util.loadScene(path, {"clear": True})
+    wait_until(lambda: section.nodes is not None)
+    assert cells() == before
+    assert section.nodes.output == tmp_path / "anna_follow-up"
+    section.ui.followUpViewBox.setCurrentIndex(1)
+    composite = slicer.app.layoutManager().sliceWidget("TokenUNetOverlay2").sliceLogic().GetSliceCompositeNode()
+    assert composite.GetBackgroundVolumeID() == section.nodes.volumes[1].GetID()
+    section.ui.followUpViewBox.setCurrentIndex(0)
+
+
 def test_follow_up_that_fails_leaves_the_scene_as_it_was(section: Any) -> None:
     before = node_ids()
     section.worker.failure = ErrorEvent("time_points", "The date of week-0 is not known.", "Give the order.")

@@ -14,6 +14,8 @@ from TokenUNetSegmentationLib.process.worker import WorkerError, WorkerProcess, 
 _EXPECTED_FAILURE = "incomplete_batch"
 """Code of the error with which a batch ends if patients failed; their rows say why."""
 _LONGEST_STOP_S = 20.0
+_MOST_NEWS = 50
+"""Events received in one step; a batch begins with one for each patient."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,18 @@ class Batch:
         """Return the number of patients with one of these statuses."""
         return sum(row.status in statuses for row in self.rows.values())
 
+    def correct(self, result: Path, volumes_ml: dict[str, float]) -> None:
+        """Take over the volumes of a result that was corrected.
+
+        Args:
+            result: Folder of the result.
+            volumes_ml: Volumes in ml.
+        """
+        for patient, row in self.rows.items():
+            if row.volumes_ml and Path(row.output) == result:
+                self.rows[patient] = replace(row, volumes_ml=volumes_ml)
+                self.changed.add(patient)
+
     def _order(self, order: str) -> None:
         if self._worker is not None:
             self._worker.order(order)  # type: ignore[arg-type]
@@ -118,8 +132,10 @@ class Batch:
         ended_unexpectedly = _("The process of the batch ended unexpectedly; start again to continue.")
         try:
             for events in run_command(arguments, self._started_worker, ended_unexpectedly):
-                for event in events:
+                for number, event in enumerate(events, start=1):
                     self._receive(event)
+                    if number % _MOST_NEWS == 0:
+                        yield
                 if self._worker is not None and self._stop_by is not None and time.monotonic() > self._stop_by:
                     self._worker.kill()
                 yield

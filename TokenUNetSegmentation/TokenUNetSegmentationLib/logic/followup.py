@@ -7,22 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import SimpleITK as sitk
 from slicer.i18n import tr as _
-from tokenunet.core.errors import InputError
 from tokenunet.core.events import ProgressEvent, WarningEvent
-from tokenunet.core.grid import Grid
-from tokenunet.core.regions import labels_from_regions
 from tokenunet.followup.request import FollowUpRequest
 from tokenunet.inference.request import SegmentationRequest
+from tokenunet.io.result_files import RUN_REPORT, write_report
 
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 from TokenUNetSegmentationLib.scene.followup import FollowUpNodes, load_steps
+from TokenUNetSegmentationLib.scene.result_folder import write_result_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
 from TokenUNetSegmentationLib.scene.volumes import export_volume
-
-_SCAN, _LABELS, _REPORT = "scan.nrrd", "labels.nii.gz", "run.json"
-"""Files of an exported time point, as results of ``tokenunet segment`` have them."""
 
 
 @dataclass(frozen=True)
@@ -118,21 +113,13 @@ def _export(points: Sequence[SceneTimePoint], folder: Path) -> Iterator[None]:
     """Write results of the scene as folders of results, with the user's corrections."""
     for point in points:
         target = folder / point.name
-        target.mkdir()
-        export_volume(point.result.require_reference(), target / _SCAN)
-        yield
-        grid = Grid.of(sitk.ReadImage(target / _SCAN))
-        regions = point.result.regions()
-        if regions.shape[1:] != grid.size[::-1]:
-            raise InputError(
-                _("“{name}” cannot be compared: its segmentation has another grid than its scan.").format(
-                    name=point.name
-                ),
-                _("Segment it again."),
-            )
-        sitk.WriteImage(grid.image(labels_from_regions(regions)), target / _LABELS, True, 1)
-        channels = [name for name, node in point.result.inputs.items() if node is point.result.reference]
-        channel = channels[0] if channels else "T1ce"
-        report = {**point.result.report, "reference": channel, "inputs": {channel: {"path": _SCAN}}}
-        (target / _REPORT).write_text(json.dumps(report), encoding="utf-8")
+        yield from write_result_steps(point.result, target)
+        report = json.loads((target / RUN_REPORT).read_text(encoding="utf-8"))
+        inputs = {report["reference"]: report["inputs"][report["reference"]]}
+        for name, node in point.result.inputs.items():
+            if name not in inputs and name not in point.result.transforms:  # others help to align, if they are in place
+                inputs[name] = {"path": f"{name}.nrrd"}
+                export_volume(node, target / inputs[name]["path"])
+                yield
+        write_report(report | {"inputs": inputs}, target)
         yield

@@ -93,6 +93,16 @@ class BatchPanel:
         """End the loading of a result: the scene is being closed."""
         self._loading.abandon()
 
+    def correct(self, result: Path, volumes_ml: dict[str, float]) -> None:
+        """Display the volumes of a result that was corrected.
+
+        Args:
+            result: Folder of the result.
+            volumes_ml: Volumes in ml.
+        """
+        self.batch.correct(result, volumes_ml)
+        self._show()
+
     def _paths(self) -> tuple[str, str]:
         """Return the chosen patients and the folder for the results; empty texts if not chosen."""
         return self._ui.batchPlace.currentPath, self._ui.batchOutput.currentPath

@@ -20,7 +20,13 @@ from TokenUNetSegmentationLib.panels.installation import InstallationPanel
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.output_folder import ProposedOutput
 from TokenUNetSegmentationLib.panels.tables import fill_table
-from TokenUNetSegmentationLib.scene.followup import FollowUpNodes, leave_views, show_map, show_side_by_side
+from TokenUNetSegmentationLib.scene.followup import (
+    FollowUpNodes,
+    follow_up_in_scene,
+    leave_views,
+    show_map,
+    show_side_by_side,
+)
 from TokenUNetSegmentationLib.scene.followup_chart import FollowUpChart
 
 
@@ -72,9 +78,15 @@ class FollowUpPanel:
         self._leave_views()
         self.nodes = None
         self._show_result()
-        self.show()
+        self._show_state()
 
     def show(self) -> None:
+        """Update all that is displayed; a comparison that was loaded with the scene becomes the current one."""
+        if self.nodes is None and not self.running:
+            self._restore()
+        self._show_state()
+
+    def _show_state(self) -> None:
         """Update the buttons and the message."""
         ui, of_scene = self._ui, self._ui.followUpSceneBox.checked
         reason = self._why_not()
@@ -87,6 +99,13 @@ class FollowUpPanel:
         self._show_progress()
         ui.followUpMessage.setText(self._message)
         ui.followUpMessage.setVisible(bool(self._message))
+
+    def _restore(self) -> None:
+        """Display the table of a follow-up in the scene, which was loaded with it; the views stay as they are."""
+        self.nodes = follow_up_in_scene()
+        if self.nodes is not None:
+            self._output = self.nodes.output
+            self._show_result()
 
     def _why_not(self) -> str:
         if self._ui.followUpSceneBox.checked and len(scene_time_points()) < 2:
@@ -137,6 +156,7 @@ class FollowUpPanel:
                 self.nodes.remove()
             self.nodes = self.run.nodes
             self._show_result()
+            self._ui.followUpViewBox.setCurrentIndex(1)
         self.show()
 
     def _show_progress(self) -> None:
@@ -181,7 +201,6 @@ class FollowUpPanel:
             ui.followUpViewBox.addItem(title)
         for node in self.nodes.maps if self.nodes is not None else ():
             ui.followUpMapBox.addItem(node.GetName())
-        ui.followUpViewBox.setCurrentIndex(1)
 
     def _charts(self) -> list[Any]:
         return [] if self.nodes is None else charts_of(self.nodes.report)

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.edits import EDITS
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.regions import REGIONS
+from tokenunet.io.result_files import DICOM_SEG
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
@@ -40,11 +41,18 @@ class ResultPanel:
     Args:
         ui: Widgets of the .ui file.
         result: Function that returns the selected result, or None.
+        on_saved: Callback after corrections were saved, which receives the folder and the volumes in ml.
     """
 
-    def __init__(self, ui: Any, result: Callable[[], PatientResult | None]) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        result: Callable[[], PatientResult | None],
+        on_saved: Callable[[Path, dict[str, float]], None] = lambda folder, volumes_ml: None,
+    ) -> None:
         self._ui = ui
         self._result = result
+        self._on_saved = on_saved
         self._showing = False
         self._edit_visit: Edit | None = None
         self._said_of = ""
@@ -275,7 +283,10 @@ class ResultPanel:
         self._say(_("Saved {path}.").format(path=escape(str(path))))
 
     def _save_corrections(self, result: PatientResult) -> None:
-        self._say(_("Saved {path}.").format(path=escape(str(save_corrections(result)))))
+        folder, removed_dicom = save_corrections(result)
+        removed = _(" {file} showed the uncorrected regions and was removed: export it again.").format(file=DICOM_SEG)
+        self._say(_("Saved {path}.").format(path=escape(str(folder))) + (removed if removed_dicom else ""))
+        self._on_saved(folder, result.report["volumes_ml"])
 
     def _show_report(self, result: PatientResult) -> None:
         slicer.util.infoDisplay(run_report_text(result), _("Run report"))

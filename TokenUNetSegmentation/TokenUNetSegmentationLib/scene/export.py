@@ -14,9 +14,11 @@ from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.core.edits import EDITS, edit_mark
 from tokenunet.core.errors import OutputError
 from tokenunet.core.regions import labels_from_regions
+from tokenunet.inference.batch.summary import correct_summary
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 from tokenunet.io.corrected import save_corrected
 from tokenunet.io.overlay_files import has_attention_maps
+from tokenunet.io.result_files import DICOM_SEG
 
 from TokenUNetSegmentationLib.logic.inputs import Availability
 from TokenUNetSegmentationLib.scene.corrections import describe_edit
@@ -65,8 +67,11 @@ def can_save_corrections(result: PatientResult) -> Availability:
     return Availability(True, _("Replace labels, segmentation and run report in {folder}.").format(folder=folder))
 
 
-def save_corrections(result: PatientResult) -> Path:
-    """Replace the result in the folder from which it was loaded by the corrected one, and return the folder.
+def save_corrections(result: PatientResult) -> tuple[Path, bool]:
+    """Replace the result in its folder, and its volumes in the summary of a batch, by the corrected ones.
+
+    Returns:
+        Folder, and whether a DICOM segmentation of the uncorrected regions was removed from it.
 
     Raises:
         MissingNodeError: If the reference volume is gone.
@@ -74,8 +79,10 @@ def save_corrections(result: PatientResult) -> Path:
         OutputError: If the folder cannot be written.
     """
     folder = Path(result.segmentation.GetAttribute(OUTPUT_ATTRIBUTE))
+    had_dicom = (folder / DICOM_SEG).exists()
     save_corrected(folder, result.regions(), result.report)
-    return folder
+    correct_summary(folder, result.report["volumes_ml"])
+    return folder, had_dicom
 
 
 def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:

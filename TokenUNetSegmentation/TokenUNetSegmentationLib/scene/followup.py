@@ -19,10 +19,13 @@ from tokenunet.study.image_files import read_image
 from TokenUNetSegmentationLib.scene.displays import OPACITY_2D_FILL, OVERLAY_OPACITY
 from TokenUNetSegmentationLib.scene.overlay_views import enter_grid, link_views, view_name
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, load_overlay, set_threshold
-from TokenUNetSegmentationLib.scene.results import create_result_folder, remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.results import child_items, create_result_folder, remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.segmentation_file import add_regions
 from TokenUNetSegmentationLib.scene.volumes import detach_from_file, load_volume
 
+_OUTPUT_ATTRIBUTE = "TokenUNet.FollowUp"
+"""Attribute of the text node with the report: folder of the results."""
+_VOLUME_ROLE, _SEGMENTATION_ROLE, _MAP_ROLE = "tokenUNetTimePoint", "tokenUNetTumor", "tokenUNetChange"
 _SMALLEST_SHOWN = 0.2
 """Threshold of the maps, as a share of their range, so that a change of one region is visible."""
 
@@ -33,19 +36,23 @@ class FollowUpNodes:
 
     Attributes:
         report: Report, as in ``follow_up.json``.
+        output: Folder of the results.
         folder: Item of its folder in the subject hierarchy.
         volumes: Reference scan of each time point.
         segmentations: Segmentation of each time point.
         maps: Maps of change.
         colors: Color tables of the maps.
+        texts: Text node with the report, which references the others, so that a saved scene keeps all.
     """
 
     report: dict[str, Any]
+    output: Path
     folder: int
     volumes: list[slicer.vtkMRMLScalarVolumeNode] = field(default_factory=list)
     segmentations: list[slicer.vtkMRMLSegmentationNode] = field(default_factory=list)
     maps: list[slicer.vtkMRMLScalarVolumeNode] = field(default_factory=list)
     colors: list[slicer.vtkMRMLColorTableNode] = field(default_factory=list)
+    texts: list[slicer.vtkMRMLTextNode] = field(default_factory=list)
 
     def is_complete(self) -> bool:
         """Return whether all nodes are still in the scene."""
@@ -54,7 +61,7 @@ class FollowUpNodes:
 
     def remove(self) -> None:
         """Remove all nodes that are still in the scene, and the folder."""
-        for node in (*self.maps, *self.segmentations, *self.volumes, *self.colors):
+        for node in (*self.texts, *self.maps, *self.segmentations, *self.volumes, *self.colors):
             if slicer.mrmlScene.IsNodePresent(node):
                 remove_node(node)
         subject_hierarchy().RemoveItem(self.folder)
@@ -80,15 +87,59 @@ def load_steps(output: Path, name: str) -> Iterator[FollowUpNodes]:
             _("{file} cannot be read.").format(file=output / REPORT), _("Compare the time points again.")
         ) from error
     root = subject_hierarchy().GetSceneItemID()
-    nodes = FollowUpNodes(report, create_result_folder(root, _("{name} follow-up").format(name=name)))
+    nodes = FollowUpNodes(report, output, create_result_folder(root, _("{name} follow-up").format(name=name)))
     try:
         for point in report["time_points"]:
             yield from _load_time_point(nodes, point["name"], output / point["scan"], output / point["labels"])
         yield from _load_maps(nodes, output)
+        _keep_report(nodes)
     except BaseException:
         nodes.remove()
         raise
     yield nodes
+
+
+def follow_up_in_scene() -> FollowUpNodes | None:
+    """Return the newest follow-up in the scene, as after loading a saved one; None if there is no complete one."""
+    for text in reversed(slicer.util.getNodesByClass("vtkMRMLTextNode")):
+        output = text.GetAttribute(_OUTPUT_ATTRIBUTE)
+        if not output:
+            continue
+        try:
+            report = json.loads(text.GetText())
+        except ValueError:
+            continue
+        hierarchy = subject_hierarchy()  # `GetItemByDataNode` logs an error for each node of a loaded scene
+        items = child_items(hierarchy.GetSceneItemID(), recursive=True)
+        folder = next(hierarchy.GetItemParent(item) for item in items if hierarchy.GetItemDataNode(item) is text)
+        volumes, segmentations, maps = (
+            _referenced(text, role) for role in (_VOLUME_ROLE, _SEGMENTATION_ROLE, _MAP_ROLE)
+        )
+        colors = list({map_.GetDisplayNode().GetColorNode() for map_ in maps if map_.GetDisplayNode() is not None})
+        if len(volumes) == len(segmentations) == len(report["time_points"]):
+            return FollowUpNodes(report, Path(output), folder, volumes, segmentations, maps, colors, [text])
+    return None
+
+
+def _keep_report(nodes: FollowUpNodes) -> None:
+    """Add the report to the scene, with references to the other nodes."""
+    text = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", _("Follow-up report"))
+    nodes.texts.append(text)
+    text.SetText(json.dumps(nodes.report))
+    text.SetAttribute(_OUTPUT_ATTRIBUTE, str(nodes.output))
+    for role, referenced in (
+        (_VOLUME_ROLE, nodes.volumes),
+        (_SEGMENTATION_ROLE, nodes.segmentations),
+        (_MAP_ROLE, nodes.maps),
+    ):
+        for node in referenced:
+            text.AddNodeReferenceID(role, node.GetID())
+    subject_hierarchy().CreateItem(nodes.folder, text)
+
+
+def _referenced(text: slicer.vtkMRMLTextNode, role: str) -> list[Any]:
+    nodes = (text.GetNthNodeReference(role, n) for n in range(text.GetNumberOfNodeReferences(role)))
+    return [node for node in nodes if node is not None]
 
 
 def _load_time_point(nodes: FollowUpNodes, name: str, scan: Path, labels: Path) -> Iterator[FollowUpNodes]:

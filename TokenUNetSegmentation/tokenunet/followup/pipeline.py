@@ -34,7 +34,7 @@ from tokenunet.followup.rano import RANO_SOURCE, rano_lines, sum_of_products_mm2
 from tokenunet.followup.request import REPORT, FollowUpRequest
 from tokenunet.followup.results import SegmentedTimePoint, read_result
 from tokenunet.followup.surgery import cavity_finding
-from tokenunet.followup.time_points import TimePoint, days_since_first, find_time_points
+from tokenunet.followup.time_points import TimePoint, days_since_first, find_time_points, order_finding
 from tokenunet.followup.uncertainty import DEFAULT, Repeatability
 from tokenunet.inference.batch.job import PatientJob, row_of_earlier_run
 from tokenunet.inference.output import check_output
@@ -86,6 +86,7 @@ class _FollowUp:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         request = self._request
         points = find_time_points(request.patient, self._manifest.inputs, request.order, request.output)
+        self._warn(order_finding(points))
         segmented = [self._segmented(point, number, len(points)) for number, point in enumerate(points)]
         self._warn(_different_models(segmented))
         aligned = self._aligned(segmented)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tokenunet.core.channels import ChannelSet
 from tokenunet.core.errors import TimePointsError
+from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SequenceName
 from tokenunet.io.files import files_below
 from tokenunet.io.result_files import RUN_REPORT
@@ -103,6 +104,19 @@ def days_since_first(points: Iterable[TimePoint]) -> list[int] | None:
     if len(known) < len(dates) or any(later <= earlier for earlier, later in pairwise(known)):
         return None
     return [(day - known[0]).days for day in known]
+
+
+def order_finding(points: Sequence[TimePoint]) -> Finding | None:
+    """Return the warning about an order that contradicts the dates, which are then ignored; None if it does not.
+
+    Args:
+        points: Time points of `find_time_points`.
+    """
+    names = ", ".join(point.name for point in points)
+    if not any(point.acquired is None and date_in_name(point.name) for point in points):
+        return None
+    text = f"The order {names} is not that of the dates, which are ignored. Leave out the order to sort by date."
+    return Finding("order_contradicts_dates", text)
 
 
 def _dicom_days(patient: Path, series: Sequence[DicomSeries], channels: ChannelSet) -> list[TimePoint]:

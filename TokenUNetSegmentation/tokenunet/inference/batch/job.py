@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tokenunet.bundle.store import find_manifest
+from tokenunet.core.edits import EDITS
 from tokenunet.core.errors import Cancelled, OutOfMemoryError, OutputExistsError, TokenUNetError
 from tokenunet.core.events import OnEvent, PatientEvent, ignore_events
 from tokenunet.inference.batch.summary import INTERVAL
@@ -46,6 +47,7 @@ class PatientRow:
         seconds: Duration of the segmentation in seconds, also of an earlier run.
         expected_dice: Expected Dice coefficient by region, if the run report has it.
         intervals: Ends of the intervals of Dice and volumes, by column of the summary, such as `WT_ml_low`.
+        corrected: Whether somebody has corrected the result.
     """
 
     patient: str
@@ -56,6 +58,7 @@ class PatientRow:
     seconds: float | None = None
     expected_dice: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, float] = field(default_factory=dict)
+    corrected: bool = False
 
 
 def patient_event(job: PatientJob, row: PatientRow) -> PatientEvent:
@@ -141,9 +144,8 @@ def _row_of_report(job: PatientJob, status: Literal["ok", "skipped"], report: di
     intervals = {f"{name}_expected_dice_{end}": values[end] for name, values in expected.items() for end in INTERVAL}
     for name, ends in report.get("volumes_interval_ml", {}).items():
         intervals |= {f"{name}_ml_{end}": value for end, value in zip(INTERVAL, ends, strict=True)}
-    return PatientRow(
-        job.patient, status, None, report["volumes_ml"], len(report["warnings"]), seconds, dice, intervals
-    )
+    warnings, corrected = len(report["warnings"]), bool(report.get(EDITS))
+    return PatientRow(job.patient, status, None, report["volumes_ml"], warnings, seconds, dice, intervals, corrected)
 
 
 def _difference(job: PatientJob, report: dict[str, Any], weights_sha256: str, written: float) -> str:

@@ -22,7 +22,7 @@ from tokenunet.core.events import (
     WarningEvent,
 )
 from tokenunet.inference.batch.job import PatientJob, PatientRow, patient_event, row_of_earlier_run
-from tokenunet.inference.batch.summary import Summary
+from tokenunet.inference.batch.summary import CORRECTED, Summary
 
 OnPatientEvent = Callable[[str, Event], None]
 """Callback that receives a patient's name and an event of the segmentation."""
@@ -98,6 +98,7 @@ def _add(job: PatientJob, row: PatientRow, summary: Summary, on_event: OnEvent) 
             "seconds": row.seconds,
             **{f"{name}_expected_dice": value for name, value in row.expected_dice.items()},
             **row.intervals,
+            "corrected": CORRECTED if row.corrected else "",
         }
     )
     on_event(patient_event(job, row))
