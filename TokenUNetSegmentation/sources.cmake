@@ -275,6 +275,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/identify/image_features.py
   tokenunet/study/identify/other_kinds.py
   tokenunet/study/identify/tags_and_names.py
+  tokenunet/study/identity.py
   tokenunet/study/image_files.py
   tokenunet/study/nifti.py
   tokenunet/study/nifti_header.py

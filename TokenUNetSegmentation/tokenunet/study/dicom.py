@@ -3,22 +3,22 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.core.errors import MixedPatientsError, UnreadableImageError, UnusableImageError
+from tokenunet.core.errors import UnreadableImageError, UnusableImageError
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.io.files import files_below, sha256_of
 from tokenunet.study.dicom_excluded import FEWEST_SLICES, why_excluded
 from tokenunet.study.dicom_header import DicomHeader, read_header
 from tokenunet.study.dicom_tags import DicomTags
+from tokenunet.study.identity import check_one_person
 from tokenunet.study.image_files import READING
 from tokenunet.study.scans import Scan, as_scan
 
@@ -92,27 +92,6 @@ def find_series(folder: Path) -> list[DicomSeries]:
         by_series[header.series_uid, header.tags.series_number].append(header)
     series = [volume for members in by_series.values() for volume in _volumes(members)]
     return sorted(series, key=lambda volume: (volume.tags.series_number or 0, volume.uid, volume.part))
-
-
-def check_one_person(images: Iterable[DicomTags]) -> None:
-    """Check that images may be of one person.
-
-    Args:
-        images: Tags of the images; empty values are not compared.
-
-    Raises:
-        MixedPatientsError: If two of them differ in the patient's id or birth date, or, without an id, in the name.
-    """
-    people = {(tags.patient_id, tags.birth_date, tags.patient_name) for tags in images}
-    for one, other in combinations(sorted(people), 2):
-        differing = [bool(a and b and a.lower() != b.lower()) for a, b in zip(one, other, strict=True)]
-        same_id = bool(one[0]) and one[0] == other[0]
-        if differing[0] or differing[1] or (differing[2] and not same_id):
-            named = [person[0] if differing[0] else " ".join(filter(None, person)) for person in (one, other)]
-            raise MixedPatientsError(
-                f"The images are of 2 patients: {named[0]}, {named[1]}.",
-                "Choose a folder with the study of one patient.",
-            )
 
 
 def read_series(series: DicomSeries) -> Scan:

@@ -39,6 +39,7 @@ class DicomTags:
         patient_id: Patient's id.
         patient_name: Patient's name.
         birth_date: Patient's birth date.
+        sex: Patient's sex, such as M or F.
         study_uid: UID of the study.
         study_date: Date of the study, YYYYMMDD.
         study_time: Time of the study, HHMMSS.
@@ -68,6 +69,7 @@ class DicomTags:
     patient_id: str = ""
     patient_name: str = field(default="", repr=False)
     birth_date: str = field(default="", repr=False)
+    sex: str = ""
     study_uid: str = ""
     study_date: str = ""
     study_time: str = ""
@@ -121,6 +123,7 @@ def dicom_tags(text: Callable[[str], str]) -> DicomTags:
         patient_id=text("0010|0020"),
         patient_name=text("0010|0010"),
         birth_date=text("0010|0030"),
+        sex=text("0010|0040"),
         study_uid=text("0020|000d"),
         study_date=text("0008|0020"),
         study_time=text("0008|0030"),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SequenceName
-from tokenunet.study.dicom import DicomSeries, check_one_person, read_series
+from tokenunet.study.dicom import DicomSeries, read_series
+from tokenunet.study.identity import check_one_person
 from tokenunet.study.scans import Scan, Study, read_scan, study_of
 
 

@@ -11,7 +11,7 @@ from tokenunet.study.dicom import DicomSeries, read_series
 from tokenunet.study.found_study import FoundScan, FoundStudy, series_findings
 from tokenunet.study.identify.choose import Candidate, Choice, recognize_sequences
 from tokenunet.study.image_files import read_image
-from tokenunet.study.sessions import is_part_of_study, session_findings, sessions_of
+from tokenunet.study.sessions import is_part_of_study, other_studies, session_findings, sessions_of
 from tokenunet.study.versions import choose_by_name, telling_name
 
 
@@ -87,7 +87,8 @@ def select_series(
         raise MissingSequenceError(
             f"No DICOM series in {folder} can be a scan that the model takes. {reasons}".rstrip()
         )
-    text = f"{first_error} Excluded: {reasons}" if reasons else str(first_error)
+    text = " ".join((str(first_error), *other_studies(usable)))
+    text = f"{text} Excluded: {reasons}" if reasons else text
     raise type(first_error)(text, first_error.hint) from first_error
 
 

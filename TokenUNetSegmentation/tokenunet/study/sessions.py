@@ -92,6 +92,18 @@ def session_findings(
     return findings + _frame_findings(chosen, series)
 
 
+def other_studies(series: Sequence[DicomSeries]) -> list[str]:
+    """Return the sentence that names the series of each study but the newest; empty if there is one study.
+
+    Args:
+        series: All series of the patient that may be scans.
+    """
+    studies = _by(series, study_key)
+    older = sorted(studies.items(), reverse=True)[1:]
+    parts = [f"{', '.join(v.name for v in study)} of {_named_study(study[0], studies)}" for _, study in older]
+    return [f"Scans of several studies are not mixed; there is {' and '.join(parts)}, too."] if parts else []
+
+
 def study_key(series: DicomSeries) -> str:
     """Return a key of a series' study, which sorts in the order of time.
 
