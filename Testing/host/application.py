@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import slicer
+import vtk
 from PySide6 import QtCore, QtWidgets
 from slicer_offscreen import OffscreenHost, SliceView
 
@@ -30,7 +31,9 @@ class LayoutManager:
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLScene(host.scene)
         self._views: dict[str, SliceView] = {}
+        self._laid_out: set[str] = set()
         self.three_d_resets = 0
+        host.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._on_node_added)
         self.setLayout(CONVENTIONAL_LAYOUT)
 
     def layoutLogic(self) -> Any:
@@ -43,12 +46,26 @@ class LayoutManager:
     def setLayout(self, layout: int) -> None:
         self._logic.GetLayoutNode().SetViewArrangement(layout)
         nodes = self._logic.GetViewNodes()
-        for index in range(nodes.GetNumberOfItems()):
-            node = nodes.GetItemAsObject(index)
-            if node.IsA("vtkMRMLSliceNode") and node.GetLayoutName() not in self._views:
-                view = SliceView(self._host, node.GetLayoutName(), node.GetOrientation(), (300, 300))
-                self._views[node.GetLayoutName()] = view
-                QtCore.QTimer.singleShot(0, functools.partial(_lay_out, view))
+        in_layout = {nodes.GetItemAsObject(index).GetID() for index in range(nodes.GetNumberOfItems())}
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            node.SetMappedInLayout(node.GetID() in in_layout)
+            if node.GetID() in in_layout and node.GetLayoutName() not in self._laid_out:
+                self._laid_out.add(node.GetLayoutName())
+                QtCore.QTimer.singleShot(0, functools.partial(_lay_out, self._create_view(node)))
+
+    def _create_view(self, node: slicer.vtkMRMLSliceNode) -> SliceView:
+        name = node.GetLayoutName()
+        if name not in self._views:
+            is_mapped = node.IsMappedInLayout()
+            self._views[name] = SliceView(self._host, name, node.GetOrientation(), (300, 300))
+            node.SetMappedInLayout(is_mapped)
+        return self._views[name]
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_added(self, _scene: object, _event: str, node: slicer.vtkMRMLNode) -> None:
+        """Create the view of a slice node, as the application does before a layout displays it."""
+        if node.IsA("vtkMRMLSliceNode"):
+            self._create_view(node)
 
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self._views)
@@ -79,7 +96,10 @@ class LayoutManager:
         """For tests: views that are not in the conventional layout are made anew when they are shown again."""
         self.setLayout(CONVENTIONAL_LAYOUT)
         for name in set(self._views) - {"Red", "Green", "Yellow"}:
-            self._views.pop(name).close()
+            view = self._views.pop(name)
+            view.close()
+            slicer.mrmlScene.RemoveNode(view.node)
+            self._laid_out.discard(name)
 
     def close(self) -> None:
         for view in self._views.values():

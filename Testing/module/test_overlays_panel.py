@@ -7,7 +7,7 @@ from typing import Any
 import host
 import pytest
 from model_fixtures import SMALL_MANIFEST, small_bundle
-from module.driving import foreground, segment, wait_until
+from module.driving import changed, difference, foreground, segment, wait_until
 
 PLUGIN = """
 from tokenunet import register_overlays
@@ -68,6 +68,7 @@ def test_overlays_of_any_number_and_of_one_file_reach_page_scene_and_panel(
     assert [panel.button(n).visible for n in range(1, 17)] == [True] * 16
     wait_until(lambda: not panel.button(16).icon.isNull())
     ui.gridButton.click()
+    wait_until(lambda: manager.layout != 2)
     names = [f"TokenUNetOverlay{n}" for n in range(1, 17)]
     assert [foreground(name).GetName() for name in names] == [f"TokenLearner {n}" for n in range(1, 17)]
     app.processEvents()
@@ -81,3 +82,55 @@ def test_overlays_of_any_number_and_of_one_file_reach_page_scene_and_panel(
     assert foreground("Red").GetName() == "Enhancement"
     assert ui.overlayRangeLabel.text == "Enhancement: 0 to 3 standard deviations"
     wait_until(lambda: ui.overlapTable.rowCount == 1)
+
+
+def test_legend_of_the_chosen_overlay_is_displayed(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
+) -> None:
+    import slicer
+
+    def legends() -> dict[str, tuple[str, bool]]:
+        nodes = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+        return {n.GetDisplayableNode().GetName(): (n.GetTitleText(), bool(n.GetVisibility())) for n in nodes}
+
+    segment(module)
+    panel, ui = module.widget.overlaysPanel, module.widget.ui
+    assert legends() == {}
+    panel.button(3).click()
+    assert legends() == {"TokenLearner 3": ("times uniform", True)}
+    with_legend = app.layout_manager.pixels("Red")
+    panel.button(5).click()
+    assert legends() == {"TokenLearner 3": ("times uniform", False), "TokenLearner 5": ("times uniform", True)}
+    ui.gridButton.click()
+    wait_until(lambda: app.layout_manager.layout != 2)
+    assert not any(visible for _title, visible in legends().values()), "the views are too small"
+    ui.gridButton.click()
+    panel.button(3).click()
+    [legend] = [n for n in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode") if n.GetVisibility()]
+    assert difference(app.layout_manager.pixels("Red"), with_legend) == 0
+    legend.SetVisibility(False)
+    assert changed(app.layout_manager.pixels("Red"), with_legend) > 0.005
+    panel.button(3).click()
+    assert not any(visible for _title, visible in legends().values())
+    panel.button(3).click()
+    slicer.mrmlScene.Clear(False)  # says nothing about color tables that go first
+
+
+def test_views_of_the_grid_are_created_one_by_one(module: host.LoadedModule, app: Any) -> None:
+    from TokenUNetSegmentationLib.scene.overlay_views import create_view_steps, enter_grid, has_views, leave_grid
+
+    manager = app.layout_manager
+    manager.forget_views()
+    before = len(manager.sliceViewNames())
+    assert [len(manager.sliceViewNames()) - before for _step in create_view_steps(3)] == [1, 2, 3]
+    assert has_views(3)
+    assert not has_views(4)
+    nodes = [manager.sliceWidget(f"TokenUNetOverlay{number}").mrmlSliceNode() for number in (1, 2, 3)]
+    assert [(n.GetOrientation(), n.GetLayoutLabel(), n.IsMappedInLayout()) for n in nodes] == [
+        ("Axial", str(number), 0) for number in (1, 2, 3)
+    ]
+    layout = enter_grid(3)
+    assert len(manager.sliceViewNames()) == before + 3, "the layout displays the same views"
+    assert all(node.IsMappedInLayout() for node in nodes)
+    leave_grid(layout)
+    assert not any(node.IsMappedInLayout() for node in nodes)

@@ -108,6 +108,7 @@ def test_grid_shows_every_map_and_returns(
     manager = app.layout_manager
     before = manager.layout
     ui.gridButton.click()
+    wait_until(lambda: manager.layout != before)
     names = [f"TokenUNetOverlay{n}" for n in range(1, 9)]
     assert [foreground(name).GetName() for name in names] == [f"TokenLearner {n}" for n in range(1, 9)]
     pictures = [manager.pixels(name) for name in names]

@@ -63,6 +63,7 @@ def test_synthetic_patient_from_click_to_masks_and_a_cancelled_second_run(ready:
     assert 0 < changed(without, pixels("Red")) <= changed(without, shown)
 
     ui.gridButton.click()
+    wait_until(lambda: app.layout_manager.layout != 2)
     views = [f"TokenUNetOverlay{number}" for number in range(1, 9)]
     assert [foreground(view).GetName() for view in views] == [f"TokenLearner {n}" for n in range(1, 9)]
     assert all(np.ptp(pixels(view)) > 50 for view in views)

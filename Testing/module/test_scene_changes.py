@@ -17,6 +17,7 @@ def test_closing_the_scene_leaves_the_grid(
 
     segment(module)
     module.widget.ui.gridButton.click()
+    wait_until(lambda: app.layout_manager.layout != 2)
     slicer.mrmlScene.Clear(False)
     assert app.layout_manager.layout == 2
     assert not module.widget.ui.gridButton.checked

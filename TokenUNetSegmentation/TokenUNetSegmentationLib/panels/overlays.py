@@ -14,9 +14,17 @@ from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.displays import show_overlay
-from TokenUNetSegmentationLib.scene.overlay_colors import recolor
+from TokenUNetSegmentationLib.scene.overlay_colors import recolor, show_legend
 from TokenUNetSegmentationLib.scene.overlay_overlap import overlap_steps
-from TokenUNetSegmentationLib.scene.overlay_views import is_grid, leave_grid, show_grid, show_in_3d, write_thumbnail
+from TokenUNetSegmentationLib.scene.overlay_views import (
+    create_view_steps,
+    has_views,
+    is_grid,
+    leave_grid,
+    show_grid,
+    show_in_3d,
+    write_thumbnail,
+)
 from TokenUNetSegmentationLib.scene.overlays import range_text, set_threshold
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
@@ -48,6 +56,7 @@ class OverlaysPanel:
         self._layout_before: int | None = None
         self._described: tuple[str, str] | None = None
         self._describing = BackgroundSteps(lambda: None, self._end_description)
+        self._creating_views = BackgroundSteps(lambda: None, self._end_creation)
         self._shown: tuple[object, ...] = ()
         self._groups: list[str] = []
         self._buttons: dict[int, Any] = {}
@@ -164,6 +173,12 @@ class OverlaysPanel:
         elif chosen is not None or self._shown:
             show_overlay(chosen, parameters.overlayOpacity)
         self._shown = wanted
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        """Display the legend of the chosen overlay, but not in the small views of the grid."""
+        in_grid = self._ui.gridButton.checked
+        show_legend(None if in_grid else self._overlays().get(self._parameters().overlayNumber))
 
     def _describe(self) -> None:
         """Make thumbnails and the table of overlaps, once for each result and group."""
@@ -204,7 +219,9 @@ class OverlaysPanel:
     def abandon(self) -> None:
         """Stop the background work and leave the grid, whose overlays may be about to go."""
         self._describing.abandon()
+        self._creating_views.abandon()
         self._ui.gridButton.setChecked(False)
+        show_legend(None)  # its color table may go first
 
     def _set_colors(self) -> None:
         result = self._result()
@@ -214,16 +231,28 @@ class OverlaysPanel:
             self._describe()
 
     def _toggle_grid(self) -> None:
+        self._creating_views.abandon()
         if self._ui.gridButton.checked:
             self._fill_grid()
         elif self._layout_before is not None:
             leave_grid(self._layout_before)
             self._layout_before = None
+        if self._overlays():
+            self._show_legend()
+
+    def _end_creation(self, error: Exception | None) -> None:
+        if error is None:
+            self._fill_grid()
+        else:
+            self._say(sentence(error))
 
     def _fill_grid(self) -> None:
         result = self._result()
         overlays = self._overlays()
         if result is None or result.reference is None or not overlays:
+            return
+        if not has_views(max(overlays)):
+            self._creating_views.start(create_view_steps(max(overlays)))
             return
         before = show_grid(result, overlays, self._parameters().overlayOpacity)
         if self._layout_before is None and not is_grid(before):

@@ -116,8 +116,9 @@ def _input_ids(result: PatientResult) -> set[str]:
 def _replace_difference(result: PatientResult, comparison: Comparison) -> None:
     """Put the overlay of the differences into the result, in place of an earlier one."""
     for earlier in result.overlays(DIFFERENCE.name).values():
-        slicer.mrmlScene.RemoveNode(earlier.GetDisplayNode().GetColorNode())
-        remove_node(earlier)
+        colors = earlier.GetDisplayNode().GetColorNode()
+        remove_node(earlier)  # first: a legend without colors is an error
+        slicer.mrmlScene.RemoveNode(colors)
     overlay, reference = comparison.difference, result.require_reference()
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", overlay.title)
     node.CopyOrientation(reference)

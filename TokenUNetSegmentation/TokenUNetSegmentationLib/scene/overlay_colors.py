@@ -1,8 +1,8 @@
-"""Color tables of a patient's overlays."""
+"""Color tables of a patient's overlays, and their legend in the views."""
 
 import slicer
 
-from TokenUNetSegmentationLib.scene.overlays import create_color_table, table_colormap
+from TokenUNetSegmentationLib.scene.overlays import create_color_table, overlay_group, table_colormap, unit_of
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
 _COLORS_OF_0_1 = "vtkMRMLColorTableNodeIron"
@@ -26,6 +26,21 @@ def recolor(result: PatientResult, group: str, colors: slicer.vtkMRMLColorNode |
     for display in displays:
         if display.GetColorNodeID() not in own:
             display.SetAndObserveColorNodeID(_COLORS_OF_0_1 if colors is None else colors.GetID())
+
+
+def show_legend(overlay: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+    """Display the color legend of one overlay in the slice views that display it, and hide those of all others.
+
+    Args:
+        overlay: Overlay; None hides all legends.
+    """
+    logic = slicer.vtkSlicerColorLogic
+    if overlay is not None and logic.GetColorLegendDisplayNode(overlay) is None:
+        logic.AddDefaultColorLegendDisplayNode(overlay).SetTitleText(unit_of(overlay))
+    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        node = legend.GetDisplayableNode()
+        if node is not None and overlay_group(node) is not None:
+            legend.SetVisibility(overlay is not None and node.GetID() == overlay.GetID())
 
 
 def _copy_colors(own: slicer.vtkMRMLColorTableNode, colors: slicer.vtkMRMLColorNode | None) -> None:

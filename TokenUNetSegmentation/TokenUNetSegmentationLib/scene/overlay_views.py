@@ -1,7 +1,7 @@
 """Grid of linked slice views, one overlay each; volume rendering; thumbnails."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from TokenUNetSegmentationLib.scene.results import PatientResult
 _FIRST_GRID_LAYOUT = 83170
 """Number of the empty grid's layout; no other layout of Slicer or an extension may have the ones that follow."""
 _VIEW_NAME = "TokenUNetOverlay"
+_VIEW_COLOR = "#6B8FB5"
 _THUMBNAIL_SIZE = 64
 
 
@@ -35,7 +36,7 @@ def layout_description(count: int) -> str:
             f'<item><view class="vtkMRMLSliceNode" singletontag="{view_name(number)}">'
             '<property name="orientation" action="default">Axial</property>'
             f'<property name="viewlabel" action="default">{number}</property>'
-            '<property name="viewcolor" action="default">#6B8FB5</property>'
+            f'<property name="viewcolor" action="default">{_VIEW_COLOR}</property>'
             "</view></item>"
         )
 
@@ -62,6 +63,36 @@ def show_grid(result: PatientResult, overlays: dict[int, slicer.vtkMRMLScalarVol
     link_views(views)
     jump_to_tumor(result)
     return before
+
+
+def has_views(count: int) -> bool:
+    """Return whether the first views of the grid were created before."""
+    return all(_view_node(number) is not None for number in range(1, count + 1))
+
+
+def create_view_steps(count: int) -> Iterator[None]:
+    """Create the missing views of the grid, hidden, one in each step: a layout would create them all at once.
+
+    Args:
+        count: Number of views.
+    """
+    for number in range(1, count + 1):
+        if _view_node(number) is None:
+            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSliceNode")
+            node.UnRegister(None)  # the scene holds it
+            node.SetLayoutName(view_name(number))  # makes it the one that the layout asks for
+            node.SetName(view_name(number))
+            node.SetLayoutLabel(str(number))
+            node.SetLayoutColor(*(int(_VIEW_COLOR[i : i + 2], 16) / 255 for i in (1, 3, 5)))
+            node.SetMappedInLayout(False)
+            node.SetDefaultOrientation("Axial")
+            node.SetOrientation("Axial")
+            slicer.mrmlScene.AddNode(node)
+            yield
+
+
+def _view_node(number: int) -> slicer.vtkMRMLSliceNode | None:
+    return slicer.mrmlScene.GetSingletonNode(view_name(number), "vtkMRMLSliceNode")
 
 
 def enter_grid(count: int) -> int:

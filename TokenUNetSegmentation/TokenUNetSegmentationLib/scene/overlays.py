@@ -104,8 +104,12 @@ def overlay_number(node: slicer.vtkMRMLScalarVolumeNode) -> int:
 def range_text(node: slicer.vtkMRMLScalarVolumeNode) -> str:
     """Return the values at both ends of the overlay's color table in words."""
     low, high = _range(node)
-    unit = node.GetAttribute(_UNIT) or _UNITS_0_1.get(overlay_group(node) or ENSEMBLE_UNCERTAINTY, "")
-    return f"{low:.3g} to {high:.3g} {unit}"
+    return f"{low:.3g} to {high:.3g} {unit_of(node)}"
+
+
+def unit_of(node: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Return the unit of an overlay's values; empty if it is unknown."""
+    return node.GetAttribute(_UNIT) or _UNITS_0_1.get(overlay_group(node) or ENSEMBLE_UNCERTAINTY, "")
 
 
 def set_threshold(nodes: Iterable[slicer.vtkMRMLScalarVolumeNode], share: float) -> None:

@@ -25,6 +25,7 @@ from TokenUNetSegmentationLib.scene.results import PatientResult
 from TokenUNetSegmentationLib.self_tests.patient import add_volumes, write_result
 
 _WORKER_SECONDS = 120
+_GRID_SECONDS = 60
 
 
 def open_module() -> Any:
@@ -87,6 +88,9 @@ def test_grid_displays_the_tumor(case: unittest.TestCase) -> None:
     result = add_result(widget)
     before = manager.layout
     widget.ui.gridButton.click()
+    end = time.monotonic() + _GRID_SECONDS
+    while manager.layout == before and time.monotonic() < end:  # its views are created one by one
+        slicer.app.processEvents()
     for _ in range(10):
         slicer.app.processEvents()
     maps = result.overlays("token_learner")
