@@ -120,6 +120,8 @@ def test_three_d_is_centered_and_follows_exclusive_labels(
     wait_until(lambda: app.layout_manager.three_d_resets == resets + 1)
     module.widget.ui.exclusiveBox.click()
     labels = result.exclusive_labels
-    assert labels.GetSegmentation().ContainsRepresentation("Closed surface")
-    assert labels.GetDisplayNode().GetVisibility3D()
+    assert not labels.GetSegmentation().ContainsRepresentation("Closed surface"), "not in the same call"
+    wait_until(labels.GetDisplayNode().GetVisibility3D)
+    segments = [labels.GetSegmentation().GetNthSegment(number) for number in range(3)]
+    assert all(segment.GetRepresentation("Closed surface") is not None for segment in segments)
     assert labels.GetDisplayNode().GetOpacity2DFill() == result.segmentation.GetDisplayNode().GetOpacity2DFill()

@@ -19,7 +19,13 @@ from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
 from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
 from TokenUNetSegmentationLib.scene.corrections import Corrections, describe_edit
-from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_surfaces, shows_surfaces, surface_steps
+from TokenUNetSegmentationLib.scene.displays import (
+    jump_to_tumor,
+    show_surfaces,
+    shows_surfaces,
+    surface_steps,
+    visible_surface_steps,
+)
 from TokenUNetSegmentationLib.scene.editing import NN_INTERACTIVE, SEGMENT_EDITOR, Edit, has_nn_interactive, open_editor
 from TokenUNetSegmentationLib.scene.export import (
     can_export_dicom,
@@ -221,7 +227,9 @@ class ResultPanel:
         self._corrections.forget()
 
     def _show_exclusive(self, result: PatientResult) -> None:
+        self._surfaces.abandon()
         show_exclusive_labels(result, self._ui.exclusiveBox.checked)
+        self._surfaces.start(visible_surface_steps(result))
         self.show()
 
     def _show_surfaces(self, result: PatientResult) -> None:

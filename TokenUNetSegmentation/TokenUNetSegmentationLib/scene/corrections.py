@@ -16,6 +16,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGION_TITLES, REGIONS, RegionName
 from tokenunet.measurement import measure
 
+from TokenUNetSegmentationLib.scene.displays import visible_surface_steps
 from TokenUNetSegmentationLib.scene.editing import nested_after_edit
 from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels, volume_table_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult, remove_node
@@ -206,6 +207,7 @@ def _update(
     if labels is not None and labels.GetDisplayNode().GetVisibility():
         show_exclusive_labels(result, True)
         yield
+        yield from visible_surface_steps(result)
     yield from volume_table_steps(result)
 
 

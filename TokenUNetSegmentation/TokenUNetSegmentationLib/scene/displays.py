@@ -140,6 +140,13 @@ def surface_steps(result: PatientResult) -> Iterator[None]:
             yield
 
 
+def visible_surface_steps(result: PatientResult) -> Iterator[None]:
+    """Create and display missing surfaces if the result's surfaces are displayed."""
+    if shows_surfaces(result):
+        yield from surface_steps(result)
+        show_surfaces(result)
+
+
 def shows_surfaces(result: PatientResult) -> bool:
     """Return whether the result's surfaces are displayed in the 3D views."""
     representation = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()

@@ -17,7 +17,6 @@ from tokenunet.io.overlay_files import list_overlays
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.alignment import load_transform
-from TokenUNetSegmentationLib.scene.displays import show_surfaces, shows_surfaces
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, load_overlay
 from TokenUNetSegmentationLib.scene.results import (
     COLORS_ROLE,
@@ -157,7 +156,8 @@ def volume_table_steps(result: PatientResult) -> Iterator[None]:
 def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRMLSegmentationNode:
     """Display exclusive labels (necrotic core, edema, enhancing tumor) instead of the nested regions, or the regions.
 
-    The labels are recomputed from the current regions each time they are displayed.
+    The labels are recomputed from the current regions each time they are displayed. They have no surfaces yet, which
+    `visible_surface_steps` creates.
 
     Args:
         result: Patient.
@@ -175,7 +175,7 @@ def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRM
             remove_node(labels)
         labels = _add_exclusive_labels(result)
         labels.GetDisplayNode().SetOpacity2DFill(result.segmentation.GetDisplayNode().GetOpacity2DFill())
-        show_surfaces(result, shows_surfaces(result))
+        labels.GetDisplayNode().SetVisibility3D(False)
     if labels is not None:
         labels.GetDisplayNode().SetVisibility(visible)
     result.segmentation.GetDisplayNode().SetVisibility(not visible)
