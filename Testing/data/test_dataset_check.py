@@ -105,7 +105,7 @@ def with_skull(folder: Path) -> None:
     head = (above_neck / 23) ** 2 + ((y - 28) / 27) ** 2 + ((x - 21) / 22) ** 2 < 1
     noise = np.random.default_rng(0).integers(1, 40, head.shape)
     for number, sequence in enumerate(SEQUENCES):
-        values = sitk.GetArrayFromImage(scans(1)[sequence]) + head * (600 + number) + noise
+        values = sitk.GetArrayFromImage(scans(1)[sequence]) + head * (600 + 200 * ((x // 4 + number) % 4)) + noise
         sitk.WriteImage(GRID.image(values.astype(np.int16)), folder / f"P_1_{sequence.lower()}.nii")
 
 

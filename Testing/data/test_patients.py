@@ -17,6 +17,15 @@ from tokenunet.data.patients import names_and_patients, patients_of_names, same_
         ("TCGA-02-0006_1996.08.23 TCGA-02-0009_1997.06.14", "TCGA-02-0006 TCGA-02-0009"),
         ("BraTS-MET-00001-000 BraTS-MET-00001-001", "BraTS-MET-00001 BraTS-MET-00001"),
         ("Brats18_2013_10_1 Brats18_2013_11_1", "Brats18_2013_10 Brats18_2013_11"),
+        ("P001a P001b P002a P002b", "P001 P001 P002 P002"),
+        ("P001_A P001_B P002_A P002_B P003_A", "P001 P001 P002 P002 P003_A"),
+        ("Smith_1 Smith_2 Jones_1 Jones_2", "Smith Smith Jones Jones"),
+        ("P1_avant P1_apres P2_avant P2_apres", "P1 P1 P2 P2"),
+        ("患者1_术前 患者1_术后 患者2_术前 患者2_术后", "患者1 患者1 患者2 患者2"),
+        ("P001_3months P001_12months P002_5months", "P001 P001 P002"),
+        ("Doe_2019-01 Doe_2020-06", "Doe Doe"),
+        ("pre_P001 post_P001 pre-op_P002", "P001 P001 P002"),
+        ("sub-01_run-1 sub-01_run-2 sub-02_run-1 sub-02_run-2", "sub-01_run sub-01_run sub-02_run sub-02_run"),
     ],
 )
 def test_patients_of_names_joins_time_points(names: str, patients: str) -> None:
@@ -33,6 +42,10 @@ def test_patients_of_names_joins_time_points(names: str, patients: str) -> None:
         "BRATS_000 BRATS_001",
         "scan_1 scan_2",
         "Patient-001 Patient-002",
+        "a8f3 b7c2 c901",
+        "siteA_patient01 siteA_patient02 siteB_patient01 siteB_patient02",
+        "TCGA-06-0125 TCGA-06-0126 TCGA-14-0125 TCGA-14-0126",
+        "Smith_John Smith_Mary Jones_Peter Jones_Ann",
         " ".join(f"site{s}_{n:03d}" for s in (1, 2) for n in range(30)),
     ],
 )
@@ -56,6 +69,10 @@ def test_patients_of_names_keeps_patients_apart(names: str) -> None:
         ("001 002", "001:001 002:002"),
         ("train/001 val/002", "001:001 002:002"),
         ("site1/A site1/B site2/C", "A:A B:B C:C"),
+        ("baseline/P01 followup/P01 baseline/P02", "baseline_P01:P01 followup_P01:P01 P02:P02"),
+        ("tp1/Smith tp2/Smith", "tp1_Smith:Smith tp2_Smith:Smith"),
+        ("early/P01 late/P01 early/P02 late/P02", "early_P01:P01 late_P01:P01 early_P02:P02 late_P02:P02"),
+        ("0012345/A010001 0012345/A020001", "0012345_A010001:0012345 0012345_A020001:0012345"),
     ],
 )
 def test_names_and_patients_follows_folders(folders: str, expected: str) -> None:

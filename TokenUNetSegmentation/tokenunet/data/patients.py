@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 _MOST_TIME_POINTS = 10
 """Largest mean number of cases per patient; above it, numbers in names are those of patients, not of time points."""
-_DATE = r"(?:19|20)\d\d[-._ ]?[01]\d[-._ ]?[0-3]\d|[0-3]?\d[-._ ][0-3]?\d[-._ ](?:19|20)\d\d"
+_DATE = r"(?:19|20)\d\d[-._ ]?[01]\d[-._ ]?[0-3]\d|[0-3]?\d[-._ ][0-3]?\d[-._ ](?:19|20)\d\d|(?:19|20)\d\d[-._ ][01]\d"
 _CLEAR = (
     r"ses(?:sion)?[-_. ]?\w+|(?:week|month|visit|time[-_ ]?point|tp|fu|follow[-_ ]?up|wk)[-_. ]?\d+[a-z]?(?:[-_.]\d+)?"
+    r"|\d+[-_. ]?(?:mo|months?|wks?|weeks?|days?|yrs?|years?)"
     r"|baseline|bl|follow[-_ ]?up|fu|initial|recurrence|progression"
     r"|(?:pre|post|intra)(?:[-_ ]?(?:op\w*|surg\w*|treat\w*|rt|tx|rx|therapy|chemo\w*|resection))?[-_. ]?\d*"
 )
@@ -21,6 +22,11 @@ _CLEAR_SESSION = re.compile(rf"(?:{_DATE}|{_CLEAR})(?:[-_. ].*)?", re.IGNORECASE
 _NUMBERED_SESSION = re.compile(rf"{_NUMBERED}|\d{{1,3}}", re.IGNORECASE)
 """Names of a session in a patient's folder, or of a patient in a cohort's folder."""
 _CLEAR_AT_END = re.compile(rf"(?P<patient>.+?)[-_. ]+(?:{_DATE}|{_CLEAR})", re.IGNORECASE)
+_CLEAR_AT_START = re.compile(rf"(?:{_DATE}|{_CLEAR})[-_. ]+(?P<patient>.+)", re.IGNORECASE)
+_ENDING = re.compile(
+    r"(?P<patient>.+)[-_. ](?P<point>(?!\d{4})[^-_. ]+)|(?P<numbered>.*\d)(?P<letter>[a-z])", re.IGNORECASE
+)
+"""Name with an ending that may be that of a time point, if other names have the same."""
 _NUMBERED_AT_END = re.compile(rf"(?P<patient>.*\d.*?)[-_. ]+(?:{_NUMBERED})", re.IGNORECASE)
 _CHALLENGES = (
     re.compile(r"(?P<patient>BraTS-[a-z]+-\d+)-\d+", re.IGNORECASE),  # since 2023
@@ -39,7 +45,7 @@ _COHORT = re.compile(
 )
 """Names of folders of many patients."""
 _PATIENT = re.compile(
-    r"(?:sub|subj|subject|patient(?:id)?|pat|pt|person|case|id|p)[-_ ]?\w*\d|.*\D\d{3,}", re.IGNORECASE
+    r"(?:sub|subj|subject|patient(?:id)?|pat|pt|person|case|id|p)[-_ ]?\w*\d|.*\D\d{3,}|\d{5,}", re.IGNORECASE
 )
 
 
@@ -57,6 +63,8 @@ def patient_of(name: str) -> str:
         if match := pattern.fullmatch(name):
             return match["patient"]
     name = _NOISE.sub("", name)
+    if (match := _CLEAR_AT_START.fullmatch(name)) and _PATIENT.fullmatch(match["patient"]):
+        return match["patient"]
     for pattern in (_CLEAR_AT_END, _NUMBERED_AT_END):
         if match := pattern.fullmatch(name):
             return match["patient"]
@@ -69,10 +77,14 @@ def patients_of_names(names: Sequence[str]) -> list[str]:
     ``GBM-00001_11`` and ``GBM-00001_21`` are one patient; the numbers in ``BraTS2021_00001`` and ``site1_001`` are not
     time points.
 
+    Endings that several patients share are taken as time points, too, such as those of ``A_first`` and ``A_second``.
+
     Args:
         names: Names of all cases.
     """
     patients = [patient_of(name) for name in names]
+    repeated = _with_repeated_endings([p for name, p in zip(names, patients, strict=True) if p == name])
+    patients = [repeated.get(patient, patient) for patient in patients]
     matches = [
         _NUMBER_AT_END.fullmatch(patient) if patient == _NOISE.sub("", name) else None
         for name, patient in zip(names, patients, strict=True)
@@ -85,6 +97,25 @@ def patients_of_names(names: Sequence[str]) -> list[str]:
         match["patient"] if match and (several or _LONG_NUMBER.fullmatch(match["patient"])) else patient
         for match, patient in zip(matches, patients, strict=True)
     ]
+
+
+def _with_repeated_endings(names: Sequence[str]) -> dict[str, str]:
+    """Return the patient by name, of names whose endings repeat from patient to patient."""
+    endings: dict[str, dict[str, str]] = defaultdict(dict)
+    for name in names:
+        match = _ENDING.fullmatch(name)
+        patient, point = (
+            (match["patient"] or match["numbered"], match["point"] or match["letter"]) if match else ("", "")
+        )
+        if patient and not _COHORT.fullmatch(patient) and not _PATIENT.fullmatch(point):
+            endings[patient.casefold()][name] = point.casefold()
+    several = {patient: own for patient, own in endings.items() if len(set(own.values())) > 1}
+    total = sum(map(len, several.values()))
+    patients_with = Counter(point for own in several.values() for point in set(own.values()))
+    shared = sum(patients_with[point] > 1 for own in several.values() for point in own.values())
+    if len(several) < 2 or 2 * shared < total or total / len(several) > _MOST_TIME_POINTS:
+        return {}
+    return {name: name[: len(patient)] for patient, own in several.items() for name in own}
 
 
 def names_and_patients(folders: Sequence[tuple[str, ...]], root: str) -> list[tuple[str, str]]:
@@ -141,7 +172,9 @@ def _patient_above(parts: tuple[str, ...], repeated: set[tuple[str, ...]], root:
         above = above[:-1]
     if len(above) < len(parts):
         return above[-1] if above else root
-    if len(parts) < 2 or _COHORT.fullmatch(parts[-2]):
+    if len(parts) < 2 or _COHORT.fullmatch(parts[-2]) or _CLEAR_SESSION.fullmatch(parts[-2]):
+        return None
+    if _PATIENT.fullmatch(parts[-1]) and not _PATIENT.fullmatch(parts[-2]):
         return None
     begins_so = parts[-1].casefold().startswith(parts[-2].casefold())
     return parts[-2] if begins_so or parts[:-1] in repeated or _PATIENT.fullmatch(parts[-2]) else None
@@ -154,7 +187,8 @@ def names_session(parts: tuple[str, ...]) -> bool:
         parts: Path components of the folder relative to the dataset's folder.
     """
     if _CLEAR_SESSION.fullmatch(parts[-1]):
-        return True
+        match = _CLEAR_AT_START.fullmatch(parts[-1])
+        return match is None or _PATIENT.fullmatch(match["patient"]) is None
     in_patient = len(parts) > 1 and not _COHORT.fullmatch(parts[-2])
     return in_patient and _NUMBERED_SESSION.fullmatch(parts[-1]) is not None
 
