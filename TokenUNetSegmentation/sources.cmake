@@ -98,6 +98,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/cli/compare.py
   tokenunet/cli/dataset.py
   tokenunet/cli/demo.py
+  tokenunet/cli/dicom.py
   tokenunet/cli/evaluate.py
   tokenunet/cli/export.py
   tokenunet/cli/extras.py

@@ -1,9 +1,11 @@
 """``tokenunet report``: page, PDF and DICOM of a result that lies in its folder."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pydicom
 import pytest
 from dicom_fixtures import write_dicom_study
 from model_fixtures import SMALL_MANIFEST, small_bundle
@@ -35,6 +37,17 @@ def test_report_is_one_page_one_pdf_and_dicom(result: Path, tmp_path: Path, caps
     assert {"segmentation.dcm", "measurements.dcm"} <= {path.name for path in (tmp_path / "dicom").iterdir()}
     assert main(command) == 6, "an earlier report is replaced only if that is asked for"
     assert "already holds" in capsys.readouterr().err
+
+
+def test_dicom_takes_the_series_from_another_folder_and_keeps_the_uids(result: Path, tmp_path: Path) -> None:
+    run = json.loads((result / "run.json").read_text())
+    series = Path(run["inputs"][run["reference"]]["series"]["folder"])
+    uids = []
+    for name, source in (("there", []), ("elsewhere", ["--source", str(shutil.copytree(series, tmp_path / "copy"))])):
+        assert main(["dicom", str(result), "--output", str(tmp_path / name), *source]) == 0
+        uids.append(pydicom.dcmread(tmp_path / name / "segmentation.dcm", stop_before_pixels=True).SOPInstanceUID)
+    assert uids[0] == uids[1]
+    assert main(["dicom", str(result), "--output", str(tmp_path / "there")]) == 6
 
 
 def test_report_needs_the_scan_that_was_segmented(

@@ -1,6 +1,7 @@
 """Sections "Diameters" and "Report and archive": lines that move, a page, and DICOM that reaches an archive."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,33 @@ from host.dicom_database import DicomDatabase, open_database
 from module.driving import segment, wait_until
 from pydicom.uid import generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from tokenunet.cli import main
+from tokenunet.core.events import Event, ProgressEvent
+
+
+class CommandHere:
+    """Stands in for the worker process: runs the command in this process."""
+
+    def __init__(self, arguments: Sequence[str], _folder: Path) -> None:
+        self._arguments = list(arguments)
+        self.exit_code: int | None = None
+
+    def events_until_end(self) -> Iterator[list[Event]]:
+        yield [ProgressEvent("write", 0.5, None)]
+        self.exit_code = main(self._arguments)
+        yield []
+
+    def log(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture
 def result(module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch) -> Any:
     """A segmented patient, whose lesions were measured."""
+    module.widget.reportPanel.start_worker = CommandHere
     result = segment(module)
     module.widget.diametersPanel._ui.resetLinesButton.click()
     return result
@@ -85,7 +108,7 @@ def test_report_is_saved_as_page_and_pdf(
     monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", staticmethod(lambda *question: str(tmp_path / "anna")))
     ui = module.widget.reportPanel._ui
     ui.reportPageButton.click()
-    wait_until(lambda: not module.widget.reportPanel._reporting.running)
+    wait_until(lambda: not module.widget.reportPanel._reporting.running, 400)
     assert "Saved" in ui.archiveLabel.text
     assert "Anna_T1ce" in (tmp_path / "anna.html").read_text(encoding="utf-8")
     assert (tmp_path / "anna.pdf").read_bytes().startswith(b"%PDF")
@@ -95,14 +118,26 @@ def test_two_clicks_bring_a_study_from_the_database_to_seg_and_sr(
     module: host.LoadedModule, result: Any, database: DicomDatabase, archive: tuple[str, list[str]]
 ) -> None:
     panel, ui = module.widget.reportPanel, module.widget.reportPanel._ui
+    saved: list[str] = []
     module.widget.onParametersChanged()
     assert not ui.sendButton.enabled
     ui.saveDicomButton.click()
-    assert "objects to the study" in ui.archiveLabel.text
+    assert ui.saveDicomButton.text == "Cancel saving"
+    wait_until(lambda: "50 %" in ui.archiveLabel.text)
+    ui.saveDicomButton.click()
+    assert ui.archiveLabel.text == "Stopped. Nothing was saved."
+    assert not list(Path(tempfile.gettempdir()).glob("tokenunet-dicom-*"))
+    for _again in range(2):
+        ui.saveDicomButton.click()
+        wait_until(lambda: not panel._saving.running, 400)
+        assert "objects to the study" in ui.archiveLabel.text
+        saved.append(result.segmentation.GetAttribute("TokenUNet.SavedDicom"))
+    assert saved[0] == saved[1], "an unchanged result was saved twice"
     uids = result.segmentation.GetAttribute("TokenUNet.SavedDicom").split()
     files = [database.fileForInstance(uid) for uid in uids]
-    assert [pydicom.dcmread(file).Modality for file in files[:3]] == ["SEG", "SR", "OT"]
-    group = sr.srread(files[1]).content.get_image_measurement_groups()[0]
+    by_modality = {pydicom.dcmread(file).Modality: file for file in files}
+    assert set(by_modality) == {"SEG", "SR", "OT"}
+    group = sr.srread(by_modality["SR"]).content.get_image_measurement_groups()[0]
     assert f"{group.get_measurements()[0].value:.1f}" == module.widget.diametersPanel._ui.lesionsTable.item(0, 1).text()
     place, stored = archive
     ui.archiveEdit.setText(place)

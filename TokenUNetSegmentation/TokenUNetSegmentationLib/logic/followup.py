@@ -15,7 +15,7 @@ from tokenunet.io.result_files import RUN_REPORT, write_report
 
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 from TokenUNetSegmentationLib.scene.followup import FollowUpNodes, load_steps
-from TokenUNetSegmentationLib.scene.result_folder import write_result_steps
+from TokenUNetSegmentationLib.scene.result_folder import SCAN, write_result_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
 from TokenUNetSegmentationLib.scene.volumes import export_volume
 
@@ -115,7 +115,7 @@ def _export(points: Sequence[SceneTimePoint], folder: Path) -> Iterator[None]:
         target = folder / point.name
         yield from write_result_steps(point.result, target)
         report = json.loads((target / RUN_REPORT).read_text(encoding="utf-8"))
-        inputs = {report["reference"]: report["inputs"][report["reference"]]}
+        inputs = {report["reference"]: {"path": SCAN}}
         for name, node in point.result.inputs.items():
             if name not in inputs and name not in point.result.transforms:  # others help to align, if they are in place
                 inputs[name] = {"path": f"{name}.nrrd"}

@@ -1,8 +1,8 @@
 """Section "Report and archive" of the panel: page and PDF, DICOM objects, and their transfer to an archive."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from tokenunet.io.files import write_bytes, write_text
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
-from TokenUNetSegmentationLib.scene.archive import can_save_dicom, save_to_database, saved_files
+from TokenUNetSegmentationLib.scene.archive import can_save_dicom, save_steps, saved_files
+from TokenUNetSegmentationLib.scene.result_folder import SCAN, write_result_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult
-from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 _ARCHIVE_SETTING, _CALLING_SETTING = "TokenUNet/Archive", "TokenUNet/CallingAETitle"
 _FOR_REPORT = (Requirement("matplotlib>=3.9"),)
@@ -42,6 +42,7 @@ class ReportPanel:
         self._result = result
         self._install = install
         self._reporting = BackgroundSteps(lambda: None, self._end_reporting)
+        self._saving = BackgroundSteps(lambda: None, self._end_saving)
         self._sending = BackgroundSteps(lambda: None, self._end_sending)
         self.start_worker: Callable[[Sequence[str], Path], WorkerProcess] = WorkerProcess
         settings = slicer.app.settings()
@@ -54,6 +55,10 @@ class ReportPanel:
         ui.saveDicomButton.clicked.connect(self._when_asked(self._save_dicom))
         ui.sendButton.clicked.connect(self._when_asked(self._send))
 
+    @property
+    def _busy(self) -> bool:
+        return self._saving.running or self._sending.running
+
     def show(self) -> None:
         """Update all that is displayed."""
         result = self._result()
@@ -65,8 +70,10 @@ class ReportPanel:
             saving = can_save_dicom(result)
             self._ui.saveDicomButton.setEnabled(saving.possible)
             self._ui.saveDicomButton.setToolTip(saving.reason)
+            label = _("Cancel saving") if self._saving.running else _("Save to DICOM database")
+            self._ui.saveDicomButton.setText(label)
             is_named = bool(self._ui.archiveEdit.text.strip())
-            self._ui.sendButton.setEnabled(is_named and bool(saved_files(result)) and not self._sending.running)
+            self._ui.sendButton.setEnabled(is_named and bool(saved_files(result)) and not self._busy)
             self._ui.sendButton.setToolTip(
                 _("Send the saved DICOM objects. Sending again makes no doubles.")
                 if saved_files(result)
@@ -74,8 +81,9 @@ class ReportPanel:
             )
 
     def abandon(self) -> None:
-        """Stop the report, of which nothing is written then, and sending; the objects stay in the database."""
+        """Stop the report and saving, of which nothing is written then, and sending; saved objects stay."""
         self._reporting.abandon()
+        self._saving.abandon()
         self._sending.abandon()
 
     def _when_asked(self, action: Callable[[PatientResult], object]) -> Callable[..., None]:
@@ -109,16 +117,16 @@ class ReportPanel:
         self._reporting.start(self._report_steps(result, Path(chosen).with_suffix(".html")))
 
     def _report_steps(self, result: PatientResult, page: Path) -> Iterator[None]:
-        from tokenunet.report.report import report_steps
-
-        reference = result.require_reference()
-        scan = grid_of(reference).image(slicer.util.arrayFromVolume(reference))
-        for report in report_steps(result.report, scan, result.regions(), reference.GetName()):
-            yield
-            if report is not None:
-                write_text(page, report.html)
-                write_bytes(page.with_suffix(".pdf"), report.pdf)
-                self._say(_("Saved {path}, and the PDF next to it.").format(path=escape(str(page))))
+        with tempfile.TemporaryDirectory(prefix="tokenunet-report-") as temporary:
+            folder = Path(temporary)
+            yield from write_result_steps(result, folder)
+            arguments = ["report", temporary, "--scan", str(folder / SCAN)]
+            arguments.append(f"--patient={result.require_reference().GetName()}")
+            for _events in run_command(arguments, self.start_worker, _("The report ended unexpectedly.")):
+                yield
+            write_text(page, (folder / "report.html").read_text(encoding="utf-8"))
+            write_bytes(page.with_suffix(".pdf"), (folder / "report.pdf").read_bytes())
+        self._say(_("Saved {path}, and the PDF next to it.").format(path=escape(str(page))))
 
     def _end_reporting(self, error: Exception | None) -> None:
         if error is not None:
@@ -126,8 +134,24 @@ class ReportPanel:
         self.show()
 
     def _save_dicom(self, result: PatientResult) -> None:
-        files = save_to_database(result, key_slices=find_spec("matplotlib") is not None)
-        self._say(_("Added {number} objects to the study in the DICOM database.").format(number=len(files)))
+        if self._saving.running:
+            self._saving.abandon()
+            self._say(_("Stopped. Nothing was saved."))
+        else:
+            self._saving.start(self._save_steps(result))
+
+    def _save_steps(self, result: PatientResult) -> Iterator[None]:
+        for state in save_steps(result, self.start_worker):
+            if isinstance(state, float):
+                self._say(_("Making DICOM objects: {percent:.0f} %").format(percent=100 * state))
+            else:
+                self._say(_("Added {number} objects to the study in the DICOM database.").format(number=len(state)))
+            yield
+
+    def _end_saving(self, error: Exception | None) -> None:
+        if error is not None:
+            self._say(sentence(error))
+        self.show()
 
     def _send(self, result: PatientResult) -> None:
         node = parse_destination(self._ui.archiveEdit.text, self._ui.callingEdit.text)

@@ -1,20 +1,27 @@
 """Results as DICOM objects in Slicer's database."""
 
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 from tokenunet.core.errors import OutputError, UnreadableImageError
+from tokenunet.core.events import ProgressEvent
 
 from TokenUNetSegmentationLib.logic.inputs import Availability
-from TokenUNetSegmentationLib.scene.corrections import EDITS
+from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
+from TokenUNetSegmentationLib.scene.result_folder import SCAN, write_result_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult
-from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 _SAVED_ATTRIBUTE = "TokenUNet.SavedDicom"
 """SOP instance UIDs of the objects that were saved last, separated by spaces."""
+
+_SOURCE = "source"
+"""Folder of the reference's series in the folder that the worker reads."""
 
 
 def can_save_dicom(result: PatientResult) -> Availability:
@@ -30,46 +37,57 @@ def can_save_dicom(result: PatientResult) -> Availability:
     return Availability(True, _("Add segmentation and measurements to the study in Slicer's DICOM database."))
 
 
-def save_to_database(result: PatientResult, key_slices: bool) -> list[Path]:
-    """Add segmentation, measurements and key slices to the study in Slicer's database, and return the files there.
+def save_steps(
+    result: PatientResult, start_worker: Callable[[Sequence[str], Path], WorkerProcess]
+) -> Iterator[float | list[Path]]:
+    """Add segmentation, measurements and key slices to the study in Slicer's database, in short steps.
+
+    A worker process makes the objects. Those of an unchanged result are in the database already, and stay as they are.
 
     Args:
         result: Patient.
-        key_slices: Whether to add key slices, too; they need matplotlib.
+        start_worker: Function that starts the worker process.
+
+    Yields:
+        Completed fraction from 0 to 1, and at last the files in the database. Closing the iterator ends all work.
 
     Raises:
         MissingNodeError: If the reference volume is gone.
         InputError: If the scans' files cannot be used.
+        WorkerError: If the objects cannot be made.
         OutputError: If the database does not take the objects.
     """
     from DICOMLib import DICOMUtils
-    from tokenunet.dicom_out.export import DicomResult, sop_instance_uid, write_dicom_result
+    from tokenunet.dicom_out.export import sop_instance_uid
 
-    reference = result.require_reference()
-    source_files = _source_files(result)
-    report = result.report
-    model = report.get("model", {})
-    scan = grid_of(reference).image(slicer.util.arrayFromVolume(reference))
-    dicom = DicomResult(
-        scan,
-        result.regions(),
-        source_files,
-        model.get("name", "Token-UNet"),
-        model.get("sha256", "")[:12],
-        tuple(report.get("not_segmented", ())),
-        edited=bool(report.get(EDITS)),
-        lesions=report.get("lesions"),
-    )
-    with tempfile.TemporaryDirectory(prefix="tokenunet-dicom-") as folder:
-        uids = [sop_instance_uid(path) for path in write_dicom_result(dicom, Path(folder), key_slices)]
-        DICOMUtils.importDicom(folder, slicer.dicomDatabase, True)
+    with tempfile.TemporaryDirectory(prefix="tokenunet-dicom-") as temporary:
+        folder, objects = Path(temporary) / "result", Path(temporary) / "objects"
+        for _copied in chain(_write_series(result, folder / _SOURCE), write_result_steps(result, folder)):
+            yield 0.0
+        arguments = ["dicom", str(folder), "--output", str(objects)]
+        arguments += ["--scan", str(folder / SCAN), "--source", str(folder / _SOURCE)]
+        fraction = 0.0
+        for events in run_command(arguments, start_worker, _("Saving ended unexpectedly; save again.")):
+            fraction = max([fraction, *(event.fraction for event in events if isinstance(event, ProgressEvent))])
+            yield fraction
+        uids = [sop_instance_uid(path) for path in sorted(objects.iterdir())]
+        if not all(slicer.dicomDatabase.fileForInstance(uid) for uid in uids):
+            DICOMUtils.importDicom(str(objects), slicer.dicomDatabase, True)
     files = [slicer.dicomDatabase.fileForInstance(uid) for uid in uids]
     if "" in files:
         raise OutputError(
             _("Slicer's DICOM database did not take the objects."), _("Make room on its disk, and save again.")
         )
     result.segmentation.SetAttribute(_SAVED_ATTRIBUTE, " ".join(uids))
-    return [Path(file) for file in files]
+    yield [Path(file) for file in files]
+
+
+def _write_series(result: PatientResult, folder: Path) -> Iterator[None]:
+    """Copy the files of the reference's series to a folder, in short steps."""
+    folder.mkdir(parents=True)
+    for number, file in enumerate(_source_files(result)):
+        shutil.copyfile(file, folder / f"{number:05d}.dcm")
+        yield
 
 
 def saved_files(result: PatientResult) -> list[Path]:

@@ -46,6 +46,9 @@ def write_result_steps(result: PatientResult, folder: Path) -> Iterator[None]:
     yield
     report = result.report
     channel = next((name for name, node in result.inputs.items() if node is reference), report.get("reference", "T1ce"))
-    scan = {"path": SCAN, "sha256": sha256_of(folder / SCAN)}
-    write_report({**report, "reference": channel, "inputs": report.get("inputs", {}) | {channel: scan}}, folder)
+    inputs = dict(report.get("inputs", {}))
+    known = {"path": reference.GetName(), "size": grid.size, "spacing": grid.spacing, "because": ""}
+    scan = known | inputs.get(channel, {}) | {"sha256": sha256_of(folder / SCAN)}
+    scan.pop("series", None)  # the scan is read from this folder
+    write_report({**report, "reference": channel, "inputs": inputs | {channel: scan}}, folder)
     yield

@@ -19,7 +19,7 @@ from tokenunet.runtime.allocator import reuse_freed_memory
 
 _DESCRIPTION = "Segment brain tumors in MRI with Token-UNet, and train and evaluate models. For research only."
 _COMMANDS = (
-    *("segment", "follow-up", "demo", "report", "send", "networks", "models", "synth", "dataset"),
+    *("segment", "follow-up", "demo", "report", "dicom", "send", "networks", "models", "synth", "dataset"),
     *("train", "adapt", "export", "evaluate", "compare", "benchmark"),
 )
 """Commands, each of the module of its name."""

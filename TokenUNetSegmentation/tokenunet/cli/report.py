@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tokenunet.cli.extras import extra
-from tokenunet.core.edits import EDITS
+from tokenunet.cli.progress import add_progress_argument
 from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, ResultEvent
 from tokenunet.io.files import staging_folder
@@ -26,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--dicom-out", type=Path, metavar="DIR", help="also write segmentation, measurements and key slices as DICOM"
     )
     parser.add_argument("--force", action="store_true", help="replace an earlier report")
+    add_progress_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -46,17 +47,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
                 "The reference is not a DICOM series, which DICOM results must refer to.", "Leave out --dicom-out."
             )
         check_output(options.dicom_out, options.force, PATTERNS)
-        model = result.run["model"]
-        dicom = DicomResult(
-            result.scan,
-            result.regions,
-            result.source_files,
-            model["name"],
-            model["sha256"][:12],
-            tuple(result.run.get("not_segmented", ())),
-            edited=bool(result.run.get(EDITS)),
-            lesions=result.run["lesions"],
-        )
+        dicom = DicomResult.of_run(result.run, result.scan, result.regions, result.source_files)
         write_dicom_result(dicom, options.dicom_out)
     name = options.patient or options.result.resolve().name.replace("_", " ")
     report = make_report(result.run, result.scan, result.regions, name, result.brain)

@@ -22,6 +22,7 @@ from highdicom.seg import Segmentation
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from tokenunet.core.edits import EDITS
 from tokenunet.core.grid import Grid
 from tokenunet.dicom_out.measurements import dicom_measurements
 from tokenunet.dicom_out.segmentation import dicom_segmentation
@@ -60,6 +61,30 @@ class DicomResult:
     unclaimed: tuple[str, ...] = ()
     edited: bool = False
     lesions: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+
+    @classmethod
+    def of_run(
+        cls, run: Mapping[str, Any], scan: sitk.Image, regions: NDArray[np.bool_], source_files: Sequence[Path]
+    ) -> "DicomResult":
+        """Return the result that a run report describes.
+
+        Args:
+            run: Run report, as in ``run.json``.
+            scan: Reference scan.
+            regions: Regions (3, z, y, x) on its grid.
+            source_files: Files of the scan's series.
+        """
+        model = run.get("model", {})
+        return cls(
+            scan,
+            regions,
+            source_files,
+            model.get("name", "Token-UNet"),
+            model.get("sha256", "")[:12],
+            tuple(run.get("not_segmented", ())),
+            edited=bool(run.get(EDITS)),
+            lesions=run.get("lesions"),
+        )
 
     def source(self) -> SourceSeries:
         """Read the headers of the series; see `SourceSeries.read` for the errors."""

@@ -1,6 +1,5 @@
 """Report of a patient as HTML page and PDF."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -54,25 +53,7 @@ def make_report(
         patient: Name of the patient.
         brain: Mask of the brain on the scan's grid; None if the scan is skull-stripped or the mask is not at hand.
     """
-    *_, report = report_steps(run, scan, regions, patient, brain)
-    assert report is not None
-    return report
-
-
-def report_steps(
-    run: dict[str, Any],
-    scan: sitk.Image,
-    regions: NDArray[np.bool_],
-    patient: str,
-    brain: NDArray[np.bool_] | None = None,
-) -> Iterator[Report | None]:
-    """Make a report as `make_report` does, but in short steps that keep a window responsive.
-
-    Yields:
-        None after each step, and at last the report.
-    """
     measured = MeasuredPatient.of(scan, regions, run.get("not_segmented", ()), run.get("lesions"), brain)
-    yield None
     with_skull = brain is None and run.get("brain_extracted")  # no ventricles can be found in it
     location = locate(
         measured.scan,
@@ -82,16 +63,13 @@ def report_steps(
         None if with_skull else _FLUID.get(run["reference"]),
     )
     place = None if location is None else location.to_json()
-    yield None
     pictures = []
     for key in key_slices(measured, ("axial", "coronal", "sagittal")):
         pictures.append(Picture("key_slices", _caption(measured, key), _slice_png(measured, key)))
-        yield None
     for title, pixels in surface_pictures(measured):
         pictures.append(Picture("surface", title, _png(pixels)))
-        yield None
     html = segmentation_report(run, pictures, patient, location=place)
-    yield Report(html, segmentation_pdf(run, pictures, patient, place))
+    return Report(html, segmentation_pdf(run, pictures, patient, place))
 
 
 def _caption(patient: MeasuredPatient, key: KeySlice) -> str:

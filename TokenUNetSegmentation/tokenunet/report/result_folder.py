@@ -14,6 +14,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.measurement import measure
+from tokenunet.preprocessing.skull_stripping import extract_brain
 from tokenunet.study.dicom import find_series, read_series
 from tokenunet.study.scans import Scan, read_scan
 
@@ -63,12 +64,18 @@ def read_result(folder: Path, scan: Path | None = None) -> ReadResult:
             f"{found.source} is not the {run['reference']} scan that was segmented to {folder}.",
             "Name the right one with --scan.",
         )
-    brain = folder / "brain.nii.gz"
     regions = regions_from_labels(sitk.GetArrayFromImage(labels))
     if "lesions" not in run:  # results of version 0.1
         run["lesions"] = measure(regions, Grid.of(labels), run.get("not_segmented", ()))["lesions"]
-    mask = sitk.GetArrayFromImage(_read(brain)) > 0 if brain.exists() else None
-    return ReadResult(run, found.image, files, regions, mask)
+    return ReadResult(run, found.image, files, regions, _brain(folder, run, found.image))
+
+
+def _brain(folder: Path, run: dict[str, Any], scan: sitk.Image) -> NDArray[np.bool_] | None:
+    """Return the brain that was cut out of a scan of the whole head; None if the scan was skull-stripped."""
+    path = folder / "brain.nii.gz"
+    if path.exists():
+        return sitk.GetArrayFromImage(_read(path)) > 0
+    return sitk.GetArrayFromImage(extract_brain([scan])) > 0 if run.get("brain_extracted") else None
 
 
 def _read(path: Path) -> sitk.Image:

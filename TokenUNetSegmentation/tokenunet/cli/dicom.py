@@ -1,0 +1,60 @@
+"""Command ``tokenunet dicom``: the results of a segmented patient as DICOM objects."""
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+from tokenunet.cli.extras import extra
+from tokenunet.cli.progress import add_progress_argument
+from tokenunet.core.errors import UsageError
+from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the ``dicom`` command."""
+    text = "write the results of a segmented patient as DICOM objects"
+    parser = commands.add_parser("dicom", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.add_argument("result", type=Path, metavar="RESULT", help="output folder of tokenunet segment")
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the objects")
+    parser.add_argument("--scan", type=Path, metavar="FILE", help="reference scan (default: where it was)")
+    parser.add_argument(
+        "--source", type=Path, metavar="DIR", help="folder of the reference's DICOM series (default: that of the scan)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the objects of an earlier export")
+    add_progress_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, on_event: OnEvent) -> None:
+    """Write segmentation, measurements and, with matplotlib installed, key slices."""
+    with extra("dicom"):
+        from tokenunet.dicom_out.export import PATTERNS, DicomResult, write_dicom_result
+    from tokenunet.inference.output import check_output
+    from tokenunet.report.result_folder import read_result
+    from tokenunet.study.dicom import find_series
+
+    progress = Progress(on_event, {Stage.LOAD: 0.3, Stage.WRITE: 0.7})
+    progress.update(Stage.LOAD, 0)
+    check_output(options.output, options.force, PATTERNS)
+    result = read_result(options.result, options.scan)
+    files = result.source_files
+    if options.source is not None:
+        known = result.run["inputs"][result.run["reference"]].get("series", {}).get("uid")
+        series = [volume for volume in find_series(options.source) if known in (None, volume.uid)]
+        if len(series) != 1:
+            raise UsageError(
+                f"{options.source} holds {len(series)} DICOM series that may be the reference's.",
+                "Choose the folder of that series.",
+            )
+        files = series[0].files
+    if not files:
+        raise UsageError(
+            "The reference is not a DICOM series, which DICOM results must refer to.", "Name the series with --source."
+        )
+    progress.update(Stage.WRITE, 0)
+    dicom = DicomResult.of_run(result.run, result.scan, result.regions, files)
+    written = write_dicom_result(dicom, options.output, key_slices=find_spec("matplotlib") is not None)
+    progress.update(Stage.WRITE, 1)
+    on_event(ResultEvent(str(options.output), {"objects": len(written)}))
+    if options.progress != "json":
+        print(f"Wrote {len(written)} objects to {options.output}.")
