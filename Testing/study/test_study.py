@@ -125,9 +125,9 @@ def with_value(value: float) -> sitk.Image:
     return image(values)
 
 
-def with_spacing(*spacing: float) -> sitk.Image:
-    spaced = image()
-    spaced.SetSpacing(spacing)
+def with_spacing(x: float, y: float, z: float, values: np.ndarray = VALUES) -> sitk.Image:
+    spaced = image(values)
+    spaced.SetSpacing((x, y, z))
     return spaced
 
 
@@ -145,6 +145,10 @@ UNUSABLE: dict[str, tuple[Callable[[], sitk.Image], str]] = {
     "label map": (lambda: image((VALUES // 250).astype(np.int8)), "only 4 different values"),
     "meters": (lambda: with_spacing(0.001, 0.001, 0.001), "0.001 x 0.001 x 0.001 mm"),
     "huge voxels": (lambda: with_spacing(1, 1, 100), "1 x 1 x 100 mm"),
+    "huge field of view": (
+        lambda: with_spacing(1, 2, 15, np.tile(VALUES, (3, 1, 1))),
+        "field of view of 28 x 48 x 900 mm",
+    ),
 }
 
 

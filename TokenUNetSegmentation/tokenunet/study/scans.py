@@ -23,6 +23,8 @@ _SMALLEST_SIDE = 8
 """Number of voxels along the shortest side; fewer slices do not show a brain."""
 _SPACING_MM = (0.1, 20.0)
 """Range of plausible spacings."""
+_LARGEST_REACH_MM = 800.0
+"""Largest side of a plausible field of view; on a larger one, the network's grid would fill the memory."""
 _SAME_CORRELATION = 0.9999
 """Correlation from which on two scans are copies, possibly rescaled; different sequences correlate less."""
 _FEWEST_VALUES = 10
@@ -225,6 +227,12 @@ def _check_values(image: sitk.Image, source: str) -> None:
     if not all(_SPACING_MM[0] <= s <= _SPACING_MM[1] for s in image.GetSpacing()):
         spacing = " x ".join(f"{s:g}" for s in image.GetSpacing())
         raise UnusableImageError(f"{source} has voxels of {spacing} mm.", "Check the header of the file.")
+    reach = [n * mm for n, mm in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+    if max(reach) > _LARGEST_REACH_MM:
+        raise UnusableImageError(
+            f"{source} has a field of view of {' x '.join(f'{mm:.0f}' for mm in reach)} mm, larger than any head's.",
+            "Check the size of the voxels in the header of the file.",
+        )
     array = sitk.GetArrayViewFromImage(image)
     low, high = float(array.min()), float(array.max())
     if not np.isfinite([low, high]).all():
