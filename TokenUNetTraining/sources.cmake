@@ -11,6 +11,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetTrainingLib/panels/patient_groups.py
   TokenUNetTrainingLib/panels/progress.py
   TokenUNetTrainingLib/panels/results.py
+  TokenUNetTrainingLib/panels/settings_form.py
   TokenUNetTrainingLib/panels/training.py
   TokenUNetTrainingLib/process/__init__.py
   TokenUNetTrainingLib/process/detached_training.py

@@ -55,7 +55,7 @@ class ModelImportPanel:
         self._ui.importFrame.setVisible(self.running)
         if self._import is not None:
             self._ui.importProgressBar.setValue(round(100 * self._import.fraction))
-            self._ui.importProgressBar.setFormat(_("Importing the model") + " %p%")
+            self._ui.importProgressBar.setFormat(_("Importing") + " %p%")
         self._ui.importLabel.setText(self._message)
         self._ui.importLabel.setVisible(bool(self._message))
 

@@ -24,7 +24,7 @@ class OptionalChannels:
     dice_change: dict[str, float] = field(default_factory=dict)
 
     def describe_cost(self) -> str:
-        """Return the cost for people, such as "whole tumor Dice about -0.07"; empty if it was not measured."""
+        """Return the cost for people, such as "whole tumor Dice about 0.07 lower"; empty if it was not measured."""
         return ", ".join(
             f"{title} Dice {_described(self.dice_change[region])}"
             for region, title in REGION_TITLES.items()
@@ -33,7 +33,9 @@ class OptionalChannels:
 
 
 def _described(change: float) -> str:
-    return "unchanged" if abs(change) < _UNNOTICED else f"about {change:+.2f}".replace("-", "\N{MINUS SIGN}")
+    if abs(change) < _UNNOTICED:
+        return "unchanged"
+    return f"about {abs(change):.2f} {'lower' if change < 0 else 'higher'}"
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ctk
-import qt
 import slicer
 from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.label_schemes import LABEL_SCHEMES, described
-from tokenunet.networks.registry import architectures
-from tokenunet.training.config.configuration import SETTINGS, preset_values
+from tokenunet.training.config.configuration import preset_values
 from tokenunet.training.request import TrainingRequest
 from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.panels.installation import InstallationPanel
@@ -29,6 +27,7 @@ from TokenUNetTrainingLib.logic.run import (
     can_stop,
 )
 from TokenUNetTrainingLib.logic.status import status_of
+from TokenUNetTrainingLib.panels.settings_form import architecture_boxes, setting_edits
 
 if TYPE_CHECKING:  # not at run time: its packages are installed at the first click
     from tokenunet.training.experiment.experiment import Experiment
@@ -67,9 +66,9 @@ class TrainingPanel:
         self._loading = False
         self.start_run = start_run
         self.installation = InstallationPanel(ui, requirements, self._on_installation)
-        self.boxes = _architecture_boxes(ui.architecturesForm)
+        self.boxes = architecture_boxes(ui.architecturesForm)
         """Check box of each registered architecture, by name."""
-        self.edits = _setting_edits(ui.settingsForm)
+        self.edits = setting_edits(ui.settingsForm)
         """Line edit of each setting in the form, by name."""
         ui.foldsBox.setRange(2, 20)
         ui.dataPath.filters = ui.experimentPath.filters = ctk.ctkPathLineEdit.Dirs
@@ -264,31 +263,6 @@ class TrainingPanel:
     def _on_installation(self, message: str) -> None:
         self._message = message
         self._on_changed()
-
-
-def _architecture_boxes(form: Any) -> dict[str, Any]:
-    """Create a check box for each registered architecture."""
-    boxes = {}
-    for name, found in architectures().items():
-        box = qt.QCheckBox(found.title)
-        box.setObjectName(f"architecture_{name}")
-        box.setToolTip(_(found.description))
-        form.layout().addWidget(box)
-        boxes[name] = box
-    return boxes
-
-
-def _setting_edits(form: Any) -> dict[str, Any]:
-    """Create a row for each setting in the form."""
-    edits = {}
-    for name, found in SETTINGS.items():
-        if found.title:
-            label, edits[name] = qt.QLabel(_(found.title) + ":"), qt.QLineEdit()
-            edits[name].setObjectName(f"setting_{name}")
-            for widget in (label, edits[name]):
-                widget.setToolTip(_(found.hint))
-            form.layout().addRow(label, edits[name])
-    return edits
 
 
 def _stage_title(stage: str) -> str:
