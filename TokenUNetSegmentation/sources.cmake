@@ -177,6 +177,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/followup/page.py
   tokenunet/followup/pipeline.py
   tokenunet/followup/rano.py
+  tokenunet/followup/refine.py
   tokenunet/followup/request.py
   tokenunet/followup/results.py
   tokenunet/followup/surgery.py

@@ -6,8 +6,9 @@ Every patient has a second scan in another pose (up to 10° and 10 mm), with ano
 tumor of the unchanged ones is the same: their differences of volume give the random error in
 `tokenunet.followup.uncertainty`. The others' tumors grew or shrank to 0.7 to 1.4 times the radius, and in a fourth of
 them a second lesion came or went. Reported are how many changes of volume are within the uncertainty, how many lesions
-are matched correctly, and the error of the alignment. Finished patients are kept in WORK/patients.jsonl, so that the
-same command continues.
+are matched correctly, how many of the others were missed by the segmentation, and the error of the alignment. Finished
+patients are kept in WORK/patients.jsonl, so that the same command continues. Their scans and segmentations stay in
+WORK, too: without that file, everything but the segmentation is measured again.
 """
 
 import argparse
@@ -22,13 +23,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage, optimize
+from scipy import optimize
 from tokenunet.bundle.store import DEFAULT_MODEL, find_manifest
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS, RegionName, regions_from_labels
 from tokenunet.followup.changes import LESIONS
-from tokenunet.followup.lesions import LEAST_ML, LesionMasks, match_lesions
-from tokenunet.followup.output import TRANSFORMS, labels_file
+from tokenunet.followup.lesions import LesionMasks, MatchedLesions, match_lesions
+from tokenunet.followup.output import RESULTS, TRANSFORMS, labels_file
 from tokenunet.followup.pipeline import follow_up
 from tokenunet.followup.request import FollowUpRequest
 from tokenunet.followup.uncertainty import Repeatability
@@ -46,6 +47,8 @@ _MOST_DEGREES, _MOST_MM, _MARGIN_MM = 10.0, 10.0, 20.0
 _FACTORS = (0.7, 1.4)
 _SECOND_LESION = 0.25
 _NAMES = ("2020-01-01", "2020-04-01")
+_WRITTEN = "written"
+"""Empty file that says that all scans of a patient were written."""
 _LEAST_CONSTANT_ML = 0.2
 """Smallest constant error: without a tumor in some patient, none would be found."""
 _LEAST_TRUE_ML = 0.5
@@ -65,7 +68,8 @@ class Patient:
         quality: Quality of the alignment.
         lesions: Number of lesions of the ground truth, by region.
         matched: Number of them that were matched correctly.
-        missed: Number of them that were found at neither time point.
+        segmented: Number of them that the segmentation shows at the time points at which they are there.
+        aligned: Number of them that are matched correctly with the ground truth in place of the segmentation.
     """
 
     seed: int
@@ -76,7 +80,8 @@ class Patient:
     quality: float
     lesions: dict[str, int]
     matched: dict[str, int]
-    missed: dict[str, int]
+    segmented: dict[str, int]
+    aligned: dict[str, int]
 
 
 def parameters_over_time(seed: int, changed: bool) -> tuple[PatientParameters, PatientParameters]:
@@ -111,7 +116,7 @@ def measure(seed: int, changed: bool, spacing: float, work: Path) -> Patient:
         seed: Seed of the patient.
         changed: Whether the tumor changes.
         spacing: Spacing of the scans in mm.
-        work: Folder for scans and results, which is removed.
+        work: Folder for scans and results; those of an earlier measurement are not segmented again.
     """
     random = np.random.default_rng(seed + 1)
     patients = [make_patient(seed, spacing, parameters) for parameters in parameters_over_time(seed, changed)]
@@ -119,22 +124,26 @@ def measure(seed: int, changed: bool, spacing: float, work: Path) -> Patient:
     indices = np.argwhere(sitk.GetArrayViewFromImage(brain))[::500, ::-1]
     points = [brain.TransformIndexToPhysicalPoint(index) for index in indices.tolist()]
     motion = random_motion(random, tuple(np.mean(points, axis=0)), _MOST_DEGREES, _MOST_MM)
-    shutil.rmtree(work, ignore_errors=True)
-    for name, patient, moves in zip(_NAMES, patients, (None, motion), strict=True):
-        _write(patient, work / "patient" / name, moves)
-    report = follow_up(FollowUpRequest(work / "patient", work / "output"))
-    transform = sitk.ReadTransform(work / "output" / TRANSFORMS / f"{_NAMES[1]}.tfm")
+    output = work / "output"
+    if not (work / _WRITTEN).exists():
+        shutil.rmtree(work, ignore_errors=True)
+        for name, patient, moves in zip(_NAMES, patients, (None, motion), strict=True):
+            _write(patient, work / "patient" / name, moves)
+        (work / _WRITTEN).touch()
+    for entry in output.iterdir() if output.exists() else ():
+        if entry.name != RESULTS:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    report = follow_up(FollowUpRequest(work / "patient", output))
+    transform = sitk.ReadTransform(output / TRANSFORMS / f"{_NAMES[1]}.tfm")
     errors = [math.dist(transform.TransformPoint(p), motion.TransformPoint(p)) for p in points]
-    truths = [
-        regions_from_labels(sitk.GetArrayFromImage(in_field_of_view(patient, patient.labels))) for patient in patients
-    ]
-    found = [
-        regions_from_labels(sitk.GetArrayFromImage(sitk.ReadImage(work / "output" / labels_file(name))))
-        for name in _NAMES
-    ]
+    truth_images = [in_field_of_view(patient, patient.labels) for patient in patients]
+    truths = [regions_from_labels(sitk.GetArrayFromImage(image)) for image in truth_images]
+    found = [regions_from_labels(sitk.GetArrayFromImage(sitk.ReadImage(output / labels_file(name)))) for name in _NAMES]
     grid = Grid.of(brain)
-    counts = {region: _matched(truths, found, region, grid) for region in LESIONS}
-    shutil.rmtree(work)
+    # The ground truth as it would be displayed if it had been segmented: at the error of the alignment.
+    error = sitk.CompositeTransform([motion.GetInverse(), transform])
+    moved = regions_from_labels(sitk.GetArrayFromImage(grid.resample(truth_images[1], sitk.sitkNearestNeighbor, error)))
+    counts = {region: _matched(truths, found, [truths[0], moved], region, grid) for region in LESIONS}
     return Patient(
         seed,
         changed,
@@ -142,7 +151,7 @@ def measure(seed: int, changed: bool, spacing: float, work: Path) -> Patient:
         {name: [point["volumes_ml"][name] for point in report["time_points"]] for name in REGIONS},
         float(np.mean(errors)),
         report["time_points"][1]["alignment"]["quality"],
-        *({region: count[i] for region, count in counts.items()} for i in range(3)),
+        *({region: count[i] for region, count in counts.items()} for i in range(4)),
     )
 
 
@@ -158,32 +167,43 @@ def _write(patient: SyntheticPatient, folder: Path, motion: sitk.Transform | Non
 
 
 def _matched(
-    truths: list[NDArray[np.bool_]], found: list[NDArray[np.bool_]], region: RegionName, grid: Grid
-) -> tuple[int, int, int]:
-    """Return how many true lesions there are, how many are matched correctly, and how many were not found.
+    truths: list[NDArray[np.bool_]],
+    found: list[NDArray[np.bool_]],
+    aligned_truths: list[NDArray[np.bool_]],
+    region: RegionName,
+    grid: Grid,
+) -> tuple[int, int, int, int]:
+    """Return the numbers of lesions, of those matched, segmented, and matched with the ground truth as segmentation.
 
-    A true lesion is a connected part of the tumor at either time. It is matched correctly if a single lesion of the
-    follow-up is in its place, is there at the same time points and reaches no other true lesion.
+    The lesions are those that the follow-up would list for the ground truth: the same gaps separate them, and the same
+    specks are none.
     """
     index, extent = REGIONS.index(region), REGIONS.index(LESIONS[region])
-    true = ndimage.label(ndimage.binary_dilation(truths[0][extent] | truths[1][extent], iterations=2))[0]
-    measured = match_lesions([LesionMasks(f[index], f[extent], grid) for f in found])
-    lesions = matched = missed = 0
-    for number in range(1, int(true.max()) + 1):
-        volumes = [float((t[index] & (true == number)).sum()) * grid.voxel_ml for t in truths]
-        if max(volumes) < _LEAST_TRUE_ML:
-            continue
-        lesions += 1
-        own = set(np.unique(measured.numbers[:, true == number]).tolist()) - {0}
-        if not own:
-            missed += 1
-        elif len(own) == 1:
-            lesion = own.pop()
-            there = [volume >= LEAST_ML for volume in volumes]
-            reached = np.unique(np.broadcast_to(true, measured.numbers.shape)[measured.numbers == lesion])
-            same_times = [volume > 0 for volume in measured.lesions[lesion - 1].volumes_ml] == there
-            matched += same_times and not set(reached.tolist()) - {0, number}
-    return lesions, matched, missed
+
+    def lesions_of(times: list[NDArray[np.bool_]]) -> MatchedLesions:
+        return match_lesions([LesionMasks(time[index], time[extent], grid) for time in times])
+
+    true, measured, aligned = lesions_of(truths), lesions_of(found), lesions_of(aligned_truths)
+    counts = [0, 0, 0, 0]
+    for number, lesion in enumerate(true.lesions, start=1):
+        if max(lesion.volumes_ml) >= _LEAST_TRUE_ML:
+            shown = [(m[t == number] > 0).any() for m, t in zip(measured.numbers, true.numbers, strict=True)]
+            counts[0] += 1
+            counts[1] += _is_matched(number, true, measured)
+            counts[2] += shown == [volume > 0 for volume in lesion.volumes_ml]
+            counts[3] += _is_matched(number, true, aligned)
+    return counts[0], counts[1], counts[2], counts[3]
+
+
+def _is_matched(number: int, true: MatchedLesions, measured: MatchedLesions) -> bool:
+    """Return whether a single lesion is in the place of a true one, at the same time points, and in no other place."""
+    own = set(np.unique(measured.numbers[:, (true.numbers == number).any(axis=0)]).tolist()) - {0}
+    if len(own) != 1:
+        return False
+    lesion = own.pop()
+    times = [[v > 0 for v in of.lesions[n - 1].volumes_ml] for of, n in ((true, number), (measured, lesion))]
+    reached = np.unique(true.numbers[:, (measured.numbers == lesion).any(axis=0)])
+    return times[0] == times[1] and not set(reached.tolist()) - {0, number}
 
 
 def fitted_errors(patients: list[Patient]) -> dict[RegionName, tuple[float, float]]:
@@ -228,7 +248,10 @@ def summary(patients: list[Patient], model: str) -> dict[str, Any]:
         },
         "least_quality": round(min(p.quality for p in patients), 2),
         "lesions": {
-            region: {name: sum(getattr(p, name)[region] for p in patients) for name in ("lesions", "matched", "missed")}
+            region: {
+                name: sum(getattr(p, name)[region] for p in patients)
+                for name in ("lesions", "matched", "segmented", "aligned")
+            }
             for region in LESIONS
         },
     }
@@ -262,9 +285,9 @@ def patients_of(options: argparse.Namespace) -> Iterator[Patient]:
     done = {(patient.seed, patient.changed) for patient in earlier}
     for number in range(max(options.unchanged, options.changed)):
         for changed, count in ((True, options.changed), (False, options.unchanged)):
-            seed = _FIRST_SEED + 20 * number + 10 * changed
+            seed = _FIRST_SEED + 20 * (options.first + number) + 10 * changed
             if number < count and (seed, changed) not in done:
-                patient = measure(seed, changed, options.spacing, options.output / "work")
+                patient = measure(seed, changed, options.spacing, options.output / str(seed))
                 with kept.open("a") as file:
                     file.write(json.dumps(asdict(patient)) + "\n")
                 yield patient
@@ -275,6 +298,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--unchanged", type=int, default=40)
     parser.add_argument("--changed", type=int, default=40)
+    parser.add_argument("--first", type=int, default=0, help="number of the first patient, from 0")
     parser.add_argument("--spacing", type=float, default=1.0, help="spacing of the scans in mm")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()

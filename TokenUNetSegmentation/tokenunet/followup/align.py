@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tokenunet.core.errors import SameStudyError
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
+from tokenunet.followup.refine import Examination, refine
 from tokenunet.followup.results import SegmentedTimePoint
 from tokenunet.preprocessing.register import Alignment, Reference
 
@@ -75,6 +76,8 @@ class FirstTimePoint:
                 f"{first.point.name} and {other.point.name} are the same examination.", "Leave out one of them."
             )
         alignment = self._reference.align(other.image)
+        refined = refine(alignment.transform, _examination(first), _examination(other))
+        alignment = Alignment(refined, alignment.quality)
         finding = self._uncertain_alignment(other, alignment)
         grid = first.grid
 
@@ -96,6 +99,11 @@ class FirstTimePoint:
             )
             return Finding("poor_alignment", text)
         return None
+
+
+def _examination(segmented: SegmentedTimePoint) -> Examination:
+    scans = {segmented.sequence: segmented.image, **segmented.others}
+    return Examination(segmented.sequence, scans, segmented.brain, segmented.regions[0])
 
 
 def _mask(mask: NDArray[np.bool_], grid: Grid) -> sitk.Image:

@@ -1,7 +1,9 @@
 """Segmentations of the time points, read from their folders."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.core.background import foreground
-from tokenunet.core.errors import InputError, MissingSequenceError
+from tokenunet.core.errors import InputError, MissingSequenceError, TokenUNetError
 from tokenunet.core.grid import Grid
 from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.followup.time_points import TimePoint
-from tokenunet.io.result_files import BRAIN, LABELS_FILE, RUN_REPORT
+from tokenunet.io.result_files import BRAIN, LABELS_FILE, RUN_REPORT, TRANSFORMS
 from tokenunet.preprocessing.skull_stripping import extract_brain, is_stripped
 from tokenunet.study.dicom import find_series, read_series
 from tokenunet.study.image_files import read_image
@@ -36,6 +38,7 @@ class SegmentedTimePoint:
         image: Reference scan.
         regions: Regions WT, TC and ET, (3, D, H, W).
         brain: Brain, (D, H, W).
+        others: Other scans that are still where they were, by sequence.
     """
 
     point: TimePoint
@@ -45,6 +48,7 @@ class SegmentedTimePoint:
     image: sitk.Image
     regions: NDArray[np.bool_]
     brain: NDArray[np.bool_]
+    others: Mapping[str, sitk.Image] = field(default_factory=dict)
 
     @property
     def model(self) -> dict[str, Any]:
@@ -80,7 +84,24 @@ def read_result(point: TimePoint, folder: Path) -> SegmentedTimePoint:
     if not Grid.of(labels).same_as(Grid.of(scan.image)):
         raise InputError(f"{source} is not the scan that {folder} was segmented from.", "Segment it again.")
     regions = regions_from_labels(sitk.GetArrayFromImage(labels).astype(np.uint8))
-    return SegmentedTimePoint(point, folder, report, sequence, scan.image, regions, _brain(scan.image, folder))
+    others = dict(_other_scans(report, sequence, folder, Grid.of(labels)))
+    return SegmentedTimePoint(point, folder, report, sequence, scan.image, regions, _brain(scan.image, folder), others)
+
+
+def _other_scans(
+    report: Mapping[str, Any], reference: str, folder: Path, grid: Grid
+) -> Iterator[tuple[str, sitk.Image]]:
+    """Yield the scans other than the reference on its grid, without those that are gone: they only help to align."""
+    for sequence, scan in report["inputs"].items():
+        if sequence == reference:
+            continue
+        with suppress(TokenUNetError, OSError, RuntimeError):
+            image = sitk.Cast(_read_scan(str(scan["path"]), folder).image, sitk.sitkFloat32)
+            transform = folder / TRANSFORMS / f"{sequence}.tfm"
+            yield (
+                sequence,
+                grid.resample(image, transform=sitk.ReadTransform(transform) if transform.exists() else None),
+            )
 
 
 def _brain(scan: sitk.Image, folder: Path) -> NDArray[np.bool_]:

@@ -26,7 +26,7 @@ _BINS = 32
 _SAMPLES = (20_000, 12_000, 4_000)
 """Voxels compared at each level, from fine to coarse."""
 _MOST_ITERATIONS = 50
-_BRAIN_RADIUS_MM = 60.0
+BRAIN_RADIUS_MM = 60.0
 """Typical distance of a voxel from the center of rotation, which relates rotations (radians) to shifts (mm)."""
 _MARGIN_MM = 6.0
 """Margin around the brain in the finest level, because its border is the most informative."""
@@ -140,7 +140,7 @@ class _Stage:
         if voxels > samples:
             self._method.SetMetricSamplingStrategy(self._method.REGULAR)
             self._method.SetMetricSamplingPercentage(samples / voxels, seed=1)
-        self._method.SetOptimizerScales([_BRAIN_RADIUS_MM**2] * 3 + [1.0] * 3)
+        self._method.SetOptimizerScales([BRAIN_RADIUS_MM**2] * 3 + [1.0] * 3)
 
     def rate(self, transform: sitk.Transform) -> float:
         """Return the negative mutual information; infinity if the scans do not overlap."""
@@ -160,7 +160,7 @@ class _Stage:
         kept = []
         for index, sign in product(range(6), (-1, 1)):
             parameters = np.array(transform.GetParameters())
-            parameters[index] += sign * _NUDGE_MM / (_BRAIN_RADIUS_MM if index < 3 else 1.0)
+            parameters[index] += sign * _NUDGE_MM / (BRAIN_RADIUS_MM if index < 3 else 1.0)
             nudged = sitk.Euler3DTransform(transform)
             nudged.SetParameters(parameters.tolist())
             rate = self.rate(nudged)
