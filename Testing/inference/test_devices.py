@@ -1,21 +1,26 @@
 """Devices that this computer does not have, by stand-ins: see ``docs/explanation/never-run.md``."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tokenunet.bundle.bundle import ModelBundle
+from model_fixtures import SMALL_MANIFEST, small_bundle
+from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.core.findings import Finding
 from tokenunet.inference.predict import predict
-from tokenunet.inference.request import InferenceOptions
+from tokenunet.inference.request import InferenceOptions, Mode
 from tokenunet.networks.token_unet import TokenUNet
 from tokenunet.preprocessing import Prepared
 from tokenunet.runtime import device as device_module
 from tokenunet.runtime.device import Arithmetic, is_unsupported_on_mps, resolve_device
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils.weak import WeakTensorKeyDictionary
 
 predict_module = sys.modules["tokenunet.inference.predict"]
 
@@ -28,6 +33,66 @@ class SameDevice(TorchDispatchMode):
         if len({tensor.device for tensor in tensors}) > 1 and "copy" not in str(function):
             raise RuntimeError(f"{function} was given tensors on two devices.")
         return function(*args, **(kwargs or {}))
+
+
+class PretendedGPU(TorchFunctionMode):
+    """Computes on the CPU what is moved to ``cuda``, and refuses what a GPU refuses.
+
+    These are operations on tensors of two devices (single numbers of the CPU are allowed), and conversion to NumPy.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._on_gpu = WeakTensorKeyDictionary()
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        leaves = tree_leaves((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        is_on_gpu = any(tensor in self._on_gpu for tensor in tensors)
+        if function == torch.Tensor.device.__get__:
+            return torch.device("cuda:0") if is_on_gpu else function(*args)
+        if function is torch.Tensor.numpy and is_on_gpu:
+            raise TypeError("can't convert cuda:0 device type tensor to numpy.")
+        target = next((leaf for leaf in leaves if isinstance(leaf, torch.device)), None)
+        moves = tensors and (function is torch.Tensor.cpu or target is not None)
+        if function == torch.Tensor.data.__set__:  # as a network's parameters are moved
+            is_on_gpu = args[1] in self._on_gpu
+        elif moves or target is not None:
+            is_on_gpu = target is not None and target.type == "cuda"
+        elif (
+            len({tensor in self._on_gpu for tensor in tensors if tensor.dim()}) > 1
+            and function is not torch._has_compatible_shallow_copy_type
+        ):
+            raise RuntimeError(f"{function} was given tensors on two devices.")
+        if tensors or "device" in kwargs:
+            args, kwargs = tree_map_only(torch.device, lambda _: torch.device("cpu"), (args, kwargs))
+        result = function(*args, **kwargs)
+        if moves:
+            result = result.clone()  # else a tensor that need not be copied would change its place
+        for tensor in tree_leaves(args[0] if function == torch.Tensor.data.__set__ else result):
+            if isinstance(tensor, torch.Tensor) and is_on_gpu:
+                self._on_gpu[tensor] = True
+        return result
+
+
+@pytest.mark.parametrize("mode", ["single_pass", "sliding_window"])
+def test_predict_mixes_no_tensors_of_a_gpu_and_the_cpu(
+    mode: Mode, tmp_path: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that follows the passes is done, too: the second pass, the limit of the core, maps and probe."""
+    manifest = replace(SMALL_MANIFEST, second_pass_without=("T1ce",), core_reach_mm=5.0)
+    bundle = load_bundle(small_bundle(tmp_path, manifest))
+    options = InferenceOptions(device="cpu", mode=mode, precision="fp32", attention_maps=True)
+    expected, _ = predict(prepared, bundle, options)
+    assert expected.second_pass_dice is not None
+    monkeypatch.setattr(predict_module, "resolve_device", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr(predict_module, "free_bytes", lambda device: 10**12)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "pretended")
+    with PretendedGPU():
+        prediction, execution = predict(prepared, bundle, options)
+    assert execution.device == "cuda:0", execution.fallbacks
+    np.testing.assert_allclose(prediction.probabilities, expected.probabilities, atol=1e-4)
 
 
 def test_predict_continues_on_the_cpu_where_mps_lacks_an_operation(

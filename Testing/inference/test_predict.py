@@ -9,11 +9,12 @@ from model_fixtures import SMALL_MANIFEST, small_bundle
 from monai.inferers import sliding_window_inference
 from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
+from tokenunet.core.prediction import Prediction
 from tokenunet.inference.core_reach import within_reach, without_distant_core
 from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.predict import predict, region_probabilities
 from tokenunet.inference.request import InferenceOptions
-from tokenunet.inference.second_pass import with_second_pass
+from tokenunet.inference.second_pass import second_pass_findings, with_second_pass
 from tokenunet.networks import architectures, build_network
 from tokenunet.preprocessing import Prepared
 
@@ -265,6 +266,19 @@ def test_second_pass_adds_to_a_tumor_and_to_a_core_that_hardly_enhances(
     result = with_second_pass(first, torch.full_like(first, 3.0), brain, manifest)
     assert [region for region in range(3) if (result[:, region] > first[:, region]).any()] == raised
     assert (result >= first).all()
+
+
+@pytest.mark.parametrize(
+    ("marked", "alone_ml", "warns"),
+    [(0, 2.0, True), (400, 2.0, True), (600, 2.0, False), (0, 0.4, False), (0, None, False)],
+)
+def test_a_tumor_that_only_the_second_pass_found_is_a_warning(marked: int, alone_ml: float | None, warns: bool) -> None:
+    manifest = replace(SMALL_MANIFEST, spacing=(1.0, 1.0, 1.0), second_pass_without=("T1ce",))
+    probabilities = np.zeros((3, 10, 10, 10), np.float32)
+    probabilities[0].flat[:marked] = 0.9
+    findings = list(second_pass_findings(Prediction(probabilities, second_pass_ml=alone_ml), manifest))
+    assert [finding.code for finding in findings] == ["found_by_second_pass"] * warns
+    assert not warns or "without T1ce the network finds 2.0 ml" in findings[0].message
 
 
 def test_second_pass_adds_to_the_whole_tumor_and_takes_nothing_away(tmp_path: Path, prepared: Prepared) -> None:

@@ -65,6 +65,7 @@ class Prediction:
         members: Probabilities of each member of an ensemble, (members, 3, D, H, W); None for a single network.
         probe: Readout of the encoder, if the model has a probe; of an ensemble, that of its first member.
         second_pass_dice: Dice between the whole tumors of the first and of the second pass; None without a second pass.
+        second_pass_ml: Volume in ml that the second pass alone marks as whole tumor; None without a second pass.
         overlays: Maps to display over the scans, made by `tokenunet.inference.overlays.with_overlays`.
     """
 
@@ -74,6 +75,7 @@ class Prediction:
     overlays: tuple[Overlay, ...] = ()
     probe: ProbeMaps | None = None
     second_pass_dice: float | None = None
+    second_pass_ml: float | None = None
 
     @property
     def uncertainty(self) -> NDArray[np.float32] | None:

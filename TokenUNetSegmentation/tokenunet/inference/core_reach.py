@@ -30,7 +30,7 @@ def without_distant_core(logits: Tensor, brain: Tensor, manifest: ModelManifest)
     Nothing changes unless at least `LEAST_ML` and `LEAST_SHARE` of the core enhance.
 
     Args:
-        logits: Logits of one patient, (1, R, D, H, W).
+        logits: Logits of one patient on the CPU, (1, R, D, H, W).
         brain: Whether a voxel is in the brain, (1, D, H, W).
         manifest: Manifest of the model that made them; it has a reach.
     """
@@ -41,8 +41,8 @@ def without_distant_core(logits: Tensor, brain: Tensor, manifest: ModelManifest)
     enough_ml = LEAST_ML / (prod(manifest.spacing) / 1000)
     if enhancing.sum() < max(enough_ml, LEAST_SHARE * float(found[0, core].sum())):
         return logits
-    near = within_reach(enhancing.cpu().numpy(), manifest.core_reach_mm, manifest.spacing)
-    distant = torch.from_numpy(~near).to(logits.device)
+    near = within_reach(enhancing.numpy(), manifest.core_reach_mm, manifest.spacing)
+    distant = torch.from_numpy(~near)
     result = logits.clone()
     result[0, core] = torch.where(distant, logits[0, core].clamp(max=DOUBTFUL), logits[0, core])
     return result

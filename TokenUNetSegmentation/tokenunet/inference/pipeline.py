@@ -26,6 +26,7 @@ from tokenunet.inference.overlays import grouped, with_overlays
 from tokenunet.inference.predict import predict
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.inference.review import review
+from tokenunet.inference.second_pass import second_pass_findings
 from tokenunet.io.files import locked_folder, staging_folder
 from tokenunet.io.overlay_files import INDEX
 from tokenunet.io.result_files import DICOM_SEG, RUN_REPORT, write_report
@@ -97,6 +98,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             on_fraction=lambda fraction: run.progress.update(Stage.PREDICT, fraction),
             on_fallback=run.warn,
         )
+        run.warn(*second_pass_findings(prediction, bundle.manifest))
     unclaimed = unclaimed_regions(missing)
     with run.stage(Stage.RESTORE):
         if unclaimed:

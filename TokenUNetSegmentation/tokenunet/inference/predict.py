@@ -22,7 +22,13 @@ from tokenunet.inference.crop import BrainCrop
 from tokenunet.inference.fallback import Strategy, fallback_chain
 from tokenunet.inference.forward import OnFraction, PassOutput, forward_pass, single_pass, small_input, window_pass
 from tokenunet.inference.request import InferenceOptions, Mode
-from tokenunet.inference.second_pass import count_passes, second_pass_dice, with_second_pass, without_channels
+from tokenunet.inference.second_pass import (
+    count_passes,
+    marked_ml,
+    second_pass_dice,
+    with_second_pass,
+    without_channels,
+)
 from tokenunet.networks import architecture
 from tokenunet.networks.blocks import trainable_parameters
 from tokenunet.networks.probe import Probe, ProbeOutput
@@ -263,16 +269,20 @@ def _run(
         torch.backends.cudnn.flags(benchmark=False, deterministic=True),
     ):
         logits, maps, read = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes), probe)
-        agreement = None
+        # What follows takes little time, and is the same on the CPU for every device.
+        logits, brain = logits.cpu(), (x != 0).any(dim=1)
+        agreement, second_ml = None, None
         if passes == 2:
-            second = run(
+            second_output = run(
                 without_channels(x, manifest), False, lambda fraction: on_fraction((1 + fraction) / 2), None
-            ).logits
+            )
+            second = second_output.logits.cpu()
             agreement = second_pass_dice(logits, second, manifest)
-            logits = with_second_pass(logits, second, (x != 0).any(dim=1), manifest)
+            second_ml = marked_ml(second, "WT", brain, manifest)
+            logits = with_second_pass(logits, second, brain, manifest)
         if manifest.core_reach_mm is not None and not options.fast:
-            logits = without_distant_core(logits, (x != 0).any(dim=1), manifest)
-        probabilities = view.paste(region_probabilities(logits[0], manifest)).cpu().numpy()
+            logits = without_distant_core(logits, brain, manifest)
+        probabilities = view.paste(region_probabilities(logits[0], manifest)).numpy()
     # There is no tumor outside the brain, but the network's output there is arbitrary.
     probabilities *= prepared.brain
     return Prediction(
@@ -280,6 +290,7 @@ def _run(
         attention=None if maps is None else _attention(maps, view, prepared),
         probe=None if read is None else _probe_maps(read, view, prepared),
         second_pass_dice=agreement,
+        second_pass_ml=second_ml,
     )
 
 

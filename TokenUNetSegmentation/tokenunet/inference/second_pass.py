@@ -6,12 +6,15 @@ which a network expects less in T1ce than there is. Where the first pass finds n
 mostly an artifact.
 """
 
+from collections.abc import Iterator
 from math import prod
 
 import torch
 from torch import Tensor
 
 from tokenunet.bundle.manifest import ModelManifest
+from tokenunet.core.findings import Finding
+from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import RegionName
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.preprocessing import Prepared
@@ -53,8 +56,7 @@ def with_second_pass(first: Tensor, second: Tensor, brain: Tensor, manifest: Mod
     """
 
     def found(region: RegionName) -> bool:
-        marked = (first[:, manifest.regions.index(region)] > 0) & brain
-        return float(marked.sum()) * prod(manifest.spacing) / 1000 >= LEAST_ML
+        return marked_ml(first, region, brain, manifest) >= LEAST_ML
 
     raised = torch.maximum(first, (first + second) / 2)
     result = first.clone()
@@ -64,6 +66,30 @@ def with_second_pass(first: Tensor, second: Tensor, brain: Tensor, manifest: Mod
             k = manifest.regions.index(region)
             result[:, k] = raised[:, k]
     return result
+
+
+def marked_ml(logits: Tensor, region: RegionName, brain: Tensor, manifest: ModelManifest) -> float:
+    """Return the volume in ml that a pass marks as a region, of which `with_second_pass` names the other arguments."""
+    marked = (logits[:, manifest.regions.index(region)] > 0) & brain
+    return float(marked.sum()) * prod(manifest.spacing) / 1000
+
+
+def second_pass_findings(prediction: Prediction, manifest: ModelManifest) -> Iterator[Finding]:
+    """Warn if only the second pass found a tumor, which was therefore not marked.
+
+    Args:
+        prediction: Prediction of one patient.
+        manifest: Manifest of the model that made it.
+    """
+    alone_ml = prediction.second_pass_ml
+    volume_ml = float((prediction.probabilities[0] > 0.5).sum()) * prod(manifest.spacing) / 1000
+    if alone_ml is not None and alone_ml >= LEAST_ML > volume_ml:
+        left_out = " and ".join(manifest.second_pass_without)
+        yield Finding(
+            "found_by_second_pass",
+            f"No tumor is marked, but without {left_out} the network finds {alone_ml:.1f} ml of it: look through the "
+            f"scans, and segment without {left_out} to see where.",
+        )
 
 
 def second_pass_dice(first: Tensor, second: Tensor, manifest: ModelManifest) -> float:
