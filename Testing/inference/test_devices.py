@@ -13,6 +13,7 @@ from tokenunet.bundle.bundle import ModelBundle, load_bundle
 from tokenunet.core.findings import Finding
 from tokenunet.inference.predict import predict
 from tokenunet.inference.request import InferenceOptions, Mode
+from tokenunet.networks.probe import Probe
 from tokenunet.networks.token_unet import TokenUNet
 from tokenunet.preprocessing import Prepared
 from tokenunet.runtime import device as device_module
@@ -55,6 +56,8 @@ class PretendedGPU(TorchFunctionMode):
         if function is torch.Tensor.numpy and is_on_gpu:
             raise TypeError("can't convert cuda:0 device type tensor to numpy.")
         target = next((leaf for leaf in leaves if isinstance(leaf, torch.device)), None)
+        if function is torch.Tensor.to and isinstance(args[-1], torch.Tensor) and len(args) > 1:  # as another one
+            target = torch.device("cuda:0" if args[1] in self._on_gpu else "cpu")
         moves = tensors and (function is torch.Tensor.cpu or target is not None)
         if function == torch.Tensor.data.__set__:  # as a network's parameters are moved
             is_on_gpu = args[1] in self._on_gpu
@@ -82,10 +85,10 @@ def test_predict_mixes_no_tensors_of_a_gpu_and_the_cpu(
 ) -> None:
     """All that follows the passes is done, too: the second pass, the limit of the core, maps and probe."""
     manifest = replace(SMALL_MANIFEST, second_pass_without=("T1ce",), core_reach_mm=5.0)
-    bundle = load_bundle(small_bundle(tmp_path, manifest))
+    bundle = replace(load_bundle(small_bundle(tmp_path, manifest)), probe=Probe(16, 8))
     options = InferenceOptions(device="cpu", mode=mode, precision="fp32", attention_maps=True)
     expected, _ = predict(prepared, bundle, options)
-    assert expected.second_pass_dice is not None
+    assert expected.second_pass_dice is not None and expected.probe is not None
     monkeypatch.setattr(predict_module, "resolve_device", lambda name: torch.device("cuda:0"))
     monkeypatch.setattr(predict_module, "free_bytes", lambda device: 10**12)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "pretended")
