@@ -51,6 +51,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/followup_chart.py
   TokenUNetSegmentationLib/scene/load_patient.py
   TokenUNetSegmentationLib/scene/load_result.py
+  TokenUNetSegmentationLib/scene/nodes.py
   TokenUNetSegmentationLib/scene/overlay_colors.py
   TokenUNetSegmentationLib/scene/overlay_overlap.py
   TokenUNetSegmentationLib/scene/overlay_views.py
@@ -58,6 +59,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/scene/result_folder.py
   TokenUNetSegmentationLib/scene/results.py
   TokenUNetSegmentationLib/scene/review.py
+  TokenUNetSegmentationLib/scene/segment_voxels.py
   TokenUNetSegmentationLib/scene/segmentation_file.py
   TokenUNetSegmentationLib/scene/volumes.py
   TokenUNetSegmentationLib/self_tests/__init__.py

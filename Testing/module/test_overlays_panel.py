@@ -50,7 +50,7 @@ def test_overlays_of_any_number_and_of_one_file_reach_page_scene_and_panel(
     from slicer_offscreen.demo_scene import _number_of_pictures
     from tokenunet.io.segmentation_page import segmentation_report
     from TokenUNetSegmentationLib.scene.export import run_report_text
-    from TokenUNetSegmentationLib.scene.results import child_items, subject_hierarchy
+    from TokenUNetSegmentationLib.scene.nodes import child_items, subject_hierarchy
 
     standin.setenv("STANDIN_RESULT", str(output))
     result = segment(module)

@@ -10,7 +10,8 @@ from test_segmentation_file import ijk_to_ras
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.terminology import LABEL_STYLES, REGION_STYLES
 from TokenUNetSegmentationLib.scene.load_result import build_result
-from TokenUNetSegmentationLib.scene.results import PatientResult, child_items, subject_hierarchy
+from TokenUNetSegmentationLib.scene.nodes import child_items, subject_hierarchy
+from TokenUNetSegmentationLib.scene.results import PatientResult
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 

@@ -13,8 +13,9 @@ from synthetic_output import SyntheticPatient, write_patient
 from tokenunet.core.terminology import LABEL_STYLES
 from TokenUNetSegmentationLib.scene.displays import head_box, tumor_center
 from TokenUNetSegmentationLib.scene.load_result import build_result, show_exclusive_labels, volume_table_steps
+from TokenUNetSegmentationLib.scene.nodes import subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlays import overlay_number, range_text, set_threshold
-from TokenUNetSegmentationLib.scene.results import MissingNodeError, all_results, subject_hierarchy
+from TokenUNetSegmentationLib.scene.results import MissingNodeError, all_results
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 GROUPS = ("token_learner", "token_fuser")

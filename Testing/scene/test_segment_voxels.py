@@ -6,7 +6,8 @@ import slicer
 from scene.synthetic_output import SyntheticPatient
 from slicer_offscreen import OffscreenHost
 from TokenUNetSegmentationLib.scene.load_result import build_result
-from TokenUNetSegmentationLib.scene.results import PatientResult, segment_voxels
+from TokenUNetSegmentationLib.scene.results import PatientResult
+from TokenUNetSegmentationLib.scene.segment_voxels import segment_voxels
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 

@@ -14,7 +14,7 @@ from tokenunet.core.regions import REGIONS
 from tokenunet.core.terminology import REGION_STYLES
 from tokenunet.io.seg_nrrd import write_segmentation
 from TokenUNetSegmentationLib.scene.load_result import build_steps
-from TokenUNetSegmentationLib.scene.results import segment_voxels
+from TokenUNetSegmentationLib.scene.segment_voxels import segment_voxels
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 from vtkmodules.util.numpy_support import vtk_to_numpy
 

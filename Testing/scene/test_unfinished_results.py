@@ -10,7 +10,8 @@ from slicer_offscreen import OffscreenHost
 from synthetic_output import SyntheticPatient
 from tokenunet.core.errors import UnreadableImageError
 from TokenUNetSegmentationLib.scene.load_result import build_result, build_steps
-from TokenUNetSegmentationLib.scene.results import remove_node, remove_result, subject_hierarchy
+from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.results import remove_result
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 

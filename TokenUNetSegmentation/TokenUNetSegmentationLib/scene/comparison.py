@@ -9,6 +9,7 @@ from tokenunet.core.regions import REGIONS
 from tokenunet.evaluation.compare import DIFFERENCE, Comparison, compare_regions, model_name, unclaimed_in
 
 from TokenUNetSegmentationLib.scene.displays import jump_to_tumor
+from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlay_views import enter_grid, leave_grid, link_views, view_name
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, describe_overlay, set_threshold
 from TokenUNetSegmentationLib.scene.results import (
@@ -17,10 +18,8 @@ from TokenUNetSegmentationLib.scene.results import (
     PatientResult,
     all_results,
     create_result_folder,
-    remove_node,
-    segment_voxels,
-    subject_hierarchy,
 )
+from TokenUNetSegmentationLib.scene.segment_voxels import segment_voxels
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 _SMALLEST_SHOWN = 0.2

@@ -19,7 +19,8 @@ from tokenunet.measurement import measure
 from TokenUNetSegmentationLib.scene.displays import visible_surface_steps
 from TokenUNetSegmentationLib.scene.editing import nested_after_edit
 from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels, volume_table_steps
-from TokenUNetSegmentationLib.scene.results import PatientResult, remove_node
+from TokenUNetSegmentationLib.scene.nodes import remove_node
+from TokenUNetSegmentationLib.scene.results import PatientResult
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 _MOST_UNDONE = 10

@@ -16,13 +16,8 @@ from tokenunet.core.regions import RegionName
 from tokenunet.core.terminology import REGION_STYLES
 from tokenunet.measurement import LesionDiameters, measure
 
-from TokenUNetSegmentationLib.scene.results import (
-    DIAMETER_ROLE,
-    PatientResult,
-    create_result_folder,
-    remove_node,
-    subject_hierarchy,
-)
+from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.results import DIAMETER_ROLE, PatientResult, create_result_folder
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 Axis = Literal["longest", "perpendicular"]

@@ -17,9 +17,10 @@ from tokenunet.io.overlay_files import list_overlays
 from tokenunet.study.image_files import read_image
 
 from TokenUNetSegmentationLib.scene.displays import OPACITY_2D_FILL, OVERLAY_OPACITY
+from TokenUNetSegmentationLib.scene.nodes import child_items, remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlay_views import enter_grid, link_views, view_name
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, load_overlay, set_threshold
-from TokenUNetSegmentationLib.scene.results import child_items, create_result_folder, remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.results import create_result_folder
 from TokenUNetSegmentationLib.scene.segmentation_file import add_regions
 from TokenUNetSegmentationLib.scene.volumes import detach_from_file, load_volume
 

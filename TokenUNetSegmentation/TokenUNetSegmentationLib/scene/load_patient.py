@@ -10,7 +10,8 @@ from tokenunet.core.errors import UnreadableImageError
 from tokenunet.core.old_keys import with_current_keys
 
 from TokenUNetSegmentationLib.scene.load_result import build_steps
-from TokenUNetSegmentationLib.scene.results import PatientResult, all_results, remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
 from TokenUNetSegmentationLib.scene.volumes import load_volume
 
 OUTPUT_ATTRIBUTE = "TokenUNet.Output"

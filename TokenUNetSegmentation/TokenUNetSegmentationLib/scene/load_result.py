@@ -17,6 +17,7 @@ from tokenunet.io.overlay_files import list_overlays
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.alignment import load_transform
+from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, load_overlay
 from TokenUNetSegmentationLib.scene.results import (
     COLORS_ROLE,
@@ -31,9 +32,7 @@ from TokenUNetSegmentationLib.scene.results import (
     PatientResult,
     all_results,
     create_result_folder,
-    remove_node,
     remove_result,
-    subject_hierarchy,
 )
 from TokenUNetSegmentationLib.scene.review import add_candidates
 from TokenUNetSegmentationLib.scene.segmentation_file import add_regions, read_regions

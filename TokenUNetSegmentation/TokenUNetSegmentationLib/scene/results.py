@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
 from tokenunet.core.builtin_overlays import ENSEMBLE_UNCERTAINTY, TOKEN_FUSER, TOKEN_LEARNER
@@ -20,9 +19,10 @@ from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.overlays import OverlayGroup
 from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.core.sequences import SEQUENCES, SequenceName
-from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from TokenUNetSegmentationLib.scene.nodes import child_items, remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlays import overlay_group, overlay_number
+from TokenUNetSegmentationLib.scene.segment_voxels import segment_voxels
 
 RESULT_ATTRIBUTE = "TokenUNet.Result"
 REFERENCE_ROLE = "tokenUNetReference"
@@ -38,7 +38,6 @@ OVERLAY_ROLE, COLORS_ROLE = "tokenUNetOverlay", "tokenUNetOverlayColors"
 _OVERLAY_ROLES = (OVERLAY_ROLE, "tokenUNetTokenLearnerMask", "tokenUNetTokenFuserMask", "tokenUNetDisagreement")
 _COLORS_ROLES = (COLORS_ROLE, "tokenUNetTokenLearnerColors", "tokenUNetTokenFuserColors")
 """Roles today and, from the second on, in scenes of version 0.1."""
-_SAME_GRID_MM = 1e-4
 _RESULT_ROLES = (
     VOLUME_TABLE_ROLE,
     REPORT_ROLE,
@@ -211,96 +210,11 @@ def remove_result(result: PatientResult) -> None:
             hierarchy.RemoveItem(folder)
 
 
-def subject_hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
-    """Return the scene's subject hierarchy node."""
-    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-
-
 def create_result_folder(parent: int, name: str) -> int:
     """Create a subject hierarchy folder that is removed with the result, and return its item."""
     folder = subject_hierarchy().CreateFolderItem(parent, name)
     subject_hierarchy().SetItemAttribute(folder, RESULT_ATTRIBUTE, "1")
     return folder
-
-
-def remove_node(node: slicer.vtkMRMLNode) -> None:
-    """Remove a node from the scene together with its display and storage nodes, which would be left unused."""
-    belongings = [node]
-    if node.IsA("vtkMRMLDisplayableNode"):
-        belongings += [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
-    if node.IsA("vtkMRMLStorableNode"):
-        belongings += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
-    for belonging in belongings:
-        if belonging is not None and belonging.GetScene() is not None:  # removing a node may remove its display node
-            slicer.mrmlScene.RemoveNode(belonging)
-
-
-def child_items(item: int, recursive: bool = False) -> list[int]:
-    """Return the children of a subject hierarchy item."""
-    ids = vtk.vtkIdList()
-    subject_hierarchy().GetItemChildren(item, ids, recursive)
-    return [ids.GetId(i) for i in range(ids.GetNumberOfIds())]
-
-
-def segment_voxels(
-    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
-) -> NDArray[np.bool_]:
-    """Return the binary mask of a segment on a volume's grid, (D, H, W)."""
-    voxels = _voxels_of_same_grid(segmentation, segment, reference)
-    return _resampled_voxels(segmentation, segment, reference) if voxels is None else voxels
-
-
-def _voxels_of_same_grid(
-    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
-) -> NDArray[np.bool_] | None:
-    """Return a segment's voxels if the grids agree, otherwise None.
-
-    This needs no temporary node in the scene, which would trigger updates of the whole window.
-    """
-    image = slicer.vtkOrientedImageData()
-    same_place = segmentation.GetTransformNodeID() == reference.GetTransformNodeID()
-    if not same_place or not segmentation.GetBinaryLabelmapRepresentation(segment, image):
-        return None
-    own, wanted = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(own)
-    reference.GetIJKToRASMatrix(wanted)
-    shape = slicer.util.arrayFromVolume(reference).shape
-    first_to_last = np.array(image.GetExtent()).reshape(3, 2)[::-1]
-    difference = slicer.util.arrayFromVTKMatrix(own) - slicer.util.arrayFromVTKMatrix(wanted)
-    if np.abs(difference).max() > _SAME_GRID_MM:
-        return None
-    voxels = np.zeros(shape, bool)
-    if (first_to_last[:, 1] < first_to_last[:, 0]).any():  # an empty segment
-        return voxels
-    if (first_to_last < 0).any() or (first_to_last[:, 1] >= shape).any():
-        return None
-    extent = tuple(slice(first, last + 1) for first, last in first_to_last)
-    values = vtk_to_numpy(image.GetPointData().GetScalars())
-    voxels[extent] = values.reshape(voxels[extent].shape) > 0
-    return voxels
-
-
-def _resampled_voxels(
-    segmentation: slicer.vtkMRMLSegmentationNode, segment: str, reference: slicer.vtkMRMLScalarVolumeNode
-) -> NDArray[np.bool_]:
-    """Resample a segment to a volume's grid.
-
-    `slicer.util.arrayFromSegmentBinaryLabelmap` does the same, but leaves a display node in the scene at each call.
-    """
-    segments = vtk.vtkStringArray()
-    segments.InsertNextValue(segment)
-    labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
-    try:
-        logic = slicer.modules.segmentations.logic()
-        if not logic.ExportSegmentsToLabelmapNode(segmentation, segments, labelmap, reference):
-            raise RuntimeError(f"Cannot resample segment {segment} of “{segmentation.GetName()}”.")
-        return slicer.util.arrayFromVolume(labelmap) > 0
-    finally:
-        display = labelmap.GetDisplayNode()
-        colors = display.GetColorNode() if display is not None else None
-        remove_node(labelmap)
-        if colors is not None:
-            slicer.mrmlScene.RemoveNode(colors)
 
 
 def _referenced(node: slicer.vtkMRMLNode, role: str) -> list[slicer.vtkMRMLNode]:

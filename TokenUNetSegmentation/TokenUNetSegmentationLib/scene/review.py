@@ -24,13 +24,9 @@ from tokenunet.core.terminology import Code, SegmentStyle
 from tokenunet.review.candidates import CANDIDATES_FILE
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
-from TokenUNetSegmentationLib.scene.results import (
-    CANDIDATES_ROLE,
-    MissingNodeError,
-    PatientResult,
-    segment_voxels,
-    subject_hierarchy,
-)
+from TokenUNetSegmentationLib.scene.nodes import subject_hierarchy
+from TokenUNetSegmentationLib.scene.results import CANDIDATES_ROLE, MissingNodeError, PatientResult
+from TokenUNetSegmentationLib.scene.segment_voxels import segment_voxels
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 _IDENTIFIER = "ReviewHint"  # as in scenes of version 0.1
