@@ -85,6 +85,11 @@ class OverlaysPanel:
         return self._buttons[number]
 
     @property
+    def creating_views(self) -> bool:
+        """Whether views of the grid are being created."""
+        return self._creating_views.running
+
+    @property
     def group(self) -> str:
         """Name of the displayed group, which is the first one unless the user has chosen another; empty if none."""
         result = self._result()
