@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,26 @@ def test_load_says_which_scan_is_gone(batch: tuple[host.LoadedModule, pytest.Mon
     wait_until(lambda: not module.widget.batchPanel.loading)
     assert "gone.nii.gz cannot be read as an image" in ui.batchMessage.text
     assert node_ids() == nodes
+
+
+def test_news_of_many_rows_do_not_block_the_window(module: host.LoadedModule) -> None:
+    """In CPU time, since the machine may be busy; columns that fit their contents once took a second for 50 rows."""
+    from tokenunet.core.events import PatientEvent
+
+    panel = module.widget.batchPanel
+    panel._ui.batchSection.collapsed = False
+    module.panel.show()
+    patients = [f"patient {number}" for number in range(1000)]
+    panel.batch.rows |= {name: PatientEvent(name, "waiting", "/results") for name in patients}
+    panel.batch.changed |= set(patients)
+    panel._show_news()
+    for name in patients[:50]:
+        panel.batch._receive(PatientEvent(name, "ok", "/results", volumes_ml={"WT": 1.0, "TC": 0.5, "ET": 0.2}))
+    panel._show_news()  # the columns of the volumes appear
+    panel.batch.changed |= set(patients[:50])
+    began = time.process_time()
+    panel._show_news()
+    assert time.process_time() - began < LONGEST_BLOCK_S
 
 
 def test_time_left_counts_only_segmented_patients() -> None:

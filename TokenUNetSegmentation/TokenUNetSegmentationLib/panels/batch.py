@@ -59,8 +59,7 @@ class BatchPanel:
         ui.batchTable.setColumnCount(7)
         ui.batchTable.setHorizontalHeaderLabels([_("Patient"), _("Scans"), _("State"), *_REGIONS, _("Dice")])
         ui.batchTable.horizontalHeaderItem(_DICE).setToolTip(_("Expected Dice coefficient of the whole tumor."))
-        ui.batchTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        ui.batchTable.horizontalHeader().setSectionResizeMode(_PATIENT, qt.QHeaderView.Stretch)
+        self._fit_columns()
         ui.batchTable.verticalHeader().setVisible(False)
         ui.batchPlace.currentPathChanged.connect(lambda *_: self._on_place())
         ui.batchOutput.currentPathChanged.connect(lambda *_: self._forget_rows())
@@ -210,13 +209,18 @@ class BatchPanel:
                 self.batch.changed = set(rows)
             self._row_of = {patient: number for number, patient in enumerate(names)}
             table.setRowCount(len(names))
-        for patient in self.batch.changed & set(rows):
+        news = self.batch.changed & set(rows)
+        if news:  # otherwise the table looks through all rows for the width of a column at each cell
+            table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        for patient in news:
             for column, text in enumerate(_cells(rows[patient])):
                 item = qt.QTableWidgetItem(text)
                 if column in (*_VOLUMES, _DICE):
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 item.setToolTip(_details(rows[patient]))
                 table.setItem(self._row_of[patient], column, item)
+        if news:
+            self._fit_columns()
         if names != displayed:
             table.resizeRowsToContents()
         self.batch.changed = set()
@@ -228,6 +232,11 @@ class BatchPanel:
         table.setVisible(bool(rows))
         height = table.verticalHeader().length() * min(1, _MOST_ROWS / max(len(rows), 1))
         table.setFixedHeight(table.horizontalHeader().height + round(height) + 2 * table.frameWidth)
+
+    def _fit_columns(self) -> None:
+        header = self._ui.batchTable.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header.setSectionResizeMode(_PATIENT, qt.QHeaderView.Stretch)
 
     def _show_buttons(self) -> None:
         ui, batch, ready = self._ui, self.batch, all(self._paths())
