@@ -1,12 +1,15 @@
-"""Training in fp16 with a gradient scaler, which GPUs without bf16 need, on the CPU in place of such a GPU."""
+"""Training in the precisions that some GPUs need or lack, on the CPU in their place."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from tokenunet.training.loop.engine import FoldTraining
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 from training import train_tiny
 from training.train_tiny import fold_folder, fold_training
 
@@ -45,3 +48,23 @@ def test_fp16_skips_steps_until_the_scale_fits_and_resumes_with_it(
     assert fresh.get_scale() == TOO_LARGE
     assert resumed.state.restore()
     assert fresh.get_scale() == scaler.get_scale()
+
+
+class NoDoublePrecision(TorchFunctionMode):
+    """Refuses to move double precision to a device, as Apple's GPU does."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        moves = any(isinstance(leaf, torch.device) for leaf in tree_leaves((args, kwargs)))
+        result = function(*args, **(kwargs or {}))
+        if moves and isinstance(result, torch.Tensor) and result.dtype == torch.float64:
+            raise TypeError(
+                "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."
+            )
+        return result
+
+
+def test_training_and_validation_need_no_double_precision_on_the_device(tmp_path: Path) -> None:
+    run = fold_training(tmp_path, {"epochs": 1})
+    with NoDoublePrecision():
+        run.run()
+    assert [line["event"] for line in fold_folder(tmp_path).log_lines()].count("validation") == 1

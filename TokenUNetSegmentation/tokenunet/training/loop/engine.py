@@ -246,8 +246,9 @@ class FoldTraining:
                 self._check_stop if ranks == 1 else lambda: None,
             )
         give_back_freed_memory()  # whole scans leave holes in the heap that patches do not fill
-        total = self._fabric.all_reduce(scores.to(self._fabric.device), reduce_op="sum")
-        means = total.mean(dim=0).tolist()  # type: ignore[union-attr]
+        if ranks > 1:  # Apple's GPU, which runs a single process, has no double precision
+            scores = self._fabric.all_reduce(scores.to(self._fabric.device), reduce_op="sum")  # type: ignore[assignment]
+        means = scores.mean(dim=0).tolist()
         dice = dict(zip(REGIONS, means, strict=True))
         return {**dice, "mean": sum(means) / len(means)}
 
