@@ -26,10 +26,10 @@ def balls(*places: tuple[Place, float]) -> np.ndarray:
     [
         ([(LEFT, 6)], [(LEFT, 7)], ["grown"]),
         ([(LEFT, 7)], [(LEFT, 5), (RIGHT, 3)], ["shrunk", "new"]),
-        ([(LEFT, 5), (RIGHT, 3)], [(LEFT, 5)], ["unchanged", "gone"]),
+        ([(LEFT, 5), (RIGHT, 3)], [(LEFT, 5)], ["within uncertainty", "gone"]),
         ([(LEFT, 5), (RIGHT, 4)], [(LEFT, 7), (BETWEEN, 6), (RIGHT, 7)], ["grown, merged"]),
         ([(LEFT, 7), (BETWEEN, 6), (RIGHT, 7)], [(LEFT, 5), (RIGHT, 4)], ["shrunk, split"]),
-        ([(LEFT, 5)], [(LEFT, 5), (RIGHT, 1)], ["unchanged"]),  # a speck of 0.01 ml is none
+        ([(LEFT, 5)], [(LEFT, 5), (RIGHT, 1)], ["within uncertainty"]),  # a speck of 0.01 ml is none
         ([], [], []),
     ],
 )

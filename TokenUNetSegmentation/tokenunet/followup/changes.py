@@ -115,15 +115,15 @@ def lesion_states(lesion: Lesion, region: RegionName, repeatability: Repeatabili
     Example:
         >>> measured = Repeatability("model", 40, {"ET": (0.1, 0.05)})
         >>> lesion_states(Lesion((1.0, 3.0, 3.1, 0.0), (2, 1, 1, 0), (0, 0, 0)), "ET", measured)
-        ['grown, merged', 'unchanged', 'gone']
+        ['grown, merged', 'within uncertainty', 'gone']
     """
     states = []
     for (before, after), (parts, parts_after) in zip(pairwise(lesion.volumes_ml), pairwise(lesion.parts), strict=True):
         if not parts or not parts_after:
             states.append("absent" if parts == parts_after else "gone" if parts else "new")
             continue
-        unchanged = abs(after - before) <= repeatability.change_ml(region, before, after)
-        state = "unchanged" if unchanged else "grown" if after > before else "shrunk"
+        is_within = abs(after - before) <= repeatability.change_ml(region, before, after)
+        state = "within uncertainty" if is_within else "grown" if after > before else "shrunk"
         regrouped = ", merged" if parts_after < parts else ", split" if parts_after > parts else ""
         states.append(state + regrouped)
     return states
