@@ -43,7 +43,9 @@ def draw_contours(view: ContourView) -> bytes:
         figure = Figure(figsize=(7, 0.6 + 7 * height / width * len(view.scans) / 2), layout="constrained")
         for row, (name, scan) in zip(figure.subplots(len(view.scans), 2), view.scans.items(), strict=True):
             low, high = np.percentile(scan[scan != 0], [1, 99.5])
-            for axes, title, regions in zip(row, ("truth", "prediction"), (view.truth, view.predicted), strict=True):
+            for axes, title, regions in zip(
+                row, ("ground truth", "prediction"), (view.truth, view.predicted), strict=True
+            ):
                 axes.set_axis_off()
                 axes.imshow(np.where(scan == 0, low, scan), cmap="gray", vmin=low, vmax=high)
                 for region, outline in zip(REGIONS, regions, strict=True):
