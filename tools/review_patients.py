@@ -60,7 +60,7 @@ def samples(space: ModelSpace, folder: Path | None, first: int, number: int, per
 
     Args:
         space: Input space of the model.
-        folder: Folder of prepared patients, as written by `save_sample`; None makes synthetic ones.
+        folder: Folder of prepared patients, as `load_sample` reads them; None makes synthetic ones.
         first: Number of the first file in the folder, or the first seed.
         number: Number of patients.
         perturbed: Share of the perturbed patients.

@@ -55,10 +55,6 @@ class ReportPanel:
         ui.saveDicomButton.clicked.connect(self._when_asked(self._save_dicom))
         ui.sendButton.clicked.connect(self._when_asked(self._send))
 
-    @property
-    def _busy(self) -> bool:
-        return self._saving.running or self._sending.running
-
     def show(self) -> None:
         """Update all that is displayed."""
         result = self._result()
@@ -72,8 +68,8 @@ class ReportPanel:
             self._ui.saveDicomButton.setToolTip(saving.reason)
             label = _("Cancel saving") if self._saving.running else _("Save to DICOM database")
             self._ui.saveDicomButton.setText(label)
-            is_named = bool(self._ui.archiveEdit.text.strip())
-            self._ui.sendButton.setEnabled(is_named and bool(saved_files(result)) and not self._busy)
+            is_named, busy = bool(self._ui.archiveEdit.text.strip()), self._saving.running or self._sending.running
+            self._ui.sendButton.setEnabled(is_named and bool(saved_files(result)) and not busy)
             self._ui.sendButton.setToolTip(
                 _("Send the saved DICOM objects. Sending again makes no doubles.")
                 if saved_files(result)

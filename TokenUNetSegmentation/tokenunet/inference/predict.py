@@ -273,10 +273,8 @@ def _run(
         logits, brain = logits.cpu(), (x != 0).any(dim=1)
         agreement, second_ml = None, None
         if passes == 2:
-            second_output = run(
-                without_channels(x, manifest), False, lambda fraction: on_fraction((1 + fraction) / 2), None
-            )
-            second = second_output.logits.cpu()
+            fewer = without_channels(x, manifest)
+            second = run(fewer, False, lambda fraction: on_fraction((1 + fraction) / 2), None).logits.cpu()
             agreement = second_pass_dice(logits, second, manifest)
             second_ml = marked_ml(second, "WT", brain, manifest)
             logits = with_second_pass(logits, second, brain, manifest)

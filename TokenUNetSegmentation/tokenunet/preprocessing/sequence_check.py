@@ -46,7 +46,8 @@ def check_sequences(
             findings.append(
                 Finding("sequence_name", f"{scan.source} was given as {sequence}, but its name says {named}.")
             )
-    for sequence, recognized_as in recognize(study, alignments or {}).items():
+    coarse = _coarse(study, alignments or {})
+    for sequence, recognized_as in _recognize(coarse).items():
         if recognized_as != sequence:
             findings.append(
                 Finding(
@@ -55,7 +56,7 @@ def check_sequences(
                     "check that no two sequences were swapped.",
                 )
             )
-    for one, other in _copies(study, alignments or {}):
+    for one, other in _copies(coarse):
         findings.append(
             Finding(
                 "copied_scan",
@@ -66,22 +67,20 @@ def check_sequences(
     return findings
 
 
-def recognize(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dict[SequenceName, SequenceName]:
+def _recognize(coarse: Mapping[SequenceName, NDArray]) -> dict[SequenceName, SequenceName]:
     """Return the sequence that each scan looks like, by the sequence it was given as.
 
     The features compare the scans with each other, so that all of `SEQUENCES` are needed. A scan keeps the sequence it
     was given as unless its features contradict it.
 
     Args:
-        study: Scans as read.
-        alignments: Rigid alignment by sequence, for scans that are not aligned with the reference.
+        coarse: Values of the scans on one grid, (D, H, W).
 
     Returns:
         Sequence by given sequence; empty if one of `SEQUENCES` is missing.
     """
-    if any(sequence not in study.scans for sequence in SEQUENCES):
+    if any(sequence not in coarse for sequence in SEQUENCES):
         return {}
-    coarse = _coarse(study, alignments)
     sequences = sequences_by_features([coarse[s] for s in SEQUENCES])
     return dict(zip(SEQUENCES, sequences or SEQUENCES, strict=True))
 
@@ -96,9 +95,8 @@ def _coarse(study: Study, alignments: Mapping[SequenceName, Alignment]) -> dict[
     }
 
 
-def _copies(study: Study, alignments: Mapping[SequenceName, Alignment]) -> Iterator[tuple[SequenceName, SequenceName]]:
+def _copies(coarse: Mapping[SequenceName, NDArray]) -> Iterator[tuple[SequenceName, SequenceName]]:
     """Yield pairs of scans that differ by noise, blur, or a monotonic change of their intensities alone."""
-    coarse = _coarse(study, alignments)
     shown = {sequence: foreground(array) for sequence, array in coarse.items()}
     for one, other in combinations(coarse, 2):
         both = shown[one] & shown[other]

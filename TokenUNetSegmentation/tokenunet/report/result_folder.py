@@ -13,6 +13,7 @@ from tokenunet.core.errors import GridMismatchError, MissingSequenceError, Unrea
 from tokenunet.core.grid import Grid
 from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import regions_from_labels
+from tokenunet.io.result_files import BRAIN, LABELS_FILE, RUN_REPORT
 from tokenunet.measurement import measure
 from tokenunet.preprocessing.skull_stripping import extract_brain
 from tokenunet.study.dicom import find_series, read_series
@@ -51,13 +52,13 @@ def read_result(folder: Path, scan: Path | None = None) -> ReadResult:
         GridMismatchError: If the scan is not the one that was segmented.
     """
     try:
-        run = with_current_keys(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        run = with_current_keys(json.loads((folder / RUN_REPORT).read_text(encoding="utf-8")))
         reference = run["inputs"][run["reference"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableImageError(
             f"{folder} holds no result with a readable run.json.", "Choose an output folder of tokenunet segment."
         ) from error
-    labels = _read(folder / "labels.nii.gz")
+    labels = _read(folder / LABELS_FILE)
     found, files = _reference_scan(reference, scan)
     if not Grid.of(found.image).same_as(Grid.of(labels)) or found.sha256 != reference["sha256"]:
         raise GridMismatchError(
@@ -72,7 +73,7 @@ def read_result(folder: Path, scan: Path | None = None) -> ReadResult:
 
 def _brain(folder: Path, run: dict[str, Any], scan: sitk.Image) -> NDArray[np.bool_] | None:
     """Return the brain that was cut out of a scan of the whole head; None if the scan was skull-stripped."""
-    path = folder / "brain.nii.gz"
+    path = folder / BRAIN
     if path.exists():
         return sitk.GetArrayFromImage(_read(path)) > 0
     return sitk.GetArrayFromImage(extract_brain([scan])) > 0 if run.get("brain_extracted") else None
