@@ -269,7 +269,10 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/__init__.py
   tokenunet/study/dicom.py
   tokenunet/study/dicom_excluded.py
+  tokenunet/study/dicom_groups.py
   tokenunet/study/dicom_header.py
+  tokenunet/study/dicom_pixels.py
+  tokenunet/study/dicom_stacks.py
   tokenunet/study/dicom_tags.py
   tokenunet/study/find.py
   tokenunet/study/found_study.py

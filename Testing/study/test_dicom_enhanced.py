@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_fixtures import VALUES, assert_reads_as, slices, tilted_scan
+from dicom_fixtures import VALUES, assert_reads_as, slices, tilted_scan, truncate
 from pydicom import Dataset, dcmread
 from pydicom.uid import EnhancedMRImageStorage
-from tokenunet.study.dicom import find_series
+from tokenunet.core.errors import UnreadableImageError
+from tokenunet.study.dicom import find_series, read_series
 
 GENERATOR = np.random.default_rng(0)
 
@@ -40,22 +41,83 @@ def test_positions_of_makers_and_pixels_of_a_preview_do_not_disturb(tmp_path: Pa
     assert_reads_as(series, tilted_scan())
 
 
-def test_frames_of_different_slopes_are_a_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", ["rising", "falling"])
+def test_read_series_rescales_each_frame_by_its_own_slope(tmp_path: Path, order: str) -> None:
+    datasets = slices() if order == "rising" else slices()[::-1]
+    scales = [(0.5 + k, 3.0 * k) for k in range(len(datasets))]
+    write_enhanced(tmp_path / "enhanced", datasets)
+    rescale_frames(tmp_path / "enhanced", scales)
+    (series,) = find_series(tmp_path)
+    by_slice = scales if order == "rising" else scales[::-1]
+    expected = np.stack([image * slope + offset for image, (slope, offset) in zip(VALUES, by_slice, strict=True)])
+    assert_reads_as(series, tilted_scan(values=expected.astype(np.float32)))
+
+
+def test_read_series_adds_each_frames_own_intercept(tmp_path: Path) -> None:
+    """The slopes are the same, which alone says nothing about the intercepts."""
     write_enhanced(tmp_path / "enhanced", slices())
-    whole = dcmread(tmp_path / "enhanced")
+    rescale_frames(tmp_path / "enhanced", [(1.0, 10.0 * k) for k in range(len(VALUES))])
+    (series,) = find_series(tmp_path)
+    expected = VALUES + 10 * np.arange(len(VALUES), dtype=np.float32)[:, None, None]
+    assert_reads_as(series, tilted_scan(values=expected))
+
+
+def test_find_series_wants_the_slope_of_each_frame(tmp_path: Path) -> None:
+    write_enhanced(tmp_path / "enhanced", slices())
+    rescale_frames(tmp_path / "enhanced", [(1.0, 0.0), (2.0, 0.0)])
+    (series,) = find_series(tmp_path)
+    assert "do not state how each of their frames is rescaled" in series.problem
+
+
+def test_read_series_names_a_file_whose_frames_are_cut_off(tmp_path: Path) -> None:
+    write_enhanced(tmp_path / "enhanced", slices())
+    rescale_frames(tmp_path / "enhanced", [(1.0 + k, 0.0) for k in range(len(VALUES))])
+    (series,) = find_series(tmp_path)
+    truncate(tmp_path / "enhanced")
+    with pytest.raises(UnreadableImageError, match="enhanced"):
+        read_series(series)
+
+
+@pytest.mark.parametrize("in_turn", [False, True])
+@pytest.mark.parametrize(
+    "group", [None, ("MREchoSequence", "EffectiveEchoTime"), ("FrameContentSequence", "TemporalPositionIndex")]
+)
+def test_find_series_separates_volumes_of_one_file(
+    tmp_path: Path, group: tuple[str, str] | None, in_turn: bool
+) -> None:
+    volumes = [slices(), slices(scan=tilted_scan(values=VALUES[::-1].copy()))]
+    pairs = [(dataset, number) for number, volume in enumerate(volumes, start=1) for dataset in volume]
+    if in_turn:
+        pairs.sort(key=lambda pair: pair[0].InstanceNumber)
+    write_enhanced(tmp_path / "enhanced", [dataset for dataset, _ in pairs])
+    if group:
+        whole = dcmread(tmp_path / "enhanced")
+        for frame, (_, number) in zip(whole.PerFrameFunctionalGroupsSequence, pairs, strict=True):
+            value = nested({group[0]: {group[1]: number if group[0] == "FrameContentSequence" else 10.0 * number}})
+            frame[group[0]] = value[group[0]]
+        whole.save_as(tmp_path / "enhanced")
+    one, other = find_series(tmp_path)
+    assert one.name != other.name
+    assert_reads_as(one, tilted_scan())
+    assert_reads_as(other, tilted_scan(values=VALUES[::-1].copy()))
+    assert [finding.code for finding in other.findings] == ([] if group else ["separated_by_order"])
+
+
+def test_frames_in_no_order_are_a_problem(tmp_path: Path) -> None:
+    datasets = slices() + slices()
+    write_enhanced(tmp_path / "enhanced", [datasets[k] for k in (*range(6), *range(12, 24), *range(6, 12))])
+    (series,) = find_series(tmp_path)
+    assert "nothing tells apart" in series.problem
+
+
+def rescale_frames(path: Path, scales: list[tuple[float, float]]) -> None:
+    """Give the first frames of a file a slope and an intercept of their own."""
+    whole = dcmread(path)
     del whole.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
-    for number, frame in enumerate(whole.PerFrameFunctionalGroupsSequence, start=1):
-        scale = {"RescaleSlope": number, "RescaleIntercept": 0, "RescaleType": "US"}
+    for (slope, offset), frame in zip(scales, whole.PerFrameFunctionalGroupsSequence, strict=False):
+        scale = {"RescaleSlope": slope, "RescaleIntercept": offset, "RescaleType": "US"}
         frame.PixelValueTransformationSequence = nested({"PixelValueTransformationSequence": scale})[0x289145].value
-    whole.save_as(tmp_path / "enhanced")
-    (series,) = find_series(tmp_path)
-    assert "rescaled differently" in series.problem
-
-
-def test_several_volumes_in_one_file_are_a_problem(tmp_path: Path) -> None:
-    write_enhanced(tmp_path / "enhanced", slices() + slices())
-    (series,) = find_series(tmp_path)
-    assert "several volumes in one file" in series.problem
+    whole.save_as(path)
 
 
 def write_enhanced(path: Path, datasets: list[Dataset]) -> None:

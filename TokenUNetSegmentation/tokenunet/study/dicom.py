@@ -3,27 +3,24 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from tokenunet.core.errors import UnreadableImageError, UnusableImageError
+from tokenunet.core.errors import UnusableImageError
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.io.files import files_below, sha256_of
 from tokenunet.study.dicom_excluded import FEWEST_SLICES, why_excluded
 from tokenunet.study.dicom_header import DicomHeader, read_header
+from tokenunet.study.dicom_pixels import read_frames, read_slices
+from tokenunet.study.dicom_stacks import Stack, are_copies, by_place, stacks_of
 from tokenunet.study.dicom_tags import DicomTags
 from tokenunet.study.identity import check_one_person
-from tokenunet.study.image_files import READING
 from tokenunet.study.scans import Scan, as_scan
 
-_SAME_PLACE_DECIMALS = 2
-"""Decimals of a slice's position in mm that are compared."""
 _UNEVEN = 0.05
 """Tolerance of slice distances, relative to the usual one; files hold rounded positions."""
 _OVERLAPPING = 0.9
@@ -45,7 +42,8 @@ class DicomSeries:
         excluded: Sentence that says why the series is not a scan of a head; empty if it may be one.
         problem: Sentence that says why a possible scan cannot be read; empty if it can.
         findings: Findings for the user.
-        frames: Order of a single file's frames along the volume.
+        frames: Frames of a single file in the order of the slices.
+        rescales: Slope and intercept of each of that file's frames, if they differ.
     """
 
     uid: str
@@ -57,6 +55,7 @@ class DicomSeries:
     problem: str = ""
     findings: tuple[Finding, ...] = ()
     frames: tuple[int, ...] = ()
+    rescales: tuple[tuple[float, ...], ...] = ()
 
     @property
     def name(self) -> str:
@@ -107,25 +106,10 @@ def read_series(series: DicomSeries) -> Scan:
     source = f"{series.folder}: series {series.name}"
     if series.grid is None:
         raise UnusableImageError(f"{source} cannot be used. {series.excluded or series.problem}", "Choose another.")
-    array = _pixels(series.files)
+    array = read_frames(series.files[0], series.rescales) if series.rescales else read_slices(series.files)
     image = series.grid.image(array[list(series.frames)] if series.frames else array)
     digest = hashlib.sha256("".join(map(sha256_of, series.files)).encode())
     return as_scan(image, source, digest.hexdigest())
-
-
-def _pixels(files: Sequence[Path]) -> NDArray[np.float32]:
-    """Return the values of slices, (z, y, x), each rescaled by its own file's slope."""
-    names = [str(file) for file in files]
-    try:
-        # Without a float type, values outside of the first slice's integer type would be clipped.
-        with READING:
-            image = sitk.ReadImage(names if len(names) > 1 else names[0], sitk.sitkFloat32, "GDCMImageIO")
-    except RuntimeError as error:
-        if len(files) > 1:
-            for file in files:
-                _pixels([file])  # raises the error for the damaged file
-        raise UnreadableImageError(f"{names[0]} is missing or damaged.", "Copy or export the study again.") from error
-    return sitk.GetArrayFromImage(image)
 
 
 def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
@@ -141,63 +125,46 @@ def _volumes(headers: list[DicomHeader]) -> list[DicomSeries]:
         return [replace(series, problem=problem)]
     single = [header for header in headers if len(header.positions) == 1]
     multiple = [header for header in headers if len(header.positions) > 1]
-    volumes = [_volume([header], "") for header in multiple]
-    for part in _split(single) if single else []:
-        differing = [key for key in part[0].distinctions if len({h.distinctions[key] for h in headers}) > 1]
-        is_all = len(part) == len(headers)
-        volumes.append(_volume(part, "" if is_all else ", ".join(f"{k} {part[0].distinctions[k]}" for k in differing)))
-    return volumes
+    files = [single] if single else []
+    return [_volume(stack) for images in (*(h.of_frames() for h in multiple), *files) for stack in stacks_of(images)]
 
 
-def _split(headers: list[DicomHeader]) -> list[list[DicomHeader]]:
-    """Split a series by its distinctions until the images of each position agree in all of them."""
-    at_place = _by_place(headers).values()
-    for key in headers[0].distinctions:
-        if any(len({header.distinctions[key] for header in same}) > 1 for same in at_place):
-            parts: dict[str, list[DicomHeader]] = defaultdict(list)
-            for header in headers:
-                parts[header.distinctions[key]].append(header)
-            return [smaller for part in parts.values() for smaller in _split(part)]
-    return [headers]
-
-
-def _by_place(headers: list[DicomHeader]) -> dict[float, list[DicomHeader]]:
-    """Return the headers by their position along the normal, in mm and ascending."""
-    normal = np.cross(*headers[0].orientation)
-    places: dict[float, list[DicomHeader]] = defaultdict(list)
-    for header in headers:
-        places[round(float(header.positions[0] @ normal), _SAME_PLACE_DECIMALS)].append(header)
-    return dict(sorted(places.items()))
-
-
-def _volume(headers: list[DicomHeader], part: str) -> DicomSeries:
-    """Return the volume of single slices, which are sorted here, or of one file's frames."""
-    first = headers[0]
-    series = DicomSeries(first.series_uid, tuple(h.file for h in headers), first.tags, part)
+def _volume(stack: Stack) -> DicomSeries:
+    """Return the volume of single slices or of one file's frames, which are sorted here."""
+    headers, first = stack.headers, stack.headers[0]
+    series = DicomSeries(first.series_uid, tuple(dict.fromkeys(h.file for h in headers)), first.tags, stack.name)
     if len({header.size for header in headers}) > 1:
         return replace(series, problem="Its images differ in size.")
-    if len(first.positions) > 1:
-        order = np.argsort(first.positions @ np.cross(*first.orientation), kind="stable")
-        series = replace(series, frames=tuple(order.tolist()))
-        return _placed(series, first, first.positions[order])
-    places = _by_place(headers)
+    places = by_place(headers)
     for same in places.values():
-        if len(same) > 1 and not _same_pixels(same):
-            names = ", ".join(header.file.name for header in same)
-            return replace(series, problem=f"It holds different images of the same place ({names}).")
+        if len(same) > 1 and not are_copies(same):
+            names = ", ".join(header.image for header in same)
+            return replace(
+                series,
+                problem=f"It holds different images of the same place, which nothing tells apart ({names}): if they "
+                "are of several volumes, export or convert each on its own.",
+            )
     sorted_headers = [same[0] for same in places.values()]
-    series = replace(series, files=tuple(header.file for header in sorted_headers), tags=sorted_headers[0].tags)
+    series = replace(series, tags=sorted_headers[0].tags, findings=_order_finding(series, stack))
+    if first.frame is None:
+        series = replace(series, files=tuple(header.file for header in sorted_headers))
+    else:
+        frames = tuple(header.frame for header in sorted_headers if header.frame is not None)
+        series = replace(series, frames=frames, rescales=first.rescales)
     repeated = len(headers) - len(sorted_headers)
     if repeated:
         number = "a slice" if repeated == 1 else f"{repeated} slices"
         text = f"Series {series.name} holds {number} twice; the copies were left out."
-        series = replace(series, findings=(Finding("duplicate_slice", text),))
+        series = replace(series, findings=(*series.findings, Finding("duplicate_slice", text)))
     return _placed(series, sorted_headers[0], np.concatenate([header.positions for header in sorted_headers]))
 
 
-def _same_pixels(headers: list[DicomHeader]) -> bool:
-    first, *others = (_pixels([header.file]) for header in headers)
-    return all(np.array_equal(first, other) for other in others)
+def _order_finding(series: DicomSeries, stack: Stack) -> tuple[Finding, ...]:
+    """Return the warning about a volume that no tag tells from others of its series, if it is one."""
+    if not stack.by_order:
+        return ()
+    text = f"No tag tells the volumes of series {series.name} apart; they were separated by the order of their images."
+    return (Finding("separated_by_order", text),)
 
 
 def _placed(series: DicomSeries, header: DicomHeader, positions: NDArray[np.float64]) -> DicomSeries:
@@ -211,8 +178,6 @@ def _placed(series: DicomSeries, header: DicomHeader, positions: NDArray[np.floa
     heights = (positions - positions[0]) @ normal
     steps = np.diff(heights)
     usual = float(np.median(steps))
-    if usual < 10**-_SAME_PLACE_DECIMALS or steps.min() < 10**-_SAME_PLACE_DECIMALS:
-        return replace(series, problem="It holds several volumes in one file.")
     uneven = np.flatnonzero(np.abs(steps - usual) > max(_UNEVEN * usual, _UNEVEN_MM))
     if len(uneven):
         k = int(uneven[0])

@@ -1,24 +1,19 @@
-"""DICOM headers, read by SimpleITK; pydicom reads the functional groups of enhanced files."""
+"""Headers of DICOM files of one image or of many frames."""
 
 import re
-import struct
 import warnings
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.core.errors import UnreadableImageError
+from tokenunet.study.dicom_groups import FunctionalGroups
 from tokenunet.study.dicom_tags import DicomTags, dicom_tags, number_in
 from tokenunet.study.image_files import READING, check_name
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4",  # MR
@@ -26,11 +21,8 @@ MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.4",  # MR converted to enhanced
 }
 """SOP classes of MR images."""
-_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_AGENTS = "ContrastBolusAgentSequence"
+_TIMING = "MRTimingAndRelatedParametersSequence"
 _CHARACTER_SET = "0008|0005"
-_UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, struct.error)
-"""What pydicom raises for damaged headers."""
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 _SYNTAXES = re.compile(r"1\.2\.840\.10008\.1\.2(\.1|\.1\.99|\.2|\.5|\.4\.(5[017]|70|8[01]|9[01]))?")
 """UIDs of the transfer syntaxes that SimpleITK reads."""
@@ -57,6 +49,11 @@ class DicomHeader:
         slice_spacing: Stated distance between the centers of slices, in mm; 0 if missing.
         color: Whether the image is in color.
         problem: Sentence that says why the pixels cannot be read; empty if they can.
+        order: Numbers that follow the order of acquisition, each 0 if missing: of the image, date and time, content
+            time, and trigger time.
+        rescales: Slope and intercept of each frame, if they differ between the frames.
+        frame: Index of the frame, if this is the header of one frame of several.
+        frame_distinctions: Distinctions of each frame.
     """
 
     file: Path
@@ -73,6 +70,33 @@ class DicomHeader:
     slice_spacing: float = 0.0
     color: bool = False
     problem: str = ""
+    order: tuple[float, ...] = ()
+    rescales: tuple[tuple[float, ...], ...] = ()
+    frame: int | None = None
+    frame_distinctions: tuple[dict[str, str], ...] = ()
+
+    @property
+    def image(self) -> str:
+        """Name of the file, with the number of the frame if this is the header of one."""
+        return self.file.name if self.frame is None else f"frame {self.frame + 1}"
+
+    def of_frames(self) -> "list[DicomHeader]":
+        """Return a header for each frame, with the tags in which the frames differ."""
+        return [self._of_frame(k) for k in range(self.frames)]
+
+    def _of_frame(self, k: int) -> "DicomHeader":
+        own = self.frame_distinctions[k] if len(self.frame_distinctions) == self.frames else {}
+        tags = replace(
+            self.tags,
+            echo_time=number_in(own.get("echo time", "")) or self.tags.echo_time,
+            image_type=tuple(own.get("image type", "").split("/")) if own.get("image type") else self.tags.image_type,
+            b_value=number_in(own.get("b-value", "")) or self.tags.b_value,
+            inversion_time=number_in(own.get("inversion time", "")) or self.tags.inversion_time,
+            temporal_position=number_in(own.get("temporal position", "")),
+        )
+        return replace(
+            self, positions=self.positions[[k]], distinctions=own, tags=tags, frames=1, frame=k, order=(k + 1,)
+        )
 
 
 def read_header(file: Path) -> DicomHeader | None:
@@ -139,6 +163,10 @@ def _header_of(file: Path, values: dict[str, str]) -> DicomHeader:
             "acquisition": text("0020|0012"),
         },
         tags=tags,
+        order=tuple(
+            number_in(number) or 0.0
+            for number in (text("0020|0013"), tags.acquired, text("0008|0033"), text("0018|1060"))
+        ),
         thickness=number_in(text("0018|0050")) or 0.0,
         slice_spacing=abs(number_in(text("0018|0088")) or 0.0),
         color=(number_in(text("0028|0002")) or 1) > 1 or text("0028|0004") == "PALETTE COLOR",
@@ -161,11 +189,16 @@ def _compression_problem(start: bytes) -> str:
 
 def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
     """Add the values that an enhanced file keeps in functional groups, which SimpleITK does not report."""
-    groups, agents = _nested(header.file)
-    orientations = _values(groups, "PlaneOrientationSequence", "ImageOrientationPatient")
-    spacings = _values(groups, "PixelMeasuresSequence", "PixelSpacing")
-    positions = _values(groups, "PlanePositionSequence", "ImagePositionPatient")
-    slopes = _values(groups, "PixelValueTransformationSequence", "RescaleSlope")
+    groups = FunctionalGroups.read(header.file)
+    orientations = groups.numbers("PlaneOrientationSequence", "ImageOrientationPatient")
+    spacings = groups.numbers("PixelMeasuresSequence", "PixelSpacing")
+    positions = groups.numbers("PlanePositionSequence", "ImagePositionPatient")
+    slopes, intercepts = (
+        groups.numbers("PixelValueTransformationSequence", keyword) for keyword in ("RescaleSlope", "RescaleIntercept")
+    )
+    rescales = tuple((*slope, *intercept) for slope, intercept in zip(slopes, intercepts, strict=False))
+    differ = len({*slopes}) > 1 or len({*intercepts}) > 1
+    known = len(slopes) == len(intercepts) == frames and {len(rescale) for rescale in rescales} == {2}
     complete = (
         {len(orientation) for orientation in orientations} == {6}
         and {len(spacing) for spacing in spacings} == {2}
@@ -174,10 +207,7 @@ def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
         and len(positions) == frames
     )
 
-    def first(sequence: str, keyword: str) -> float | None:
-        return next((value[0] or None for value in _values(groups, sequence, keyword) if value), None)
-
-    tags = header.tags
+    own, tags = groups.distinctions(), header.tags
     return replace(
         header,
         positions=np.array(positions) if complete else np.empty((0, 3)),
@@ -185,40 +215,21 @@ def _with_frames(header: DicomHeader, frames: int) -> DicomHeader:
         pixel_spacing=(spacings[0][1], spacings[0][0]) if complete else (0.0, 0.0),
         tags=replace(
             tags,
-            echo_time=tags.echo_time or first("MREchoSequence", "EffectiveEchoTime"),
-            repetition_time=tags.repetition_time or first("MRTimingAndRelatedParametersSequence", "RepetitionTime"),
-            inversion_time=tags.inversion_time or first("MRModifierSequence", "InversionTimes"),
-            contrast_agent=tags.contrast_agent or next(filter(None, agents), ""),
+            echo_time=tags.echo_time or groups.first("MREchoSequence", "EffectiveEchoTime"),
+            repetition_time=tags.repetition_time
+            or groups.first("MRTimingAndRelatedParametersSequence", "RepetitionTime"),
+            inversion_time=tags.inversion_time or groups.first("MRModifierSequence", "InversionTimes"),
+            contrast_agent=tags.contrast_agent or groups.contrast_agent,
         ),
         frames=frames,
         problem=header.problem
-        or ("The frames of its files are rescaled differently, which cannot be read." if len(set(slopes)) > 1 else ""),
+        or ("Its files do not state how each of their frames is rescaled." if differ and not known else ""),
+        rescales=rescales if differ and known else (),
+        frame_distinctions=own,
+        distinctions=header.distinctions | {k: v for k, v in own[0].items() if v.removesuffix(" ms")}
+        if frames == len(own) == 1
+        else header.distinctions,
     )
-
-
-def _nested(file: Path) -> tuple[list["Dataset"], list[str]]:
-    """Return an enhanced file's functional groups and names of contrast agents; empty if pydicom cannot read it."""
-    from pydicom import dcmread
-
-    try:
-        whole = dcmread(file, stop_before_pixels=True, force=True, specific_tags=[*_GROUPS, _AGENTS])
-        agents = [str(item.get("ContrastBolusAgent", "")) for item in whole.get(_AGENTS) or ()]
-        return [group for name in _GROUPS for group in whole.get(name) or ()], agents
-    except _UNREADABLE:
-        return [], []
-
-
-def _values(groups: Sequence["Dataset"], sequence: str, keyword: str) -> list[tuple[float, ...]]:
-    """Return an attribute's numbers in each group that has the sequence; an empty tuple for other values."""
-    found: list[tuple[float, ...]] = []
-    for group in groups:
-        try:
-            values = [item.get(keyword) for item in group.get(sequence) or ()]
-            numbers = [tuple(float(number) for number in np.atleast_1d(value)) for value in values if value is not None]
-        except _UNREADABLE:
-            numbers = [()]
-        found += [value if np.isfinite(value).all() else () for value in numbers]
-    return found
 
 
 def _numbers(text: str) -> NDArray[np.float64]:
