@@ -198,6 +198,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/core_reach.py
   tokenunet/inference/cpu_forward.py
   tokenunet/inference/crop.py
+  tokenunet/inference/evidence.py
   tokenunet/inference/fallback.py
   tokenunet/inference/forward.py
   tokenunet/inference/imported.py

@@ -242,3 +242,12 @@ def test_a_full_disk_is_one_clear_sentence_and_loses_nothing(
         assert [p.name for p in disk.iterdir()] == ["notes.txt"]
     finally:
         libc.umount(os.fsencode(disk))
+
+
+def test_a_tumor_without_evidence_is_a_warning_and_not_marked(command: list[str], tmp_path: Path) -> None:
+    manifest = replace(SMALL_MANIFEST, spacing=(4.0, 4.0, 4.0), least_evidence={"WT": 100.0})
+    command[-1] = str(small_bundle(tmp_path / "unsure", manifest))
+    assert main(command) == 0
+    report = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert [warning["code"] for warning in report["warnings"]] == ["weak_tumor"]
+    assert report["volumes_ml"]["WT"] == 0

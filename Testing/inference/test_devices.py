@@ -83,12 +83,12 @@ class PretendedGPU(TorchFunctionMode):
 def test_predict_mixes_no_tensors_of_a_gpu_and_the_cpu(
     mode: Mode, tmp_path: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that follows the passes is done, too: the second pass, the limit of the core, maps and probe."""
-    manifest = replace(SMALL_MANIFEST, second_pass_without=("T1ce",), core_reach_mm=5.0)
+    """All that follows the passes is done, too: second pass, limit of the core, evidence, maps and probe."""
+    manifest = replace(SMALL_MANIFEST, second_pass_without=("T1ce",), core_reach_mm=5.0, least_evidence={"ET": 100.0})
     bundle = replace(load_bundle(small_bundle(tmp_path, manifest)), probe=Probe(16, 8))
     options = InferenceOptions(device="cpu", mode=mode, precision="fp32", attention_maps=True)
     expected, _ = predict(prepared, bundle, options)
-    assert expected.second_pass_dice is not None and expected.probe is not None
+    assert expected.second_pass_dice is not None and expected.probe is not None and "ET" in expected.unmarked_ml
     monkeypatch.setattr(predict_module, "resolve_device", lambda name: torch.device("cuda:0"))
     monkeypatch.setattr(predict_module, "free_bytes", lambda device: 10**12)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "pretended")

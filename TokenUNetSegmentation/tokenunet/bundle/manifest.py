@@ -11,7 +11,7 @@ from tokenunet.core.channels import ChannelSet, OptionalChannels, channels_named
 from tokenunet.core.errors import ArchitectureError, ChannelError, ModelError
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.old_keys import with_current_keys
-from tokenunet.core.regions import REGIONS
+from tokenunet.core.regions import REGIONS, RegionName
 from tokenunet.core.sequences import ALIASES, SEQUENCES, SequenceName
 from tokenunet.networks import architecture
 from tokenunet.review.calibration import ReviewCalibration
@@ -72,6 +72,9 @@ class ModelManifest:
             for a single pass.
         core_reach_mm: Distance in mm from enhancing tumor and what it encloses, beyond which no core is marked in a
             tumor that enhances; None for no limit.
+        least_evidence: Least logit in the surest 0.1 ml of a region, below which it is not marked if all channels are
+            given; for WT, ET or both. It belongs to these weights, as logits have no scale of their own.
+        usual_evidence: Logit of WT below which a marked tumor is reported as doubtful; None for no such warning.
         members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the
             five folds of a cross-validation, whose probabilities are averaged.
         weights_sha256: SHA-256 of ``weights.safetensors``.
@@ -98,6 +101,8 @@ class ModelManifest:
     intended_use: str = ""
     second_pass_without: tuple[str, ...] = ()
     core_reach_mm: float | None = None
+    least_evidence: dict[RegionName, float] = field(default_factory=dict)
+    usual_evidence: float | None = None
     members: int = 1
     weights_sha256: str = ""
     imported: Imported | None = None
@@ -237,6 +242,13 @@ class ModelManifest:
             raise ValueError("a second pass needs the activation sigmoid")
         if self.core_reach_mm is not None and not (self.activation == "sigmoid" and 0 < self.core_reach_mm <= 100):
             raise ValueError("core_reach_mm needs a length up to 100 mm, and the activation sigmoid")
+        if self.least_evidence and (self.activation != "sigmoid" or self.members != 1):
+            raise ValueError("least_evidence needs the activation sigmoid, and a single network")
+        if not set(self.least_evidence) <= set(REGIONS):
+            raise ValueError(f"least_evidence names a region that is none of {', '.join(REGIONS)}")
+        for value in (*self.least_evidence.values(), 0 if self.usual_evidence is None else self.usual_evidence):
+            if not -100 <= value <= 100:
+                raise ValueError(f"{value} is not a logit between -100 and 100")
         if self.normalization != "zscore":
             raise ValueError(f"unknown normalization {self.normalization!r}")
         if len(self.spacing) != 3 or not all(0.1 <= s <= 10 for s in self.spacing):

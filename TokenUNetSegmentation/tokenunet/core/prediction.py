@@ -1,12 +1,14 @@
 """What a network returns for one patient, on the prepared grid."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid
 from tokenunet.core.overlays import Overlay
+from tokenunet.core.regions import RegionName
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ class Prediction:
         probe: Readout of the encoder, if the model has a probe; of an ensemble, that of its first member.
         second_pass_dice: Dice between the whole tumors of the first and of the second pass; None without a second pass.
         second_pass_ml: Volume in ml that the second pass alone marks as whole tumor; None without a second pass.
+        evidence: How sure the network is of the surest place in a region that was found, as a logit; only of regions
+            of which the model asks a least value.
+        unmarked_ml: Volume in ml of each region that is not marked for lack of evidence.
         overlays: Maps to display over the scans, made by `tokenunet.inference.overlays.with_overlays`.
     """
 
@@ -76,6 +81,8 @@ class Prediction:
     probe: ProbeMaps | None = None
     second_pass_dice: float | None = None
     second_pass_ml: float | None = None
+    evidence: Mapping[RegionName, float] = field(default_factory=dict)
+    unmarked_ml: Mapping[RegionName, float] = field(default_factory=dict)
 
     @property
     def uncertainty(self) -> NDArray[np.float32] | None:

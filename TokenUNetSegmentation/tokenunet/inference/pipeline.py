@@ -13,6 +13,7 @@ from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import ED, NCR
 from tokenunet.inference.channels import unclaimed_regions, without_enhancing_tumor
+from tokenunet.inference.evidence import evidence_findings
 from tokenunet.inference.inputs import read_inputs
 from tokenunet.inference.output import (
     check_output,
@@ -99,6 +100,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             on_fallback=run.warn,
         )
         run.warn(*second_pass_findings(prediction, bundle.manifest))
+        run.warn(*evidence_findings(prediction, bundle.manifest))
     unclaimed = unclaimed_regions(missing)
     with run.stage(Stage.RESTORE):
         if unclaimed:

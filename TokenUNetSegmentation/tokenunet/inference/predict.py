@@ -19,6 +19,7 @@ from tokenunet.core.prediction import AttentionMaps, Prediction, ProbeMaps
 from tokenunet.core.regions import REGIONS
 from tokenunet.inference.core_reach import without_distant_core
 from tokenunet.inference.crop import BrainCrop
+from tokenunet.inference.evidence import found_evidence, without_weak_regions
 from tokenunet.inference.fallback import Strategy, fallback_chain
 from tokenunet.inference.forward import OnFraction, PassOutput, forward_pass, single_pass, small_input, window_pass
 from tokenunet.inference.request import InferenceOptions, Mode
@@ -270,8 +271,8 @@ def _run(
     ):
         logits, maps, read = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes), probe)
         # What follows takes little time, and is the same on the CPU for every device.
-        logits, brain = logits.cpu(), (x != 0).any(dim=1)
-        agreement, second_ml = None, None
+        first = logits = logits.cpu()
+        brain, agreement, second_ml = (x != 0).any(dim=1), None, None
         if passes == 2:
             fewer = without_channels(x, manifest)
             second = run(fewer, False, lambda fraction: on_fraction((1 + fraction) / 2), None).logits.cpu()
@@ -280,6 +281,9 @@ def _run(
             logits = with_second_pass(logits, second, brain, manifest)
         if manifest.core_reach_mm is not None and not options.fast:
             logits = without_distant_core(logits, brain, manifest)
+        is_measured = not options.fast and bool(x.flatten(2).any(dim=2).all())  # fewer channels give less evidence
+        evidence = found_evidence(first, logits, brain, manifest) if is_measured else {}
+        logits, unmarked_ml = without_weak_regions(logits, evidence, brain, manifest)
         probabilities = view.paste(region_probabilities(logits[0], manifest)).numpy()
     # There is no tumor outside the brain, but the network's output there is arbitrary.
     probabilities *= prepared.brain
@@ -289,6 +293,8 @@ def _run(
         probe=None if read is None else _probe_maps(read, view, prepared),
         second_pass_dice=agreement,
         second_pass_ml=second_ml,
+        evidence=evidence,
+        unmarked_ml=unmarked_ml,
     )
 
 

@@ -83,7 +83,7 @@ def second_pass_findings(prediction: Prediction, manifest: ModelManifest) -> Ite
     """
     alone_ml = prediction.second_pass_ml
     volume_ml = float((prediction.probabilities[0] > 0.5).sum()) * prod(manifest.spacing) / 1000
-    if alone_ml is not None and alone_ml >= LEAST_ML > volume_ml:
+    if alone_ml is not None and alone_ml >= LEAST_ML > volume_ml and not prediction.unmarked_ml:
         left_out = " and ".join(manifest.second_pass_without)
         yield Finding(
             "found_by_second_pass",
