@@ -1,5 +1,6 @@
 """A clinical study as a scanner's archive hands it over: a synthetic patient as DICOM files in no order."""
 
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tokenunet.study.dicom import DicomSeries, find_series, read_series
 
 PATIENT_ID, PATIENT_NAME = "SYNTH-0001", "Doe^Jane"
 OTHER_PATIENT_ID = "SYNTH-0002"
+MADE = datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC)
+"""Time of a result."""
 
 ACQUISITIONS: dict[SequenceName, dict[str, Any]] = {
     "T1": {

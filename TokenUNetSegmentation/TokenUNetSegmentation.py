@@ -192,6 +192,7 @@ class TokenUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMi
     def onQuit(self) -> None:
         """End all background work and processes."""
         self.batchPanel.abandon()
+        self.resultPanel.end_remaking()
         self.endWorkOnScene()
 
     def endWorkOnScene(self) -> None:

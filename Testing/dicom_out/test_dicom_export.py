@@ -1,6 +1,7 @@
 """Segmentation, measurements and key slices as DICOM, read back and checked against the standard."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import highdicom
@@ -8,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_checks import complaints, needs_dciodvfy
-from dicom_fixtures import PATIENT_ID, write_dicom_study
+from dicom_fixtures import MADE, PATIENT_ID, write_dicom_study
 from highdicom import sr
 from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
@@ -17,7 +18,8 @@ from tokenunet.core.errors import OutputError
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS
 from tokenunet.core.terminology import REGION_STYLES
-from tokenunet.dicom_out.export import MEASUREMENTS_FILE, SEGMENTATION_FILE, DicomResult, write_dicom_result
+from tokenunet.dicom_out.export import DicomResult, write_dicom_result, write_segmentation
+from tokenunet.io.result_files import DICOM_SEG, DICOM_SR
 from tokenunet.measurement import lesion_diameters
 
 
@@ -34,7 +36,7 @@ def nested_balls(grid: Grid) -> NDArray[np.bool_]:
 def result(tmp_path_factory: pytest.TempPathFactory) -> DicomResult:
     scan = synthetic_images()["T1ce"]
     files = write_dicom_study(tmp_path_factory.mktemp("study"))["T1ce"]
-    return DicomResult(scan, nested_balls(Grid.of(scan)), files, "Tiny Token-UNet", "1.2")
+    return DicomResult(scan, nested_balls(Grid.of(scan)), files, "Tiny Token-UNet", "1.2", MADE)
 
 
 @pytest.fixture(scope="module")
@@ -52,31 +54,46 @@ def test_export_is_in_the_study_and_in_series_of_its_own(exported: list[Path], r
     assert len({o.SeriesInstanceUID for o in objects} | {source.SeriesInstanceUID}) == 4
 
 
-def test_export_of_an_unchanged_result_has_the_same_uids(
+def test_export_of_an_unchanged_result_is_equal_byte_for_byte(
     exported: list[Path], result: DicomResult, tmp_path: Path
 ) -> None:
-    def uids(files: list[Path]) -> list[list[str]]:
-        found: list[list[str]] = [[] for _ in files]
-        for own, file in zip(found, files, strict=True):
-            dataset = pydicom.dcmread(file)
-            assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
-            dataset.walk(lambda _, e, own=own: own.append(str(e.value)) if e.VR == "UI" else None)  # type: ignore[misc]
-        return found
+    again = write_dicom_result(result, tmp_path / "again")
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in exported]
+    write_segmentation(result, tmp_path / "alone.dcm")
+    assert (tmp_path / "alone.dcm").read_bytes() == exported[0].read_bytes()
+    written = pydicom.dcmread(exported[0])
+    assert (written.ContentDate, written.ContentTime) == tuple(MADE.astimezone().strftime("%Y%m%d %H%M%S").split())
+    assert written.file_meta.MediaStorageSOPInstanceUID == written.SOPInstanceUID
 
-    before = uids(exported)
-    assert uids(write_dicom_result(result, tmp_path / "again")) == before
-    shrunk = replace(result, regions=result.regions & (np.arange(result.regions.shape[-1]) > 60))
-    changed = uids(write_dicom_result(shrunk, tmp_path / "changed"))
+
+@pytest.mark.parametrize("change", ["regions", "model_version", "made"])
+def test_export_of_a_changed_result_has_new_uids(
+    exported: list[Path], result: DicomResult, change: str, tmp_path: Path
+) -> None:
+    shrunk = result.regions & (np.arange(result.regions.shape[-1]) > 60)
+    values = {"regions": shrunk, "model_version": "1.3", "made": MADE + timedelta(minutes=1)}
     source = pydicom.dcmread(result.source_files[0])
-    for new, old in zip(changed, before, strict=False):
-        assert new[1] != old[1]  # SOPInstanceUID
-        assert source.SOPInstanceUID in new and source.StudyInstanceUID in new
+    changed = write_dicom_result(replace(result, **{change: values[change]}), tmp_path)
+    before, after = (
+        {uid for path in paths for uid in uids_of(path) if uid.startswith("2.25.")} for paths in (exported, changed)
+    )
+    if change == "model_version":  # which key slices do not name
+        assert [path.read_bytes() for path in changed[2:]] == [path.read_bytes() for path in exported[2:]]
+        before -= set(uids_of(exported[2]))
+    assert not before & after
+    assert {source.SOPInstanceUID, source.StudyInstanceUID} <= set(uids_of(changed[0]))
+
+
+def uids_of(path: Path) -> list[str]:
+    found: list[str] = []
+    pydicom.dcmread(path).walk(lambda _, element: found.append(str(element.value)) if element.VR == "UI" else None)
+    return found
 
 
 def test_report_gives_back_volumes_and_diameters(exported: list[Path], result: DicomResult) -> None:
     folder = exported[0].parent
-    report = sr.srread(folder / MEASUREMENTS_FILE)
-    segmentation = highdicom.seg.segread(folder / SEGMENTATION_FILE)
+    report = sr.srread(folder / DICOM_SR)
+    segmentation = highdicom.seg.segread(folder / DICOM_SEG)
     grid = Grid.of(result.scan)
     volumes = report.content.get_volumetric_roi_measurement_groups()
     for number, (group, name) in enumerate(zip(volumes, REGIONS, strict=True), start=1):
@@ -131,7 +148,7 @@ def test_export_keeps_to_the_standard(exported: list[Path]) -> None:
 
 @needs_dciodvfy
 def test_export_without_a_tumor_or_enhancing_tumor_keeps_to_the_standard(result: DicomResult, tmp_path: Path) -> None:
-    empty = DicomResult(result.scan, result.regions & False, result.source_files, "Tiny", "1", unclaimed=("ET",))
+    empty = DicomResult(result.scan, result.regions & False, result.source_files, "Tiny", "1", MADE, unclaimed=("ET",))
     paths = write_dicom_result(empty, tmp_path)
     report = sr.srread(paths[1])
     assert len(report.content.get_volumetric_roi_measurement_groups()) == 2, "enhancing tumor was not segmented"

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_checks import complaints, needs_dciodvfy
-from dicom_fixtures import PATIENT_ID, PATIENT_NAME, write_dicom_study
+from dicom_fixtures import MADE, PATIENT_ID, PATIENT_NAME, write_dicom_study
 from highdicom.legacy import LegacyConvertedEnhancedMRImage
 from highdicom.seg import Segmentation, segread
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def scan_of(grid: Grid) -> sitk.Image:
 
 
 def write(regions: NDArray[np.bool_], grid: Grid, files: list[Path], path: Path) -> Segmentation:
-    write_segmentation(DicomResult(scan_of(grid), regions, files, "Tiny Token-UNet", "1.2"), path)
+    write_segmentation(DicomResult(scan_of(grid), regions, files, "Tiny Token-UNet", "1.2", MADE), path)
     assert [p.name for p in path.parent.iterdir() if p.is_file()] == [path.name], "nothing unfinished stays behind"
     return segread(path)
 
@@ -216,7 +216,7 @@ def test_a_series_with_other_slices_is_refused(
         (replace(grid, size=(grid.size[0], grid.size[1] - 1, grid.size[2])), files),
     ):
         with pytest.raises(GridMismatchError):
-            write_segmentation(DicomResult(scan_of(wrong_grid), regions, wrong_files, "Tiny", "1"), path)
+            write_segmentation(DicomResult(scan_of(wrong_grid), regions, wrong_files, "Tiny", "1", MADE), path)
     assert not path.exists()
 
 
@@ -281,10 +281,12 @@ def test_an_unusable_source_is_said_in_a_sentence(
     path = tmp_path / "segmentation.dcm"
     for wrong in (notes, tmp_path / "absent.dcm"):
         with pytest.raises(UnreadableImageError, match=wrong.name):
-            write_segmentation(DicomResult(scan_of(grid), regions, [wrong, *files[1:]], "Tiny", "1"), path)
+            write_segmentation(DicomResult(scan_of(grid), regions, [wrong, *files[1:]], "Tiny", "1", MADE), path)
     for number, keyword in enumerate(("ImagePositionPatient", "FrameOfReferenceUID")):
         placeless = edited(files, tmp_path / str(number), delete=(keyword,))
         with pytest.raises(UnusableImageError, match="has no positions of its slices"):
-            write_segmentation(DicomResult(scan_of(grid), regions, placeless, "Tiny", "1"), path)
+            write_segmentation(DicomResult(scan_of(grid), regions, placeless, "Tiny", "1", MADE), path)
     with pytest.raises(OutputError):
-        write_segmentation(DicomResult(scan_of(grid), regions, files, "Tiny", "1"), Path("/proc/segmentation.dcm"))
+        write_segmentation(
+            DicomResult(scan_of(grid), regions, files, "Tiny", "1", MADE), Path("/proc/segmentation.dcm")
+        )

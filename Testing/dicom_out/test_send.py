@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from dicom_fixtures import write_dicom_study
+from dicom_fixtures import MADE, write_dicom_study
 from orthanc import Orthanc, free_port, needs_orthanc, running_orthanc
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from scan_fixtures import blobs, synthetic_images
@@ -31,7 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """SEG, SR and SC of one patient."""
     scan = synthetic_images()["T1ce"]
     source = write_dicom_study(tmp_path_factory.mktemp("study"))["T1ce"]
-    result = DicomResult(scan, np.asarray(blobs(Grid.of(scan)) > 0.5), source, "Tiny Token-UNet", "1")
+    result = DicomResult(scan, np.asarray(blobs(Grid.of(scan)) > 0.5), source, "Tiny Token-UNet", "1", MADE)
     return write_dicom_result(result, tmp_path_factory.mktemp("dicom"))
 
 

@@ -1,12 +1,40 @@
 """Driving the panel as a user does, and looking at what is there."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import host
 import numpy as np
 from numpy.typing import NDArray
+from tokenunet.cli import main
+from tokenunet.core.events import ErrorEvent, Event, ProgressEvent
+
+
+class CommandHere:
+    """Stands in for the worker process: runs the command in this process."""
+
+    def __init__(self, arguments: Sequence[str], _folder: Path) -> None:
+        self._arguments = list(arguments)
+        self.exit_code: int | None = None
+
+    def events_until_end(self) -> Iterator[list[Event]]:
+        from TokenUNetSegmentationLib.process.worker import parse_event
+
+        yield [ProgressEvent("write", 0.5, None)]
+        printed = StringIO()
+        with redirect_stdout(printed):
+            self.exit_code = main(self._arguments)
+        yield [event for event in map(parse_event, printed.getvalue().splitlines()) if isinstance(event, ErrorEvent)]
+
+    def log(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:

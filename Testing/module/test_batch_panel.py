@@ -11,14 +11,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import highdicom
 import host
 import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk
+from dicom_fixtures import ACQUISITIONS, series_datasets, write_datasets
 from host.heartbeat import Heartbeat
-from module.driving import foreground, node_ids, wait_until
+from module.driving import CommandHere, foreground, node_ids, wait_until
+from pydicom.uid import generate_uid
 from tokenunet.inference.batch.summary import Summary
+from tokenunet.study.dicom import find_series, read_series
 
 STANDIN = Path(__file__).with_name("standin_batch_worker.py")
 LONGEST_BLOCK_S = 0.15
@@ -29,12 +33,12 @@ def batch(
     module: host.LoadedModule, standin: pytest.MonkeyPatch, patient: Any, tmp_path: Path
 ) -> tuple[host.LoadedModule, pytest.MonkeyPatch]:
     """The section opened on a table of three patients, with a stand-in for the worker."""
-    from tokenunet.io.files import write_text
+    from tokenunet.io.files import sha256_of, write_text
     from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
     report = json.loads((patient.output / "run.json").read_text())
     report |= {"labels": {"ET": 4}, "outputs": ["labels.nii.gz"]}
-    report["inputs"] = {name: {"path": str(path)} for name, path in patient.inputs.items()}
+    report["inputs"] = {name: {"path": str(path), "sha256": sha256_of(path)} for name, path in patient.inputs.items()}
     result = tmp_path / "result"
     result.mkdir()
     for path in patient.output.iterdir():
@@ -112,12 +116,13 @@ def test_batch_is_found_run_killed_resumed_and_loaded(
 
 
 def test_loaded_result_is_corrected_and_saved_to_its_folder(
-    batch: tuple[host.LoadedModule, pytest.MonkeyPatch], tmp_path: Path
+    batch: tuple[host.LoadedModule, pytest.MonkeyPatch], patient: Any, tmp_path: Path
 ) -> None:
     import slicer
 
-    module, _standin = batch
+    module, standin = batch
     panel, ui = module.widget.batchPanel, module.widget.ui
+    module.widget.resultPanel.start_worker = CommandHere
     press(module, "batchStartButton")
     panel._ui.batchTable.selectRow(0)
     panel._ui.batchLoadButton.click()
@@ -139,7 +144,11 @@ def test_loaded_result_is_corrected_and_saved_to_its_folder(
     summary.write()
     (folder / "segmentation.dcm").touch()
     ui.saveCorrectionsButton.click()
-    assert ui.resultLabel.text.startswith(f"Saved {folder}. segmentation.dcm showed the uncorrected regions")
+    assert not (folder / "segmentation.dcm").exists()
+    assert not ui.saveCorrectionsButton.enabled, "it is still made"
+    wait_until(lambda: not corrections._remaking.running)
+    said = f"Saved {folder}. Removed, as they showed the uncorrected regions: segmentation.dcm."
+    assert ui.resultLabel.text.startswith(said) and "not a DICOM series" in ui.resultLabel.text
     assert not (folder / "segmentation.dcm").exists()
     assert panel._ui.batchTable.item(0, 5).text() == volume
     with (folder.parent / "summary.csv").open() as file:
@@ -154,7 +163,29 @@ def test_loaded_result_is_corrected_and_saved_to_its_folder(
     module.widget.enter()
     panel._ui.batchLoadButton.click()
     wait_until(lambda: not panel.loading)
-    assert module.widget.result().region("WT")[0, :30, :30].all()
+    result = module.widget.result()
+    assert result.region("WT")[0, :30, :30].all()
+    write_segmented_series(folder, patient, result, tmp_path / "series", standin)
+    (folder / "segmentation.dcm").touch()
+    ui.saveCorrectionsButton.click()
+    wait_until(lambda: not corrections._remaking.running)
+    assert ui.resultLabel.text == f"Saved {folder}. Made again with the corrected regions: segmentation.dcm."
+    assert not (folder / "measurements.dcm").exists(), "nobody asked for it"
+    segments = highdicom.seg.segread(folder / "segmentation.dcm")
+    assert segments.SegmentSequence[2].SegmentAlgorithmType == "SEMIAUTOMATIC"
+    assert segments.get_volume(segment_numbers=[3]).array.sum() == result.region("ET").sum()
+
+
+def write_segmented_series(folder: Path, patient: Any, result: Any, series: Path, patch: pytest.MonkeyPatch) -> None:
+    """Write T1ce as a DICOM series, and name it in the run report as what was segmented."""
+    attributes = ACQUISITIONS["T1ce"] | {"StudyInstanceUID": generate_uid(), "FrameOfReferenceUID": generate_uid()}
+    datasets = series_datasets(sitk.ReadImage(patient.inputs["T1ce"]), generate_uid(), attributes)
+    write_datasets(datasets, series, np.random.default_rng(0))
+    (volume,) = find_series(series)
+    scan = {"path": str(series), "series": {"folder": str(series), "uid": volume.uid}}
+    scan["sha256"] = read_series(volume).sha256
+    report = result.report
+    patch.setattr(type(result), "report", report | {"inputs": report["inputs"] | {"T1ce": scan}, "reference": "T1ce"})
 
 
 def test_closing_the_scene_does_not_end_a_batch(batch: tuple[host.LoadedModule, pytest.MonkeyPatch]) -> None:

@@ -1,7 +1,7 @@
 """Sections "Diameters" and "Report and archive": lines that move, a page, and DICOM that reaches an archive."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,9 @@ import SimpleITK as sitk
 from dicom_fixtures import ACQUISITIONS, series_datasets
 from highdicom import sr
 from host.dicom_database import DicomDatabase, open_database
-from module.driving import segment, wait_until
+from module.driving import CommandHere, segment, wait_until
 from pydicom.uid import generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from tokenunet.cli import main
-from tokenunet.core.events import Event, ProgressEvent
-
-
-class CommandHere:
-    """Stands in for the worker process: runs the command in this process."""
-
-    def __init__(self, arguments: Sequence[str], _folder: Path) -> None:
-        self._arguments = list(arguments)
-        self.exit_code: int | None = None
-
-    def events_until_end(self) -> Iterator[list[Event]]:
-        yield [ProgressEvent("write", 0.5, None)]
-        self.exit_code = main(self._arguments)
-        yield []
-
-    def log(self) -> str:
-        return ""
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ def write_patient(
     ml_of = {name: round(float(voxels.sum()) * ml, 3) for name, voxels in volumes.items()}
     report: dict[str, object] = {
         "schema": 1,
+        "started": "2026-03-01T12:30:05+00:00",
         "reference": "T1ce",
         "warnings": [{"code": "example", "message": "Ödem «µ» µl"}],
         "volumes_ml": ml_of,

@@ -1,6 +1,6 @@
 """Section "Result" of the panel: volumes, segments, views, correction and export."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -12,11 +12,11 @@ from slicer.i18n import tr as _
 from tokenunet.core.edits import EDITS
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.regions import REGIONS
-from tokenunet.io.result_files import DICOM_SEG
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
 from TokenUNetSegmentationLib.panels.tables import fill_table
+from TokenUNetSegmentationLib.process.worker import WorkerProcess
 from TokenUNetSegmentationLib.scene.alignment import show_aligned, shows_aligned
 from TokenUNetSegmentationLib.scene.corrections import Corrections, describe_edit
 from TokenUNetSegmentationLib.scene.displays import (
@@ -34,6 +34,7 @@ from TokenUNetSegmentationLib.scene.export import (
     export_dicom,
     export_labels,
     export_segmentation,
+    remake_steps,
     run_report_text,
     save_corrections,
 )
@@ -65,6 +66,9 @@ class ResultPanel:
         self._corrections = Corrections()
         self._updating = BackgroundSteps(lambda: None, self._end_updating)
         self._surfaces = BackgroundSteps(lambda: None, self._end_surfaces)
+        self._remaking = BackgroundSteps(lambda: None, self._end_remaking)
+        self._saved = ""
+        self.start_worker: Callable[[Sequence[str], Path], WorkerProcess] = WorkerProcess
         ui.opacitySlider.valueChanged.connect(self._when_asked(lambda r: self._display(r).SetOpacity(self._opacity())))
         ui.fillBox.toggled.connect(self._when_asked(lambda r: self._display(r).SetVisibility2DFill(ui.fillBox.checked)))
         ui.outlineBox.toggled.connect(
@@ -162,7 +166,7 @@ class ResultPanel:
         self._ui.saveCorrectionsButton.setEnabled(False)
         if result is not None:
             answer = can_save_corrections(result)
-            self._ui.saveCorrectionsButton.setEnabled(answer.possible)
+            self._ui.saveCorrectionsButton.setEnabled(answer.possible and not self._remaking.running)
             self._ui.saveCorrectionsButton.setToolTip(answer.reason)
             answer = can_export_dicom(result)
             self._ui.exportDicomButton.setEnabled(answer.possible)
@@ -219,6 +223,10 @@ class ResultPanel:
         if self._edit_visit is not None:
             self._edit_visit.close()
             self._edit_visit = None
+
+    def end_remaking(self) -> None:
+        """Stop making files again; they stay removed."""
+        self._remaking.abandon()
 
     def release(self) -> None:
         """Release the result's nodes, which are about to be removed from the scene."""
@@ -291,10 +299,31 @@ class ResultPanel:
         self._say(_("Saved {path}.").format(path=escape(str(path))))
 
     def _save_corrections(self, result: PatientResult) -> None:
-        folder, removed_dicom = save_corrections(result)
-        removed = _(" {file} showed the uncorrected regions and was removed: export it again.").format(file=DICOM_SEG)
-        self._say(_("Saved {path}.").format(path=escape(str(folder))) + (removed if removed_dicom else ""))
+        folder, removed = save_corrections(result)
+        self._saved = _("Saved {path}.").format(path=escape(str(folder)))
+        self._say(self._saved)
         self._on_saved(folder, result.report["volumes_ml"])
+        if removed:
+            self._remaking.start(self._remake_steps(folder, removed))
+            self.show()
+
+    def _remake_steps(self, folder: Path, removed: Sequence[str]) -> Iterator[None]:
+        names = ", ".join(removed)
+        try:
+            for fraction in remake_steps(folder, removed, self.start_worker):
+                making = _("Making {files} again: {percent:.0f} %").format(files=names, percent=100 * fraction)
+                self._say(f"{self._saved} {making}")
+                yield
+        except TokenUNetError as error:
+            text = _("Removed, as they showed the uncorrected regions: {files}.").format(files=names)
+            self._say(f"{self._saved} {text} {sentence(error)}")
+        else:
+            self._say(f"{self._saved} " + _("Made again with the corrected regions: {files}.").format(files=names))
+
+    def _end_remaking(self, error: Exception | None) -> None:
+        if error is not None:
+            self._say(sentence(error))
+        self.show()
 
     def _show_report(self, result: PatientResult) -> None:
         slicer.util.infoDisplay(run_report_text(result), _("Run report"))

@@ -3,7 +3,8 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from slicer.i18n import tr as _
 from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.core.edits import EDITS, edit_mark
 from tokenunet.core.errors import OutputError
+from tokenunet.core.events import ProgressEvent
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.inference.batch.summary import correct_summary
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
-from tokenunet.io.corrected import save_corrected
+from tokenunet.io.corrected import put_back_dicom, save_corrected
 from tokenunet.io.overlay_files import has_attention_maps
-from tokenunet.io.result_files import DICOM_SEG
+from tokenunet.io.result_files import REPORT_FILES
 
 from TokenUNetSegmentationLib.logic.inputs import Availability
+from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 from TokenUNetSegmentationLib.scene.corrections import describe_edit
 from TokenUNetSegmentationLib.scene.load_patient import OUTPUT_ATTRIBUTE
 from TokenUNetSegmentationLib.scene.results import PatientResult
@@ -67,11 +70,11 @@ def can_save_corrections(result: PatientResult) -> Availability:
     return Availability(True, _("Replace labels, segmentation and run report in {folder}.").format(folder=folder))
 
 
-def save_corrections(result: PatientResult) -> tuple[Path, bool]:
+def save_corrections(result: PatientResult) -> tuple[Path, list[str]]:
     """Replace the result in its folder, and its volumes in the summary of a batch, by the corrected ones.
 
     Returns:
-        Folder, and whether a DICOM segmentation of the uncorrected regions was removed from it.
+        Folder, and the names of DICOM objects and reports of the uncorrected regions that were removed from it.
 
     Raises:
         MissingNodeError: If the reference volume is gone.
@@ -79,10 +82,37 @@ def save_corrections(result: PatientResult) -> tuple[Path, bool]:
         OutputError: If the folder cannot be written.
     """
     folder = Path(result.segmentation.GetAttribute(OUTPUT_ATTRIBUTE))
-    had_dicom = (folder / DICOM_SEG).exists()
-    save_corrected(folder, result.regions(), result.report)
+    removed = save_corrected(folder, result.regions(), result.report)
     correct_summary(folder, result.report["volumes_ml"])
-    return folder, had_dicom
+    return folder, removed
+
+
+def remake_steps(
+    folder: Path, removed: Sequence[str], start_worker: Callable[[Sequence[str], Path], WorkerProcess]
+) -> Iterator[float]:
+    """Make the DICOM objects and reports again that `save_corrections` removed, in a worker process and short steps.
+
+    Args:
+        folder: Folder of results.
+        removed: Names of the removed files.
+        start_worker: Function that starts the worker process.
+
+    Yields:
+        Completed fraction from 0 to 1. Closing the iterator ends all work, and leaves the folder without them.
+
+    Raises:
+        WorkerError: If the scans are gone, or the files cannot be made.
+        OutputError: If the folder cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="tokenunet-corrected-") as temporary:
+        commands = [["report", str(folder)]] * any(name in REPORT_FILES for name in removed)
+        commands += [["dicom", str(folder), "--output", temporary]] * any(name not in REPORT_FILES for name in removed)
+        for number, arguments in enumerate(commands):
+            fraction = 0.0
+            for events in run_command(arguments, start_worker, _("The command ended unexpectedly.")):
+                fraction = max([fraction, *(event.fraction for event in events if isinstance(event, ProgressEvent))])
+                yield (number + fraction) / len(commands)
+        put_back_dicom(folder, Path(temporary), removed)
 
 
 def _write(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:

@@ -1,13 +1,19 @@
 """Command ``tokenunet dicom``: the results of a segmented patient as DICOM objects."""
 
 import argparse
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenunet.cli.extras import extra
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage
+from tokenunet.io.result_files import DICOM_FILES
+
+if TYPE_CHECKING:
+    from tokenunet.report.result_folder import ReadResult
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -27,15 +33,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Write segmentation, measurements and, with matplotlib installed, key slices."""
-    with extra("dicom"):
-        from tokenunet.dicom_out.export import PATTERNS, DicomResult, write_dicom_result
-    from tokenunet.inference.output import check_output
     from tokenunet.report.result_folder import read_result
     from tokenunet.study.dicom import find_series
 
     progress = Progress(on_event, {Stage.LOAD: 0.3, Stage.WRITE: 0.7})
     progress.update(Stage.LOAD, 0)
-    check_output(options.output, options.force, PATTERNS)
     result = read_result(options.result, options.scan)
     files = result.source_files
     if options.source is not None:
@@ -47,14 +49,34 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
                 "Choose the folder of that series.",
             )
         files = series[0].files
-    if not files:
-        raise UsageError(
-            "The reference is not a DICOM series, which DICOM results must refer to.", "Name the series with --source."
-        )
     progress.update(Stage.WRITE, 0)
-    dicom = DicomResult.of_run(result.run, result.scan, result.regions, files)
-    written = write_dicom_result(dicom, options.output, key_slices=find_spec("matplotlib") is not None)
+    written = write_objects(result, files, options.output, options.force, "Name the series with --source.")
     progress.update(Stage.WRITE, 1)
     on_event(ResultEvent(str(options.output), {"objects": len(written)}))
     if options.progress != "json":
         print(f"Wrote {len(written)} objects to {options.output}.")
+
+
+def write_objects(result: "ReadResult", files: Sequence[Path], folder: Path, force: bool, hint: str) -> list[Path]:
+    """Write the results of a folder as DICOM objects, and return their files.
+
+    Args:
+        result: Result that was read.
+        files: Files of the reference's series; empty if it is no DICOM.
+        folder: Folder for the objects.
+        force: Whether to replace the objects of an earlier export.
+        hint: What to do if there is no series.
+
+    Raises:
+        UsageError: If there is no series.
+        OutputError: If the folder has objects already, or cannot be written.
+    """
+    with extra("dicom"):
+        from tokenunet.dicom_out.export import DicomResult, write_dicom_result
+    from tokenunet.inference.output import check_output
+
+    if not files:
+        raise UsageError("The reference is not a DICOM series, which DICOM results must refer to.", hint)
+    check_output(folder, force, DICOM_FILES)
+    dicom = DicomResult.of_run(result.run, result.scan, result.regions, files)
+    return write_dicom_result(dicom, folder, key_slices=find_spec("matplotlib") is not None)

@@ -4,13 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from tokenunet.cli.dicom import write_objects
 from tokenunet.cli.extras import extra
 from tokenunet.cli.progress import add_progress_argument
-from tokenunet.core.errors import UsageError
 from tokenunet.core.events import OnEvent, ResultEvent
 from tokenunet.io.files import staging_folder
-
-HTML, PDF = "report.html", "report.pdf"
+from tokenunet.io.result_files import REPORT_FILES
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -38,21 +37,14 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.inference.output import check_output
 
     result = read_result(options.result, options.scan)
-    check_output(options.result, options.force, (HTML, PDF))
+    check_output(options.result, options.force, REPORT_FILES)
     if options.dicom_out is not None:
-        with extra("dicom"):
-            from tokenunet.dicom_out.export import PATTERNS, DicomResult, write_dicom_result
-        if not result.source_files:
-            raise UsageError(
-                "The reference is not a DICOM series, which DICOM results must refer to.", "Leave out --dicom-out."
-            )
-        check_output(options.dicom_out, options.force, PATTERNS)
-        dicom = DicomResult.of_run(result.run, result.scan, result.regions, result.source_files)
-        write_dicom_result(dicom, options.dicom_out)
+        write_objects(result, result.source_files, options.dicom_out, options.force, "Leave out --dicom-out.")
     name = options.patient or options.result.resolve().name.replace("_", " ")
     report = make_report(result.run, result.scan, result.regions, name, result.brain)
-    with staging_folder(options.result, (HTML, PDF)) as staging:
-        (staging / HTML).write_text(report.html, encoding="utf-8")
-        (staging / PDF).write_bytes(report.pdf)
+    page, pdf = REPORT_FILES
+    with staging_folder(options.result, REPORT_FILES) as staging:
+        (staging / page).write_text(report.html, encoding="utf-8")
+        (staging / pdf).write_bytes(report.pdf)
     on_event(ResultEvent(str(options.result), {}))
-    print(f"Open {options.result / HTML} or {options.result / PDF}.", file=sys.stderr)
+    print(f"Open {options.result / page} or {options.result / pdf}.", file=sys.stderr)

@@ -7,11 +7,9 @@
 | ``key_slice_1.dcm`` ... | key slices with outlines and numbers, as Secondary Capture |
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +24,11 @@ from tokenunet.core.edits import EDITS
 from tokenunet.core.grid import Grid
 from tokenunet.dicom_out.measurements import dicom_measurements
 from tokenunet.dicom_out.segmentation import dicom_segmentation
-from tokenunet.dicom_out.source import EQUIPMENT, SourceSeries
-from tokenunet.dicom_out.uids import make_uids_stable
+from tokenunet.dicom_out.source import SourceSeries
+from tokenunet.dicom_out.uids import encode_stably
 from tokenunet.io.files import staging_folder, write_bytes
+from tokenunet.io.result_files import DICOM_FILES, DICOM_KEY_SLICE, DICOM_SEG, DICOM_SR
 from tokenunet.report.measured import MeasuredPatient
-
-SEGMENTATION_FILE = "segmentation.dcm"
-MEASUREMENTS_FILE = "measurements.dcm"
-KEY_SLICE = "key_slice_{number}.dcm"
-PATTERNS = (SEGMENTATION_FILE, MEASUREMENTS_FILE, KEY_SLICE.format(number="*"))
-"""What an export may write, and a later one replaces."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +41,7 @@ class DicomResult:
         source_files: Files of the scan's series: one for each slice, or a multi-frame file.
         model: Name of the model.
         model_version: Version of the model.
+        made: Time at which the result was made or corrected last.
         unclaimed: Regions that the model does not tell without the scans that are missing.
         edited: Whether somebody has corrected the regions.
         lesions: Lesions of the run report, whose lines somebody may have moved; None measures them.
@@ -58,6 +52,7 @@ class DicomResult:
     source_files: Sequence[Path]
     model: str
     model_version: str
+    made: datetime
     unclaimed: tuple[str, ...] = ()
     edited: bool = False
     lesions: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
@@ -75,12 +70,14 @@ class DicomResult:
             source_files: Files of the scan's series.
         """
         model = run.get("model", {})
+        times = [run.get("started", ""), *(edit["time"] for edit in run.get(EDITS, ()))]
         return cls(
             scan,
             regions,
             source_files,
             model.get("name", "Token-UNet"),
             model.get("sha256", "")[:12],
+            datetime.fromisoformat(max(times)) if any(times) else datetime.now(UTC),
             tuple(run.get("not_segmented", ())),
             edited=bool(run.get(EDITS)),
             lesions=run.get("lesions"),
@@ -89,17 +86,6 @@ class DicomResult:
     def source(self) -> SourceSeries:
         """Read the headers of the series; see `SourceSeries.read` for the errors."""
         return SourceSeries.read(self.source_files, Grid.of(self.scan))
-
-    def digest(self, source: SourceSeries) -> str:
-        """Return the SHA-256 of all that is exported.
-
-        Args:
-            source: Series that was read.
-        """
-        parts = [str(header.SOPInstanceUID) for header in source.headers]
-        parts += [self.model, self.model_version, EQUIPMENT["software_versions"], f"{self.unclaimed} {self.edited}"]
-        parts += [str(Grid.of(self.scan)), json.dumps(self.lesions, sort_keys=True)]
-        return hashlib.sha256("\n".join(parts).encode() + np.packbits(self.regions).tobytes()).hexdigest()
 
 
 def write_segmentation(result: DicomResult, path: Path) -> None:
@@ -114,15 +100,14 @@ def write_segmentation(result: DicomResult, path: Path) -> None:
         OutputError: If the file cannot be written.
     """
     source = result.source()
-    segmentation = _segmentation(result, source)
-    make_uids_stable([segmentation], result.digest(source), source.headers)
-    write_bytes(path, _encoded(segmentation))
+    files = encode_stably({path.name: _segmentation(result, source)}, source.headers, result.made)
+    write_bytes(path, files[path.name])
 
 
 def write_dicom_result(result: DicomResult, folder: Path, key_slices: bool = True) -> list[Path]:
     """Write segmentation, measurements and key slices; all of them or, after an error, none.
 
-    An unchanged result has the same UIDs at every export, so that an archive stores it once.
+    An unchanged result has the same UIDs and the same files at every export, so that an archive stores it once.
 
     Args:
         result: Result of one patient.
@@ -140,18 +125,18 @@ def write_dicom_result(result: DicomResult, folder: Path, key_slices: bool = Tru
     patient = MeasuredPatient.of(result.scan, result.regions, result.unclaimed, result.lesions)
     segmentation = _segmentation(result, source)
     objects: dict[str, Dataset] = {
-        SEGMENTATION_FILE: segmentation,
-        MEASUREMENTS_FILE: dicom_measurements(patient, segmentation, source, result.model, result.model_version),
+        DICOM_SEG: segmentation,
+        DICOM_SR: dicom_measurements(patient, segmentation, source, result.model, result.model_version),
     }
     if key_slices:
         from tokenunet.dicom_out.key_slices import dicom_key_slices
 
         for number, image in enumerate(dicom_key_slices(patient, source), start=1):
-            objects[KEY_SLICE.format(number=number)] = image
-    make_uids_stable(objects.values(), result.digest(source), source.headers)
-    with staging_folder(folder, replaces=PATTERNS) as staging:
-        for name, dataset in objects.items():
-            (staging / name).write_bytes(_encoded(dataset))
+            objects[DICOM_KEY_SLICE.format(number=number)] = image
+    files = encode_stably(objects, source.headers, result.made)
+    with staging_folder(folder, replaces=DICOM_FILES) as staging:
+        for name, content in files.items():
+            (staging / name).write_bytes(content)
     return [folder / name for name in objects]
 
 
@@ -162,9 +147,3 @@ def sop_instance_uid(path: Path) -> str:
 
 def _segmentation(result: DicomResult, source: SourceSeries) -> Segmentation:
     return dicom_segmentation(result.regions, source, result.model, result.model_version, result.edited)
-
-
-def _encoded(dataset: Dataset) -> bytes:
-    file = BytesIO()
-    dataset.save_as(file, enforce_file_format=True)
-    return file.getvalue()

@@ -1,12 +1,12 @@
 """Segmentation of one patient from files to a folder of results, for the command line and the Slicer module."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tokenunet.bundle.bundle import ModelBundle, load_bundle
+from tokenunet.bundle.bundle import load_bundle
 from tokenunet.bundle.store import find_model
 from tokenunet.core.events import OnEvent, Progress, ResultEvent, Stage, WarningEvent, ignore_events
 from tokenunet.core.findings import Finding
@@ -30,17 +30,14 @@ from tokenunet.inference.review import review
 from tokenunet.inference.second_pass import second_pass_findings
 from tokenunet.io.files import locked_folder, staging_folder
 from tokenunet.io.overlay_files import INDEX
-from tokenunet.io.result_files import DICOM_SEG, RUN_REPORT, write_report
+from tokenunet.io.result_files import DICOM_FILES, DICOM_SEG, RUN_REPORT, write_report
 from tokenunet.measurement import measure
-from tokenunet.preprocessing import Result, align_study, check_sequences, prepare, restore
+from tokenunet.preprocessing import align_study, check_sequences, prepare, restore
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.runtime.environment import versions
 from tokenunet.runtime.memory import peak_memory_bytes
 from tokenunet.study.found_study import FoundStudy
 from tokenunet.study.scans import Study
-
-if TYPE_CHECKING:
-    from tokenunet.dicom_out.export import DicomResult
 
 _STAGE_SHARES = {
     Stage.LOAD: 0.1,
@@ -77,9 +74,7 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
     run = _Run(on_event)
     check_output(request.output, request.force)
     if request.dicom_out is not None:
-        from tokenunet.dicom_out.export import PATTERNS, write_dicom_result
-
-        check_output(request.dicom_out, request.force, PATTERNS)
+        check_output(request.dicom_out, request.force, DICOM_FILES)
     with run.stage(Stage.LOAD):
         bundle = load_bundle(find_model(str(request.model)))
         inputs, imported = read_inputs(request, bundle.manifest), bundle.manifest.imported
@@ -118,10 +113,6 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         write_result(result, staging)
         write_preparation(study, prepared, result, staging)
         write_review(reviewed, result.grid, staging)
-        if request.dicom_seg:
-            from tokenunet.dicom_out.export import write_segmentation
-
-            write_segmentation(_dicom_result(study, found, result, bundle, unclaimed), staging / DICOM_SEG)
         report = {
             "schema": 1,
             "started": run.started,
@@ -158,28 +149,21 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "warnings": run.warnings,
             "timings_s": run.timings(),
             "peak_memory_bytes": peak_memory_bytes(),
-            "outputs": sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()),
         }
+        if request.dicom_seg or request.dicom_out is not None:
+            from tokenunet.dicom_out.export import DicomResult, write_dicom_result, write_segmentation
+
+            files = found.series[study.reference].files
+            dicom = DicomResult.of_run(report, study.scans[study.reference].image, result.regions, files)
+        if request.dicom_seg:
+            write_segmentation(dicom, staging / DICOM_SEG)
+        outputs = sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file())
+        report["outputs"] = outputs
         write_report(report, staging)
         if request.dicom_out is not None:
-            write_dicom_result(_dicom_result(study, found, result, bundle, unclaimed), request.dicom_out)
+            write_dicom_result(dicom, request.dicom_out)
     on_event(ResultEvent(str(request.output), report))
     return report
-
-
-def _dicom_result(
-    study: Study, found: FoundStudy, result: Result, bundle: ModelBundle, unclaimed: Sequence[str]
-) -> "DicomResult":
-    from tokenunet.dicom_out.export import DicomResult  # needs the extra `dicom`
-
-    return DicomResult(
-        study.scans[study.reference].image,
-        result.regions,
-        found.series[study.reference].files,
-        bundle.manifest.name,
-        bundle.manifest.weights_sha256[:12],
-        tuple(unclaimed),
-    )
 
 
 class _Run:

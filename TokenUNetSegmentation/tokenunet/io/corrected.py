@@ -1,5 +1,9 @@
 """Corrected regions in place of those of a run, in its folder of results."""
 
+import fnmatch
+import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +16,31 @@ from tokenunet.core.errors import OutputError, UnusableImageError
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.io.files import locked_folder, staging_folder
-from tokenunet.io.result_files import DICOM_SEG, LABELS_FILE, RUN_REPORT, SEGMENTATION, TRANSFORMS, write_report
+from tokenunet.io.result_files import (
+    DICOM_FILES,
+    LABELS_FILE,
+    REPORT_FILES,
+    RUN_REPORT,
+    SEGMENTATION,
+    TRANSFORMS,
+    write_report,
+)
 from tokenunet.io.seg_nrrd import write_segmentation
 
 
-def save_corrected(folder: Path, regions: NDArray[np.bool_], report: dict[str, Any]) -> None:
+def save_corrected(folder: Path, regions: NDArray[np.bool_], report: dict[str, Any]) -> list[str]:
     """Replace labels, segmentation and run report of a result, all or none.
 
-    Labels on the grids of other sequences are resampled from those on the reference's grid. A DICOM SEG of the
-    uncorrected regions is removed; overlays and the quality page stay those of the run.
+    Labels on the grids of other sequences are resampled from those on the reference's grid. DICOM objects and reports
+    of the uncorrected regions are removed; overlays and the quality page stay those of the run.
 
     Args:
         folder: Folder of results of ``tokenunet segment``.
         regions: Corrected regions, nested, on the reference's grid, (3, D, H, W) in the order of `REGIONS`.
         report: Run report with the corrections.
+
+    Returns:
+        Names of the removed files.
 
     Raises:
         UnusableImageError: If the result in the folder has another grid.
@@ -39,8 +54,9 @@ def save_corrected(folder: Path, regions: NDArray[np.bool_], report: dict[str, A
             "Save the segmentation as a file of its own.",
         )
     labels = grid.image(labels_from_regions(regions, report["labels"]["ET"]))
-    replaced = (LABELS_FILE, *others, SEGMENTATION, DICOM_SEG, RUN_REPORT)
-    report = report | {"outputs": [name for name in report["outputs"] if name != DICOM_SEG]}
+    removed = sorted(path.name for pattern in (*DICOM_FILES, *REPORT_FILES) for path in folder.glob(pattern))
+    replaced = (LABELS_FILE, *others, SEGMENTATION, *removed, RUN_REPORT)
+    report = report | {"outputs": [name for name in report["outputs"] if name not in removed]}
     try:
         with locked_folder(folder), staging_folder(folder, replaces=replaced, last=RUN_REPORT) as staging:
             _write_labels(labels, report, staging / LABELS_FILE)
@@ -53,6 +69,27 @@ def save_corrected(folder: Path, regions: NDArray[np.bool_], report: dict[str, A
             write_report(report, staging)
     except RuntimeError as error:  # SimpleITK's only kind of error
         raise OutputError(f"Corrections cannot be written to {folder}.", "Make room on the disk.") from error
+    return removed
+
+
+def put_back_dicom(folder: Path, made: Path, removed: Sequence[str]) -> None:
+    """Put DICOM objects of the corrected regions in the place of those that were removed, and add no others.
+
+    Args:
+        folder: Folder of results.
+        made: Folder with the new objects, which are moved.
+        removed: Names of the removed files.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    patterns = [pattern for pattern in DICOM_FILES if fnmatch.filter(removed, pattern)]
+    with locked_folder(folder), staging_folder(folder, replaces=tuple(patterns), last=RUN_REPORT) as staging:
+        names = [path.name for pattern in patterns for path in sorted(made.glob(pattern))]
+        for name in names:
+            shutil.move(made / name, staging / name)
+        report = json.loads((folder / RUN_REPORT).read_text(encoding="utf-8"))
+        write_report(report | {"outputs": sorted({*report["outputs"], *names})}, staging)
 
 
 def _grid_of_file(path: Path) -> Grid:

@@ -10,7 +10,12 @@ SEGMENTATION = "segmentation.seg.nrrd"
 BRAIN = "brain.nii.gz"
 TRANSFORMS = "transforms"
 QUALITY = "quality.html"
-DICOM_SEG = "segmentation.dcm"
+DICOM_SEG, DICOM_SR = "segmentation.dcm", "measurements.dcm"
+DICOM_KEY_SLICE = "key_slice_{number}.dcm"
+DICOM_FILES = (DICOM_SEG, DICOM_SR, DICOM_KEY_SLICE.format(number="*"))
+"""Patterns of the DICOM objects that may be in a folder."""
+REPORT_FILES = ("report.html", "report.pdf")
+"""Report of a patient, as page and as PDF."""
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:

@@ -54,13 +54,14 @@ def read_result(folder: Path, scan: Path | None = None) -> ReadResult:
     try:
         run = with_current_keys(json.loads((folder / RUN_REPORT).read_text(encoding="utf-8")))
         reference = run["inputs"][run["reference"]]
+        sha256 = str(reference["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableImageError(
             f"{folder} holds no result with a readable run.json.", "Choose an output folder of tokenunet segment."
         ) from error
     labels = _read(folder / LABELS_FILE)
     found, files = _reference_scan(reference, scan)
-    if not Grid.of(found.image).same_as(Grid.of(labels)) or found.sha256 != reference["sha256"]:
+    if not Grid.of(found.image).same_as(Grid.of(labels)) or found.sha256 != sha256:
         raise GridMismatchError(
             f"{found.source} is not the {run['reference']} scan that was segmented to {folder}.",
             "Name the right one with --scan.",
