@@ -275,6 +275,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/study/dicom_pixels.py
   tokenunet/study/dicom_stacks.py
   tokenunet/study/dicom_tags.py
+  tokenunet/study/file_names.py
   tokenunet/study/find.py
   tokenunet/study/found_study.py
   tokenunet/study/identify/__init__.py

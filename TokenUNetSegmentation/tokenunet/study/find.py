@@ -11,6 +11,7 @@ from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.io.files import broken_link_text, broken_links, files_below, is_archive, is_broken_link
 from tokenunet.study.dicom import DicomSeries, find_series
 from tokenunet.study.dicom_header import read_header
+from tokenunet.study.file_names import mixed_names
 from tokenunet.study.found_study import FoundScan, FoundStudy, series_findings
 from tokenunet.study.identify.tags_and_names import sequence_in_name
 from tokenunet.study.image_files import is_image_file
@@ -48,11 +49,20 @@ def find_study(
     Example:
         >>> study = find_study(Path("patient")).read()  # doctest: +SKIP
     """
+    found = _find(folder, given or {}, channels, left_out)
+    files = {sequence: scan.place for sequence, scan in found.scans.items() if isinstance(scan.place, Path)}
+    return replace(found, findings=found.findings + mixed_names(files))
+
+
+def _find(
+    folder: Path | None, given: Mapping[SequenceName, Path], channels: ChannelSet, left_out: Collection[SequenceName]
+) -> FoundStudy:
+    """Find the scans of a patient; see `find_study`."""
     if folder is not None and folder.name.upper() == "DICOMDIR" and folder.is_file():
         folder = folder.parent
     if folder is not None and not folder.is_dir():
         raise _no_folder(folder)
-    chosen = {s: FoundScan(_place_of(p, folder), 1.0, "it was given as such") for s, p in (given or {}).items()}
+    chosen = {s: FoundScan(_place_of(p, folder), 1.0, "it was given as such") for s, p in given.items()}
     wanted = [name for name in channels.names if name not in left_out]
     missing = {name for name in wanted if name not in chosen}
     if channels.without(left_out) is None:

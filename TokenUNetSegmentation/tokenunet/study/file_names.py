@@ -1,0 +1,80 @@
+"""Warning about image files whose names and folders are of several patients or visits."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+from os.path import commonpath
+from pathlib import Path
+
+from tokenunet.core.findings import Finding
+from tokenunet.core.sequences import SequenceName, sequence_named
+
+_STATED = (
+    re.compile(r"(?<![a-z])(?:sub|subject)(?:[-_ ]([a-z0-9]+)|(\d+))"),
+    re.compile(r"(?<![a-z])(?:ses|session)(?:[-_ ]([a-z0-9]+)|(\d+))"),
+    re.compile(r"(?<![a-z])(?:visit|time[-_ ]?point|tp|week|month|day|follow[-_ ]?up|fu)[-_ ]?(\d+)"),
+    re.compile(r"(?<!\d)((?:19|20)\d\d)[-._ ]?([01]\d)[-._ ]?([0-3]\d)(?!\d)"),
+    re.compile(r"(?<!\d)([0-3]?\d)[-._ ]([0-3]?\d)[-._ ]((?:19|20)\d\d)(?!\d)"),
+    re.compile(r"(?<![a-z])(pre|post)[-_ ]?(?:op\w*|surg\w*|rt|treat\w*|therapy)(?![a-z])"),
+)
+"""Patients, sessions, time points, dates and treatments, as names state them."""
+_ID = re.compile(r"[a-z]{0,3}\d{2,}")
+_NAME = re.compile(r"[^\W\d_]{3,}")
+_OF_SCANS = re.compile(
+    r"ax\w*|tra\w*|sag\w*|cor\w*|obl\w*|iso\w*|nat\w*|con\w*|gad\w*|pre|post|with\w*|non\w*|anat\w*|brain\w*|bet|raw"
+    r"|orig\w*|head|mri|scans?|images?|img|reg\w*|warped|aligned|norm\w*|bias\w*|bfc|strip\w*|skull\w*|deface\w*|mask\w*"
+    r"|res\w*|space|vibe|mprage|mpr|tse|fse|fspgr|bravo|cube|tirm|dark|fluid|spin|echo|grad\w*|turbo|fast|fat\w*|sat\w*"
+    r"|enh\w*|weighted|seq\w*|series|nifti|nii|dicom|final|new|old|copy|vol\w*|struct\w*|file"
+)
+"""Words that describe a scan rather than a person."""
+
+
+def mixed_names(files: Mapping[SequenceName, Path]) -> list[Finding]:
+    """Return a warning if the names or folders of image files are of several patients or visits.
+
+    Args:
+        files: Image file by sequence.
+
+    Example:
+        >>> (finding,) = mixed_names({"T1": Path("sub-01_T1w.nii.gz"), "T2": Path("sub-02_T2w.nii.gz")})
+        >>> finding.message
+        'sub-01_T1w.nii.gz (T1) and sub-02_T2w.nii.gz (T2) seem to be of several patients or visits: check the files.'
+    """
+    if len(files) < 2:
+        return []
+    top = Path(commonpath([file.absolute().parent for file in files.values()]))
+    shown = {s: file.absolute().relative_to(top) for s, file in files.items()}
+    texts = {s: unicodedata.normalize("NFC", str(path)).lower() for s, path in shown.items()}
+    candidates = [{s: _values(pattern, text) for s, text in texts.items()} for pattern in _STATED]
+    found = [{s: own for s, own in values.items() if own} for values in (*candidates, _unlike(shown))]
+    differing = next((values for values in found if len(set(values.values())) > 1), None)
+    if differing is None:
+        return []
+    first = {value: sequence for sequence, value in reversed(differing.items())}
+    names = " and ".join(f"{shown[sequence]} ({sequence})" for sequence in reversed(first.values()))
+    return [Finding("mixed_names", f"{names} seem to be of several patients or visits: check the files.")]
+
+
+def _values(pattern: "re.Pattern[str]", text: str) -> frozenset[str]:
+    """Return what a pattern finds in a path, such as the number of the session."""
+    values = frozenset("".join(match.groups("")) for match in pattern.finditer(text))
+    return frozenset(value for value in values if sequence_named(value) is None)
+
+
+def _unlike(paths: Mapping[SequenceName, Path]) -> dict[SequenceName, frozenset[str]]:
+    """Return the ids and names before the sequence's name in which files differ; empty unless some files share them."""
+    words = {sequence: _words_before_sequence(path) for sequence, path in paths.items()}
+    common = frozenset.intersection(*words.values())
+    own = {sequence: all_words - common for sequence, all_words in words.items()}
+    # Numbers of series differ from file to file.
+    several = max(Counter(own.values()).values()) > 1
+    return own if several and all(own.values()) else {}
+
+
+def _words_before_sequence(path: Path) -> frozenset[str]:
+    folders = [part for part in path.parts[:-1] if sequence_named(part) is None]
+    words = re.split(r"[\W_]+", path.name.lower())
+    before = next((k for k, word in enumerate(words) if sequence_named(word) is not None), 0)
+    all_words = [*(word for part in folders for word in re.split(r"[\W_]+", part.lower())), *words[:before]]
+    return frozenset(w for w in all_words if _ID.fullmatch(w) or (_NAME.fullmatch(w) and not _OF_SCANS.fullmatch(w)))
