@@ -1,8 +1,8 @@
 """Regions that are marked only where the network is sure of some place in them.
 
 Where lesions of another kind, or artifacts, are taken for tumor, or faint spots for enhancing tumor, the network is
-nowhere as sure as it is inside what really is there. What lacks this evidence is not marked: a warning says so, and the
-probability that is left makes it a review candidate.
+nowhere as sure as it is inside what really is there. What lacks this evidence is not marked: a warning says so, and
+enough probability is left for it to become a review candidate.
 """
 
 from collections.abc import Iterator, Mapping
@@ -72,7 +72,7 @@ def evidence_findings(prediction: Prediction, manifest: ModelManifest) -> Iterat
         yield Finding(
             "weak_tumor",
             f"No tumor is marked: {unmarked['WT']:.1f} ml look like one, but the network is nowhere as sure as it is "
-            "of tumors. Look at the review candidates: a faint or small tumor can be missed.",
+            "of tumors. Look through the scans and at the review candidates: it may be a faint or small tumor.",
         )
         return
     if "ET" in unmarked:
