@@ -240,6 +240,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/networks/tokens.py
   tokenunet/preprocessing/__init__.py
   tokenunet/preprocessing/align.py
+  tokenunet/preprocessing/coil_profile.py
   tokenunet/preprocessing/outliers.py
   tokenunet/preprocessing/placement.py
   tokenunet/preprocessing/prepare.py

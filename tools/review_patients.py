@@ -19,6 +19,7 @@ from tokenunet.inference.predict import predict
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.inference.review import reviewed_patient
 from tokenunet.preprocessing import Prepared, prepare
+from tokenunet.preprocessing.coil_profile import without_coil_profile
 from tokenunet.review.patient import ReviewedPatient
 from tokenunet.study.scans import Scan, Study
 from tokenunet.synthesis import synthetic_patient
@@ -47,8 +48,9 @@ class Sample:
 
     def reviewed(self, bundle: ModelBundle) -> ReviewedPatient:
         """Segment the patient on the CPU."""
-        prediction, _execution = predict(self.prepared, bundle, InferenceOptions(device="cpu"))
-        return self.with_prediction(prediction, bundle)
+        prepared = without_coil_profile(self.prepared, bundle.manifest.coil_profile_limit)
+        prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu"))
+        return replace(self, prepared=prepared).with_prediction(prediction, bundle)
 
     def with_prediction(self, prediction: Prediction, bundle: ModelBundle) -> ReviewedPatient:
         """Return the patient with a prediction."""

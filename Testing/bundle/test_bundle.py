@@ -161,6 +161,8 @@ def test_weights_of_another_architecture_are_refused(bundle: Path) -> None:
         ({"least_evidence": {"WT": 9}, "activation": "softmax"}, "least_evidence needs the activation sigmoid"),
         ({"least_evidence": {"WT": 9}, "members": 2}, "and a single network"),
         ({"usual_evidence": "14"}, "not usable"),
+        ({"coil_profile_limit": 1}, "coil_profile_limit needs a share"),
+        ({"coil_profile_limit": "0.5"}, "not usable"),
         ({"members": 0}, "members 0"),
         ({"members": 10**9}, "members 1000000000"),
         ({"members": True}, "members True"),

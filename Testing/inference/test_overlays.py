@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.cli import main
 from tokenunet.core.errors import OverlayError
 from tokenunet.core.grid import Grid
 from tokenunet.core.overlays import Overlay, OverlayGroup
 from tokenunet.core.plugins import Plugins
-from tokenunet.core.prediction import Prediction
+from tokenunet.core.prediction import AttentionMaps, Prediction
 from tokenunet.inference import overlays
 from tokenunet.inference.overlays import overlay_groups, register_overlays, with_overlays
 from tokenunet.io.overlay_files import list_overlays, read_overlays
@@ -131,3 +132,24 @@ def test_overlay_of_one_file_is_written_and_listed(registry: Path, patient: Path
     overlay = read_overlays(report, out)["enhancement"]
     assert overlay.grid.same_as(Grid.of(sitk.ReadImage(out / "labels.nii.gz")))
     assert np.ptp(overlay.array) > 0
+
+
+@pytest.mark.parametrize(
+    ("tied", "titles"),
+    [
+        (None, ["TokenLearner 1", "TokenLearner 2", "TokenLearner 3"]),
+        (["WT", "ET"], ["TokenLearner 1 (whole tumor)", "TokenLearner 2 (enhancing tumor)", "TokenLearner 3"]),
+        (["edema"], ["TokenLearner 1", "TokenLearner 2", "TokenLearner 3"]),
+        ({"WT": 1}, ["TokenLearner 1", "TokenLearner 2", "TokenLearner 3"]),
+    ],
+)
+def test_supervised_maps_name_their_region(tied: Any, titles: list[str]) -> None:
+    manifest = replace(SMALL_MANIFEST, training={} if tied is None else {"supervised_maps": tied})
+    stack = np.ones((3, 2, 3, 4), np.float32)
+    attention = AttentionMaps(stack, stack, GRID, manifest.supervised_maps)
+    brain = np.ones((2, 3, 4), bool)
+    prepared = Prepared(torch.zeros(4, 2, 3, 4), brain, GRID, GRID, {}, ())
+    made = with_overlays(Prediction(np.zeros((3, 2, 3, 4), np.float32), attention), prepared).overlays
+    assert [overlay.title for overlay in made if overlay.group == "token_learner"] == titles
+    assert next(overlay.name for overlay in made if overlay.group == "token_learner") == "token_learner_1"
+    assert next(overlay.title for overlay in made if overlay.group == "token_fuser") == "TokenFuser 1"

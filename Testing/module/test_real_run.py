@@ -56,7 +56,7 @@ def test_synthetic_patient_from_click_to_masks_and_a_cancelled_second_run(ready:
     without = pixels("Red")
     ui.overlayThresholdSlider.value = 0
     ready.widget.overlaysPanel.button(3).click()
-    assert foreground("Red").GetName() == "TokenLearner 3"
+    assert foreground("Red").GetName() == "TokenLearner 3 (enhancing tumor)"
     shown = pixels("Red")
     assert changed(without, shown) > 0.05
     ui.overlayOpacitySlider.value = 0.2
@@ -65,7 +65,8 @@ def test_synthetic_patient_from_click_to_masks_and_a_cancelled_second_run(ready:
     ui.gridButton.click()
     wait_until(lambda: app.layout_manager.layout != 2)
     views = [f"TokenUNetOverlay{number}" for number in range(1, 9)]
-    assert [foreground(view).GetName() for view in views] == [f"TokenLearner {n}" for n in range(1, 9)]
+    tied = ("TokenLearner 1 (whole tumor)", "TokenLearner 2 (tumor core)", "TokenLearner 3 (enhancing tumor)")
+    assert [foreground(view).GetName() for view in views] == [*tied, *(f"TokenLearner {n}" for n in range(4, 9))]
     assert all(np.ptp(pixels(view)) > 50 for view in views)
     ui.gridButton.click()
 

@@ -75,6 +75,8 @@ class ModelManifest:
         least_evidence: Least logit in the surest 0.1 ml of a region, below which it is not marked if all channels are
             given; for WT, ET or both. It belongs to these weights, as logits have no scale of their own.
         usual_evidence: Logit of WT below which a marked tumor is reported as doubtful; None for no such warning.
+        coil_profile_limit: Share of a scan's variance that a smooth profile over the brain may explain; if it explains
+            more of every scan, as near a surface coil, it is evened out first. None for never.
         members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the
             five folds of a cross-validation, whose probabilities are averaged.
         weights_sha256: SHA-256 of ``weights.safetensors``.
@@ -103,6 +105,7 @@ class ModelManifest:
     core_reach_mm: float | None = None
     least_evidence: dict[RegionName, float] = field(default_factory=dict)
     usual_evidence: float | None = None
+    coil_profile_limit: float | None = None
     members: int = 1
     weights_sha256: str = ""
     imported: Imported | None = None
@@ -130,6 +133,13 @@ class ModelManifest:
         if self.imported is not None:
             return self.imported.outputs
         return len(self.regions) + (self.activation == "softmax")
+
+    @property
+    def supervised_maps(self) -> tuple[RegionName, ...]:
+        """Regions to which the training tied the first maps of TokenLearner; empty if none, or if they are unknown."""
+        named = self.training.get("supervised_maps", ())
+        known = isinstance(named, list | tuple) and all(name in REGIONS for name in named)
+        return tuple(named) if known else ()
 
     @property
     def kind(self) -> str:
@@ -249,6 +259,8 @@ class ModelManifest:
         for value in (*self.least_evidence.values(), 0 if self.usual_evidence is None else self.usual_evidence):
             if not -100 <= value <= 100:
                 raise ValueError(f"{value} is not a logit between -100 and 100")
+        if self.coil_profile_limit is not None and not (self.imported is None and 0 < self.coil_profile_limit < 1):
+            raise ValueError("coil_profile_limit needs a share between 0 and 1, and a model of its own normalization")
         if self.normalization != "zscore":
             raise ValueError(f"unknown normalization {self.normalization!r}")
         if len(self.spacing) != 3 or not all(0.1 <= s <= 10 for s in self.spacing):

@@ -1,10 +1,13 @@
 """The overlays that the project brings: TokenLearner maps, TokenFuser maps and ensemble uncertainty."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tokenunet.core.grid import Grid
 from tokenunet.core.overlays import Overlay, OverlayGroup
+from tokenunet.core.regions import REGION_TITLES, RegionName
 
 TOKEN_LEARNER = OverlayGroup(
     "token_learner",
@@ -30,16 +33,22 @@ _UNIFORM = 1.0
 _PEAK_PERCENTILE = 99.5  # single voxels at the image's border may be far higher than all others
 
 
-def token_learner_overlay(number: int, array: NDArray[np.float32], grid: Grid) -> Overlay:
+def token_learner_overlay(
+    number: int, array: NDArray[np.float32], grid: Grid, regions: Sequence[RegionName] = ()
+) -> Overlay:
     """Return a TokenLearner map as an overlay.
 
     Args:
         number: Number of the map, from 1.
         array: How many times more than uniform every voxel counts, (d, h, w).
         grid: Grid of the map.
+        regions: Regions to which the training tied the first maps, which their titles name.
     """
     high = max(_peak(array), _UNIFORM + 0.1)
-    return _attention_overlay("TokenLearner", number, array, grid, TOKEN_LEARNER, (_UNIFORM, high), "times uniform")
+    title = f"TokenLearner {number}"
+    if number <= len(regions):
+        title += f" ({REGION_TITLES[regions[number - 1]]})"
+    return _attention_overlay(title, number, array, grid, TOKEN_LEARNER, (_UNIFORM, high), "times uniform")
 
 
 def token_fuser_overlay(number: int, array: NDArray[np.float32], grid: Grid) -> Overlay:
@@ -51,7 +60,7 @@ def token_fuser_overlay(number: int, array: NDArray[np.float32], grid: Grid) -> 
         grid: Grid of the map.
     """
     peak = _peak(array) or 1.0
-    return _attention_overlay("TokenFuser", number, array, grid, TOKEN_FUSER, (-peak, peak), "weight")
+    return _attention_overlay(f"TokenFuser {number}", number, array, grid, TOKEN_FUSER, (-peak, peak), "weight")
 
 
 def uncertainty_overlay(array: NDArray[np.float32], grid: Grid) -> Overlay:
@@ -74,7 +83,7 @@ def uncertainty_overlay(array: NDArray[np.float32], grid: Grid) -> Overlay:
 
 
 def _attention_overlay(
-    part: str,
+    title: str,
     number: int,
     array: NDArray[np.float32],
     grid: Grid,
@@ -84,7 +93,7 @@ def _attention_overlay(
 ) -> Overlay:
     return Overlay(
         name=f"{group.name}_{number}",
-        title=f"{part} {number}",
+        title=title,
         group=group.name,
         unit=unit,
         range=limits,

@@ -20,11 +20,13 @@ class AttentionMaps:
             number of voxels, so that windows and volumes compare.
         token_fuser: Weights of either sign, (N, d, h, w): B_n of equation 4.
         grid: Grid of both; its voxels are as many times wider than those of the input as the bottleneck is coarser.
+        regions: Regions to which the training tied the first maps of TokenLearner, in their order.
     """
 
     token_learner: NDArray[np.float32]
     token_fuser: NDArray[np.float32]
     grid: Grid
+    regions: tuple[RegionName, ...] = ()
 
     def by_group(self) -> dict[str, NDArray[np.float32]]:
         """Return both stacks by the names of their overlay groups."""

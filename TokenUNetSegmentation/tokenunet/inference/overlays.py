@@ -130,7 +130,7 @@ def _check(overlay: Overlay, group: str, prepared: Prepared) -> None:
 def _token_learner(prediction: Prediction, prepared: Prepared) -> Iterator[Overlay]:
     if prediction.attention is not None:
         for number, array in enumerate(prediction.attention.token_learner, start=1):
-            yield token_learner_overlay(number, array, prediction.attention.grid)
+            yield token_learner_overlay(number, array, prediction.attention.grid, prediction.attention.regions)
 
 
 @register_overlays(TOKEN_FUSER.name, TOKEN_FUSER.title, TOKEN_FUSER.description)

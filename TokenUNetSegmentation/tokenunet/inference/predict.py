@@ -35,6 +35,7 @@ from tokenunet.networks.blocks import trainable_parameters
 from tokenunet.networks.probe import Probe, ProbeOutput
 from tokenunet.networks.tokens import TokenMaps
 from tokenunet.preprocessing import Prepared
+from tokenunet.preprocessing.coil_profile import without_coil_profile
 from tokenunet.runtime.device import (
     Arithmetic,
     Precision,
@@ -106,6 +107,7 @@ def predict(
         raise ModelError(
             f"{bundle.manifest.name} has no attention maps.", "Leave out --attention-maps or choose a Token-UNet."
         )
+    prepared = without_coil_profile(prepared, bundle.manifest.coil_profile_limit)
     fallbacks: list[str] = []
     imported = bundle.manifest.imported
     left = fallback_chain(resolve_device(options.device), "sliding_window" if imported else options.mode)
@@ -289,7 +291,7 @@ def _run(
     probabilities *= prepared.brain
     return Prediction(
         probabilities,
-        attention=None if maps is None else _attention(maps, view, prepared),
+        attention=None if maps is None else _attention(maps, view, prepared, manifest),
         probe=None if read is None else _probe_maps(read, view, prepared),
         second_pass_dice=agreement,
         second_pass_ml=second_ml,
@@ -326,9 +328,9 @@ def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
     return logits.sigmoid()[[manifest.regions.index(region) for region in REGIONS]]
 
 
-def _attention(maps: TokenMaps, view: BrainCrop, prepared: Prepared) -> AttentionMaps:
+def _attention(maps: TokenMaps, view: BrainCrop, prepared: Prepared, manifest: ModelManifest) -> AttentionMaps:
     learner, fuser = (_array(m) for m in maps)
-    return AttentionMaps(learner, fuser, _coarse_grid(learner, view, prepared))
+    return AttentionMaps(learner, fuser, _coarse_grid(learner, view, prepared), manifest.supervised_maps)
 
 
 def _probe_maps(read: ProbeOutput, view: BrainCrop, prepared: Prepared) -> ProbeMaps:
