@@ -15,6 +15,7 @@ from tokenunet.preprocessing.skull_stripping import is_stripped
 from tokenunet.study.scans import as_scan, study_of
 
 SPACE = ModelSpace(SEQUENCES, SPACING, "LPS")
+OTHER_SPACE = ModelSpace(SEQUENCES, (4.0, 4.0, 4.0), "LPS")
 
 
 @pytest.mark.parametrize("background", [0, -1024, 77])
@@ -96,6 +97,41 @@ def test_a_background_that_reaches_the_brain_is_no_padding(background: float) ->
         array = sitk.GetArrayFromImage(scan.image)
         assert find_padding(np.where(brain(), array, np.float32(background))) is None
         assert find_padding(array) is None
+
+
+@pytest.mark.parametrize(("background", "sequences"), [(-3.4e38, ("FLAIR",)), (-1e10, ("T1", "T2")), (1e12, SEQUENCES)])
+def test_prepare_is_not_disturbed_by_a_background_far_off(background: float, sequences: tuple[str, ...]) -> None:
+    """Sums with it would lose the digits of the scan where it is resampled."""
+    expected = prepare(study(), OTHER_SPACE)
+    scans = study()
+    for sequence in sequences:
+        array = sitk.GetArrayFromImage(scans.scans[sequence].image)
+        image = GRID.image(np.where(brain(), array, np.float32(background)))
+        scans = with_image(scans, sequence, as_scan(image, "t.nii", "").image)
+    prepared = prepare(scans, OTHER_SPACE)
+    np.testing.assert_allclose(prepared.tensor.numpy(), expected.tensor.numpy(), atol=0.05)
+
+
+@pytest.mark.parametrize(("background", "corners"), [(-1024, "rotated"), (-5, "padded"), (4095, "rotated")])
+def test_prepare_takes_two_backgrounds_for_one(background: float, corners: str) -> None:
+    """After a rotation, or a larger field of view, with 0 outside of a scan that has another background."""
+    center = study().scans["T1"].image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in GRID.size])
+    rotation = sitk.Euler3DTransform(center, 0, 0, 0.3)
+    studies = []
+    for value in (0, background):
+        scans = study()
+        for sequence, scan in study().scans.items():
+            array = np.where(brain(), sitk.GetArrayFromImage(scan.image), np.float32(value))
+            image = GRID.image(array)
+            image = sitk.ConstantPad(image, [6] * 3, [6] * 3, 0.0) if corners == "padded" else image
+            image = sitk.Resample(image, image, rotation, sitk.sitkLinear, 0.0) if corners == "rotated" else image
+            scans = with_image(scans, sequence, as_scan(image, "t.nii", "").image)
+        studies.append(prepare(scans, SPACE))
+    expected, prepared = studies
+    assert not prepared.brain_extracted
+    overlap = (prepared.brain & expected.brain).sum() * 2 / (prepared.brain.sum() + expected.brain.sum())
+    assert overlap > (0.999 if corners == "padded" else 0.93)  # interpolation widens the edge
+    assert not prepared.findings
 
 
 @pytest.mark.parametrize(("sequence", "shift_mm"), [("T2", 9.0), ("T1", -12.0)])

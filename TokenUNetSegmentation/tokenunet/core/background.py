@@ -20,6 +20,16 @@ _LEAST_AIR = 0.2
 """Smallest share of air among voxels without padding; the darkest part of a brain is smaller."""
 _SAMPLING = 7
 """Stride of the voxels from which percentiles are taken."""
+_SENTINEL = 1e3
+"""Distance of a background, as a multiple of the range of the other values, that spoils arithmetic with them."""
+_BELOW = 0.1
+"""Distance of the value that replaces such a background, below all others, as a fraction of their range."""
+_COARSE = 3
+"""Stride of the voxels among which a second background is looked for."""
+_FLAT = 0.7
+"""Share of the voxels of a second background whose next neighbors have the same value; that of tissue is smaller."""
+_BETWEEN = 2
+"""Distance in voxels from two backgrounds up to which values between them are interpolated ones."""
 
 
 def background_value(array: NDArray[np.floating]) -> float:
@@ -71,13 +81,14 @@ def background_noise(array: NDArray[np.floating]) -> float:
 def find_padding(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float] | None:
     """Find the voxels that a scanner or a reformat filled with an extreme value, such as -32768.
 
-    A background that reaches the brain itself, as in a scan that was stripped with -1024, is not padding.
+    A background that reaches the brain itself, as in a scan that was stripped with -1024, is not padding, unless it is
+    so far from all other values that sums with them lose their digits, as -1e10.
 
     Args:
         array: Scan, (D, H, W).
 
     Returns:
-        Padded voxels (D, H, W) and the value of the air next to them; None if there are none.
+        Padded voxels (D, H, W) and the value to replace them: that of the air next to them; None if there are none.
     """
     for extreme, sign in ((array.min(), 1), (array.max(), -1)):
         if not extreme or (_faces(array) == extreme).mean() < _LEAST_PADDING:
@@ -90,12 +101,50 @@ def find_padding(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float]
             continue
         low, high = np.percentile(values, [5, 95])
         limit = _PADDING_DISTANCE * (high - low)
+        if abs(float(extreme)) > _SENTINEL * max(abs(float(values.min())), abs(float(values.max()))):
+            return padded, _background_below(array[~padded])
         # Interpolation leaves values between padding and air where they meet.
         padded = array < low - limit if sign > 0 else array > high + limit
         air = _air_next_to(array, padded) if padded.any() else None
         if air is not None:
             return padded, air
     return None
+
+
+def find_corners(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float] | None:
+    """Find the surroundings of a scan if they have two values, as after a rotation that filled the corners with 0.
+
+    Args:
+        array: Scan, (D, H, W).
+
+    Returns:
+        Voxels of both values, and between them, (D, H, W), with the value that is farther from all others; None if the
+        surroundings have one value.
+    """
+    coarse = array[:-1:_COARSE, :-1:_COARSE, :-1:_COARSE]
+    values, counts = np.unique(coarse, return_counts=True)
+    often = [values[k] for k in np.argsort(counts)[:-3:-1] if counts[k] > _LEAST_PADDING * coarse.size]
+    shifted = [array[1::_COARSE, :-1:_COARSE, :-1:_COARSE], array[:-1:_COARSE, :-1:_COARSE, 1::_COARSE]]
+    if len(often) < 2 or any(
+        (other[: len(coarse), :, : coarse.shape[2]] == value)[coarse == value].mean() < _FLAT
+        for value in often
+        for other in shifted
+    ):
+        return None
+    masks = [sitk.GetImageFromArray((array == value).astype(np.uint8)) for value in often]
+    near = [sitk.BinaryDilate(mask, [_BETWEEN] * 3) for mask in masks]
+    pieces = sitk.GetArrayFromImage(sitk.ConnectedComponent(masks[0] | masks[1] | (near[0] & near[1])))
+    outside = np.isin(pieces, np.setdiff1d(_faces(pieces), [0]))
+    if not all(outside[array == value].any() for value in often) or outside.all():
+        return None
+    middle = float(np.median(array[~outside]))
+    return outside, float(max(often, key=lambda value: abs(float(value) - middle)))
+
+
+def _background_below(values: NDArray[np.floating]) -> float:
+    """Return a value of background for a scan with these others: 0, or one below all of them."""
+    low, high = float(values.min()), float(values.max())
+    return 0.0 if low > 0 else low - _BELOW * (high - low)
 
 
 def _air_next_to(array: NDArray[np.floating], padded: NDArray[np.bool_]) -> float | None:

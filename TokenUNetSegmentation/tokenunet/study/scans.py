@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from tokenunet.core.background import background_value, find_padding
+from tokenunet.core.background import background_value, find_corners, find_padding
 from tokenunet.core.errors import AmbiguousSequenceError, MissingSequenceError, UnusableImageError
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
@@ -216,6 +216,11 @@ def as_scan(image: sitk.Image, source: str, sha256: str) -> Scan:
         )
         findings.append(Finding("padding", text))
         image = Grid.of(image).image(np.where(padded, np.float32(air), array))
+    array = sitk.GetArrayViewFromImage(image)
+    corners = find_corners(array)
+    if corners is not None:
+        outside, background = corners
+        image = Grid.of(image).image(np.where(outside, np.float32(background), array))
     return Scan(image, source, sha256, placed=codes != ["0", "0"], findings=tuple(findings))
 
 
