@@ -89,6 +89,15 @@ def test_follow_up_warns_of_a_cavity(request_: FollowUpRequest) -> None:
     assert "as in a cavity after surgery" in report["warnings"][0]["message"]
 
 
+def test_follow_up_repeats_the_warning_that_a_tumor_is_not_marked(request_: FollowUpRequest) -> None:
+    """A lesion would else have vanished without a word."""
+    write_result_folder(request_.patient / "2020-01-01")
+    later = write_result_folder(request_.patient / "2020-02-01", motion=MOTION) / "run.json"
+    warnings = [{"code": code, "message": f"{code}."} for code in ("weak_tumor", "noise")]
+    later.write_text(json.dumps(json.loads(later.read_text()) | {"warnings": warnings}))
+    assert follow_up(request_)["warnings"] == [{"code": "weak_tumor", "message": "2020-02-01: weak_tumor."}]
+
+
 def test_follow_up_of_two_brains_warns(request_: FollowUpRequest) -> None:
     write_result_folder(request_.patient / "2020-01-01")
     noise = sitk.GetArrayFromImage(brain_scan(6))[::-1]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from tokenunet.bundle.store import find_manifest, find_model
@@ -37,6 +38,7 @@ from tokenunet.followup.surgery import cavity_finding
 from tokenunet.followup.time_points import TimePoint, days_since_first, find_time_points, order_finding
 from tokenunet.followup.uncertainty import DEFAULT, Repeatability
 from tokenunet.inference.batch.job import PatientJob, row_of_earlier_run
+from tokenunet.inference.evidence import UNMARKED_CODES
 from tokenunet.inference.output import check_output
 from tokenunet.inference.pipeline import segment
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
@@ -118,7 +120,7 @@ class _FollowUp:
                 self._warn(Finding(event.code, f"{point.name}: {event.message}"))
 
         if point.is_result:
-            return read_result(point, point.folder)
+            return self._stored(point, point.folder)
         request, output = self._request, self._request.output / RESULTS / point.name
         segmentation = SegmentationRequest(
             inputs=point.inputs,
@@ -129,11 +131,20 @@ class _FollowUp:
             force=request.force,
         )
         earlier = row_of_earlier_run(PatientJob(point.name, segmentation), self._manifest.weights_sha256)
-        if earlier is None:
-            segment(segmentation, receive)
-        elif earlier.error is not None:
+        if earlier is not None and earlier.error is not None:
             raise earlier.error
+        if earlier is not None:
+            return self._stored(point, output)
+        segment(segmentation, receive)
         return read_result(point, output)
+
+    def _stored(self, point: TimePoint, folder: Path) -> SegmentedTimePoint:
+        """Return the result of an earlier run, of which warnings are repeated that say what its regions lack."""
+        result = read_result(point, folder)
+        for warning in result.report.get("warnings", ()):
+            if warning["code"] in UNMARKED_CODES:
+                self._warn(Finding(warning["code"], f"{point.name}: {warning['message']}"))
+        return result
 
     def _aligned(self, segmented: Sequence[SegmentedTimePoint]) -> list[AlignedTimePoint]:
         """Return all time points on the grid of the first."""

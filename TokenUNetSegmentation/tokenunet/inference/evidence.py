@@ -20,6 +20,9 @@ from tokenunet.inference.second_pass import LEAST_ML, marked_ml
 EVIDENCE_ML = 0.1
 """Volume in which a region's logit is highest, where its mean is the evidence."""
 
+UNMARKED_CODES = ("weak_tumor", "weak_enhancing_tumor", "found_by_second_pass")
+"""Codes of the warnings that something which may be there is not marked."""
+
 
 def found_evidence(first: Tensor, logits: Tensor, brain: Tensor, manifest: ModelManifest) -> dict[RegionName, float]:
     """Return the evidence of the regions that were found, of those of which the manifest asks some.
