@@ -136,3 +136,13 @@ def test_find_patients_names_unknown_columns(tmp_path: Path, model: Path) -> Non
     assert [e.message for e in events if isinstance(e, WarningEvent)] == [
         f"Columns of {tmp_path / 'list.csv'} that were ignored: weight."
     ]
+
+
+def test_find_patients_warns_of_files_given_to_two_patients(tmp_path: Path, model: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("patient,T1,T1ce,T2,FLAIR\nA,a1,a2,a3,a4\nB,b1,b2,a3,b4\nC,c1,c2,c3,c4\n")
+    events: list[Event] = []
+    find_patients(table, SegmentationRequest({}, tmp_path / "out", model), events.append)
+    (event,) = events
+    assert isinstance(event, WarningEvent)
+    assert f"gives {tmp_path / 'a3'} to A and B" in event.message

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tokenunet.data import read_dataset
 from tokenunet.study.file_names import mixed_names
 from tokenunet.study.find import find_study
 
@@ -87,3 +88,32 @@ def test_find_study_warns_of_files_of_two_sessions(tmp_path: Path, given: bool) 
         file.touch()
     found = find_study(None, files) if given else find_study(tmp_path)
     assert [finding.code for finding in found.findings] == ["mixed_names"]
+
+
+def test_find_study_takes_no_earlier_result_for_a_scan(tmp_path: Path) -> None:
+    """Results written into the study, with the scans in folders of their own, are looked through, too."""
+    for name in ("anat/t1.nii.gz", "anat/t1ce.nii.gz", "anat/t2.nii.gz", "anat/flair.nii.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("run.json", "labels.nii.gz", "brain.nii.gz", "overlays/compare/t1_difference.nii.gz"):
+        (tmp_path / "results" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "results" / name).touch()
+    found = find_study(tmp_path)
+    assert {s: scan.place for s, scan in found.scans.items()} == {
+        s: tmp_path / "anat" / f"{name}.nii.gz" for s, name in FOUR.items()
+    }
+    assert found.findings == []
+
+
+@pytest.mark.parametrize("layout", ["folder", "csv"])
+def test_read_dataset_warns_of_scans_of_several_patients(tmp_path: Path, layout: str) -> None:
+    folder = tmp_path / "case_1"
+    folder.mkdir()
+    names = ["Smith_t1.nii", "Smith_t1ce.nii", "Smith_t2.nii", "Jones_flair.nii", "seg.nii"]
+    for name in names:
+        (folder / name).touch()
+    table = tmp_path / "list.csv"
+    table.write_text("case,T1,T1ce,T2,FLAIR,truth\n" + ",".join(["case_1", *(f"case_1/{n}" for n in names)]))
+    dataset = read_dataset(tmp_path if layout == "folder" else table)
+    (finding,) = dataset.findings
+    assert (finding.code, finding.severity, finding.case) == ("mixed_names", "warning", "case_1")

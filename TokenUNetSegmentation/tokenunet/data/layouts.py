@@ -32,6 +32,7 @@ from tokenunet.data.patients import names_and_patients, patients_of_names, same_
 from tokenunet.data.separate_truths import separate_truths
 from tokenunet.io.files import SAFE_NAME, broken_link_text, broken_links, is_archive
 from tokenunet.io.tables import read_patient_table
+from tokenunet.study.file_names import mixed_names
 from tokenunet.study.image_files import is_image_file, is_in_image_format
 from tokenunet.study.versions import choose_by_name
 
@@ -131,6 +132,7 @@ def _read_patient_folders(root: Path, channels: tuple[SequenceName, ...]) -> Dat
             continue
         if finding := by_name.finding(folder):
             findings.append(DatasetFinding(finding.code, "warning", name, finding.message))
+        findings += _mixed_patients(name, by_name.files, truth)
         if truth and other_truths:
             message = f"{truth.name} is the ground truth, and not {', '.join(p.name for p in other_truths)}."
             findings.append(DatasetFinding("passed_over", "warning", name, message))
@@ -144,6 +146,12 @@ def _read_patient_folders(root: Path, channels: tuple[SequenceName, ...]) -> Dat
     for path in (path for path in sorted(root.iterdir()) if is_archive(path)):
         findings.append(DatasetFinding("ignored_file", "warning", "", f"{path} was ignored: unpack it into a folder."))
     return Dataset(root, " and ".join(sorted(layouts)), tuple(cases), tuple(findings))
+
+
+def _mixed_patients(case: str, scans: Mapping[SequenceName, Path], truth: Path | None) -> list[DatasetFinding]:
+    """Return a warning if the scans of a case, or its ground truth, seem to be of several patients."""
+    found = mixed_names(scans) or (mixed_names({**scans, "ground truth": truth}) if truth else [])
+    return [DatasetFinding(finding.code, "warning", case, finding.message) for finding in found]
 
 
 def _published_as(folder: Path, root: Path, name: str, files: Sequence[Path]) -> tuple[str, LabelValues]:
@@ -243,16 +251,18 @@ def _read_csv(path: Path, channels: tuple[SequenceName, ...]) -> Dataset:
                 f"{path} has no column {', '.join(missing)}.",
                 f"Its first line must be: case,patient,{','.join(channels)},truth",
             )
-        cases = []
+        cases: list[Case] = []
+        findings: list[DatasetFinding] = []
         for row in table.rows:
             files = {column: table.file(row[column]) for column in (*channels, "truth") if row[column]}
-            images = {channel: ImageSource(files[channel]) for channel in channels if channel in files}
+            scans = {channel: file for channel, file in files.items() if channel != "truth"}
+            images = {channel: ImageSource(file) for channel, file in scans.items()}
+            findings += _mixed_patients(row["case"], scans, files.get("truth"))
             cases.append(Case(row["case"], row.get("patient", ""), images, files.get("truth"), BRATS_LABELS))
     except InputError as error:
         raise DatasetError(str(error), error.hint) from error
     by_name = patients_of_names([case.name for case in cases])
     cases = [replace(case, patient=case.patient or patient) for case, patient in zip(cases, by_name, strict=True)]
-    findings = []
     if table.ignored:
         message = f"Columns of {path.name} that were ignored: {', '.join(table.ignored)}."
         findings.append(DatasetFinding("unknown_columns", "warning", "", message))

@@ -1,6 +1,8 @@
 """Patient tables: CSV files with one row per patient."""
 
 import csv
+import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +36,13 @@ class PatientTable:
     def file(self, entry: str) -> Path:
         """Return the path of an entry; a relative one starts from the folder of the CSV file.
 
+        Backslashes of Windows are understood on other systems, too.
+
         Raises:
             InputError: If a relative path leaves that folder.
         """
+        if os.sep == "/" and not (self.path.parent / entry).exists():
+            entry = entry.replace("\\", "/")
         if ".." in Path(entry).parts:
             raise InputError(
                 f"{self.path} names {entry}, which leaves the folder of the CSV file.", "Write the full path instead."
@@ -45,7 +51,7 @@ class PatientTable:
 
 
 def read_patient_table(path: Path, other_columns: Sequence[str], channels: ChannelSet = FOUR_SEQUENCES) -> PatientTable:
-    """Read a CSV file in UTF-8 with commas or semicolons, whose columns are channels and others.
+    """Read a CSV file in UTF-8 with commas, semicolons or tabs, whose columns are channels and others.
 
     A column with the exact name of a channel (``T1``, ``t1n``) takes precedence over similar ones (``T1_raw``).
 
@@ -59,10 +65,20 @@ def read_patient_table(path: Path, other_columns: Sequence[str], channels: Chann
         OSError: If the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
-        reader = csv.DictReader(lines, delimiter=";" if lines[0].count(";") > lines[0].count(",") else ",")
+        text = path.read_text(encoding="utf-8-sig")
+        first, _, rest = text.partition("\n")
+        if first.lower().startswith("sep="):  # Excel's own
+            text, first = rest, rest.partition("\n")[0]
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
         names = [name for name in reader.fieldnames or () if name.strip()]
-        raw = list(reader)
+        raw = []
+        for row in reader:
+            if any((cell or "").strip() for cell in row.pop(None, ())):
+                raise InputError(
+                    f"Line {reader.line_num} of {path} has more cells than its first line has columns.",
+                    'Put cells that hold the separator into quotes ("...").',
+                )
+            raw.append(row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file in UTF-8.", "Save it as CSV UTF-8.") from error
     columns = _known_columns(path, names, other_columns, channels)

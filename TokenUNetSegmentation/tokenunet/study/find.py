@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
@@ -9,6 +10,7 @@ from tokenunet.core.errors import AmbiguousSequenceError, InputError, MissingSeq
 from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.io.files import broken_link_text, broken_links, files_below, is_archive, is_broken_link
+from tokenunet.io.result_files import LABELS_FILE, RUN_REPORT
 from tokenunet.study.dicom import DicomSeries, find_series
 from tokenunet.study.dicom_header import read_header
 from tokenunet.study.file_names import mixed_names
@@ -179,9 +181,19 @@ def _other_channels(
 
 
 def _image_files(folder: Path) -> list[Path]:
-    """Return the image files in a folder, or in folders below if it holds none."""
+    """Return the image files in a folder, or in folders below if it holds none, without those of earlier results."""
     own = sorted(path for path in folder.iterdir() if is_image_file(path))
-    return own or sorted(path for path in files_below(folder) if is_image_file(path))
+    if own:
+        return own
+    below = [path for path in files_below(folder) if is_image_file(path)]
+    results = {place for place in {path.parent for path in below} if _is_in_results(place, folder)}
+    return sorted(path for path in below if path.parent not in results)
+
+
+def _is_in_results(place: Path, top: Path) -> bool:
+    """Return whether a folder is one of results, or in one, below another folder."""
+    inside = takewhile(lambda folder: folder != top, (place, *place.parents))
+    return any((folder / RUN_REPORT).is_file() and (folder / LABELS_FILE).is_file() for folder in inside)
 
 
 def _place_of(path: Path, folder: Path | None) -> Path | DicomSeries:

@@ -8,6 +8,7 @@ of the CSV file.
 """
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,7 +117,22 @@ def _in_csv(place: Path, request: SegmentationRequest, on_event: OnEvent) -> lis
         jobs.append(_job(row["patient"], replace(request, left_out=left_out), files, folder))
     if not jobs:
         raise InputError(f"{place} has no patients.", "Write a line for each.")
+    for warning in _shared_files(place, jobs):
+        on_event(warning)
     return jobs
+
+
+def _shared_files(place: Path, jobs: Sequence[PatientJob]) -> Iterator[WarningEvent]:
+    """Yield a warning for each file or folder that a table gives to several patients."""
+    patients: dict[Path, list[str]] = {}
+    for job in jobs:
+        folder = [job.request.folder] if job.request.folder else []
+        for path in {path.resolve() for path in (*job.request.inputs.values(), *folder)}:
+            patients.setdefault(path, []).append(job.patient)
+    for path, names in patients.items():
+        if len(names) > 1:
+            text = f"{place} gives {path} to {' and '.join(names)}. Check that no row was copied."
+            yield WarningEvent("shared_file", text)
 
 
 def _job(
