@@ -37,7 +37,9 @@ def start() -> Any:
         setattr(slicer, widget.__name__, widget)
     scene_host = OffscreenHost()
     from host.application import Application
+    from host.scene_watch import SceneWatch
 
+    SceneWatch(scene_host.scene)
     slicer.app = Application(application, scene_host)
     plots = slicer.vtkSlicerPlotsLogic()
     plots.SetMRMLScene(scene_host.scene)

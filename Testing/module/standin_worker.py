@@ -38,7 +38,7 @@ def main() -> int:
         for part in range(4):
             say(ProgressEvent(stage, (number + part / 4) / len(Stage), 2.0))
         if stage is Stage.PREPARE and "STANDIN_ERROR" in os.environ:
-            say(ErrorEvent(os.environ["STANDIN_ERROR"], "The T2 scan does not cover the brain.", "Load another T2."))
+            say(ErrorEvent(os.environ["STANDIN_ERROR"], f"{options.t2} does not cover the brain.", "Load another T2."))
             return 3
     say(WarningEvent("thick_slices", "The FLAIR scan has slices of 6 mm."))
     shutil.copytree(os.environ["STANDIN_RESULT"], options.output)

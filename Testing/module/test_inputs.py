@@ -1,11 +1,15 @@
 """Selectors that fill themselves, and what they say about their volumes."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import host
 import numpy as np
 import pytest
+import SimpleITK as sitk
+from tokenunet.core.errors import UnusableImageError
+from tokenunet.study.image_files import read_image
 
 Add = Callable[..., Any]
 
@@ -130,6 +134,7 @@ def test_lines_say_what_the_volumes_are(module: host.LoadedModule, add: Add) -> 
         (np.ones((1, 24, 22)), "not a 3-D scan"),
         (np.ones((20, 24, 22)), "same value everywhere"),
         (np.full((20, 24, 22), np.nan), "not numbers"),
+        (np.full((20, 24, 22), np.inf), "not numbers"),
     ],
 )
 def test_unusable_volumes_are_refused_with_the_reason(
@@ -141,6 +146,30 @@ def test_unusable_volumes_are_refused_with_the_reason(
     assert problem in module.widget.inputsPanel.rows["FLAIR"].status.text
     assert problem in module.widget.ui.segmentButton.toolTip
     assert not module.widget.ui.segmentButton.enabled
+
+
+def test_nan_is_background_or_refused_as_in_files(module: host.LoadedModule, add: Add, tmp_path: Path) -> None:
+    """Some programs write NaN around the brain; inside of it, nothing can be done."""
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in (20, 24, 22)), indexing="ij")
+    voxels = np.where(sum(axis**2 for axis in axes) < 0.8, 50.0 + np.arange(22), np.nan)
+    import slicer
+    from TokenUNetSegmentationLib.scene.volumes import export_volume
+
+    for name in ("x_t1", "x_t1ce", "x_t2"):
+        add(name)
+    volume = add("x_flair", voxels=voxels)
+    row = module.widget.inputsPanel.rows["FLAIR"]
+    assert module.widget.inputsPanel.problems() == {}
+    assert "skull-stripped" in row.mark.toolTip
+    export_volume(volume, tmp_path / "FLAIR.nrrd")
+    assert np.isfinite(sitk.GetArrayFromImage(read_image(tmp_path / "FLAIR.nrrd"))).all()
+    slicer.util.arrayFromVolume(volume)[10, 12, 11] = np.nan
+    slicer.util.arrayFromVolumeModified(volume)
+    module.widget.onParametersChanged()
+    export_volume(volume, tmp_path / "inside.nrrd")
+    with pytest.raises(UnusableImageError, match=r"holds values that are not numbers \(NaN or Inf\)"):
+        read_image(tmp_path / "inside.nrrd")
+    assert "holds values that are not numbers (NaN or Inf)" in row.status.text
 
 
 def test_a_volume_in_two_places_is_refused(module: host.LoadedModule, add: Add) -> None:

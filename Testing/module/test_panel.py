@@ -63,6 +63,22 @@ def test_cancel_midway_leaves_scene_and_disk_as_they_were(
     assert module.widget.result() == first
 
 
+def test_cancel_while_loading_leaves_scene_and_log_as_they_were(
+    module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
+) -> None:
+    """Half-loaded nodes are removed without removing any of them twice."""
+    import slicer
+
+    nodes = node_ids()
+    ui = module.widget.ui
+    ui.segmentButton.click()
+    wait_until(lambda: bool(slicer.util.getNodesByClass("vtkMRMLTextNode")))
+    ui.cancelButton.click()
+    wait_until(lambda: not module.widget.runPanel.running)
+    assert "Cancelled" in ui.messageLabel.text
+    assert node_ids() == nodes
+
+
 def test_key_and_button_toggle_a_map_over_the_slices(
     module: host.LoadedModule, volumes: dict[str, Any], standin: pytest.MonkeyPatch, app: Any
 ) -> None:

@@ -98,13 +98,14 @@ def test_jump_shows_the_tumor_again(module: host.LoadedModule, result: Any, app:
 
 
 def test_saved_segmentation_has_the_three_regions(
-    module: host.LoadedModule, result: Any, save_as: Any, tmp_path: Path
+    module: host.LoadedModule, result: Any, save_as: Any, tmp_path: Path, app: Any
 ) -> None:
     save_as(tmp_path / "tumor")
     module.widget.ui.exportSegButton.click()
     image = sitk.ReadImage(tmp_path / "tumor.seg.nrrd")
     names = {image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.endswith("_Name")}
     assert names == {"whole tumor", "tumor core", "enhancing tumor"}
+    app.processEvents()  # the temporary storage node updates the panel, which must not wipe the message
     assert "Saved" in module.widget.ui.resultLabel.text
 
 

@@ -42,3 +42,12 @@ def test_help_shows_the_picture(module: host.LoadedModule) -> None:
     assert "Icons/TokenUNetSegmentation.png" in parent.helpText
     assert "not a medical device" in parent.helpText
     assert parent.categories == ["Segmentation"]
+
+
+def test_readme_names_the_command_of_the_self_tests() -> None:
+    root = Path(__file__).resolve().parents[2]
+    assert "`make self-tests SLICER=/path/to/Slicer`" in (root / "README.md").read_text(encoding="utf-8")
+    recipe = (root / "Makefile").read_text(encoding="utf-8").partition("\nself-tests:")[2].partition("\n\n")[0]
+    for module in ("TokenUNetSegmentation", "TokenUNetTraining"):
+        assert module in recipe
+    assert "$(SLICER) --testing" in recipe

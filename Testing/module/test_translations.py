@@ -18,6 +18,7 @@ FILES = sorted(
     for path in (ROOT / module / f"{module}Lib" / room).glob("*.py")
     if path.name not in OUTSIDE_SLICER
 )
+UI_FILES = "TokenUNet*/Resources/UI/*.ui"
 SHOWING = {
     "setText",
     "setToolTip",
@@ -79,8 +80,16 @@ def test_modules_translate_what_they_display() -> None:
 
 def test_ui_files_translate_their_texts() -> None:
     """Only names of classes, parameters and color tables are marked as not to be translated."""
-    for path in ROOT.glob("TokenUNet*/Resources/UI/*.ui"):
+    for path in ROOT.glob(UI_FILES):
         for setting in ElementTree.parse(path).iter("property"):
             text = setting.find("string")
             if text is not None and text.get("notr") == "true":
                 assert setting.get("name") == "SlicerParameterName", setting.get("name")
+
+
+def test_messages_name_buttons_by_their_texts() -> None:
+    quoted = {text for path in FILES for text in re.findall("“([^”{]+)”", path.read_text(encoding="utf-8"))}
+    displayed = {element.text for path in ROOT.glob(UI_FILES) for element in ElementTree.parse(path).iter("string")}
+    displayed |= {text for path in FILES for text in re.findall(r"_\(\"([^\"]+)\"\)", path.read_text(encoding="utf-8"))}
+    extensions = {"PyTorch", "QuantitativeReporting"}
+    assert {text for text in quoted - displayed - extensions if not text.startswith("pip ")} == set()

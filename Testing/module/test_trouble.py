@@ -49,7 +49,7 @@ def test_error_of_the_worker_is_shown_with_its_hint(
     nodes = node_ids()
     standin.setenv("STANDIN_ERROR", "grid_mismatch")
     segment(module)
-    assert module.widget.ui.messageLabel.text == "<b>⚠</b> The T2 scan does not cover the brain. Load another T2."
+    assert module.widget.ui.messageLabel.text == "<b>⚠</b> “Anna_T2” does not cover the brain. Load another T2."
     assert node_ids() == nodes
     module.widget.ui.logButton.click()
     assert module.widget.ui.logView.visible

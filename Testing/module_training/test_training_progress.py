@@ -102,8 +102,10 @@ def test_the_window_stays_alive_while_sixty_thousand_lines_are_read(module: host
     assert min(blocks) <= LONGEST_BLOCK_S * crowding()
 
 
-def test_time_left_counts_validations_and_further_folds(tmp_path: Path) -> None:
+def test_time_left_counts_validations_and_further_folds(app: Any, tmp_path: Path) -> None:
     from tokenunet.training.experiment.progress import ExperimentProgress
+    from TokenUNetTrainingLib.panels.progress import fold_row
+    from TokenUNetTrainingLib.panels.training import duration
 
     experiment = fabricated_experiment(tmp_path / "experiment", ("unet",), 2, 0, overrides={"validate_every": 2})
     job = experiment.jobs()[0]
@@ -120,6 +122,9 @@ def test_time_left_counts_validations_and_further_folds(tmp_path: Path) -> None:
     this_fold = 12 * 0.5 + (3 + 1) * 6  # the last 6 s measure the fold's cases
     next_fold = 16 * 0.5 + (4 + 1) * 6
     assert progress.seconds_left == pytest.approx(this_fold + next_fold)
+    progress.running = True
+    row = fold_row(progress, progress.folds[0])
+    assert row[2:4] == ["50.0%", duration(this_fold)]
 
 
 def test_curves_never_show_a_series_without_its_columns(module: host.LoadedModule, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tokenunet.core.sequences import SEQUENCES, SequenceName, other_words
 from tokenunet.study.dicom_tags import dicom_tags
 from tokenunet.study.identify.image_features import sequences_by_features
 from tokenunet.study.identify.tags_and_names import sequence_of_scan
+from tokenunet.study.image_files import nan_around, with_background
 from tokenunet.study.scans import REFERENCES
 
 from TokenUNetSegmentationLib.scene.overlays import overlay_group
@@ -191,9 +192,10 @@ def _identify_by_image(
 
 
 def _every_few_mm(volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """Return voxels about 4 mm apart, (D, H, W)."""
+    """Return voxels about 4 mm apart, (D, H, W), without the NaN that some programs write around a brain."""
     array = slicer.util.arrayFromVolume(volume)
-    return array[tuple(slice(None, None, max(1, round(_LOOKS_MM / mm))) for mm in reversed(volume.GetSpacing()))]
+    sample = array[tuple(slice(None, None, max(1, round(_LOOKS_MM / mm))) for mm in reversed(volume.GetSpacing()))]
+    return with_background(sample, np.isnan(sample))
 
 
 def _patient_name(volume: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
@@ -234,7 +236,7 @@ class _Voxels:
     """Properties of a coarse sample of a volume's voxels.
 
     Attributes:
-        finite: Whether all are finite numbers.
+        finite: Whether all are finite numbers, but for NaN around the image.
         constant: Whether all are equal.
         empty_share: Share of voxels that equal the corner voxel, from 0 to 1.
     """
@@ -253,8 +255,12 @@ def _sampled_voxels(volume_id: str, modified: int) -> _Voxels:
     """Sample a volume, cached by its modification time because the panel asks at every change of any widget."""
     array = slicer.util.arrayFromVolume(slicer.mrmlScene.GetNodeByID(volume_id))
     sample = array[tuple(slice(None, None, max(1, n // _LARGEST_SAMPLE)) for n in array.shape)]
+    nan = nan_around(sample)  # as in files
+    if nan is None:
+        return _Voxels(finite=False, constant=False, empty_share=0.0)
+    sample = with_background(sample, nan)
     return _Voxels(
-        finite=bool(np.isfinite(sample).all()),
+        finite=True,
         constant=bool(sample.min() == sample.max()),
         empty_share=float((sample == sample[0, 0, 0]).mean()),
     )
@@ -272,7 +278,7 @@ def problem_with(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
         return _("This is not a 3-D scan: {size} voxels.").format(size=size)
     voxels = _voxels_of(volume)
     if not voxels.finite:
-        return _("This volume has voxels that are not numbers.")
+        return _("This volume holds values that are not numbers (NaN or Inf): export it again.")
     if voxels.constant:
         return _("This volume has the same value everywhere.")
     return ""

@@ -143,7 +143,7 @@ class SegmentationRun:
                     if isinstance(event, ProgressEvent):
                         self.progress = self._of_whole_run(event)
                     elif isinstance(event, WarningEvent):
-                        self.warnings.append(event.message)
+                        self.warnings.append(self._with_names_of_nodes(event.message, folder))
                     elif isinstance(event, ErrorEvent):
                         failure = event
                     elif isinstance(event, ResultEvent):
@@ -153,9 +153,17 @@ class SegmentationRun:
         finally:
             worker.close()
         if failure is not None:
-            raise _error_from(failure)
+            error = TokenUNetError(*(self._with_names_of_nodes(t, folder) for t in (failure.message, failure.hint)))
+            error.code = failure.code
+            raise error
         if not succeeded:
             raise WorkerCrashError(*crash_sentence(worker.exit_code, self.log, self.progress.stage, folder))
+
+    def _with_names_of_nodes(self, text: str, folder: Path) -> str:
+        """Replace the paths of exported scans, which the user does not know, by the names of their volumes."""
+        for sequence, node in self.request.inputs.items():
+            text = text.replace(str(folder / f"{sequence}.nrrd"), f"“{node.GetName()}”")
+        return text
 
     def _of_whole_run(self, event: ProgressEvent) -> ProgressEvent:
         fraction = _SHARE_OF_EXPORT + (1 - _SHARE_OF_EXPORT - _SHARE_OF_LOADING) * event.fraction
@@ -223,12 +231,6 @@ def crash_sentence(exit_code: int | None, log: str, stage: str, folder: Path) ->
         ),
         _("The log may show why; “Copy diagnostics” copies it for a report."),
     )
-
-
-def _error_from(event: ErrorEvent) -> TokenUNetError:
-    error = TokenUNetError(event.message, event.hint)
-    error.code = event.code
-    return error
 
 
 def seconds_left(elapsed: float, fraction: float, expected: float | None) -> float | None:

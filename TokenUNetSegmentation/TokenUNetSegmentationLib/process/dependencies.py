@@ -55,7 +55,7 @@ def check_installed(requirements: Iterable[Requirement]) -> None:
     if missing:
         raise InstallationError(
             _("Not installed yet: {what}.").format(what=describe(missing)),
-            _("Open the module's panel and press “Install”."),
+            _("Open the module's panel and press “Install…”."),
         )
 
 

@@ -148,12 +148,10 @@ def _with_background(image: sitk.Image, values: NDArray[np.floating], path: Path
     Raises:
         UnusableImageError: If there is NaN inside of what the image shows, or Inf.
     """
-    nan = np.isnan(values)
-    if np.isinf(values).any() or nan.all() or not _is_around(nan):
+    nan = nan_around(values)
+    if nan is None:
         raise UnusableImageError(f"{path} holds values that are not numbers (NaN or Inf).", "Export it again.")
-    array = sitk.GetArrayFromImage(image)
-    low, high = float(array[~nan].min()), float(array[~nan].max())
-    array[nan] = 0.0 if low >= 0 else low - _BELOW * (high - low)
+    array = with_background(sitk.GetArrayFromImage(image), nan)
     filled = sitk.GetImageFromArray(array)
     filled.CopyInformation(image)
     for key in image.GetMetaDataKeys():
@@ -161,8 +159,31 @@ def _with_background(image: sitk.Image, values: NDArray[np.floating], path: Path
     return filled
 
 
+def nan_around(values: NDArray[np.floating]) -> NDArray[np.bool_] | None:
+    """Return where values are NaN, if only around what they show, as some programs write the background.
+
+    Args:
+        values: Voxels (D, H, W).
+
+    Returns:
+        Mask of NaN; None if there is NaN elsewhere, or Inf.
+    """
+    nan = np.isnan(values)
+    return None if np.isinf(values).any() or nan.all() or not _is_around(nan) else nan
+
+
+def with_background(array: NDArray[np.floating], nan: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """Return a copy of an array with 0 where a mask says so, or a value below all others if some are negative."""
+    low, high = float(array[~nan].min()), float(array[~nan].max())
+    filled = array.copy()
+    filled[nan] = 0.0 if low >= 0 else low - _BELOW * (high - low)
+    return filled
+
+
 def _is_around(nan: NDArray[np.bool_]) -> bool:
     """Return whether all marked voxels are outside of the others, as some programs write the background."""
+    if not nan.any():
+        return True
     if nan.squeeze().ndim != 3:
         return False
     shown = sitk.GetImageFromArray((~nan.squeeze()).astype(np.uint8))

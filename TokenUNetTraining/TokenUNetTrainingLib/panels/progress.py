@@ -53,13 +53,12 @@ class ProgressPanel:
 def fold_row(progress: "ExperimentProgress", fold: "FoldProgress") -> list[str]:
     """Return the cells of a fold: name, epochs, Dice in percent, time left or state, memory in GB."""
     state = progress.state(fold).value
-    left = (fold.total_steps - fold.step) * fold.seconds_per_step
     dice = fold.last_dice
     return [
         f"{title_of(fold.folder.architecture)}, {fold.folder.fold}",
         f"{fold.epoch}/{fold.total_epochs}" if fold.total_epochs else "",
         "" if dice is None else f"{dice:.1%}",
-        duration(left) if state == "training" and fold.seconds_per_step else _state_title(state),
+        duration(fold.seconds_left(fold)) if state == "training" and fold.seconds_per_step else _state_title(state),
         f"{fold.peak_memory_bytes / 1e9:.1f}" if fold.peak_memory_bytes else "",
     ]
 

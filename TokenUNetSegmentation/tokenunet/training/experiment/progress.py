@@ -117,6 +117,17 @@ class FoldProgress:
         """Return the number of validations in a number of epochs, including the last epoch and the final evaluation."""
         return -(-epochs // self.validate_every) + 1
 
+    def seconds_left(self, known: "FoldProgress") -> float:
+        """Estimate the seconds to the end of the fold, its validations and final evaluation included.
+
+        Args:
+            known: Fold of the same architecture whose speed is known, such as this one.
+        """
+        steps = (self.total_steps or known.total_steps) - self.step
+        validations = self.validations(known.total_epochs - self.epoch)
+        seconds = steps * known.seconds_per_step + validations * known.validation_seconds
+        return seconds * self.voxels / known.voxels
+
     @property
     def last_dice(self) -> float | None:
         """Mean Dice of the latest validation; None if there was none."""
@@ -217,10 +228,7 @@ class ExperimentProgress:
             known = fold if fold.seconds_per_step else (same[-1] if same else None)
             if known is None:
                 return None
-            steps = (fold.total_steps or known.total_steps) - fold.step
-            left += steps * known.seconds_per_step * fold.voxels / known.voxels
-            validations = fold.validations(known.total_epochs - fold.epoch)
-            left += validations * known.validation_seconds * fold.voxels / known.voxels
+            left += fold.seconds_left(known)
         return left
 
 
