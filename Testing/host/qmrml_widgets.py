@@ -197,9 +197,10 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):
             segment = segmentation.GetSegment(segment_id)
             display = self._node.GetDisplayNode()
             visible = QtWidgets.QTableWidgetItem()
-            visible.setCheckState(Qt.Checked if display.GetSegmentVisibility(segment_id) else Qt.Unchecked)
+            shown = display is not None and display.GetSegmentVisibility(segment_id)
+            visible.setCheckState(Qt.Checked if shown else Qt.Unchecked)
             visible.setData(Qt.UserRole, segment_id)
-            opacity = QtWidgets.QTableWidgetItem(f"{display.GetSegmentOpacity3D(segment_id):.2f}")
+            opacity = QtWidgets.QTableWidgetItem(f"{display.GetSegmentOpacity3D(segment_id) if display else 1:.2f}")
             name = QtWidgets.QTableWidgetItem(segment.GetName())
             name.setIcon(_swatch(segment.GetColor()))
             for column, item in enumerate((visible, opacity, name)):

@@ -16,7 +16,8 @@ from module.driving import changed, difference, foreground, node_ids, press, seg
 def test_opens_and_says_what_it_lacks(module: host.LoadedModule) -> None:
     ui = module.widget.ui
     assert not ui.segmentButton.enabled
-    assert ui.segmentButton.toolTip == "Select the T1 volume."
+    assert ui.segmentButton.toolTip == ui.estimateLabel.text == "Select the T1 volume."
+    assert ui.estimateLabel.visible
     assert not ui.cancelButton.enabled
     assert ui.cancelButton.toolTip
 
@@ -51,7 +52,11 @@ def test_cancel_midway_leaves_scene_and_disk_as_they_were(
     standin.setenv("STANDIN_PAUSE", "0.2")
     ui = module.widget.ui
     ui.segmentButton.click()
+    module.widget.runPanel._run.expected_seconds = 600.0
     wait_until(lambda: "Preparing" in ui.progressBar.format)
+    left = re.search(r", about (\d+) s left", ui.progressBar.format)
+    assert left is not None
+    assert int(left[1]) > 60, "that of the whole run; the worker says 2 s of the stage"
     assert ui.cancelButton.enabled
     assert not ui.segmentButton.enabled
     assert ui.segmentButton.toolTip == "A segmentation is running."

@@ -38,6 +38,8 @@ def test_nothing_is_cut_off(module: host.LoadedModule, factor: float, app: Any, 
         for name, widget in shown.items()
         if not getattr(widget, "wordWrap", False) and widget.width < widget.property("minimumSizeHint").width()
     } == {}
+    for table in (ui.resultsTable, ui.casesTable):
+        assert all("%" in table.item(0, column).text() for column in range(1, table.columnCount)), "Dice in percent"
     for table in (ui.foldsTable, ui.resultsTable, ui.casesTable):
         last = table.visualItemRect(table.item(table.rowCount - 1, table.columnCount - 1))
         assert last.bottom() <= table.viewport().height, table.objectName

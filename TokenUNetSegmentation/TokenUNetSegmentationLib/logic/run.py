@@ -17,6 +17,7 @@ import slicer
 from slicer.i18n import tr as _
 from tokenunet.core.errors import Cancelled, InputError, OutputError, TokenUNetError
 from tokenunet.core.events import ErrorEvent, ProgressEvent, ResultEvent, WarningEvent
+from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SequenceName
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 
@@ -24,7 +25,7 @@ from TokenUNetSegmentationLib.logic.stages import stage_title
 from TokenUNetSegmentationLib.process.worker import WorkerProcess
 from TokenUNetSegmentationLib.scene.load_result import build_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult
-from TokenUNetSegmentationLib.scene.volumes import export_volume
+from TokenUNetSegmentationLib.scene.volumes import export_volume, grid_of
 
 _WORK_FOLDER_PREFIX = "tokenunet-run-"
 _SHARE_OF_EXPORT, _SHARE_OF_LOADING = 0.05, 0.05
@@ -98,6 +99,7 @@ class SegmentationRun:
         self._start_worker = start_worker
         self.expected_seconds: float | None = None
         self._cancelled = False
+        self._exported: dict[SequenceName, tuple[Grid, int]] = {}
 
     def cancel(self) -> None:
         """Request cancellation at the next step."""
@@ -128,6 +130,7 @@ class SegmentationRun:
         for done, (sequence, node) in enumerate(self.request.inputs.items(), start=1):
             self._check_cancelled()
             export_volume(node, folder / f"{sequence}.nrrd")
+            self._exported[sequence] = grid_of(node), node.GetImageData().GetMTime()
             self.progress = ProgressEvent("export", _SHARE_OF_EXPORT * done / len(self.request.inputs), None)
             yield
 
@@ -174,12 +177,7 @@ class SegmentationRun:
         self.progress = ProgressEvent("show", 1 - _SHARE_OF_LOADING, None)
         yield
         self._check_cancelled()
-        for sequence, node in self.request.inputs.items():
-            if not slicer.mrmlScene.IsNodePresent(node):
-                raise InputError(
-                    _("The {name} volume was removed from the scene during the run.").format(name=sequence),
-                    _("Load it and segment again."),
-                )
+        self._check_inputs()
         unfinished: PatientResult | None = None
         for result_so_far in build_steps(self.request.inputs, self.request.reference, output):
             unfinished = result_so_far
@@ -187,6 +185,24 @@ class SegmentationRun:
             self._check_cancelled()
         self.result = unfinished
         self.progress = ProgressEvent("show", 1.0, 0.0)
+
+    def _check_inputs(self) -> None:
+        """Check that the volumes are still those that were exported; warn if only their voxels were changed."""
+        for sequence, node in self.request.inputs.items():
+            if not slicer.mrmlScene.IsNodePresent(node) or node.GetImageData() is None:
+                raise InputError(
+                    _("The {name} volume was removed from the scene during the run.").format(name=sequence),
+                    _("Load it and segment again."),
+                )
+            grid, modified = self._exported[sequence]
+            if not grid.same_as(grid_of(node)):
+                raise InputError(
+                    _("The {name} volume was moved or resampled during the run.").format(name=sequence),
+                    _("Segment again."),
+                )
+            if modified != node.GetImageData().GetMTime():
+                text = _("The {name} volume was changed during the run; the result is that of its former voxels.")
+                self.warnings.append(text.format(name=sequence))
 
     def _check_cancelled(self) -> None:
         if self._cancelled:

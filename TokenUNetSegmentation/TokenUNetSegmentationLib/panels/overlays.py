@@ -58,6 +58,7 @@ class OverlaysPanel:
         self._describing = BackgroundSteps(lambda: None, self._end_description)
         self._creating_views = BackgroundSteps(lambda: None, self._end_creation)
         self._shown: tuple[object, ...] = ()
+        self._rendered: slicer.vtkMRMLScalarVolumeNode | None = None
         self._groups: list[str] = []
         self._buttons: dict[int, Any] = {}
         for number in _KEYS:
@@ -129,6 +130,12 @@ class OverlaysPanel:
             self._ui.gridButton,
         ):
             widget.setEnabled(bool(overlays))
+        result = self._result()
+        if not overlays or result is None or result.reference is None:  # removed while they were displayed
+            self._ui.gridButton.setChecked(False)
+            self._ui.gridButton.setEnabled(False)
+        if chosen is None:
+            self._ui.volumeRenderingButton.setChecked(False)
         self._ui.volumeRenderingButton.setEnabled(chosen is not None)
         self._ui.volumeRenderingButton.setToolTip(
             _("Volume rendering of the chosen overlay.") if chosen is not None else _("Choose an overlay first.")
@@ -179,6 +186,7 @@ class OverlaysPanel:
             show_overlay(chosen, parameters.overlayOpacity)
         self._shown = wanted
         self._show_legend()
+        self._show_in_3d()
 
     def _show_legend(self) -> None:
         """Display the legend of the chosen overlay, but not in the small views of the grid."""
@@ -226,6 +234,7 @@ class OverlaysPanel:
         self._describing.abandon()
         self._creating_views.abandon()
         self._ui.gridButton.setChecked(False)
+        self._rendered = None
         show_legend(None)  # its color table may go first
 
     def _set_colors(self) -> None:
@@ -264,6 +273,11 @@ class OverlaysPanel:
             self._layout_before = before
 
     def _show_in_3d(self) -> None:
-        chosen = self._parameters().overlayNumber
-        for number, overlay in self._overlays().items():
-            show_in_3d(overlay, self._ui.volumeRenderingButton.checked and number == chosen)
+        """Display the chosen overlay as volume rendering if that is wanted, and remove an earlier one."""
+        wanted = self._ui.volumeRenderingButton.checked
+        chosen = self._overlays().get(self._parameters().overlayNumber) if wanted else None
+        if self._rendered is not None and self._rendered is not chosen and self._rendered.GetScene() is not None:
+            show_in_3d(self._rendered, False)
+        if chosen is not None:
+            show_in_3d(chosen, True)
+        self._rendered = chosen

@@ -39,6 +39,7 @@ from TokenUNetSegmentationLib.scene.export import (
     save_corrections,
 )
 from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels
+from TokenUNetSegmentationLib.scene.nodes import display_node
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
 
@@ -62,6 +63,7 @@ class ResultPanel:
         self._on_saved = on_saved
         self._showing = False
         self._edit_visit: Edit | None = None
+        self._module_selector: Any = None
         self._said_of = ""
         self._corrections = Corrections()
         self._updating = BackgroundSteps(lambda: None, self._end_updating)
@@ -115,7 +117,7 @@ class ResultPanel:
         return labels if labels is not None and self._ui.exclusiveBox.checked else result.segmentation
 
     def _display(self, result: PatientResult) -> slicer.vtkMRMLSegmentationDisplayNode:
-        return self._segmentation(result).GetDisplayNode()
+        return display_node(self._segmentation(result))
 
     def show(self) -> None:
         """Update all that is displayed."""
@@ -123,6 +125,8 @@ class ResultPanel:
         self._showing = True
         try:
             self._enable(result)
+            if result is not None and self._ui.exclusiveBox.checked and result.exclusive_labels is None:
+                display_node(result.segmentation).SetVisibility(True)  # the user has removed the displayed labels
             self._ui.exclusiveBox.setChecked(result is not None and _shows_exclusive(result))
             self._ui.segmentsTable.setSegmentationNode(None if result is None else self._segmentation(result))
             shown = "" if result is None else result.segmentation.GetID()
@@ -220,9 +224,10 @@ class ResultPanel:
         """Stop the background work, and an edit that was not finished."""
         self._updating.abandon()
         self._surfaces.abandon()
-        if self._edit_visit is not None:
-            self._edit_visit.close()
-            self._edit_visit = None
+        self._end_visit()
+        if self._module_selector is not None:
+            self._module_selector.moduleSelected.disconnect(self._on_module)
+            self._module_selector = None
 
     def end_remaking(self) -> None:
         """Stop making files again; they stay removed."""
@@ -266,7 +271,8 @@ class ResultPanel:
         chosen = [name for name in self._ui.segmentsTable.selectedSegmentIDs() if name in REGIONS]
         self._edit_visit = Edit(module, open_editor(result, module, *chosen[:1]))
         with suppress(RuntimeError):  # without a main window, no module is ever left
-            slicer.util.moduleSelector().moduleSelected.connect(self._on_module)
+            self._module_selector = slicer.util.moduleSelector()
+            self._module_selector.moduleSelected.connect(self._on_module)
 
     def _on_module(self, name: str) -> None:
         if self._edit_visit is not None and name != self._edit_visit.module:
@@ -274,10 +280,14 @@ class ResultPanel:
 
     def finish_edit(self) -> None:
         """Take over what was corrected in another module."""
+        self._end_visit()
+        self.notice_correction()
+
+    def _end_visit(self) -> None:
+        """Restore what an edit in another module has changed there."""
         if self._edit_visit is not None:
             self._edit_visit.close()
             self._edit_visit = None
-        self.notice_correction()
 
     def _export_segmentation(self, result: PatientResult) -> None:
         self._export(
@@ -335,4 +345,4 @@ class ResultPanel:
 
 def _shows_exclusive(result: PatientResult) -> bool:
     labels = result.exclusive_labels
-    return labels is not None and bool(labels.GetDisplayNode().GetVisibility())
+    return labels is not None and bool(display_node(labels).GetVisibility())

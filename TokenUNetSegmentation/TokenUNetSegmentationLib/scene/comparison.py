@@ -9,7 +9,7 @@ from tokenunet.core.regions import REGIONS
 from tokenunet.evaluation.compare import DIFFERENCE, Comparison, compare_regions, model_name, unclaimed_in
 
 from TokenUNetSegmentationLib.scene.displays import jump_to_tumor
-from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.nodes import display_node, remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlay_views import enter_grid, leave_grid, link_views, view_name
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, describe_overlay, set_threshold
 from TokenUNetSegmentationLib.scene.results import (
@@ -81,9 +81,9 @@ def show_side_by_side(first: PatientResult, second: PatientResult) -> int:
     layers = {node.GetLayoutName(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
     for number, result in enumerate((first, second), start=1):
         view = slicer.app.layoutManager().sliceWidget(view_name(number)).sliceLogic().GetSliceNode()
-        display = result.segmentation.GetDisplayNode()
+        display = display_node(result.segmentation)
         display.SetVisibility(True)
-        display.SetVisibility2DFill(first.segmentation.GetDisplayNode().GetVisibility2DFill())
+        display.SetVisibility2DFill(display_node(first.segmentation).GetVisibility2DFill())
         display.RemoveAllViewNodeIDs()
         display.AddViewNodeID(view.GetID())
         layers[view_name(number)].SetBackgroundVolumeID(result.require_reference().GetID())
@@ -115,7 +115,7 @@ def _input_ids(result: PatientResult) -> set[str]:
 def _replace_difference(result: PatientResult, comparison: Comparison) -> None:
     """Put the overlay of the differences into the result, in place of an earlier one."""
     for earlier in result.overlays(DIFFERENCE.name).values():
-        colors = earlier.GetDisplayNode().GetColorNode()
+        colors = display_node(earlier).GetColorNode()
         remove_node(earlier)  # first: a legend without colors is an error
         slicer.mrmlScene.RemoveNode(colors)
     overlay, reference = comparison.difference, result.require_reference()
@@ -129,6 +129,6 @@ def _replace_difference(result: PatientResult, comparison: Comparison) -> None:
     set_threshold([node], _SMALLEST_SHOWN)
     result.segmentation.AddNodeReferenceID(COLORS_ROLE, colors.GetID())
     result.segmentation.AddNodeReferenceID(OVERLAY_ROLE, node.GetID())
-    result.segmentation.GetDisplayNode().SetVisibility2DFill(False)
+    display_node(result.segmentation).SetVisibility2DFill(False)
     title = _("Difference to {other}").format(other=comparison.models[1])
     subject_hierarchy().CreateItem(create_result_folder(result.folder_item, title), node)

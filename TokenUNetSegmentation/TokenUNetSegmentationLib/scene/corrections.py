@@ -19,7 +19,7 @@ from tokenunet.measurement import measure
 from TokenUNetSegmentationLib.scene.displays import visible_surface_steps
 from TokenUNetSegmentationLib.scene.editing import nested_after_edit
 from TokenUNetSegmentationLib.scene.load_result import show_exclusive_labels, volume_table_steps
-from TokenUNetSegmentationLib.scene.nodes import remove_node
+from TokenUNetSegmentationLib.scene.nodes import display_node, remove_node
 from TokenUNetSegmentationLib.scene.results import PatientResult
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
@@ -205,7 +205,7 @@ def _update(
         elif segment is not None:
             segment.RemoveTag(EDITED_TAG)
     labels = result.exclusive_labels
-    if labels is not None and labels.GetDisplayNode().GetVisibility():
+    if labels is not None and display_node(labels).GetVisibility():
         show_exclusive_labels(result, True)
         yield
         yield from visible_surface_steps(result)

@@ -9,6 +9,7 @@ import vtk
 from numpy.typing import NDArray
 from tokenunet.core.regions import RegionName
 
+from TokenUNetSegmentationLib.scene.nodes import display_node
 from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
 
 OVERLAY_OPACITY = 0.6
@@ -22,8 +23,8 @@ def show_result(result: PatientResult) -> None:
         if other != result and other.reference is result.reference:
             for node in (other.segmentation, other.exclusive_labels):
                 if node is not None:
-                    node.GetDisplayNode().SetVisibility(False)
-    display = result.segmentation.GetDisplayNode()
+                    display_node(node).SetVisibility(False)
+    display = display_node(result.segmentation)
     display.SetVisibility(True)
     display.SetOpacity2DFill(OPACITY_2D_FILL)
     slicer.util.setSliceViewerLayers(background=result.reference, foreground=None, label=None)
@@ -110,14 +111,14 @@ def show_surfaces(result: PatientResult, visible: bool = True) -> None:
     for node in (result.segmentation, result.exclusive_labels):
         if node is None:
             continue
-        display = node.GetDisplayNode()
+        display = display_node(node)
         if visible:
             node.CreateClosedSurfaceRepresentation()
             display.SetPreferredDisplayRepresentationName3D("Closed surface")
         display.SetVisibility3D(visible)
     if visible:
         for region, opacity in OPACITY_3D.items():
-            result.segmentation.GetDisplayNode().SetSegmentOpacity3D(region, opacity)
+            display_node(result.segmentation).SetSegmentOpacity3D(region, opacity)
 
 
 def surface_steps(result: PatientResult) -> Iterator[None]:
@@ -151,4 +152,4 @@ def shows_surfaces(result: PatientResult) -> bool:
     """Return whether the result's surfaces are displayed in the 3D views."""
     representation = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
     has_surfaces = result.segmentation.GetSegmentation().ContainsRepresentation(representation)
-    return has_surfaces and bool(result.segmentation.GetDisplayNode().GetVisibility3D())
+    return has_surfaces and bool(display_node(result.segmentation).GetVisibility3D())

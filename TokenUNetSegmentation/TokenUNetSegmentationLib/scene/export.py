@@ -26,7 +26,7 @@ from TokenUNetSegmentationLib.logic.inputs import Availability
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 from TokenUNetSegmentationLib.scene.corrections import describe_edit
 from TokenUNetSegmentationLib.scene.load_patient import OUTPUT_ATTRIBUTE
-from TokenUNetSegmentationLib.scene.results import PatientResult
+from TokenUNetSegmentationLib.scene.results import MissingNodeError, PatientResult
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 
@@ -167,8 +167,19 @@ def export_dicom(result: PatientResult) -> None:
 
 
 def command_line(result: PatientResult) -> str:
-    """Return the ``tokenunet`` command that reproduces the result from the files of its scans."""
+    """Return the ``tokenunet`` command that reproduces the result from the files of its scans.
+
+    Raises:
+        MissingNodeError: If one of the scans is gone.
+    """
     report = result.report
+    if gone := [name for name in report.get("inputs", ()) if name not in result.inputs]:
+        raise MissingNodeError(
+            _("The {channel} volume of “{name}” is no longer in the scene.").format(
+                channel=gone[0], name=result.segmentation.GetName()
+            ),
+            _("Load it and segment again."),
+        )
     files = {}
     for sequence, node in result.inputs.items():
         storage = node.GetStorageNode()

@@ -17,7 +17,7 @@ from tokenunet.io.overlay_files import list_overlays
 from tokenunet.study.image_files import read_image
 
 from TokenUNetSegmentationLib.scene.displays import OPACITY_2D_FILL, OVERLAY_OPACITY
-from TokenUNetSegmentationLib.scene.nodes import child_items, remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.nodes import child_items, display_node, remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlay_views import enter_grid, link_views, view_name
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, load_overlay, set_threshold
 from TokenUNetSegmentationLib.scene.results import create_result_folder
@@ -190,7 +190,7 @@ def show_side_by_side(nodes: FollowUpNodes) -> int:
     for view, volume, segmentation in zip(views, nodes.volumes, nodes.segmentations, strict=True):
         logic = manager.sliceWidget(view).sliceLogic()
         logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
-        display = segmentation.GetDisplayNode()
+        display = display_node(segmentation)
         display.SetViewNodeIDs((logic.GetSliceNode().GetID(),))
         display.SetOpacity2DFill(OPACITY_2D_FILL)
     link_views(views)

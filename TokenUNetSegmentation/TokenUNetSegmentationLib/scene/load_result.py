@@ -17,7 +17,7 @@ from tokenunet.io.overlay_files import list_overlays
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.alignment import load_transform
-from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
+from TokenUNetSegmentationLib.scene.nodes import display_node, remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, load_overlay
 from TokenUNetSegmentationLib.scene.results import (
     COLORS_ROLE,
@@ -94,6 +94,7 @@ def build_steps(
         yield result
         for sequence in result.report.get("alignments", {}):
             _add_transform(result, sequence, output / "transforms" / f"{sequence}.tfm", folder)
+        result.remember_place()
         for _region in volume_table_steps(result):
             yield result
     except BaseException:
@@ -173,11 +174,11 @@ def show_exclusive_labels(result: PatientResult, visible: bool) -> slicer.vtkMRM
         if labels is not None:
             remove_node(labels)
         labels = _add_exclusive_labels(result)
-        labels.GetDisplayNode().SetOpacity2DFill(result.segmentation.GetDisplayNode().GetOpacity2DFill())
+        labels.GetDisplayNode().SetOpacity2DFill(display_node(result.segmentation).GetOpacity2DFill())
         labels.GetDisplayNode().SetVisibility3D(False)
     if labels is not None:
-        labels.GetDisplayNode().SetVisibility(visible)
-    result.segmentation.GetDisplayNode().SetVisibility(not visible)
+        display_node(labels).SetVisibility(visible)
+    display_node(result.segmentation).SetVisibility(not visible)
     return labels
 
 

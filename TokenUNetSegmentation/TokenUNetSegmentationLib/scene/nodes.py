@@ -16,6 +16,19 @@ def child_items(item: int, recursive: bool = False) -> list[int]:
     return [ids.GetId(i) for i in range(ids.GetNumberOfIds())]
 
 
+def display_node(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLDisplayNode:
+    """Return the display node of a node in the scene; a new one if the user or *Undo* has removed it.
+
+    That of a volume has colors, gray ones if its own color table was removed.
+    """
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    if node.IsA("vtkMRMLScalarVolumeNode") and display.GetColorNode() is None:
+        display.SetDefaultColorMap()
+    return display
+
+
 def remove_node(node: slicer.vtkMRMLNode) -> None:
     """Remove a node from the scene together with its display and storage nodes, which would be left unused."""
     belongings = [node]

@@ -2,6 +2,7 @@
 
 import slicer
 
+from TokenUNetSegmentationLib.scene.nodes import display_node
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, overlay_group, table_colormap, unit_of
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
@@ -20,7 +21,7 @@ def recolor(result: PatientResult, group: str, colors: slicer.vtkMRMLColorNode |
         colors: Table whose colors to display; None restores the group's own.
     """
     own = {table.GetID(): table for table in result.color_tables}
-    displays = [node.GetDisplayNode() for node in result.overlays(group).values()]
+    displays = [display_node(node) for node in result.overlays(group).values()]
     for identifier in {display.GetColorNodeID() for display in displays} & set(own):
         _copy_colors(own[identifier], colors)
     for display in displays:

@@ -10,6 +10,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from TokenUNetSegmentationLib.scene.displays import jump_to_tumor, show_overlays_side_by_side
+from TokenUNetSegmentationLib.scene.nodes import display_node
 from TokenUNetSegmentationLib.scene.results import PatientResult
 
 _FIRST_GRID_LAYOUT = 83170
@@ -144,7 +145,7 @@ def show_in_3d(overlay: slicer.vtkMRMLScalarVolumeNode, visible: bool) -> None:
     if visible and display is None:
         display = logic.CreateDefaultVolumeRenderingNodes(overlay)
     if visible:
-        _set_transfer_functions(display.GetVolumePropertyNode(), overlay.GetDisplayNode())
+        _set_transfer_functions(display.GetVolumePropertyNode(), display_node(overlay))
     if display is not None:
         display.SetVisibility(visible)
 
@@ -175,7 +176,7 @@ def write_thumbnail(overlay: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None
     along = int(np.argmax([abs(axis[2]) for axis in _axes(overlay)]))  # the array axis that runs from feet to head
     strongest = np.take_along_axis(values, np.abs(values).argmax(axis=along, keepdims=True), axis=along)
     flat = strongest.squeeze(axis=along)
-    display = overlay.GetDisplayNode()
+    display = display_node(overlay)
     lowest, highest = display.GetWindowLevelMin(), display.GetWindowLevelMax()
     share = ((flat - lowest) / ((highest - lowest) or 1)).clip(0, 1)
     palette = _palette(display.GetColorNode())

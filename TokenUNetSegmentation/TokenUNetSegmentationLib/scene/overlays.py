@@ -12,6 +12,7 @@ import slicer
 from tokenunet.core.builtin_overlays import ENSEMBLE_UNCERTAINTY, TOKEN_FUSER, TOKEN_LEARNER
 from tokenunet.core.overlays import COLORMAPS, ListedOverlay, OverlayGroup
 
+from TokenUNetSegmentationLib.scene.nodes import display_node
 from TokenUNetSegmentationLib.scene.volumes import detach_from_file, load_volume
 
 _COLORS = 256
@@ -121,7 +122,7 @@ def set_threshold(nodes: Iterable[slicer.vtkMRMLScalarVolumeNode], share: float)
     """
     tables: dict[str, slicer.vtkMRMLColorTableNode] = {}
     for node in nodes:
-        display = node.GetDisplayNode()
+        display = display_node(node)
         low, high = _range(node)
         if low < 0 < high:
             tables[display.GetColorNodeID()] = display.GetColorNode()
@@ -160,7 +161,7 @@ def table_colormap(table: slicer.vtkMRMLColorTableNode) -> str:
 
 
 def _range(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, float]:
-    display = node.GetDisplayNode()
+    display = display_node(node)
     return display.GetWindowLevelMin(), display.GetWindowLevelMax()
 
 

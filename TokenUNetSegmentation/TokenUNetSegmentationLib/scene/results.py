@@ -22,9 +22,10 @@ from tokenunet.core.sequences import SEQUENCES, SequenceName
 
 from TokenUNetSegmentationLib.scene.nodes import child_items, remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlays import overlay_group, overlay_number
-from TokenUNetSegmentationLib.scene.segment_voxels import segment_voxels
+from TokenUNetSegmentationLib.scene.segment_voxels import is_on_grid, is_same_place, place_of, segment_voxels
 
 RESULT_ATTRIBUTE = "TokenUNet.Result"
+_PLACE_ATTRIBUTE = "TokenUNet.ReferencePlace"
 REFERENCE_ROLE = "tokenUNetReference"
 VOLUME_TABLE_ROLE = "tokenUNetVolumeTable"
 REPORT_ROLE = "tokenUNetReport"
@@ -76,17 +77,38 @@ class PatientResult:
         """Return the reference volume.
 
         Raises:
-            MissingNodeError: If the user has deleted it.
+            MissingNodeError: If the user has deleted it, or moved it away from the segmentation.
         """
         reference = self.reference
-        if reference is None:
+        if reference is None or reference.GetImageData() is None:
             raise MissingNodeError(
                 _("The reference volume of “{name}” is no longer in the scene.").format(
                     name=self.segmentation.GetName()
                 ),
                 _("Load it and segment again."),
             )
+        if self._was_moved(reference):
+            raise MissingNodeError(
+                _("“{reference}” was moved since it was segmented, and “{name}” was not.").format(
+                    reference=reference.GetName(), name=self.segmentation.GetName()
+                ),
+                _("Put both under the same transform, or segment again."),
+            )
         return reference
+
+    def remember_place(self) -> None:
+        """Remember where the reference volume is, to notice later if it was moved away from the segmentation."""
+        place = None if self.reference is None else place_of(self.reference, self.segmentation)
+        if place is not None:
+            self.segmentation.SetAttribute(_PLACE_ATTRIBUTE, json.dumps(place.round(6).tolist()))
+
+    def _was_moved(self, reference: slicer.vtkMRMLScalarVolumeNode) -> bool:
+        """Return whether the reference is no longer where it was, and not on the segments' own grid either."""
+        remembered = self.segmentation.GetAttribute(_PLACE_ATTRIBUTE)
+        place = place_of(reference, self.segmentation) if remembered else None
+        if place is None or is_same_place(np.array(json.loads(remembered)), place):
+            return False
+        return not is_on_grid(self.segmentation, place)
 
     @property
     def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:
@@ -150,9 +172,13 @@ class PatientResult:
 
     @property
     def report(self) -> dict[str, Any]:
-        """Contents of the run report (run.json); empty if its node is gone."""
+        """Contents of the run report (run.json); empty if its node is gone or is no report any more."""
         node = self.report_node
-        return with_current_keys(json.loads(node.GetText())) if node is not None else {}
+        try:
+            report = json.loads(node.GetText()) if node is not None else {}
+        except ValueError:  # the user has edited the text
+            return {}
+        return with_current_keys(report) if isinstance(report, dict) else {}
 
     @property
     def folder_item(self) -> int:

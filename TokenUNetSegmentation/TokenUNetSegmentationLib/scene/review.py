@@ -24,7 +24,7 @@ from tokenunet.core.terminology import Code, SegmentStyle
 from tokenunet.review.candidates import CANDIDATES_FILE
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
-from TokenUNetSegmentationLib.scene.nodes import subject_hierarchy
+from TokenUNetSegmentationLib.scene.nodes import display_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.results import CANDIDATES_ROLE, MissingNodeError, PatientResult
 from TokenUNetSegmentationLib.scene.segment_voxels import segment_voxels
 from TokenUNetSegmentationLib.scene.volumes import grid_of
@@ -182,7 +182,7 @@ def show_open_candidates(result: PatientResult) -> None:
     node = result.review_candidates
     if node is None:
         return
-    display = node.GetDisplayNode()
+    display = display_node(node)
     for candidate in listed_candidates(result):
         display.SetSegmentVisibility(candidate.identifier, candidate.state is CandidateState.OPEN)
 

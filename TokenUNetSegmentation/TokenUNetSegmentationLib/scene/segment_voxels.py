@@ -9,6 +9,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from TokenUNetSegmentationLib.scene.nodes import remove_node
 
 _SAME_GRID_MM = 1e-4
+_SAME_PLACE_MM = 1e-2
 
 
 def segment_voxels(
@@ -17,6 +18,38 @@ def segment_voxels(
     """Return the binary mask of a segment on a volume's grid, (D, H, W)."""
     voxels = _voxels_of_same_grid(segmentation, segment, reference)
     return _resampled_voxels(segmentation, segment, reference) if voxels is None else voxels
+
+
+def place_of(
+    reference: slicer.vtkMRMLScalarVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode
+) -> NDArray[np.float64] | None:
+    """Return the matrix (4, 4) from a volume's voxels to a segmentation's coordinates (RAS, mm).
+
+    It includes the transforms of both; None if one of them is not linear.
+    """
+    between, voxels = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    parents = reference.GetParentTransformNode(), segmentation.GetParentTransformNode()
+    if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(*parents, between):
+        return None
+    reference.GetIJKToRASMatrix(voxels)
+    return slicer.util.arrayFromVTKMatrix(between) @ slicer.util.arrayFromVTKMatrix(voxels)
+
+
+def is_on_grid(segmentation: slicer.vtkMRMLSegmentationNode, place: NDArray[np.float64]) -> bool:
+    """Return whether the labelmap of the first segment is on the grid that a matrix of `place_of` describes."""
+    name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+    first = segmentation.GetSegmentation().GetNthSegment(0)
+    labelmap = None if first is None else first.GetRepresentation(name)
+    if labelmap is None:
+        return False
+    own = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(own)
+    return is_same_place(slicer.util.arrayFromVTKMatrix(own), place)
+
+
+def is_same_place(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Return whether two matrices of `place_of` put voxels in the same place, within rounding."""
+    return bool(np.allclose(one, other, atol=_SAME_PLACE_MM))
 
 
 def _voxels_of_same_grid(
