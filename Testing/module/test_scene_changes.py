@@ -77,6 +77,8 @@ def test_undo_brings_the_selected_result_back(
     app.processEvents()
     assert [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")] == ["Anna_T1ce tumor"]
     assert module.widget.result() is not None
+    module.widget.ui.fillBox.click()  # a display node of its own was made: that of before is gone
+    assert not module.widget.result().segmentation.GetDisplayNode().GetVisibility2DFill()
 
 
 def test_closing_the_scene_lets_go_of_exclusive_labels(
