@@ -3,12 +3,12 @@
     python -m tools.follow_up --unchanged 40 --changed 40 --output WORK
 
 Every patient has a second scan in another pose (up to 10° and 10 mm), with another contrast and other artifacts. The
-tumor of the unchanged ones is the same: their differences of volume give the random error in
-`tokenunet.followup.uncertainty`. The others' tumors grew or shrank to 0.7 to 1.4 times the radius, and in a fourth of
-them a second lesion came or went. Reported are how many changes of volume are within the uncertainty, how many lesions
-are matched correctly, how many of the others were missed by the segmentation, and the error of the alignment. Finished
-patients are kept in WORK/patients.jsonl, so that the same command continues. Their scans and segmentations stay in
-WORK, too: without that file, everything but the segmentation is measured again.
+tumor of the unchanged ones is the same. The others' tumors grew or shrank to 0.7 to 1.4 times the radius, and in a
+fourth of them a second lesion came or went. The errors of the changes of both give `tokenunet.followup.uncertainty`.
+Reported are how many changes of volume are within the uncertainty that was fitted to the other half of the patients,
+how many lesions are matched correctly, how many of the others were missed by the segmentation, and the error of the
+alignment. Finished patients are kept in WORK/patients.jsonl, so that the same command continues. Their scans and
+segmentations stay in WORK, too: without that file, everything but the segmentation is measured again.
 """
 
 import argparse
@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import optimize
 from tokenunet.bundle.store import DEFAULT_MODEL, find_manifest
 from tokenunet.core.grid import Grid
 from tokenunet.core.regions import REGIONS, RegionName, regions_from_labels
@@ -49,8 +48,10 @@ _SECOND_LESION = 0.25
 _NAMES = ("2020-01-01", "2020-04-01")
 _WRITTEN = "written"
 """Empty file that says that all scans of a patient were written."""
-_LEAST_CONSTANT_ML = 0.2
-"""Smallest constant error: without a tumor in some patient, none would be found."""
+_LEVEL = 0.95
+"""Share of the errors that the uncertainty covers."""
+_PER_ML = tuple(np.geomspace(0.001, 10, 60).tolist())
+"""Tried increases of the squared error for each ml, relative to the squared constant."""
 _LEAST_TRUE_ML = 0.5
 """Smallest lesion of the ground truth that is looked for."""
 
@@ -207,25 +208,26 @@ def _is_matched(number: int, true: MatchedLesions, measured: MatchedLesions) -> 
 
 
 def fitted_errors(patients: list[Patient]) -> dict[RegionName, tuple[float, float]]:
-    """Return the constant and the share of the random error that make the errors of the changes most likely.
+    """Return constant and increase of the uncertainty that covers 95 % of the errors with the smallest mean logarithm.
+
+    The quantile is that of conformal prediction, which covers 95 % of further patients, too.
 
     Args:
-        patients: Patients, preferably those whose tumor did not change.
+        patients: Patients with and without change.
     """
     errors: dict[RegionName, tuple[float, float]] = {}
     for region in REGIONS:
         first, second = np.array([patient.measured_ml[region] for patient in patients]).T
         true_first, true_second = np.array([patient.true_ml[region] for patient in patients]).T
-        squared_volumes, squared_errors = first**2 + second**2, (second - first - true_second + true_first) ** 2
-
-        def surprise(logs: NDArray, volumes: NDArray = squared_volumes, errors: NDArray = squared_errors) -> float:
-            constant, share = np.exp(logs)
-            variance = 2 * constant**2 + share**2 * volumes
-            return float((np.log(variance) + errors / variance).sum())
-
-        best = optimize.minimize(surprise, np.log([0.3, 0.05]), bounds=[(math.log(_LEAST_CONSTANT_ML), 3), (-6, 0)])
-        constant, share = np.exp(best.x).tolist()
-        errors[region] = round(constant, 2), round(share, 3)
+        error = np.abs(second - first - true_second + true_first)
+        rank = min(len(patients), math.ceil((len(patients) + 1) * _LEVEL)) - 1
+        fits = []
+        for per_ml in _PER_ML:
+            width = np.sqrt(1 + per_ml * np.maximum(first, second))
+            constant = float(np.sort(error / width)[rank])
+            fits.append((float(np.log(constant * width).mean()), constant, per_ml * constant**2))
+        _, constant, increase = min(fits)
+        errors[region] = round(constant, 2), round(increase, 1)
     return errors
 
 
@@ -255,14 +257,17 @@ def summary(patients: list[Patient], model: str) -> dict[str, Any]:
             for region in LESIONS
         },
     }
-    if unchanged:
-        errors = fitted_errors(unchanged)
-        repeatability = Repeatability(model, len(unchanged), errors)
-        figures["errors"] = errors
-        for name, chosen in (("unchanged", unchanged), ("changed", changed)):
-            figures[f"within_uncertainty_{name}"] = {
-                region: sum(_is_within(p, region, repeatability) for p in chosen) for region in REGIONS
-            }
+    figures["errors"] = fitted_errors(patients)
+    by_seed = sorted(patients, key=lambda patient: patient.seed)
+    halves = by_seed[: len(by_seed) // 2], by_seed[len(by_seed) // 2 :]
+    within = {state: dict.fromkeys(REGIONS, 0) for state in ("unchanged", "changed")}
+    for fitted, judged in (halves, halves[::-1]):
+        repeatability = Repeatability(model, len(fitted), fitted_errors(fitted))
+        for patient in judged:
+            for region in REGIONS:
+                state = "changed" if patient.changed else "unchanged"
+                within[state][region] += _is_within(patient, region, repeatability)
+    figures["within_uncertainty_of_the_other_half"] = within
     return figures
 
 

@@ -11,7 +11,7 @@ from tokenunet.followup.rano import sum_of_products_mm2
 from tokenunet.followup.uncertainty import Repeatability
 
 GRID = Grid((40, 40, 40), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
-MEASURED = Repeatability("model", 1, {"WT": (0.02, 0.05), "TC": (0.02, 0.05), "ET": (0.02, 0.05)})
+MEASURED = Repeatability("model", 1, {"WT": (0.02, 0.15), "TC": (0.02, 0.15), "ET": (0.02, 0.01)})
 LEFT: Place = (20, 20, 10)
 RIGHT: Place = (20, 20, 30)
 BETWEEN: Place = (20, 20, 20)
@@ -78,7 +78,7 @@ def test_volume_changes_state_their_uncertainty() -> None:
         ("a", "c", "WT"),
     ]
     assert [c.is_within_uncertainty for c in changes] == [True, True, False, False]
-    assert changes[0].uncertainty_ml == pytest.approx(1.96 * np.sqrt(2 * 0.02**2 + 0.5**2 + 0.55**2))
+    assert changes[0].uncertainty_ml == pytest.approx(np.sqrt(0.02**2 + 0.15 * 11))
     assert changes[1].percent is None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tokenunet.core.errors import (
     Cancelled,
     InputError,
     MissingSequenceError,
+    OutputError,
     OutputExistsError,
     SameStudyError,
 )
@@ -43,7 +45,7 @@ def warnings_of(report: dict) -> list[str]:
 
 def test_follow_up_aligns_measures_and_writes(request_: FollowUpRequest) -> None:
     write_result_folder(request_.patient / "2020-01-01", 3)
-    write_result_folder(request_.patient / "2020-03-01", 4, motion=MOTION)
+    write_result_folder(request_.patient / "2020-03-01", 5, motion=MOTION)
     events: list[Event] = []
     report = follow_up(request_, events.append)
     assert not report["warnings"]
@@ -61,7 +63,7 @@ def test_follow_up_aligns_measures_and_writes(request_: FollowUpRequest) -> None
     assert len(report["lesions"]["ET"]) == 1
     change = sitk.GetArrayFromImage(sitk.ReadImage(request_.output / "overlays" / "change" / "change_1.nii.gz"))
     grid = Grid.of(brain_scan())
-    expected = (tumor_labels(grid, 4) > 0) & (tumor_labels(grid, 3) == 0)
+    expected = (tumor_labels(grid, 5) > 0) & (tumor_labels(grid, 3) == 0)
     assert (change[expected] > 0).mean() > 0.8
     assert (change < 0).sum() < 0.2 * (change > 0).sum()
     assert json.loads((request_.output / "follow_up.json").read_text()) == json.loads(json.dumps(report))
@@ -96,6 +98,39 @@ def test_follow_up_repeats_the_warning_that_a_tumor_is_not_marked(request_: Foll
     warnings = [{"code": code, "message": f"{code}."} for code in ("weak_tumor", "noise")]
     later.write_text(json.dumps(json.loads(later.read_text()) | {"warnings": warnings}))
     assert follow_up(request_)["warnings"] == [{"code": "weak_tumor", "message": "2020-02-01: weak_tumor."}]
+
+
+def test_follow_up_with_time_points_without_tumor_has_finite_numbers(request_: FollowUpRequest) -> None:
+    grid, none = Grid.of(brain_scan()), tumor_labels(Grid.of(brain_scan()), 0) * 0
+    for month, labels in ((1, none), (2, tumor_labels(grid, 4)), (3, none)):
+        scan = sitk.Cast(brain_scan() * (1 + 0.1 * month), sitk.sitkFloat32)
+        write_result_folder(request_.patient / f"2020-0{month}-01", labels=labels, scan=scan)
+    report = follow_up(request_)
+    changes = [change for change in report["changes"] if change["region"] == "WT"]
+    assert [change["percent"] for change in changes] == [None, -100.0, None]
+    assert [lesion["changes"] for lesion in report["lesions"]["WT"]] == [["new", "gone"]]
+    json.dumps(report, allow_nan=False)
+    page = (request_.output / "follow_up.html").read_text()
+    assert not re.search(r"\b(nan|inf)\b|None\b(?! of)", re.sub(r'"data:[^"]*"', "", page))
+    assert "+0.0 ml" in page
+
+
+def test_follow_up_of_tumor_free_time_points_has_a_page(request_: FollowUpRequest) -> None:
+    none = tumor_labels(Grid.of(brain_scan()), 0) * 0
+    for month in (1, 2):
+        scan = sitk.Cast(brain_scan() * month, sitk.sitkFloat32)
+        write_result_folder(request_.patient / f"2020-0{month}-01", labels=none, scan=scan)
+    follow_up(request_)
+    page = re.sub(r'"data:[^"]*"', "", (request_.output / "follow_up.html").read_text())
+    assert not re.search(r"\b(nan|inf)\b|None\b(?! of)", page)
+    assert "None of at least 0.1 ml." in page
+
+
+def test_follow_up_to_a_folder_that_cannot_be_written_is_refused(request_: FollowUpRequest) -> None:
+    write_result_folder(request_.patient / "2020-01-01")
+    write_result_folder(request_.patient / "2020-02-01", 5)
+    with pytest.raises(OutputError):
+        follow_up(replace(request_, output=Path("/proc/follow-up")))
 
 
 def test_follow_up_of_two_brains_warns(request_: FollowUpRequest) -> None:

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     report = follow_up(FollowUpRequest.from_options(options), on_event)
     if options.progress != "json":
         for change in report["changes"]:
-            within = "  within the measurement's uncertainty" if change["within_uncertainty"] else ""
+            within = "  within uncertainty" if change["within_uncertainty"] else ""
             print(
                 f"{change['earlier']} to {change['later']}  {REGION_TITLES[change['region']]:<17} "
                 f"{change['before_ml']:8.2f} to {change['after_ml']:8.2f} ml: {change['difference_ml']:+8.2f} "

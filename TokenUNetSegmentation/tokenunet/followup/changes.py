@@ -24,7 +24,7 @@ class VolumeChange:
         later: Name of the later time point.
         before_ml: Earlier volume in ml.
         after_ml: Later volume in ml.
-        uncertainty_ml: Change that 95 % of repeated scans of an unchanged tumor stay below, in ml.
+        uncertainty_ml: Error that 95 % of measured changes stay below, in ml.
     """
 
     region: RegionName
@@ -46,7 +46,7 @@ class VolumeChange:
 
     @property
     def is_within_uncertainty(self) -> bool:
-        """Whether an unchanged tumor may well have been measured like that."""
+        """Whether the difference may be one of the measurement."""
         return abs(self.difference_ml) <= self.uncertainty_ml
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def lesion_states(lesion: Lesion, region: RegionName, repeatability: Repeatabili
         repeatability: Random error of the volumes.
 
     Example:
-        >>> measured = Repeatability("model", 40, {"ET": (0.1, 0.05)})
+        >>> measured = Repeatability("model", 40, {"ET": (0.1, 0.1)})
         >>> lesion_states(Lesion((1.0, 3.0, 3.1, 0.0), (2, 1, 1, 0), (0, 0, 0)), "ET", measured)
         ['grown, merged', 'within uncertainty', 'gone']
     """

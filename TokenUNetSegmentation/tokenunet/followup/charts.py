@@ -67,8 +67,8 @@ def charts_of(report: Mapping[str, Any]) -> list[Chart]:
         sums = tuple(entry["sum_of_products_mm2"] for entry in entries)
         curves = (
             Curve("sum of products", REGION_STYLES["ET"].color, sums),
-            Curve(f"RANO 2.0: {RANO_DECREASE:+.0%} of the first", _GRAY, tuple(thresholds["decrease"]), True),
-            Curve(f"RANO 2.0: {RANO_INCREASE:+.0%} of the smallest", _RED, tuple(thresholds["increase"]), True),
+            Curve(f"RANO 2.0: {100 * RANO_DECREASE:+.0f} % of the first", _GRAY, tuple(thresholds["decrease"]), True),
+            Curve(f"RANO 2.0: {100 * RANO_INCREASE:+.0f} % of the smallest", _RED, tuple(thresholds["increase"]), True),
         )
-        charts.append(Chart("Diameters of measurable enhancing lesions", "mm²", places, labels, curves))
+        charts.append(Chart("Products of diameters of measurable enhancing lesions", "mm²", places, labels, curves))
     return charts

@@ -1,7 +1,9 @@
 """Refinement of an alignment by all sequences that both time points have, inside the brain and outside the tumor.
 
-One sequence alone may be misleading: its contrast, bias field and thick slices change between examinations, and so does
-the outline that skull stripping leaves. Mutual information is averaged over the sequences and maximized near the start.
+One sequence alone may be misleading: its contrast and thick slices change between examinations, and so does the
+outline that skull stripping leaves. Mutual information is averaged over the sequences and maximized near the start.
+Each scan is first divided by its local mean, because bias fields that differ would look like tissue, and move the
+optimum.
 """
 
 from collections.abc import Mapping
@@ -17,6 +19,8 @@ from tokenunet.preprocessing.register import BRAIN_RADIUS_MM
 
 _SMOOTHING_MM = 1.0
 """Standard deviation of the smoothing, without which interpolation favors whole voxels."""
+_BIAS_MM, _BIAS_SPACING_MM = 12.0, 4.0
+"""Standard deviation of the smoothing for local means, and spacing at which they are computed."""
 _DEPTH_MM, _OTHER_DEPTH_MM = 1.0, 0.5
 """Least depth below the brain's surface at the first and at the other time point."""
 _TUMOR_MARGIN_MM = 4.0
@@ -54,6 +58,25 @@ class Examination:
         """Return the voxels deeper in the brain than a number of mm, (D, H, W)."""
         return ndimage.distance_transform_edt(self.brain, sampling=self.grid.spacing[::-1]) > depth_mm
 
+    def near_tumor(self) -> NDArray[np.bool_]:
+        """Return the voxels of the tumor and of a margin around it, (D, H, W)."""
+        outside = ndimage.distance_transform_edt(~self.tumor, sampling=self.grid.spacing[::-1])
+        return outside <= _TUMOR_MARGIN_MM if self.tumor.any() else self.tumor
+
+    def flattened(self, sequence: str) -> sitk.Image:
+        """Return a scan divided by its local mean over healthy brain, which removes bias fields."""
+        scan = sitk.Cast(self.scans[sequence], sitk.sitkFloat32)
+        healthy = self.grid.image((self.brain & ~self.near_tumor()).astype(np.float32))
+        coarse = self.grid.with_spacing((_BIAS_SPACING_MM,) * 3)
+        total, share = (
+            sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(coarse.resample(image), _BIAS_MM))
+            for image in (scan * healthy, healthy)
+        )
+        local = coarse.image((total / np.maximum(share, 1e-3)).astype(np.float32))
+        mean = sitk.GetArrayFromImage(self.grid.resample(local))
+        least = max(1e-3 * float(mean[self.brain].mean()), 1e-6)
+        return self.grid.image(sitk.GetArrayViewFromImage(scan) / np.maximum(mean, least))
+
 
 def refine(start: sitk.Euler3DTransform, first: Examination, other: Examination) -> sitk.Euler3DTransform:
     """Return the alignment near another one at which several sequences agree best.
@@ -69,12 +92,11 @@ def refine(start: sitk.Euler3DTransform, first: Examination, other: Examination)
     common = [name for name in first.scans if name in other.scans]
     if len(common) < 2:
         return start
-    tumor = ndimage.distance_transform_edt(~first.tumor, sampling=first.grid.spacing[::-1]) <= _TUMOR_MARGIN_MM
-    points = _sampled(first.inside(_DEPTH_MM) & ~tumor)
+    points = _sampled(first.inside(_DEPTH_MM) & ~first.near_tumor())
     usable = other.inside(_OTHER_DEPTH_MM) & ~other.tumor
     if len(points) < _LEAST_SAMPLES or not usable.any():
         return start
-    pairs = [_Pair(first.scans[name], other.scans[name], points, usable) for name in common]
+    pairs = [_Pair(first.flattened(name), other.flattened(name), points, usable) for name in common]
     weights = [_REFERENCE_WEIGHT if name == first.reference else 1.0 for name in common]
     lps = _transformed(first.grid.index_to_lps, points[:, ::-1])
     lps_to_index = np.linalg.inv(other.grid.index_to_lps)
