@@ -4,12 +4,14 @@
 
 As the authors of Token-UNet do it: each map is scaled from its minimum to its maximum, and of the N maps the one with
 the highest soft Dice counts, for each patient and region. Next to it stands the area under the ROC curve of the best
-map, either way up for TokenFuser, whose maps have no sign of their own. ``--prepared`` takes a folder of prepared
-patients, synthetic or real, instead of making synthetic ones.
+map, either way up for TokenFuser, whose maps have no sign of their own. The sharper maps are measured in their own
+voxels, and the TokenLearner maps there, too, since a score depends on the voxel size. ``--prepared`` takes a folder of
+prepared patients, synthetic or real, instead of making synthetic ones.
 """
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,11 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from tokenunet.bundle.bundle import load_bundle
 from tokenunet.bundle.store import DEFAULT_MODEL
+from tokenunet.core.builtin_overlays import SHARPER_MAPS, TOKEN_FUSER
 from tokenunet.core.grid import Grid
+from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import REGIONS
+from tokenunet.inference.overlays import with_overlays
 from tokenunet.inference.predict import predict
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.io.resources import resource
@@ -63,6 +68,21 @@ def pooled(mask: NDArray[np.bool_], sample: Sample, grid: Grid) -> NDArray[np.fl
     return sitk.GetArrayFromImage(grid.resample(averaged))
 
 
+def stacks(prediction: Prediction, sample: Sample) -> Iterator[tuple[str, NDArray[np.float32], Grid]]:
+    """Iterate over all maps (N, d, h, w) of a prediction, with their name and grid."""
+    attention = prediction.attention
+    assert attention is not None
+    for group, stack in attention.by_group().items():
+        yield group, stack, attention.grid
+    overlays = with_overlays(prediction, sample.prepared).overlays
+    sharper = [overlay for overlay in overlays if overlay.group == SHARPER_MAPS.name]
+    if sharper:
+        grid = sharper[0].grid
+        images = (grid.resample(attention.grid.image(values)) for values in attention.token_learner)
+        yield "token_learner, voxels of the sharper ones", np.stack([sitk.GetArrayFromImage(i) for i in images]), grid
+        yield SHARPER_MAPS.name, np.stack([overlay.array for overlay in sharper]), grid
+
+
 def main() -> None:
     """Measure the maps of a model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -75,13 +95,14 @@ def main() -> None:
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     inference = InferenceOptions(device="cpu", fast=True, attention_maps=True)
     for sample in samples(bundle.manifest.space, options.prepared, first, options.patients, 0.0):
-        attention = predict(sample.prepared, bundle, inference)[0].attention
-        assert attention is not None
-        for region, mask in zip(REGIONS, sample.regions, strict=True):
-            for group, stack in attention.by_group().items():
+        prediction, _execution = predict(sample.prepared, bundle, inference)
+        for group, stack, grid in stacks(prediction, sample):
+            for region, mask in zip(REGIONS, sample.regions, strict=True):
                 if mask.any():
-                    shares = pooled(mask, sample, attention.grid)
-                    found.setdefault((group, region), []).append(overlaps(stack, shares, group == "token_fuser"))
+                    either_sign = group == TOKEN_FUSER.name
+                    found.setdefault((group, region), []).append(
+                        overlaps(stack, pooled(mask, sample, grid), either_sign)
+                    )
         print(sample.name, file=sys.stderr, flush=True)
     print("| maps | region | patients | best of N, soft Dice | best of N, area under the ROC curve |")
     print("| --- | --- | --- | --- | --- |")

@@ -4,8 +4,9 @@
 
 The probe is fitted to the frozen features of the first third of the patients, the calibration to the others, half of
 whom are perturbed. Written are ``probe.safetensors`` and ``review`` in ``model.json``; the weights stay as they are.
-`tools.measure_review` measures the result on other patients. ``--prepared`` takes a folder of prepared patients instead
-of making them, which takes most of the time.
+`tools.measure_review` measures the result on other patients. ``--calibrate-only`` keeps the probe and
+calibrates again on all patients, as after a change of the rules by which regions are marked. ``--prepared`` takes
+a folder of prepared patients instead of making them, which takes most of the time.
 """
 
 import argparse
@@ -318,6 +319,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="folder of the bundle")
     parser.add_argument("--patients", type=int, default=180)
+    parser.add_argument("--calibrate-only", action="store_true", help="keep the probe, and fit the calibration alone")
     parser.add_argument("--prepared", type=Path, metavar="DIR", help="folder of prepared patients")
     options = parser.parse_args()
     began = time.monotonic()
@@ -325,9 +327,12 @@ def main() -> None:
     if not architecture(bundle.manifest.architecture).has_attention_maps:
         raise ModelError(f"{bundle.manifest.name} has no tokens to probe.", "Choose a Token-UNet.")
     first = 0 if options.prepared else FIRST_SEED
-    of_probe = options.patients // 3
-    space, folder = bundle.manifest.space, options.prepared
-    probe = fit_probe(bundle, _counted(samples(space, folder, first, of_probe, 0.0), of_probe, "probe"))
+    of_probe = 0 if options.calibrate_only else options.patients // 3
+    space, folder, probe = bundle.manifest.space, options.prepared, bundle.probe
+    if not options.calibrate_only:
+        probe = fit_probe(bundle, _counted(samples(space, folder, first, of_probe, 0.0), of_probe, "probe"))
+    if probe is None:
+        raise ModelError(f"{bundle.manifest.name} has no probe to keep.", "Leave out --calibrate-only.")
     rest = options.patients - of_probe
     others = _counted(samples(space, folder, first + of_probe, rest, 0.67), rest, "calibration")
     # A probe is used only with a calibration for the same weights.

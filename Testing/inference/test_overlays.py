@@ -15,7 +15,7 @@ from tokenunet.core.errors import OverlayError
 from tokenunet.core.grid import Grid
 from tokenunet.core.overlays import Overlay, OverlayGroup
 from tokenunet.core.plugins import Plugins
-from tokenunet.core.prediction import AttentionMaps, Prediction
+from tokenunet.core.prediction import AttentionMaps, Prediction, ProbeMaps
 from tokenunet.inference import overlays
 from tokenunet.inference.overlays import overlay_groups, register_overlays, with_overlays
 from tokenunet.io.overlay_files import list_overlays, read_overlays
@@ -153,3 +153,29 @@ def test_supervised_maps_name_their_region(tied: Any, titles: list[str]) -> None
     assert [overlay.title for overlay in made if overlay.group == "token_learner"] == titles
     assert next(overlay.name for overlay in made if overlay.group == "token_learner") == "token_learner_1"
     assert next(overlay.title for overlay in made if overlay.group == "token_fuser") == "TokenFuser 1"
+
+
+def test_sharper_maps_are_those_of_tied_maps_times_the_probability_above() -> None:
+    """A map that is 1 below and 3 above, where the probe sees tumor in one column only."""
+    coarse = np.broadcast_to(np.array([1.0, 3.0], np.float32)[:, None, None], (3, 2, 3, 4))
+    logits = np.full((4, 6, 8), -20.0, np.float32)
+    logits[:, 2, 3] = 20.0
+    shares, fine_grid = np.zeros((4, 2, 3, 4), np.float32), Grid((8, 6, 4), (0.5,) * 3, (-0.25,) * 3, GRID.direction)
+    prediction = Prediction(
+        np.zeros((3, 2, 3, 4), np.float32),
+        AttentionMaps(coarse, coarse, GRID, ("WT", "ET")),
+        probe=ProbeMaps(shares, shares[0], GRID, logits, fine_grid),
+    )
+    prepared = Prepared(torch.zeros(4, 2, 3, 4), np.ones((2, 3, 4), bool), GRID, GRID, {}, ())
+    sharper = [o for o in with_overlays(prediction, prepared).overlays if o.group == "token_learner_sharper"]
+    assert [o.title for o in sharper] == [
+        "TokenLearner 1 (whole tumor), sharper",
+        "TokenLearner 2 (enhancing tumor), sharper",
+    ]
+    expected = np.zeros((4, 6, 8), np.float32)
+    expected[:, 2, 3] = [1, 1.5, 2.5, 3]
+    for overlay in sharper:
+        assert overlay.grid == fine_grid
+        np.testing.assert_allclose(overlay.array, expected, atol=1e-5)
+    without = with_overlays(replace(prediction, probe=None), prepared).overlays
+    assert "token_learner_sharper" not in {overlay.group for overlay in without}

@@ -1,4 +1,4 @@
-"""The overlays that the project brings: TokenLearner maps, TokenFuser maps and ensemble uncertainty."""
+"""The overlays that the project brings: maps of TokenLearner, also sharper ones, and TokenFuser, and uncertainty."""
 
 from collections.abc import Sequence
 
@@ -15,6 +15,13 @@ TOKEN_LEARNER = OverlayGroup(
     "Each map is the weight with which every place of the brain enters one of the network's tokens: 5 times uniform "
     "means five times more than if all voxels counted equally. The maps have the resolution of the bottleneck. They "
     "describe, and do not explain; none belongs to a tissue, unless the model was trained to tie it to a region.",
+)
+SHARPER_MAPS = OverlayGroup(
+    "token_learner_sharper",
+    "TokenLearner maps, sharper",
+    "Each TokenLearner map that the training tied to a region, in voxels half as wide, times 0 to 1: how far a "
+    "probe of the stage above the bottleneck tells tumor from the rest of the brain there. They show better where the "
+    "region is, but the network pools its tokens by the coarse maps.",
 )
 TOKEN_FUSER = OverlayGroup(
     "token_fuser",
@@ -49,6 +56,20 @@ def token_learner_overlay(
     if number <= len(regions):
         title += f" ({REGION_TITLES[regions[number - 1]]})"
     return _attention_overlay(title, number, array, grid, TOKEN_LEARNER, (_UNIFORM, high), "times uniform")
+
+
+def sharper_overlay(number: int, array: NDArray[np.float32], grid: Grid, region: RegionName) -> Overlay:
+    """Return a sharper map as an overlay.
+
+    Args:
+        number: Number of the TokenLearner map, from 1.
+        array: How many times more than uniform every voxel counts, times the readout, (2d, 2h, 2w).
+        grid: Grid of the map.
+        region: Region to which the training tied the map.
+    """
+    title = f"TokenLearner {number} ({REGION_TITLES[region]}), sharper"
+    limits = (0.0, _peak(array) or 1.0)
+    return _attention_overlay(title, number, array, grid, SHARPER_MAPS, limits, "times uniform, times readout")
 
 
 def token_fuser_overlay(number: int, array: NDArray[np.float32], grid: Grid) -> Overlay:

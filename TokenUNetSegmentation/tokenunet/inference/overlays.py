@@ -16,11 +16,14 @@ from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
+import SimpleITK as sitk
 
 from tokenunet.core.builtin_overlays import (
     ENSEMBLE_UNCERTAINTY,
+    SHARPER_MAPS,
     TOKEN_FUSER,
     TOKEN_LEARNER,
+    sharper_overlay,
     token_fuser_overlay,
     token_learner_overlay,
     uncertainty_overlay,
@@ -33,6 +36,9 @@ from tokenunet.preprocessing import Prepared
 
 MakeOverlays = Callable[[Prediction, Prepared], Iterable[Overlay]]
 """Function that returns a group's overlays of one patient; none if the prediction lacks what they are made of."""
+
+_USUAL_LOGIT = -3.0
+"""Logit of the share of tumor in a brain, about 5 %: the probe's readout is compared with it."""
 
 _registered: dict[str, tuple[OverlayGroup, MakeOverlays]] = {}
 _plugins = Plugins("overlays")
@@ -131,6 +137,17 @@ def _token_learner(prediction: Prediction, prepared: Prepared) -> Iterator[Overl
     if prediction.attention is not None:
         for number, array in enumerate(prediction.attention.token_learner, start=1):
             yield token_learner_overlay(number, array, prediction.attention.grid, prediction.attention.regions)
+
+
+@register_overlays(SHARPER_MAPS.name, SHARPER_MAPS.title, SHARPER_MAPS.description)
+def _sharper_maps(prediction: Prediction, prepared: Prepared) -> Iterator[Overlay]:
+    maps, probe = prediction.attention, prediction.probe
+    if maps is None or probe is None:
+        return
+    seen = 0.5 * (1 + np.tanh((probe.fine - _USUAL_LOGIT) / 2))
+    for number, (region, array) in enumerate(zip(maps.regions, maps.token_learner, strict=False), start=1):
+        fine = sitk.GetArrayFromImage(probe.fine_grid.resample(maps.grid.image(array)))
+        yield sharper_overlay(number, fine * seen, probe.fine_grid, region)
 
 
 @register_overlays(TOKEN_FUSER.name, TOKEN_FUSER.title, TOKEN_FUSER.description)
