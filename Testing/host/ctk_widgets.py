@@ -24,6 +24,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
 
     def _fit_header(self) -> None:
         self.setContentsMargins(2, self._header_height() + 2, 2, 2)
+        self.setMaximumHeight(self._header_height() if self._collapsed else 16777215)
 
     def changeEvent(self, event: QtCore.QEvent) -> None:
         if event.type() == QtCore.QEvent.FontChange:
@@ -57,7 +58,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         for child in self.children():  # one container of everything: see the .ui files
             if child.isWidgetType():
                 child.setVisible(not collapsed)
-        self.setMaximumHeight(self._header_height() if collapsed else 16777215)
+        self._fit_header()
         self.contentsCollapsed.emit(collapsed)
 
     text = Property(str, _get_text, _set_text)

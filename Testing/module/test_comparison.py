@@ -51,7 +51,7 @@ def test_compare_displays_dice_volumes_and_the_places_that_differ(
     assert ui.comparisonBox.currentText == first.segmentation.GetName()
     compare(module)
     table = ui.comparisonTable
-    assert [table.item(row, 0).text() for row in range(3)] == ["Whole tumor", "Tumor core", "Enhancing tumor"]
+    assert [table.item(row, 0).text() for row in range(3)] == ["whole tumor", "tumor core", "enhancing tumor"]
     voxel_ml = float(np.prod(patient.scan.GetSpacing())) / 1000
     for row, name in enumerate(("WT", "TC", "ET")):
         a, b = second.region(name), first.region(name)

@@ -28,6 +28,10 @@ def test_removed_displays_and_colors_come_back(
     assert result.segmentation.GetDisplayNode().GetVisibility3D()
     assert foreground("Red") is overlay
     assert (ui.resultLabel.text, ui.overlaysLabel.text) == ("", "")
+    ui.overlayGroupBox.setCurrentIndex(1)
+    ui.overlayThresholdSlider.value = 40
+    gray = slicer.mrmlScene.GetNodeByID("vtkMRMLColorTableNodeGrey").GetLookupTable()
+    assert [gray.GetTableValue(value)[3] for value in (0, 128, 255)] == [1, 1, 1], "Slicer's own table was changed"
 
 
 def test_removed_overlays_leave_the_grid_and_3d(

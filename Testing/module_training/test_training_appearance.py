@@ -40,6 +40,10 @@ def test_nothing_is_cut_off(module: host.LoadedModule, factor: float, app: Any, 
     } == {}
     for table in (ui.resultsTable, ui.casesTable):
         assert all("%" in table.item(0, column).text() for column in range(1, table.columnCount)), "Dice in percent"
+    module.panel.resize(WIDTH, 2100)
+    module.widget.onTimer()
+    two_lines = 2 * ui.resultsTable.fontMetrics().height()
+    assert ui.resultsTable.rowHeight(0) >= two_lines, "mean and standard deviation"
     for table in (ui.foldsTable, ui.resultsTable, ui.casesTable):
         last = table.visualItemRect(table.item(table.rowCount - 1, table.columnCount - 1))
         assert last.bottom() <= table.viewport().height, table.objectName

@@ -126,9 +126,9 @@ class ComparisonPanel:
             for name, title in REGION_TITLES.items():
                 if name in comparison.regions:
                     region = comparison.regions[name]
-                    rows.append([title.capitalize(), f"{region.dice:.3f}", *(f"{ml:.1f}" for ml in region.volumes_ml)])
+                    rows.append([title, f"{region.dice:.3f}", *(f"{ml:.1f}" for ml in region.volumes_ml)])
                 else:
-                    rows.append([title.capitalize(), _("not marked"), "", ""])
+                    rows.append([title, _("not marked"), "", ""])
             message = _("A: {a}<br>B: {b}<br>Red: marked in A only. Blue: marked in B only.").format(
                 a=escape(comparison.models[0]), b=escape(comparison.models[1])
             )

@@ -1,7 +1,7 @@
 """Section "Overlays" of the panel: selection and appearance of the overlay displayed over the scan."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ class OverlaysPanel:
             shortcut.activated.connect(lambda *_, number=number: self.toggle(number))
         ui.overlapTable.setColumnCount(len(REGIONS))
         ui.overlapTable.setHorizontalHeaderLabels(list(REGIONS))
+        self._fill_overlap({})
         ui.overlayGroupBox.currentIndexChanged.connect(lambda *_: self._choose_group())
         ui.gridButton.toggled.connect(lambda *_: self._toggle_grid())
         ui.volumeRenderingButton.toggled.connect(lambda *_: self._show_in_3d())
@@ -201,7 +202,7 @@ class OverlaysPanel:
             return
         self._described = description
         self._describing.abandon()
-        fill_table(self._ui.overlapTable, [])
+        self._fill_overlap({})
         for button in self._buttons.values():
             button.setIcon(qt.QIcon())
         if result is not None:
@@ -218,8 +219,13 @@ class OverlaysPanel:
         for table_so_far in overlap_steps(result, group):
             table = table_so_far
             yield
+        self._fill_overlap(table)
+
+    def _fill_overlap(self, table: Mapping[int, Mapping[RegionName, float]]) -> None:
         rows = [[f"{by_region[name]:.3f}" for name in REGIONS] for by_region in table.values()]
         fill_table(self._ui.overlapTable, rows, [str(number) for number in table])
+        for widget in (self._ui.overlapHeading, self._ui.overlapTable):
+            widget.setVisible(bool(rows))
 
     def _end_description(self, error: Exception | None) -> None:
         if error is not None:

@@ -35,7 +35,12 @@ def fill_table(
         header.setSectionResizeMode(widest, qt.QHeaderView.Stretch)
     elif not row_names:
         header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+    fit_rows(table)
+
+
+def fit_rows(table: Any) -> None:
+    """Make a table as high as all of its rows, which wrap in its current width and font."""
     table.resizeRowsToContents()
     header_height = table.fontMetrics().height() + _HEADER_PADDING
-    header.setFixedHeight(header_height)
+    table.horizontalHeader().setFixedHeight(header_height)
     table.setFixedHeight(header_height + table.verticalHeader().length() + 2 * table.frameWidth)

@@ -124,8 +124,9 @@ def set_threshold(nodes: Iterable[slicer.vtkMRMLScalarVolumeNode], share: float)
     for node in nodes:
         display = display_node(node)
         low, high = _range(node)
-        if low < 0 < high:
-            tables[display.GetColorNodeID()] = display.GetColorNode()
+        colors = display.GetColorNode()
+        if low < 0 < high and colors.GetType() == colors.User:  # not Slicer's own, if that of the group was removed
+            tables[colors.GetID()] = colors
         else:
             display.SetThreshold(low + share * (high - low), np.finfo(np.float32).max)
             display.ApplyThresholdOn()

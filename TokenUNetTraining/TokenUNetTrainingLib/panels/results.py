@@ -12,7 +12,7 @@ from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.regions import REGIONS
 from tokenunet.networks.registry import title_of
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
-from TokenUNetSegmentationLib.panels.tables import fill_table
+from TokenUNetSegmentationLib.panels.tables import fill_table, fit_rows
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 
 from TokenUNetTrainingLib.logic.run import ExperimentWatch
@@ -44,7 +44,7 @@ class ResultsPanel:
         ui.caseButton.clicked.connect(lambda *_: self._show_case())
 
     def show(self) -> None:
-        """Update all that is displayed; the files are read only if the summary has changed."""
+        """Update all that is displayed; files are read only if the summary has changed."""
         summary = self._watch.progress.experiment.summary if self._watch.progress else None
         changed = summary.stat().st_mtime if summary is not None and summary.exists() else 0.0
         if (self._watch.folder, changed) != self._shown:
@@ -58,6 +58,8 @@ class ResultsPanel:
             if self._architectures:
                 self._ui.resultsTable.selectRow(0)
             self._show_cases()
+        for table in (self._ui.resultsTable, self._ui.casesTable):  # the width may have changed
+            fit_rows(table)
         self._show_buttons()
 
     def _architecture(self) -> str | None:
