@@ -97,6 +97,18 @@ def test_the_brain_is_one_piece_without_holes(what: str) -> None:
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.BinaryFillhole(mask)), sitk.GetArrayFromImage(mask))
 
 
+@pytest.mark.parametrize("noise", [0.1, 0.15])
+def test_is_stripped_knows_heads_and_brains_in_noise(noise: float) -> None:
+    """Dark parts of a head do not stand out of strong noise; the others have the volume of a brain."""
+    generator = np.random.default_rng(0)
+    for seed in SEEDS[:3]:
+        image, brain = (sitk.GetArrayFromImage(part) for part in head(seed))
+        real, imaginary = (generator.normal(0, noise, image.shape) for _ in range(2))
+        assert not is_stripped(HEAD_GRID.image(np.hypot(image + real, imaginary).astype(np.float32)))
+        if noise < 0.15:
+            assert is_stripped(HEAD_GRID.image(np.hypot(image * brain + real, imaginary).astype(np.float32)))
+
+
 def test_intensities_may_have_any_scale() -> None:
     image, _ = head()
     assert dice(extract_brain([image * 1234.0]), extract_brain([image])) > 0.999

@@ -8,6 +8,8 @@ _RIPPLE = 1e-3
 """Largest background value, as a fraction of the brightest: splines and sinc functions ring around a brain."""
 _MOST_NOISE = 5.0
 """Largest distance of noise from the background, in standard deviations."""
+_HIDING = 0.02
+"""Intensity as a fraction of the brightest; noise that hides it hides parts of a head."""
 _MAD_TO_SD = 1.4826
 """Standard deviation of normal noise, as a multiple of its median absolute deviation."""
 _LEAST_PADDING = 0.01
@@ -76,6 +78,16 @@ def background_noise(array: NDArray[np.floating]) -> float:
     """
     faces = _faces(array)
     return float(_MAD_TO_SD * np.median(np.abs(faces - np.median(faces))))
+
+
+def hides_in_noise(array: NDArray[np.floating]) -> bool:
+    """Return whether the noise around a brain or head is so strong that dark parts of it do not show.
+
+    Args:
+        array: Scan, (D, H, W).
+    """
+    distance = np.abs(array[::4, ::4, ::4] - np.float32(background_value(array)))
+    return _MOST_NOISE * background_noise(array) > _HIDING * float(np.quantile(distance, 0.99))
 
 
 def find_padding(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float] | None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tokenunet.core.background import above_background
+from tokenunet.core.background import above_background, hides_in_noise
 from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid, thinned
 from tokenunet.io.resources import resource
@@ -32,6 +32,10 @@ _MOST_FILLED = 0.9
 """Upper limit of the foreground's share in a skull-stripped scan."""
 _MOST_CUT_CM2 = 100.0
 """Upper limit of the foreground on one side of a skull-stripped scan; a slab of a whole head shows more."""
+_SMOOTHED_ML = 2500.0
+"""Upper limit of the foreground's volume after smoothing, which widens a brain."""
+_SMOOTHED_CUT_CM2 = 60.0
+"""Upper limit of that foreground on one side; the neck of a small head shows more."""
 _PLAUSIBLE_ML = (700.0, 2200.0)
 """Plausible volume of an adult's whole brain."""
 _CUT_CM2 = {"bottom": 60.0, "top": 20.0, "front": 20.0, "back": 20.0, "right": 20.0, "left": 20.0}
@@ -46,10 +50,20 @@ def is_stripped(image: sitk.Image) -> bool:
     Args:
         image: Scan in any orientation and of any voxel size.
     """
-    shown = above_background(sitk.GetArrayViewFromImage(image))
+    array, grid = sitk.GetArrayViewFromImage(image), Grid.of(image)
+    shown = above_background(array)
     low, high = _BRAIN_ML
-    plausible = low <= shown.sum() * Grid.of(image).voxel_ml <= high and shown.mean() < _MOST_FILLED
-    return bool(plausible and max(_cut_cm2(shown, Grid.of(image))) <= _MOST_CUT_CM2)
+    plausible = low <= shown.sum() * grid.voxel_ml <= high and shown.mean() < _MOST_FILLED
+    if not plausible or max(_cut_cm2(shown, grid)) > _MOST_CUT_CM2:
+        return False
+    return not hides_in_noise(array) or _is_brain_in_noise(image)
+
+
+def _is_brain_in_noise(image: sitk.Image) -> bool:
+    """Return whether a scan in strong noise shows no more than a brain, once the noise is smoothed away."""
+    smooth = sitk.SmoothingRecursiveGaussian(sitk.Cast(image, sitk.sitkFloat32), image.GetSpacing())
+    shown, grid = above_background(sitk.GetArrayViewFromImage(smooth)), Grid.of(image)
+    return bool(shown.sum() * grid.voxel_ml <= _SMOOTHED_ML and max(_cut_cm2(shown, grid)) <= _SMOOTHED_CUT_CM2)
 
 
 def extract_brain(images: Sequence[sitk.Image]) -> sitk.Image:
