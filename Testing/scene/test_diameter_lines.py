@@ -70,3 +70,21 @@ def test_lines_are_removed_alone_and_with_the_result(host: object, patient: Synt
     remove_result(result)
     assert slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode") == []
     assert slicer.util.getNodesByClass("vtkMRMLMarkupsDisplayNode") == []
+
+
+def test_what_the_user_has_sorted_is_not_removed_with_lines(result: PatientResult) -> None:
+    """Lines were dragged into a folder of the user's, and something else into theirs."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    mine = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "mine")
+    kept = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name) for name in ("notes", "more notes")]
+    draw_lines(result)
+    lines = result.diameter_lines
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(kept[0]), mine)
+    hierarchy.SetItemParent(
+        hierarchy.GetItemByDataNode(kept[1]), hierarchy.GetItemParent(hierarchy.GetItemByDataNode(lines[1]))
+    )
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(lines[0]), mine)
+    remove_lines(result)
+    assert result.diameter_lines == []
+    assert all(slicer.mrmlScene.IsNodePresent(node) for node in kept)
+    assert hierarchy.GetItemName(mine) == "mine"

@@ -17,7 +17,12 @@ from tokenunet.core.terminology import REGION_STYLES
 from tokenunet.measurement import LesionDiameters, measure
 
 from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
-from TokenUNetSegmentationLib.scene.results import DIAMETER_ROLE, PatientResult, create_result_folder
+from TokenUNetSegmentationLib.scene.results import (
+    DIAMETER_ROLE,
+    PatientResult,
+    create_result_folder,
+    remove_empty_folders,
+)
 from TokenUNetSegmentationLib.scene.volumes import grid_of
 
 Axis = Literal["longest", "perpendicular"]
@@ -109,8 +114,7 @@ def remove_lines(result: PatientResult) -> None:
         folders.add(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)))
         remove_node(node)
     result.segmentation.RemoveNodeReferenceIDs(DIAMETER_ROLE)
-    for folder in folders - {result.folder_item}:
-        hierarchy.RemoveItem(folder)
+    remove_empty_folders(folders)
 
 
 def update_lines(result: PatientResult) -> None:

@@ -20,7 +20,7 @@ from TokenUNetSegmentationLib.scene.displays import OPACITY_2D_FILL, OVERLAY_OPA
 from TokenUNetSegmentationLib.scene.nodes import child_items, display_node, remove_node, subject_hierarchy
 from TokenUNetSegmentationLib.scene.overlay_views import enter_grid, link_views, view_name
 from TokenUNetSegmentationLib.scene.overlays import create_color_table, load_overlay, set_threshold
-from TokenUNetSegmentationLib.scene.results import create_result_folder
+from TokenUNetSegmentationLib.scene.results import create_result_folder, remove_empty_folders
 from TokenUNetSegmentationLib.scene.segmentation_file import add_regions
 from TokenUNetSegmentationLib.scene.volumes import detach_from_file, load_volume
 
@@ -61,11 +61,11 @@ class FollowUpNodes:
         return all(slicer.mrmlScene.IsNodePresent(node) for node in nodes)
 
     def remove(self) -> None:
-        """Remove all nodes that are still in the scene, and the folder."""
+        """Remove all nodes that are still in the scene, and the folder if nothing else is in it."""
         for node in (*self.texts, *self.maps, *self.segmentations, *self.volumes, *self.colors):
             if slicer.mrmlScene.IsNodePresent(node):
                 remove_node(node)
-        subject_hierarchy().RemoveItem(self.folder)
+        remove_empty_folders([self.folder])
 
 
 def load_steps(output: Path, name: str) -> Iterator[FollowUpNodes]:
@@ -112,7 +112,8 @@ def follow_up_in_scene() -> FollowUpNodes | None:
             continue
         hierarchy = subject_hierarchy()  # `GetItemByDataNode` logs an error for each node of a loaded scene
         items = child_items(hierarchy.GetSceneItemID(), recursive=True)
-        folder = next(hierarchy.GetItemParent(item) for item in items if hierarchy.GetItemDataNode(item) is text)
+        found = (hierarchy.GetItemParent(item) for item in items if hierarchy.GetItemDataNode(item) is text)
+        folder = next(found, hierarchy.GetSceneItemID())
         volumes, segmentations, maps = (
             _referenced(text, role) for role in (_VOLUME_ROLE, _SEGMENTATION_ROLE, _MAP_ROLE)
         )

@@ -5,7 +5,7 @@ patients with the same names never mix, and the references survive saving and lo
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,10 +229,22 @@ def remove_result(result: PatientResult) -> None:
     folders = {hierarchy.GetItemParent(item) for item in items if item}
     for node in nodes:
         remove_node(node)
-    while emptied := [f for f in folders if hierarchy.GetItemAttribute(f, RESULT_ATTRIBUTE) and not child_items(f)]:
+    remove_empty_folders(folders)
+
+
+def remove_empty_folders(folders: Collection[int]) -> None:
+    """Remove those folders that were created for results and are empty, and then their parents likewise.
+
+    Others may hold what the user has put there, which would be removed with them.
+
+    Args:
+        folders: Items of the subject hierarchy.
+    """
+    hierarchy, left = subject_hierarchy(), set(folders)
+    while emptied := [f for f in left if hierarchy.GetItemAttribute(f, RESULT_ATTRIBUTE) and not child_items(f)]:
         for folder in emptied:
-            folders.add(hierarchy.GetItemParent(folder))
-            folders.remove(folder)
+            left.add(hierarchy.GetItemParent(folder))
+            left.remove(folder)
             hierarchy.RemoveItem(folder)
 
 
