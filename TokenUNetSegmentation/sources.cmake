@@ -177,6 +177,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/followup/lesions.py
   tokenunet/followup/output.py
   tokenunet/followup/page.py
+  tokenunet/followup/pdf.py
   tokenunet/followup/pipeline.py
   tokenunet/followup/rano.py
   tokenunet/followup/refine.py

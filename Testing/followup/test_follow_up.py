@@ -70,6 +70,7 @@ def test_follow_up_aligns_measures_and_writes(request_: FollowUpRequest) -> None
     assert len((request_.output / "follow_up.csv").read_text().splitlines()) == 4
     page = (request_.output / "follow_up.html").read_text()
     assert "RANO 2.0 (Wen et al." in page
+    assert (request_.output / "follow_up.pdf").read_bytes().startswith(b"%PDF")
     assert not {"progression", "response", "stable disease"} & set(page.lower().split())
     fractions = [event.fraction for event in events if isinstance(event, ProgressEvent)]
     assert fractions == sorted(fractions)

@@ -9,6 +9,7 @@
 | ``overlays/change/<name>.nii.gz`` | maps of gained and lost tumor |
 | ``follow_up.csv`` | volumes and changes |
 | ``follow_up.html`` | page with curves, tables and pictures |
+| ``follow_up.pdf`` | the same as PDF, if matplotlib is installed |
 | ``follow_up.json`` | the report; it is written last, so that the rest is complete if it exists |
 """
 
@@ -27,7 +28,7 @@ from tokenunet.core.overlays import OVERLAYS, Overlay
 from tokenunet.core.regions import labels_from_regions
 from tokenunet.followup.align import AlignedTimePoint
 from tokenunet.followup.change_map import CHANGE
-from tokenunet.followup.request import PAGE, REPORT
+from tokenunet.followup.request import PAGE, PDF, REPORT
 from tokenunet.io.overlay_files import write_overlays
 
 TABLE = "follow_up.csv"
@@ -39,6 +40,7 @@ PATTERNS = (
     f"{OVERLAYS}/{CHANGE.name}/*.nii.gz",
     TABLE,
     PAGE,
+    PDF,
     REPORT,
 )
 """What a follow-up writes, and a later one replaces."""
@@ -82,12 +84,13 @@ def write_images(points: Sequence[AlignedTimePoint], overlays: Sequence[Overlay]
         raise OutputError(f"Results cannot be written to {folder.parent}.", "Make room on the disk.") from error
 
 
-def write_tables(report: dict[str, Any], page: str, folder: Path) -> None:
-    """Write the report, the page and the table of changes.
+def write_tables(report: dict[str, Any], page: str, pdf: bytes | None, folder: Path) -> None:
+    """Write the report, the page, the PDF and the table of changes.
 
     Args:
         report: Contents of `follow_up.json`.
         page: Page as HTML.
+        pdf: Content of the PDF file; None writes none.
         folder: Folder to write into, which exists.
     """
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
@@ -95,6 +98,8 @@ def write_tables(report: dict[str, Any], page: str, folder: Path) -> None:
         table.writeheader()
         table.writerows(report["changes"])
     (folder / PAGE).write_text(page, encoding="utf-8")
+    if pdf is not None:
+        (folder / PDF).write_bytes(pdf)
     (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""HTML page of a follow-up: curves, tables of changes and lesions, pictures."""
+"""HTML page of a follow-up: curves, tables of changes and lesions, pictures, which its PDF displays, too."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,11 @@ from tokenunet.core.overlays import COLORMAPS, Overlay
 from tokenunet.core.regions import REGION_TITLES, REGIONS
 from tokenunet.core.terminology import REGION_STYLES
 from tokenunet.followup.align import AlignedTimePoint
+from tokenunet.followup.change_map import CHANGE
 from tokenunet.followup.charts import Chart, charts_of
 from tokenunet.io.page import css_color, render_page
-from tokenunet.io.pictures import contoured, grays, png_url
+from tokenunet.io.pictures import contoured, grays, png
+from tokenunet.io.segmentation_page import Picture
 
 _WIDTH, _HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 100, 60, 20, 50
@@ -56,13 +58,22 @@ class DrawnChart:
     y_ticks: tuple[tuple[float, str], ...]
 
 
-def follow_up_page(report: Mapping[str, Any], points: Sequence[AlignedTimePoint], maps: Sequence[Overlay]) -> str:
+def follow_up_pictures(points: Sequence[AlignedTimePoint], maps: Sequence[Overlay]) -> list[Picture]:
+    """Draw the tumor at each time point, in the group `slices`, and the maps of change, in the group `change`.
+
+    Args:
+        points: Time points in their order.
+        maps: Maps of change.
+    """
+    return [*_slices(points), *_maps(points[0], maps)]
+
+
+def follow_up_page(report: Mapping[str, Any], pictures: Sequence[Picture]) -> str:
     """Render the page as HTML.
 
     Args:
         report: Report, as in ``follow_up.json``.
-        points: Time points in their order.
-        maps: Maps of change.
+        pictures: Pictures of `follow_up_pictures`.
     """
     return render_page(
         "follow_up.html",
@@ -72,8 +83,7 @@ def follow_up_page(report: Mapping[str, Any], points: Sequence[AlignedTimePoint]
         height=_HEIGHT,
         left=_LEFT,
         bottom=_BOTTOM,
-        pictures=list(_pictures(points)),
-        maps=list(_maps(points[0], maps)),
+        pictures=pictures,
         region_titles=REGION_TITLES,
         regions=[(name, REGION_TITLES[name], css_color(REGION_STYLES[name].color)) for name in REGIONS],
     )
@@ -108,8 +118,8 @@ def _drawn(chart: Chart) -> DrawnChart:
     )
 
 
-def _pictures(points: Sequence[AlignedTimePoint]) -> Iterator[tuple[str, str]]:
-    """Yield name and picture of each time point, in the axial slice with most tumor over all of them."""
+def _slices(points: Sequence[AlignedTimePoint]) -> Iterator[Picture]:
+    """Yield the picture of each time point, in the axial slice with most tumor over all of them."""
     tumor = _axial(np.logical_or.reduce([point.regions[0] for point in points]), points[0])
     place = int(np.argmax(tumor.sum(axis=(1, 2))))
     for point in points:
@@ -117,11 +127,11 @@ def _pictures(points: Sequence[AlignedTimePoint]) -> Iterator[tuple[str, str]]:
         for name, region in zip(REGIONS, point.regions, strict=True):
             mask = _axial(region, points[0])[place : place + 1] > 0
             rgb = contoured(rgb, mask, REGION_STYLES[name].color)
-        yield point.segmented.point.name, png_url(rgb[0])
+        yield Picture("slices", point.segmented.point.name, png(rgb[0]))
 
 
-def _maps(first: AlignedTimePoint, maps: Sequence[Overlay]) -> Iterator[tuple[str, str]]:
-    """Yield title and picture of each map over the first scan, in the axial slice with most change."""
+def _maps(first: AlignedTimePoint, maps: Sequence[Overlay]) -> Iterator[Picture]:
+    """Yield the picture of each map over the first scan, in the axial slice with most change."""
     scan = grays(_axial(first.scan, first))
     for overlay in maps:
         change = _axial(overlay.array, first)
@@ -131,7 +141,7 @@ def _maps(first: AlignedTimePoint, maps: Sequence[Overlay]) -> Iterator[tuple[st
         share = (change[place] - low) / (high - low)
         painted = np.stack([np.interp(share, stops, channel) for channel in zip(*colors, strict=True)], axis=-1)
         opacity = _MAP_OPACITY * (change[place] != 0)[..., None]
-        yield overlay.title, png_url(scan[place] * (1 - opacity) + painted * opacity)
+        yield Picture(CHANGE.name, overlay.title, png(scan[place] * (1 - opacity) + painted * opacity))
 
 
 def _axial(array: NDArray, first: AlignedTimePoint) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from tokenunet.followup.changes import (
     volume_changes,
 )
 from tokenunet.followup.output import PATTERNS, RESULTS, labels_file, scan_file, write_images, write_tables
-from tokenunet.followup.page import follow_up_page
+from tokenunet.followup.page import follow_up_page, follow_up_pictures
 from tokenunet.followup.rano import RANO_SOURCE, rano_lines, sum_of_products_mm2
 from tokenunet.followup.request import REPORT, FollowUpRequest
 from tokenunet.followup.results import SegmentedTimePoint, read_result
@@ -44,6 +45,7 @@ from tokenunet.inference.pipeline import segment
 from tokenunet.inference.request import InferenceOptions, SegmentationRequest
 from tokenunet.io.files import SAFE_NAME, locked_folder, staging_folder
 from tokenunet.io.overlay_files import INDEX
+from tokenunet.io.segmentation_page import Picture
 from tokenunet.measurement import measure
 from tokenunet.runtime.environment import versions
 
@@ -99,9 +101,10 @@ class _FollowUp:
         report = {"schema": 1, "started": started, "versions": versions(), "patient": str(request.patient)}
         report |= _measured(aligned, DEFAULT)
         report |= {INDEX: [replace(CHANGE, overlays=overlays).to_json()], "warnings": self._warnings}
+        pictures = follow_up_pictures(aligned, overlays)
         with staging_folder(request.output, replaces=PATTERNS, last=REPORT) as staging:
             write_images(aligned, overlays, segmented[0].grid, staging)
-            write_tables(report, follow_up_page(report, aligned, overlays), staging)
+            write_tables(report, follow_up_page(report, pictures), _pdf(report, pictures), staging)
         self._progress.update(Stage.WRITE, 1)
         self._on_event(ResultEvent(str(request.output), report))
         return report
@@ -162,6 +165,15 @@ class _FollowUp:
         if finding is not None:
             self._warnings.append({"code": finding.code, "message": finding.message})
             self._on_event(WarningEvent(finding.code, finding.message))
+
+
+def _pdf(report: dict[str, Any], pictures: Sequence[Picture]) -> bytes | None:
+    """Return the PDF; None without matplotlib, which the extra `report` installs."""
+    if find_spec("matplotlib") is None:
+        return None
+    from tokenunet.followup.pdf import follow_up_pdf
+
+    return follow_up_pdf(report, pictures)
 
 
 def _different_models(segmented: Sequence[SegmentedTimePoint]) -> Finding | None:

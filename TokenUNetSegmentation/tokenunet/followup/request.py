@@ -11,7 +11,7 @@ from pathlib import Path
 from tokenunet.bundle.store import DEFAULT_MODEL
 from tokenunet.core.option_parser import parse_options
 
-REPORT, PAGE = "follow_up.json", "follow_up.html"
+REPORT, PAGE, PDF = "follow_up.json", "follow_up.html", "follow_up.pdf"
 """Files in the folder of the results."""
 
 

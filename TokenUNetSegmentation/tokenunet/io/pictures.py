@@ -35,8 +35,13 @@ def contoured(
 
 def png_url(plane: NDArray[np.float32]) -> str:
     """Return a picture (rows, columns, 3) of values from 0 to 1 as the data URL of a PNG."""
+    return data_url(png(plane), "image/png")
+
+
+def png(plane: NDArray[np.float32]) -> bytes:
+    """Return a picture (rows, columns, 3) of values from 0 to 1 as the content of a PNG file."""
     image = sitk.GetImageFromArray((255 * plane).round().astype(np.uint8), isVector=True)
     with TemporaryDirectory() as folder:  # SimpleITK writes files only
         path = Path(folder) / "picture.png"
         sitk.WriteImage(image, path)
-        return data_url(path.read_bytes(), "image/png")
+        return path.read_bytes()

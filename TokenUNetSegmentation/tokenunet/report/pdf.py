@@ -1,4 +1,4 @@
-"""PDF of a segmented patient: the same measures and pictures as the HTML page."""
+"""PDF of a segmented patient: the same measures and pictures as the HTML page, on pages that are filled in turn."""
 
 import textwrap
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.image
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ _ROW_HEIGHT = _PICTURE_HEIGHT + 2.6 * _LINE
 """Of pictures with their captions."""
 
 
-class _Pages:
+class Pages:
     """Pages that are filled from top to bottom.
 
     Args:
@@ -84,6 +85,17 @@ class _Pages:
             self._y -= 1.2 * _LINE
         self._y -= 0.3 * _LINE
 
+    def axes(self, height: float) -> Axes:
+        """Return axes across the page, with room for the numbers at their left and below.
+
+        Args:
+            height: Height as a share of the page.
+        """
+        self._reserve(height)
+        self._y -= height
+        room = 2 * _LINE
+        return self._figure.add_axes((_LEFT + 0.06, self._y + room, _RIGHT - _LEFT - 0.08, height - 1.5 * room))
+
     def pictures(self, pictures: Sequence[Picture]) -> None:
         """Draw pictures with their captions, three in a row."""
         width = (_RIGHT - _LEFT) / _COLUMNS
@@ -117,13 +129,14 @@ def segmentation_pdf(
         mpl.rc_context({"pdf.fonttype": 42}),  # text that can be searched and copied
         PdfPages(buffer, metadata={"Title": f"Token-UNet: {patient}", "CreationDate": None}) as file,
     ):
-        pages = _Pages(file, f"Token-UNet: {patient}. {RESEARCH_ONLY}.")
+        pages = Pages(file, f"Token-UNet: {patient}. {RESEARCH_ONLY}.")
         pages.heading(patient, 18)
         pages.paragraph(f"Segmented on {run['started'][:10]} with the model “{run['model']['name']}”.")
         pages.paragraph(LIMITS[0], color="#a05a00")
         for note in [*edit_notes(run), *(warning["message"] for warning in run["warnings"])]:
             pages.paragraph(note, color="#a05a00")
         _write_volumes(pages, run)
+        _write_expected(pages, run)
         _write_diameters(pages, run)
         if location is not None:
             pages.heading("Location")
@@ -142,7 +155,7 @@ def segmentation_pdf(
     return buffer.getvalue()
 
 
-def _write_volumes(pages: _Pages, run: dict[str, Any]) -> None:
+def _write_volumes(pages: Pages, run: dict[str, Any]) -> None:
     styles: dict[str, SegmentStyle] = {
         str(name): style for name, style in (*LABEL_STYLES.items(), *REGION_STYLES.items())
     }
@@ -152,7 +165,27 @@ def _write_volumes(pages: _Pages, run: dict[str, Any]) -> None:
     pages.table(rows, (0, 0.4), [styles[name].color for name in names])
 
 
-def _write_diameters(pages: _Pages, run: dict[str, Any]) -> None:
+def _write_expected(pages: Pages, run: dict[str, Any]) -> None:
+    expected, volumes = run.get("expected_dice", {}), run.get("volumes_interval_ml", {})
+    names = [name for name in REGION_STYLES if name in expected]
+    if not names:
+        return
+    pages.heading("Expected quality")
+    rows = [("Region", "Expected Dice", "Nine of ten", "True volume, nine of ten")]
+    for name in names:
+        low, high = volumes.get(name, (None, None))
+        rows.append(
+            (
+                REGION_TITLES[name],
+                f"{expected[name]['value']:.2f}",
+                f"{expected[name]['low']:.2f} to {expected[name]['high']:.2f}",
+                "" if low is None else f"{low:.1f} to {high:.1f} ml",
+            )
+        )
+    pages.table(rows, (0, 0.3, 0.5, 0.7), [REGION_STYLES[name].color for name in names])
+
+
+def _write_diameters(pages: Pages, run: dict[str, Any]) -> None:
     found = [(name, i, lesion) for name, own in run["lesions"].items() for i, lesion in enumerate(own, start=1)]
     if not found:
         return
