@@ -12,7 +12,7 @@ from tokenunet.report.measured import MeasuredPatient
 _SPACING_MM = (1.0, 1.0, 1.0)
 _SMOOTHING_MM = 1.0
 _BRAIN = (0.85, 0.85, 0.85)
-_OPACITY = {"brain": 0.2, "WT": 0.5, "TC": 0.5, "ET": 1.0}
+_OPACITY = {"brain": 0.2, "WT": 0.4, "TC": 0.2, "ET": 1.0}
 
 
 def surface_pictures(patient: MeasuredPatient) -> Iterator[tuple[str, NDArray[np.uint8]]]:
