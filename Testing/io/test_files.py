@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 from tokenunet.core.errors import OutputBusyError, OutputError
-from tokenunet.io.files import locked_folder, staging_folder
+from tokenunet.io.files import file_name, locked_folder, staging_folder
 
 
 def contents(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(("text", "name"), [("a/b: c?", "a_b_ c_"), ("Größe 3 (2)", "Größe 3 _2_"), ("..", "scan")])
+def test_file_name_has_no_special_characters(text: str, name: str) -> None:
+    assert file_name(text) == name
 
 
 def test_files_and_folders_arrive_together(tmp_path: Path) -> None:

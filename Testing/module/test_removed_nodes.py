@@ -79,13 +79,17 @@ def test_moved_reference_is_said_and_corrects_nothing(
     result.reference.SetAndObserveTransformNodeID(shift.GetID())
     module.widget.enter()
     wait_until(lambda: not module.widget.resultPanel._updating.running)
-    assert "“Anna_T1ce” was moved since it was segmented" in ui.resultLabel.text
+    assert "“Anna_T1ce” was moved or resampled since it was segmented" in ui.resultLabel.text
     assert "edits" not in result.report
     result.segmentation.SetAndObserveTransformNodeID(shift.GetID())
     assert np.array_equal(result.region("WT"), whole), "both under the same transform"
     result.reference.HardenTransform()
     result.segmentation.HardenTransform()
     assert np.array_equal(result.region("WT"), whole), "both hardened"
+    slicer.util.updateVolumeFromArray(result.reference, slicer.util.arrayFromVolume(result.reference)[2:].copy())
+    module.widget.enter()
+    wait_until(lambda: not module.widget.resultPanel._updating.running)
+    assert "was moved or resampled" in ui.resultLabel.text, "cropped"
 
 
 @pytest.mark.parametrize(("moved", "said"), [(True, "was moved or resampled"), (False, "its former voxels")])

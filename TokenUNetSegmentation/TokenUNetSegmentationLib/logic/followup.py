@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.events import ProgressEvent, WarningEvent
 from tokenunet.followup.request import FollowUpRequest
 from tokenunet.inference.request import SegmentationRequest
+from tokenunet.io.files import file_name
 from tokenunet.io.result_files import RUN_REPORT, write_report
 
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
@@ -38,7 +39,7 @@ def scene_time_points() -> list[SceneTimePoint]:
     newest = {result.reference: result for result in all_results() if result.reference is not None}
     points: list[SceneTimePoint] = []
     for volume, result in newest.items():
-        plain = "".join(c if c.isalnum() or c in "_ .+-" else "_" for c in volume.GetName()).strip(" .+-") or "scan"
+        plain = file_name(volume.GetName())
         number = sum(point.name == plain or point.name.startswith(f"{plain} (") for point in points)
         points.append(SceneTimePoint(f"{plain} {number + 1}" if number else plain, result))
     return points

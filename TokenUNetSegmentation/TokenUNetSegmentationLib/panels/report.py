@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.dicom_out.destination import CALLING_AE_TITLE, parse_destination
-from tokenunet.io.files import write_bytes, write_text
+from tokenunet.io.files import file_name, write_bytes, write_text
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
@@ -105,7 +105,7 @@ class ReportPanel:
     def _save_report(self, result: PatientResult) -> None:
         if not self._install(_FOR_REPORT):
             return
-        suggestion = f"{result.segmentation.GetName()}.html"
+        suggestion = f"{file_name(result.segmentation.GetName())}.html"
         chosen = qt.QFileDialog.getSaveFileName(None, _("Save report"), suggestion, _("Page and PDF") + " (*.html)")
         if not chosen:
             return

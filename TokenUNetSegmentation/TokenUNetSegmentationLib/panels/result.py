@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.edits import EDITS
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.core.regions import REGIONS
+from tokenunet.io.files import file_name
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
@@ -300,7 +301,7 @@ class ResultPanel:
     def _export(
         self, result: PatientResult, write: Callable[[PatientResult, Path], None], title: str, ending: str, kind: str
     ) -> None:
-        suggestion = f"{result.segmentation.GetName()}{ending}"
+        suggestion = file_name(result.segmentation.GetName()) + ending
         chosen = qt.QFileDialog.getSaveFileName(None, title, suggestion, kind)
         if not chosen:
             return

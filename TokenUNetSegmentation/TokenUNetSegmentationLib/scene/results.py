@@ -89,7 +89,7 @@ class PatientResult:
             )
         if self._was_moved(reference):
             raise MissingNodeError(
-                _("“{reference}” was moved since it was segmented, and “{name}” was not.").format(
+                _("“{reference}” was moved or resampled since it was segmented, and “{name}” was not.").format(
                     reference=reference.GetName(), name=self.segmentation.GetName()
                 ),
                 _("Put both under the same transform, or segment again."),
@@ -100,15 +100,19 @@ class PatientResult:
         """Remember where the reference volume is, to notice later if it was moved away from the segmentation."""
         place = None if self.reference is None else place_of(self.reference, self.segmentation)
         if place is not None:
-            self.segmentation.SetAttribute(_PLACE_ATTRIBUTE, json.dumps(place.round(6).tolist()))
+            size = self.reference.GetImageData().GetDimensions()
+            self.segmentation.SetAttribute(_PLACE_ATTRIBUTE, json.dumps([place.round(6).tolist(), size]))
 
     def _was_moved(self, reference: slicer.vtkMRMLScalarVolumeNode) -> bool:
-        """Return whether the reference is no longer where it was, and not on the segments' own grid either."""
+        """Return whether the reference has another size or place, and is not on the segments' own grid either."""
         remembered = self.segmentation.GetAttribute(_PLACE_ATTRIBUTE)
         place = place_of(reference, self.segmentation) if remembered else None
-        if place is None or is_same_place(np.array(json.loads(remembered)), place):
+        if place is None:
             return False
-        return not is_on_grid(self.segmentation, place)
+        matrix, size = json.loads(remembered)
+        if tuple(size) != reference.GetImageData().GetDimensions():
+            return True
+        return not is_same_place(np.array(matrix), place) and not is_on_grid(self.segmentation, place)
 
     @property
     def inputs(self) -> dict[SequenceName, slicer.vtkMRMLScalarVolumeNode]:

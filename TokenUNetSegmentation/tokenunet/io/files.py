@@ -24,6 +24,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_name(text: str) -> str:
+    """Return a text as the name of a file or folder that every system accepts, such as ``a_b`` for ``a/b``."""
+    return "".join(c if c.isalnum() or c in "_ .+-" else "_" for c in text).strip(" .+-") or "scan"
+
+
 def is_archive(path: Path) -> bool:
     """Return whether a file is named like an archive, such as ``study.zip``."""
     return path.name.lower().endswith(_ARCHIVES) and not path.name.startswith(".") and path.is_file()
