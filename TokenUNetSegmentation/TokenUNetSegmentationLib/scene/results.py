@@ -98,9 +98,10 @@ class PatientResult:
 
     def remember_place(self) -> None:
         """Remember where the reference volume is, to notice later if it was moved away from the segmentation."""
-        place = None if self.reference is None else place_of(self.reference, self.segmentation)
+        reference = self.require_reference()
+        place = place_of(reference, self.segmentation)
         if place is not None:
-            size = self.reference.GetImageData().GetDimensions()
+            size = reference.GetImageData().GetDimensions()
             self.segmentation.SetAttribute(_PLACE_ATTRIBUTE, json.dumps([place.round(6).tolist(), size]))
 
     def _was_moved(self, reference: slicer.vtkMRMLScalarVolumeNode) -> bool:
