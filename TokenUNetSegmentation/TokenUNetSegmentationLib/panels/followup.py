@@ -189,8 +189,8 @@ class FollowUpPanel:
         few = _(" These are few patients: ± is preliminary.") if uncertainty["preliminary"] else ""
         ui.followUpUncertainty.setText(
             _(
-                "≈: within ±, which 95 % of repeated scans of an unchanged tumor stay below (measured on {count} "
-                "synthetic patients with {model})."
+                "≈: within ±, the error that 95 % of measured changes stay below (on {count} synthetic patients with "
+                "{model}). Such a change may be none."
             ).format(count=uncertainty["patients"], model=uncertainty["model"])
             + few
         )
