@@ -280,6 +280,14 @@ def test_torch_is_capped_on_windows(app: Any) -> None:
     assert torch_versions(TORCH, "linux") == ">=2.4"
 
 
+def test_gpus_of_all_makers_have_one_name(app: Any) -> None:
+    """PyTorch shows those of AMD as CUDA devices."""
+    from TokenUNetSegmentationLib.logic.options import Device
+
+    assert {device.value: device.label() for device in Device}["cuda:0"] == "GPU"
+    assert not any("CUDA" in device.label() for device in Device)
+
+
 @pytest.mark.parametrize(
     ("folder", "platform", "long_paths", "fits"),
     [

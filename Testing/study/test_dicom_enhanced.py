@@ -101,6 +101,10 @@ def test_find_series_separates_volumes_of_one_file(
     assert_reads_as(one, tilted_scan())
     assert_reads_as(other, tilted_scan(values=VALUES[::-1].copy()))
     assert [finding.code for finding in other.findings] == ([] if group else ["separated_by_order"])
+    if group and group[0] == "MREchoSequence":
+        assert (one.tags.echo_time, other.tags.echo_time) == (10, 20)
+    else:
+        assert (one.tags.temporal_position, other.tags.temporal_position) == (1, 2)
 
 
 def test_frames_in_no_order_are_a_problem(tmp_path: Path) -> None:

@@ -86,13 +86,17 @@ class DicomHeader:
 
     def _of_frame(self, k: int) -> "DicomHeader":
         own = self.frame_distinctions[k] if len(self.frame_distinctions) == self.frames else {}
+
+        def number(name: str) -> float | None:
+            return number_in(own.get(name, "").removesuffix(" ms"))
+
         tags = replace(
             self.tags,
-            echo_time=number_in(own.get("echo time", "")) or self.tags.echo_time,
-            image_type=tuple(own.get("image type", "").split("/")) if own.get("image type") else self.tags.image_type,
-            b_value=number_in(own.get("b-value", "")) or self.tags.b_value,
-            inversion_time=number_in(own.get("inversion time", "")) or self.tags.inversion_time,
-            temporal_position=number_in(own.get("temporal position", "")),
+            echo_time=number("echo time") or self.tags.echo_time,
+            image_type=tuple(own["image type"].split("/")) if own.get("image type") else self.tags.image_type,
+            b_value=number("b-value") or self.tags.b_value,
+            inversion_time=number("inversion time") or self.tags.inversion_time,
+            temporal_position=number("temporal position"),
         )
         return replace(
             self, positions=self.positions[[k]], distinctions=own, tags=tags, frames=1, frame=k, order=(k + 1,)

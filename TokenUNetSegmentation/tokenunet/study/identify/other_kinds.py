@@ -73,7 +73,7 @@ def kind_of_series(tags: DicomTags, description: str) -> str:
     """
     types = [part.upper() for part in tags.image_type]
     if kinds := sorted(_DERIVED_TYPES.intersection(types)):
-        return f"its image type is {kinds[0]}"
+        return f"of image type {kinds[0]}"
     dixon = next((_DIXON_TYPES[part] for part in types if part in _DIXON_TYPES), "")
     if dixon or (dixon := _dixon_in(description)):
         return dixon
