@@ -38,6 +38,12 @@ from tokenunet.core.sequences import sequence_named
         ("Miller_T1_c.nii.gz", "T1ce"),
         ("Ax T2 FLAIR", "FLAIR"),
         ("fla.mha", "FLAIR"),
+        ("3DT1.nii.gz", "T1"),
+        ("p_3dFLAIR.nii", "FLAIR"),
+        ("T1MPRAGE_gd.nii", "T1ce"),
+        ("FLAIR3D", "FLAIR"),
+        ("3DT1Gd", "T1ce"),
+        ("T2_in_T1ce_in_FLAIR.nii", "T2"),
         ("t2_space_da-fl.nii.gz", "FLAIR"),
         ("t2_tirm_tra_dark-fluid", "FLAIR"),
         ("ax_t2_tse", "T2"),
@@ -48,3 +54,8 @@ from tokenunet.core.sequences import sequence_named
 )
 def test_sequence_is_found_in_names_people_use(name: str, sequence: str | None) -> None:
     assert sequence_named(name) == sequence
+
+
+@pytest.mark.parametrize("name", ["T1MPRAGEGD", "t13dgd", "flairspacex"])
+def test_sequence_named_does_not_guess_from_the_beginning_of_a_word(name: str) -> None:
+    assert sequence_named(name) is None

@@ -37,6 +37,9 @@ def paths(*names: str) -> dict[str, Path]:
         (("sub-A_T1w.nii", "sub-A_ce-gd_T1w.nii", "sub-B_T2w.nii", "sub-A_FLAIR.nii"), "sub-A", "sub-B"),
         (("x_preop_t1.nii", "x_preop_t1ce.nii", "x_postop_t2.nii", "x_postop_flair.nii"), "preop", "postop"),
         (("x_tp1_t1.nii", "x_tp1_t1ce.nii", "x_tp1_t2.nii", "x_tp2_flair.nii"), "tp1", "tp2"),
+        (("Pat 1 T1.nii", "Pat 1 T1c.nii", "Pat 2 T2.nii", "Pat 1 flair.nii"), "Pat 1 T1", "Pat 2 T2"),
+        (("1/t1.nii", "1/t1ce.nii", "2/t2.nii", "2/flair.nii"), "1/t1.nii", "2/t2.nii"),
+        (("t1_P001.nii", "t1ce_P001.nii", "t2_P002.nii", "flair_P001.nii"), "P001", "P002"),
         (("visit 1/t1.nii", "visit 1/t1ce.nii", "visit 2/t2.nii", "visit 2/flair.nii"), "visit 1", "visit 2"),
     ],
 )
@@ -74,6 +77,8 @@ def test_mixed_names_warns_of_several_patients_or_visits(names: tuple[str, ...],
             "TCGA-02-0006_1996.08.23_flair.nii",
         ),
         ("t1.nii", "t1ce.nii", "t2_to_t1ce.nii", "registered/flair.nii"),
+        ("3_t1.nii", "9_t1ce.nii", "4_t2.nii", "5_flair.nii"),
+        ("t1_mprage_p2_iso.nii", "t1_mprage_p2_iso_km.nii", "t2_tse_p3.nii", "flair_p3.nii"),
     ],
 )
 def test_mixed_names_accepts_one_study(names: tuple[str, ...]) -> None:

@@ -59,6 +59,10 @@ _TARGET = {
     "warped",
 }
 """Words of registered scans; the sequence that follows is the registration target."""
+_GLUED = re.compile(
+    r"(?<![a-z0-9])(?:[23]d(?=t[12]|flair)|(?:[23]d)?(?:t[12]w?|flair)(?=(?:[23]d|mprage|space|vibe|tse|tfe|fspgr)(?![a-z])))"
+)
+"""Beginning of words such as ``3dt1`` and ``t1mprage``, which are two."""
 _BIDS_SPACE = re.compile(r"(?<![a-z0-9])space-[a-z0-9]+")
 
 
@@ -109,7 +113,7 @@ def _without_target(words: list[str]) -> list[str]:
                     words[end] in _CONTRAST_AGENT_AFTER_T1 or _CONTRAST_AGENT.fullmatch(words[end])
                 ):
                     end += 1
-                return words[: place + 1] + words[end:]
+                return _without_target(words[: place + 1] + words[end:])
     return words
 
 
@@ -130,4 +134,4 @@ def _contrast_agent_in(words: list[str]) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    return re.split(r"[^a-z0-9]+", name.lower())
+    return re.split(r"[^a-z0-9]+", _GLUED.sub(r"\g<0> ", name.lower()))

@@ -19,7 +19,9 @@ _STATED = (
     re.compile(r"(?<![a-z])(pre|post)[-_ ]?(?:op\w*|surg\w*|rt|treat\w*|therapy)(?![a-z])"),
 )
 """Patients, sessions, time points, dates and treatments, as names state them."""
-_ID = re.compile(r"[a-z]{0,3}\d{2,}")
+_ID = re.compile(r"[a-z]{0,3}\d+")
+_ID_BEHIND = re.compile(r"[a-z]{1,3}\d{3,}")
+"""Id that is one after the sequence's name, too, where other numbers describe the scan."""
 _NAME = re.compile(r"[^\W\d_]{3,}")
 _OF_SCANS = re.compile(
     r"ax\w*|tra\w*|sag\w*|cor\w*|obl\w*|iso\w*|nat\w*|con\w*|gad\w*|pre|post|with\w*|non\w*|anat\w*|brain\w*|bet|raw"
@@ -63,8 +65,8 @@ def _values(pattern: "re.Pattern[str]", text: str) -> frozenset[str]:
 
 
 def _unlike(paths: Mapping[SequenceName, Path]) -> dict[SequenceName, frozenset[str]]:
-    """Return the ids and names before the sequence's name in which files differ; empty unless some files share them."""
-    words = {sequence: _words_before_sequence(path) for sequence, path in paths.items()}
+    """Return the ids and names in which files differ; empty unless some files share them."""
+    words = {sequence: _ids_and_names(path) for sequence, path in paths.items()}
     common = frozenset.intersection(*words.values())
     own = {sequence: all_words - common for sequence, all_words in words.items()}
     # Numbers of series differ from file to file.
@@ -72,9 +74,11 @@ def _unlike(paths: Mapping[SequenceName, Path]) -> dict[SequenceName, frozenset[
     return own if several and all(own.values()) else {}
 
 
-def _words_before_sequence(path: Path) -> frozenset[str]:
+def _ids_and_names(path: Path) -> frozenset[str]:
+    """Return the words of a path that may be of a person, which mostly precede the sequence's name."""
     folders = [part for part in path.parts[:-1] if sequence_named(part) is None]
     words = re.split(r"[\W_]+", path.name.lower())
-    before = next((k for k, word in enumerate(words) if sequence_named(word) is not None), 0)
-    all_words = [*(word for part in folders for word in re.split(r"[\W_]+", part.lower())), *words[:before]]
-    return frozenset(w for w in all_words if _ID.fullmatch(w) or (_NAME.fullmatch(w) and not _OF_SCANS.fullmatch(w)))
+    first = next((k for k, word in enumerate(words) if sequence_named(word) is not None), 0)
+    before = [*(word for part in folders for word in re.split(r"[\W_]+", part.lower())), *words[:first]]
+    found = {w for w in before if _ID.fullmatch(w) or (_NAME.fullmatch(w) and not _OF_SCANS.fullmatch(w))}
+    return frozenset(found.union(word for word in words[first:] if _ID_BEHIND.fullmatch(word)))
