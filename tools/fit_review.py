@@ -288,23 +288,27 @@ def calibrated(bundle: ModelBundle, patients: Iterable[Sample], calibrated_on: s
         calibrated_on: What they are, in words.
     """
     done: list[Trial] = []
-    values: dict[str, list[dict[str, float]]] = {name: [] for name in REGIONS}
-    wanted: dict[str, list[tuple[float, float]]] = {name: [] for name in REGIONS}
+    signaled: dict[str, list[dict[str, float]]] = {name: [] for name in REGIONS}
+    scores: dict[str, list[float]] = {name: [] for name in REGIONS}
+    volumes: dict[str, list[tuple[dict[str, float], float]]] = {name: [] for name in REGIONS}
     for sample in patients:
         patient = sample.reviewed(bundle)
         done += trials(patient, sample.regions[0])
         true = targets(patient, sample.regions)
         for name, signal in signals(patient).items():
-            values[name].append(signal)
-            wanted[name].append(true[name])
+            score, change = true[name]
+            signaled[name].append(signal)
+            scores[name].append(score)
+            if sample.regions[REGIONS.index(name)].any():  # no factor makes a volume of nothing
+                volumes[name].append((signal, change))
     candidate, least = fit_candidates(done)
     return ReviewCalibration(
         weights_sha256=bundle.manifest.weights_sha256,
         calibrated_on=calibrated_on,
         candidate=candidate,
         least_probability=least,
-        dice={name: fit_interval(values[name], [w[0] for w in wanted[name]]) for name in REGIONS},
-        volume={name: fit_interval(values[name], [w[1] for w in wanted[name]]) for name in REGIONS},
+        dice={name: fit_interval(signaled[name], scores[name]) for name in REGIONS},
+        volume={name: fit_interval(*zip(*volumes[name], strict=True)) for name in REGIONS},
     )
 
 

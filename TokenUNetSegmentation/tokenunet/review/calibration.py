@@ -58,7 +58,7 @@ class ReviewCalibration:
         candidate: Logit of the probability that a review candidate is tumor, from `tokenunet.review.candidates`.
         least_probability: Probability from which on a candidate is listed.
         dice: Logit of the expected Dice coefficient of each region, from `tokenunet.review.expected_dice`.
-        volume: Logarithm of the true volume over the segmented one, of each region.
+        volume: Logarithm of the true volume over the segmented one, of each region if there is one at all.
     """
 
     weights_sha256: str

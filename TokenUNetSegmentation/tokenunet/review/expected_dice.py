@@ -38,7 +38,7 @@ def expected_dice(patient: ReviewedPatient, calibration: ReviewCalibration) -> d
 def volume_intervals(
     patient: ReviewedPatient, volumes_ml: Mapping[str, float], calibration: ReviewCalibration
 ) -> dict[str, tuple[float, float]]:
-    """Return the 90 % interval of the true volume of each segmented region in ml.
+    """Return the 90 % interval of the true volume of each segmented region in ml, if there is such a region at all.
 
     Args:
         patient: Segmented patient.
