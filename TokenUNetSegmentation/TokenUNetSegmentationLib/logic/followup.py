@@ -1,6 +1,5 @@
 """Follow-up in a worker process: time points from a folder or from the scene, and loading of the result."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from tokenunet.core.events import ProgressEvent, WarningEvent
 from tokenunet.followup.request import FollowUpRequest
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import file_name
-from tokenunet.io.result_files import RUN_REPORT, write_report
+from tokenunet.io.result_files import read_report, write_report
 
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 from TokenUNetSegmentationLib.scene.followup import FollowUpNodes, load_steps
@@ -115,7 +114,7 @@ def _export(points: Sequence[SceneTimePoint], folder: Path) -> Iterator[None]:
     for point in points:
         target = folder / point.name
         yield from write_result_steps(point.result, target)
-        report = json.loads((target / RUN_REPORT).read_text(encoding="utf-8"))
+        report = read_report(target)
         inputs = {report["reference"]: {"path": SCAN}}
         for name, node in point.result.inputs.items():
             if name not in inputs and name not in point.result.transforms:  # others help to align, if they are in place

@@ -1,13 +1,12 @@
 """Loading of a patient's scans and result from an output folder of ``tokenunet segment``."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 from tokenunet.core.errors import UnreadableImageError
-from tokenunet.core.old_keys import with_current_keys
+from tokenunet.io.result_files import RUN_REPORT, read_report
 
 from TokenUNetSegmentationLib.scene.load_result import build_steps
 from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
@@ -38,7 +37,7 @@ def load_patient_steps(output: Path, patient: str) -> Iterator[PatientResult | N
     if loaded:
         yield loaded[-1]
         return
-    report = _read_report(output / "run.json")
+    report = _read_report(output)
     folder = subject_hierarchy().CreateFolderItem(subject_hierarchy().GetSceneItemID(), patient)
     nodes: dict[str, slicer.vtkMRMLScalarVolumeNode] = {}
     try:
@@ -57,12 +56,12 @@ def load_patient_steps(output: Path, patient: str) -> Iterator[PatientResult | N
         raise
 
 
-def _read_report(path: Path) -> dict:
+def _read_report(folder: Path) -> dict:
     try:
-        return with_current_keys(json.loads(path.read_text(encoding="utf-8")))
+        return read_report(folder)
     except (OSError, ValueError) as error:
         raise UnreadableImageError(
-            _("{file} cannot be read.").format(file=path), _("Segment the patient again.")
+            _("{file} cannot be read.").format(file=folder / RUN_REPORT), _("Segment the patient again.")
         ) from error
 
 

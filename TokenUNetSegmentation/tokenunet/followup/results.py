@@ -1,6 +1,5 @@
 """Segmentations of the time points, read from their folders."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,10 +13,9 @@ from numpy.typing import NDArray
 from tokenunet.core.background import foreground
 from tokenunet.core.errors import InputError, MissingSequenceError, TokenUNetError
 from tokenunet.core.grid import Grid
-from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import regions_from_labels
 from tokenunet.followup.time_points import TimePoint
-from tokenunet.io.result_files import BRAIN, LABELS_FILE, RUN_REPORT, TRANSFORMS
+from tokenunet.io.result_files import BRAIN, LABELS_FILE, RUN_REPORT, TRANSFORMS, read_report
 from tokenunet.preprocessing.skull_stripping import extract_brain, is_stripped
 from tokenunet.study.dicom import find_series, read_series
 from tokenunet.study.image_files import read_image
@@ -74,7 +72,7 @@ def read_result(point: TimePoint, folder: Path) -> SegmentedTimePoint:
         UnreadableImageError: If an image cannot be read.
     """
     try:
-        report = with_current_keys(json.loads((folder / RUN_REPORT).read_text(encoding="utf-8")))
+        report = read_report(folder)
         sequence = str(report["reference"])
         source = str(report["inputs"][sequence]["path"])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,7 +1,6 @@
 """Corrected regions in place of those of a run, in its folder of results."""
 
 import fnmatch
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from tokenunet.io.result_files import (
     RUN_REPORT,
     SEGMENTATION,
     TRANSFORMS,
+    read_report,
     write_report,
 )
 from tokenunet.io.seg_nrrd import write_segmentation
@@ -88,7 +88,7 @@ def put_back_dicom(folder: Path, made: Path, removed: Sequence[str]) -> None:
         names = [path.name for pattern in patterns for path in sorted(made.glob(pattern))]
         for name in names:
             shutil.move(made / name, staging / name)
-        report = json.loads((folder / RUN_REPORT).read_text(encoding="utf-8"))
+        report = read_report(folder)
         write_report(report | {"outputs": sorted({*report["outputs"], *names})}, staging)
 
 

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tokenunet.core.old_keys import with_current_keys
+
 RUN_REPORT = "run.json"
 LABELS_FILE = "labels.nii.gz"
 SEGMENTATION = "segmentation.seg.nrrd"
@@ -16,6 +18,19 @@ DICOM_FILES = (DICOM_SEG, DICOM_SR, DICOM_KEY_SLICE.format(number="*"))
 """Patterns of the DICOM objects that may be in a folder."""
 REPORT_FILES = ("report.html", "report.pdf")
 """Report of a patient, as page and as PDF."""
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """Read `run.json`, of earlier versions, too.
+
+    Raises:
+        OSError: If it is missing.
+        ValueError: If it is damaged.
+    """
+    report = with_current_keys(json.loads((folder / RUN_REPORT).read_text(encoding="utf-8")))
+    if not isinstance(report, dict):
+        raise ValueError(f"{folder / RUN_REPORT} holds no report.")
+    return report
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:

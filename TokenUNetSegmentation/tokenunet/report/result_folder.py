@@ -1,6 +1,5 @@
 """Patient of a folder with the results of ``tokenunet segment``."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ from numpy.typing import NDArray
 
 from tokenunet.core.errors import GridMismatchError, MissingSequenceError, UnreadableImageError
 from tokenunet.core.grid import Grid
-from tokenunet.core.old_keys import with_current_keys
 from tokenunet.core.regions import regions_from_labels
-from tokenunet.io.result_files import BRAIN, LABELS_FILE, RUN_REPORT
+from tokenunet.io.result_files import BRAIN, LABELS_FILE, read_report
 from tokenunet.measurement import measure
 from tokenunet.preprocessing.skull_stripping import extract_brain
 from tokenunet.study.dicom import find_series, read_series
+from tokenunet.study.image_files import read_image
 from tokenunet.study.scans import Scan, read_scan
 
 
@@ -52,14 +51,14 @@ def read_result(folder: Path, scan: Path | None = None) -> ReadResult:
         GridMismatchError: If the scan is not the one that was segmented.
     """
     try:
-        run = with_current_keys(json.loads((folder / RUN_REPORT).read_text(encoding="utf-8")))
+        run = read_report(folder)
         reference = run["inputs"][run["reference"]]
         sha256 = str(reference["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableImageError(
             f"{folder} holds no result with a readable run.json.", "Choose an output folder of tokenunet segment."
         ) from error
-    labels = _read(folder / LABELS_FILE)
+    labels = read_image(folder / LABELS_FILE)
     found, files = _reference_scan(reference, scan)
     if not Grid.of(found.image).same_as(Grid.of(labels)) or found.sha256 != sha256:
         raise GridMismatchError(
@@ -76,15 +75,8 @@ def _brain(folder: Path, run: dict[str, Any], scan: sitk.Image) -> NDArray[np.bo
     """Return the brain that was cut out of a scan of the whole head; None if the scan was skull-stripped."""
     path = folder / BRAIN
     if path.exists():
-        return sitk.GetArrayFromImage(_read(path)) > 0
+        return sitk.GetArrayFromImage(read_image(path)) > 0
     return sitk.GetArrayFromImage(extract_brain([scan])) > 0 if run.get("brain_extracted") else None
-
-
-def _read(path: Path) -> sitk.Image:
-    try:
-        return sitk.ReadImage(path)
-    except RuntimeError as error:
-        raise UnreadableImageError(f"{path} is missing or damaged.", "Segment the patient again.") from error
 
 
 def _reference_scan(reference: dict[str, Any], given: Path | None) -> tuple[Scan, tuple[Path, ...]]:
