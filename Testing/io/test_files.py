@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenunet.core.errors import OutputBusyError, OutputError
@@ -110,3 +111,9 @@ def test_locked_folder_refuses_a_second_run(tmp_path: Path) -> None:
     with locked_folder(folder):
         (folder / "result").touch()
     assert [path.name for path in folder.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize("context", [staging_folder, locked_folder])
+def test_names_that_are_too_long_are_an_error_of_output(context: Any, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="File name too long"), context(tmp_path / ("x" * 300)):
+        pass

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tokenunet.core.errors import UnreadableImageError
 from tokenunet.data import read_dataset
 from tokenunet.study.file_names import mixed_names
 from tokenunet.study.find import find_study
@@ -122,3 +123,10 @@ def test_read_dataset_warns_of_scans_of_several_patients(tmp_path: Path, layout:
     dataset = read_dataset(tmp_path if layout == "folder" else table)
     (finding,) = dataset.findings
     assert (finding.code, finding.severity, finding.case) == ("mixed_names", "warning", "case_1")
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_find_study_names_a_path_that_cannot_be_read(tmp_path: Path, given: bool) -> None:
+    path = tmp_path / ("x" * 300)
+    with pytest.raises(UnreadableImageError, match=r"x cannot be read: File name too long\."):
+        find_study(None if given else path, {"T1": path, "T1ce": path, "T2": path, "FLAIR": path} if given else {})

@@ -123,9 +123,10 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
     Raises:
         OutputError: If the folder cannot be written, or the disk is full.
     """
-    created = not target.exists()
+    created = False
     staging: Path | None = None
     try:
+        created = not target.exists()
         target.mkdir(parents=True, exist_ok=True)
         remove_abandoned(target)
         staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=target))
@@ -167,8 +168,8 @@ def locked_folder(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout  # Slicer installs it at the first run only
 
-    created = not folder.exists()
     try:
+        created = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK, timeout=0)
         lock.acquire()

@@ -6,7 +6,13 @@ from itertools import takewhile
 from pathlib import Path
 
 from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
-from tokenunet.core.errors import AmbiguousSequenceError, InputError, MissingSequenceError, SequenceSetError
+from tokenunet.core.errors import (
+    AmbiguousSequenceError,
+    InputError,
+    MissingSequenceError,
+    SequenceSetError,
+    UnreadableImageError,
+)
 from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SEQUENCES, SequenceName
 from tokenunet.io.files import broken_link_text, broken_links, files_below, is_archive, is_broken_link
@@ -45,13 +51,19 @@ def find_study(
         SequenceSetError: If a sequence that the model needs is not there.
         AmbiguousSequenceError: If two files are named after the same sequence.
         MixedPatientsError: If DICOM files belong to several patients.
-        UnreadableImageError: If a DICOM file is damaged.
+        UnreadableImageError: If a DICOM file is damaged, or a folder or file cannot be read.
         UnusableImageError: If a DICOM series that is needed lacks a slice or is otherwise not a volume.
 
     Example:
         >>> study = find_study(Path("patient")).read()  # doctest: +SKIP
     """
-    found = _find(folder, given or {}, channels, left_out)
+    try:
+        found = _find(folder, given or {}, channels, left_out)
+    except OSError as error:
+        raise UnreadableImageError(
+            f"{error.filename or folder} cannot be read: {error.strerror or error}.",
+            "Check the path and its permissions.",
+        ) from error
     files = {sequence: scan.place for sequence, scan in found.scans.items() if isinstance(scan.place, Path)}
     return replace(found, findings=found.findings + mixed_names(files))
 
