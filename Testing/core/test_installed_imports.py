@@ -14,6 +14,7 @@ FILES_OF_EXTRAS = {
     "matplotlib": (
         "benchmark/figure.py",
         "evaluation/evidence_figures.py",
+        "followup/pdf.py",
         "io/figures.py",
         "report/",
         "training/report/",
