@@ -55,6 +55,17 @@ def test_refine_finds_the_motion_by_several_sequences(examinations: tuple[Examin
     assert after < 1.5  # voxels of 4 mm
 
 
+def test_flattened_removes_a_bias_field(examinations: tuple[Examination, Examination]) -> None:
+    first, _ = examinations
+    scan = sitk.GetArrayFromImage(first.scans["T1ce"])
+    field = np.exp(0.4 * np.linspace(-1, 1, len(scan)))[:, None, None]
+    biased = replace(first, scans={"T1ce": first.grid.image((scan * field).astype(np.float32))})
+    inside = first.inside(8.0)
+    flat, flat_too = (sitk.GetArrayFromImage(one.flattened("T1ce"))[inside] for one in (first, biased))
+    assert np.abs(flat_too / flat - 1).mean() < 0.05
+    assert np.corrcoef(flat, scan[inside])[0, 1] > 0.7, "what is smaller than a bias field stays"
+
+
 @pytest.mark.parametrize("kept", [("T1ce",), ()])
 def test_refine_with_a_single_common_sequence_keeps_the_start(
     examinations: tuple[Examination, Examination], kept: tuple[SequenceName, ...]
