@@ -1,6 +1,7 @@
 """The panel with the real worker, a small model of random weights, and a patient of the generator's."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from host.heartbeat import Heartbeat
-from model_fixtures import small_bundle
+from model_fixtures import SMALL_MANIFEST, small_bundle
 from module.driving import changed, foreground, node_ids, segment, wait_until
 from module.test_responsiveness import LONGEST_BLOCK_S
 
@@ -35,7 +36,8 @@ def ready(module: host.LoadedModule, synthetic_patient_folder: Path, tmp_path: P
     slicer.util.setSliceViewerLayers(background=module.widget.inputsPanel.inputs()["T1ce"])
     app.layout_manager.resetSliceViews()
     model_box = module.widget.ui.modelBox
-    model_box.addItem("small", str(small_bundle(tmp_path / "model")))
+    tied = replace(SMALL_MANIFEST, training={"supervised_maps": ["WT", "TC", "ET"]})
+    model_box.addItem("small", str(small_bundle(tmp_path / "model", tied)))
     model_box.setCurrentIndex(model_box.count - 1)
     return module
 

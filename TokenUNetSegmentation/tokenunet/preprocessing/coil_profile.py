@@ -32,15 +32,17 @@ def without_coil_profile(prepared: Prepared, limit: float | None) -> Prepared:
     present = [channel for channel, scan in enumerate(scans) if scan.any()]
     if limit is None or not present:
         return prepared
-    terms = _quadratic_terms(prepared.brain)
-    fitted = slice(None, None, max(1, len(terms) // _FITTED_VOXELS))
-    fits = {channel: _fit_profile(terms[fitted], scans[channel][prepared.brain][fitted]) for channel in present}
+    inside = np.flatnonzero(prepared.brain)
+    fitted = inside[:: max(1, len(inside) // _FITTED_VOXELS)]
+    terms = _quadratic_terms(fitted, prepared.brain.shape)
+    fits = {channel: _fit_profile(terms, scans[channel].ravel()[fitted]) for channel in present}
     if min(share for _, _, share in fits.values()) <= limit:
         return prepared
+    terms = _quadratic_terms(inside, prepared.brain.shape)
     evened = np.zeros_like(scans)
     for channel, (profile, spread, _) in fits.items():
-        rest = (scans[channel][prepared.brain] - terms @ profile) / np.exp(terms[:, : len(spread)] @ spread)
-        evened[channel][prepared.brain] = (rest - rest.mean()) / max(float(rest.std()), _LEAST_SPREAD)
+        rest = (scans[channel].ravel()[inside] - terms @ profile) / np.exp(terms[:, : len(spread)] @ spread)
+        evened[channel].ravel()[inside] = (rest - rest.mean()) / max(float(rest.std()), _LEAST_SPREAD)
     found = Finding(
         "coil_profile",
         "The scans are much brighter at one end of the brain than at the other. This was evened out before the "
@@ -49,11 +51,10 @@ def without_coil_profile(prepared: Prepared, limit: float | None) -> Prepared:
     return replace(prepared, tensor=torch.from_numpy(evened), findings=(*prepared.findings, found))
 
 
-def _quadratic_terms(brain: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the terms of a quadratic function (n, 10) at the voxels of the brain; the first 4 are the linear ones."""
-    position = np.argwhere(brain).astype(np.float32)
-    position = (position - position.mean(axis=0)) / np.maximum(np.ptp(position, axis=0) / 2, 1)
-    z, y, x = position.T
+def _quadratic_terms(voxels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the terms of a quadratic function (n, 10) at flat indices; the first 4 are the linear ones."""
+    indices = np.unravel_index(voxels, shape)
+    z, y, x = (2 * index.astype(np.float32) / size - 1 for index, size in zip(indices, shape, strict=True))
     return np.stack([np.ones_like(z), z, y, x, z * z, y * y, x * x, z * y, z * x, y * x], axis=1)
 
 
