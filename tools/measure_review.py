@@ -27,7 +27,7 @@ from tokenunet.io.figures import svg
 from tokenunet.io.resources import resource
 from tokenunet.review.calibration import ReviewCalibration
 from tokenunet.review.candidates import find_candidates
-from tokenunet.review.expected_dice import expected_dice, volume_intervals
+from tokenunet.review.expected_dice import expected_dice, signals, volume_intervals
 from tokenunet.review.patient import ReviewedPatient
 
 from tools.fit_review import LEAST_MISSED_ML, LEAST_TUMOR, MISSED_SHARE, tumor_shares
@@ -91,8 +91,9 @@ def measured(
     ml = {region: float(mask.sum()) * patient.grid.voxel_ml for region, mask in zip(REGIONS, predicted, strict=True)}
     began = time.perf_counter()
     found = find_candidates(patient, replace(calibration, least_probability=0.0))
-    expected = expected_dice(patient, calibration)
-    intervals = volume_intervals(patient, ml, calibration)
+    of_regions = signals(patient)
+    expected = expected_dice(of_regions, calibration)
+    intervals = volume_intervals(of_regions, ml, calibration)
     seconds = time.perf_counter() - began
     missed = [
         lesion

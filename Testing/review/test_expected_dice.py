@@ -25,7 +25,7 @@ def test_signals_rise_with_doubt_and_with_unsegmented_evidence() -> None:
 
 
 def test_expected_dice_has_an_interval_that_doubt_widens() -> None:
-    value, low, high = expected_dice(patient(), CALIBRATED)["WT"]
+    value, low, high = expected_dice(signals(patient()), CALIBRATED)["WT"]
     assert 0 < low < value < high < 1
     center = signals(patient())["WT"]["overlap"] - 1
     assert value == pytest.approx(sigmoid(center))
@@ -38,7 +38,7 @@ def test_volume_interval_scales_the_segmented_volume() -> None:
     probabilities = only_whole.prediction.probabilities.copy()
     probabilities[1:] = 0
     only_whole = replace(only_whole, prediction=replace(only_whole.prediction, probabilities=probabilities))
-    one, two = (volume_intervals(only_whole, {"WT": ml}, CALIBRATED)["WT"] for ml in (10.0, 20.0))
+    one, two = (volume_intervals(signals(only_whole), {"WT": ml}, CALIBRATED)["WT"] for ml in (10.0, 20.0))
     assert two == pytest.approx([2 * end for end in one])
     assert one[0] < one[1]
 
@@ -46,7 +46,7 @@ def test_volume_interval_scales_the_segmented_volume() -> None:
 def test_nothing_is_expected_of_a_region_that_is_not_segmented() -> None:
     one = patient()
     empty = replace(one, prediction=replace(one.prediction, probabilities=0 * one.prediction.probabilities))
-    assert expected_dice(empty, CALIBRATED) == {}
+    assert expected_dice(signals(empty), CALIBRATED) == {}
 
 
 @pytest.mark.parametrize("change", [{"least_probability": "x"}, {"candidate": {}}, {"dice": {"WT": {"low": 1}}}])

@@ -13,7 +13,7 @@ from tokenunet.core.grid import Grid
 from tokenunet.core.prediction import Prediction
 from tokenunet.preprocessing import Prepared, Result
 from tokenunet.review.candidates import ReviewCandidates, find_candidates
-from tokenunet.review.expected_dice import expected_dice, volume_intervals
+from tokenunet.review.expected_dice import expected_dice, signals, volume_intervals
 from tokenunet.review.patient import ReviewedPatient
 
 
@@ -71,11 +71,12 @@ def review(prediction: Prediction, prepared: Prepared, result: Result, bundle: M
         return None
     patient = reviewed_patient(prediction, prepared, bundle.manifest.space.channels)
     candidates = find_candidates(patient, calibration)
+    found = signals(patient)
     return Review(
         candidates,
         _unsegmented(candidates, result.grid, result.regions[0]),
-        expected_dice(patient, calibration),
-        volume_intervals(patient, result.volumes_ml, calibration),
+        expected_dice(found, calibration),
+        volume_intervals(found, result.volumes_ml, calibration),
         calibration.calibrated_on,
     )
 

@@ -20,32 +20,35 @@ _DOUBT = 0.1
 _LEAST_ML = 0.5
 """Least segmented volume in ml for which anything is expected."""
 
+RegionSignals = Mapping[RegionName, Mapping[str, float]]
+"""Signals of each segmented region, by name."""
 
-def expected_dice(patient: ReviewedPatient, calibration: ReviewCalibration) -> dict[str, tuple[float, float, float]]:
+
+def expected_dice(found: RegionSignals, calibration: ReviewCalibration) -> dict[str, tuple[float, float, float]]:
     """Return the expected Dice coefficient of each segmented region and both ends of its 90 % interval.
 
     Args:
-        patient: Segmented patient.
+        found: Signals of the patient, from `signals`.
         calibration: Calibration of the model.
 
     Returns:
         Value, lower and upper end by region; without regions of which hardly anything is segmented.
     """
-    estimates = {name: calibration.dice[name](values) for name, values in signals(patient).items()}
+    estimates = {name: calibration.dice[name](values) for name, values in found.items()}
     return {name: (sigmoid(v), sigmoid(low), sigmoid(high)) for name, (v, low, high) in estimates.items()}
 
 
 def volume_intervals(
-    patient: ReviewedPatient, volumes_ml: Mapping[str, float], calibration: ReviewCalibration
+    found: RegionSignals, volumes_ml: Mapping[str, float], calibration: ReviewCalibration
 ) -> dict[str, tuple[float, float]]:
     """Return the 90 % interval of the true volume of each segmented region in ml, if there is such a region at all.
 
     Args:
-        patient: Segmented patient.
+        found: Signals of the patient, from `signals`.
         volumes_ml: Segmented volumes by region.
         calibration: Calibration of the model.
     """
-    ends = {name: calibration.volume[name](values)[1:] for name, values in signals(patient).items()}
+    ends = {name: calibration.volume[name](values)[1:] for name, values in found.items()}
     return {name: tuple(volumes_ml[name] * float(np.exp(end)) for end in both) for name, both in ends.items()}  # type: ignore[misc]
 
 
