@@ -10,7 +10,7 @@ _MOST_NOISE = 5.0
 """Largest distance of noise from the background, in standard deviations."""
 _HIDING = 0.02
 """Intensity as a fraction of the brightest; noise that hides it hides parts of a head."""
-_MAD_TO_SD = 1.4826
+MAD_TO_SD = 1.4826
 """Standard deviation of normal noise, as a multiple of its median absolute deviation."""
 _LEAST_PADDING = 0.01
 """Smallest share of the scan, and of its outermost voxels, that counts as padding."""
@@ -77,7 +77,7 @@ def background_noise(array: NDArray[np.floating]) -> float:
         array: Scan, (D, H, W).
     """
     faces = _faces(array)
-    return float(_MAD_TO_SD * np.median(np.abs(faces - np.median(faces))))
+    return float(MAD_TO_SD * np.median(np.abs(faces - np.median(faces))))
 
 
 def hides_in_noise(array: NDArray[np.floating]) -> bool:

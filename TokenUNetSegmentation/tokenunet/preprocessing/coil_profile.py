@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tokenunet.core.background import MAD_TO_SD
 from tokenunet.core.findings import Finding
 from tokenunet.preprocessing.prepare import Prepared
 
@@ -66,7 +67,7 @@ def _fit_profile(
     for _ in range(_ROUNDS):
         profile = _least_squares(terms, values, weights)
         rest = values - terms @ profile
-        scale = max(1.4826 * float(np.median(np.abs(rest))), _LEAST_SPREAD)
+        scale = max(MAD_TO_SD * float(np.median(np.abs(rest))), _LEAST_SPREAD)
         weights = 1 / (1 + np.square(rest / (2 * scale)))
     middle = np.average(values, weights=weights)
     share = 1 - float((weights * rest**2).sum() / max(float((weights * (values - middle) ** 2).sum()), _LEAST_SPREAD))
