@@ -193,6 +193,15 @@ def test_a_forgotten_sequence_is_named(model: Path, patient: Path, tmp_path: Pat
     assert main(arguments) == 2
 
 
+@pytest.mark.parametrize("option", [["--dicom-seg"], ["--dicom-out", "dicom"]])
+def test_a_missing_package_is_named_before_anything_is_read(
+    command: list[str], option: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    assert main([*command, "--input", "absent", *option]) == 2
+    assert "The package highdicom is not installed." in capsys.readouterr().err
+
+
 def test_swapped_sequences_are_warned_about(
     command: list[str], patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

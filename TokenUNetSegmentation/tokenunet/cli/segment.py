@@ -29,7 +29,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Segment one patient, or many."""
     if options.dicom_seg or options.dicom_out:
         with extra("dicom"):
-            pass
+            import highdicom  # noqa: F401  missing packages are reported before the patient is segmented
     request = SegmentationRequest.from_options(options)
     if options.batch is not None:
         batch.run(options, request, on_event)

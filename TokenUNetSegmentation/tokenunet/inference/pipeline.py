@@ -74,6 +74,8 @@ def segment(request: SegmentationRequest, on_event: OnEvent = ignore_events) -> 
 def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
     run = _Run(on_event)
     check_output(request.output, request.force)
+    if request.dicom_seg or request.dicom_out is not None:  # a missing package must not end a finished run
+        from tokenunet.dicom_out.export import DicomResult, write_dicom_result, write_segmentation
     if request.dicom_out is not None:
         check_output(request.dicom_out, request.force, DICOM_FILES)
     with run.stage(Stage.LOAD):
@@ -153,8 +155,6 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             "peak_memory_bytes": peak_memory_bytes(),
         }
         if request.dicom_seg or request.dicom_out is not None:
-            from tokenunet.dicom_out.export import DicomResult, write_dicom_result, write_segmentation
-
             files = found.series[study.reference].files
             dicom = DicomResult.of_run(report, study.scans[study.reference].image, result.regions, files)
         if request.dicom_seg:
