@@ -204,6 +204,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/inference/forward.py
   tokenunet/inference/imported.py
   tokenunet/inference/inputs.py
+  tokenunet/inference/network_run.py
   tokenunet/inference/nnunet.py
   tokenunet/inference/output.py
   tokenunet/inference/overlays.py
@@ -242,6 +243,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/preprocessing/__init__.py
   tokenunet/preprocessing/align.py
   tokenunet/preprocessing/coil_profile.py
+  tokenunet/preprocessing/common_grid.py
   tokenunet/preprocessing/outliers.py
   tokenunet/preprocessing/placement.py
   tokenunet/preprocessing/prepare.py

@@ -48,9 +48,8 @@ class Sample:
 
     def reviewed(self, bundle: ModelBundle) -> ReviewedPatient:
         """Segment the patient on the CPU."""
-        prepared = without_coil_profile(self.prepared, bundle.manifest.coil_profile_limit)
-        prediction, _execution = predict(prepared, bundle, InferenceOptions(device="cpu"))
-        return replace(self, prepared=prepared).with_prediction(prediction, bundle)
+        prediction, _execution = predict(self.prepared, bundle, InferenceOptions(device="cpu"))
+        return self.with_prediction(prediction, bundle)
 
     def with_prediction(self, prediction: Prediction, bundle: ModelBundle) -> ReviewedPatient:
         """Return the patient with a prediction."""
@@ -78,7 +77,7 @@ def samples(space: ModelSpace, folder: Path | None, first: int, number: int, per
             study = condition.change_study(_as_study(sample.prepared, space), i)
             prepared = condition.change_prepared(_renormalized(study, sample.prepared, space))
             sample, done = replace(sample, condition=condition.name, prepared=prepared), done + 1
-        yield replace(sample, name=name)
+        yield replace(sample, name=name, prepared=_evened(sample.prepared, space))
 
 
 def load_sample(file: Path, space: ModelSpace) -> Sample:
@@ -117,6 +116,14 @@ def _renormalized(study: Study, prepared: Prepared, space: ModelSpace) -> Prepar
         inside = values[prepared.brain]
         channels.append((values - inside.mean()) / max(float(inside.std()), 1e-6) * prepared.brain)
     return replace(prepared, tensor=torch.from_numpy(np.stack(channels).astype(np.float32)))
+
+
+def _evened(prepared: Prepared, space: ModelSpace) -> Prepared:
+    """Return a patient that did not come from scans as `prepare` would return it."""
+    evened = None
+    if space.coil_profile_limit is not None:
+        evened = without_coil_profile(prepared.tensor, prepared.brain, space.coil_profile_limit)
+    return prepared if evened is None else replace(prepared, tensor=evened)
 
 
 def lesions(tumor: NDArray[np.bool_], voxel_ml: float, least_ml: float) -> list[NDArray[np.bool_]]:

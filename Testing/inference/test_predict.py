@@ -12,7 +12,8 @@ from tokenunet.core.errors import Cancelled, DeviceError, ModelError, UsageError
 from tokenunet.core.prediction import Prediction
 from tokenunet.inference.core_reach import within_reach, without_distant_core
 from tokenunet.inference.crop import BrainCrop
-from tokenunet.inference.predict import predict, region_probabilities
+from tokenunet.inference.network_run import region_probabilities
+from tokenunet.inference.predict import predict
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.inference.second_pass import second_pass_findings, with_second_pass
 from tokenunet.networks import architectures, build_network

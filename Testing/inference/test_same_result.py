@@ -11,7 +11,8 @@ from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.core.dice import dice
 from tokenunet.evaluation.synthetic_cases import synthetic_study
 from tokenunet.inference.crop import BrainCrop
-from tokenunet.inference.predict import predict, region_probabilities
+from tokenunet.inference.network_run import region_probabilities
+from tokenunet.inference.predict import predict
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.preprocessing import Prepared, prepare
 from tokenunet.runtime.device import Precision

@@ -117,7 +117,7 @@ class ModelManifest:
         """Channels, voxel size and orientation of the network's input."""
         channels = tuple(c.name for c in self.channels)
         if self.imported is None:
-            return ModelSpace(channels, self.spacing, self.orientation)
+            return ModelSpace(channels, self.spacing, self.orientation, coil_profile_limit=self.coil_profile_limit)
         on_brains = "nonzero_zscore" in self.imported.normalizations
         # The model's framework resamples the scans in its own way.
         return ModelSpace(channels, self.spacing, self.orientation, "brain" if on_brains else "head", resamples=False)

@@ -25,7 +25,7 @@ _SAMPLING = 7
 _SENTINEL = 1e3
 """Distance of a background, as a multiple of the range of the other values, that spoils arithmetic with them."""
 _BELOW = 0.1
-"""Distance of the value that replaces such a background, below all others, as a fraction of their range."""
+"""Distance of a background below all other values, as a fraction of their range, if some are negative."""
 _COARSE = 3
 """Stride of the voxels among which a second background is looked for."""
 _FLAT = 0.7
@@ -114,7 +114,7 @@ def find_padding(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float]
         low, high = np.percentile(values, [5, 95])
         limit = _PADDING_DISTANCE * (high - low)
         if abs(float(extreme)) > _SENTINEL * max(abs(float(values.min())), abs(float(values.max()))):
-            return padded, _background_below(array[~padded])
+            return padded, background_below(array[~padded])
         # Interpolation leaves values between padding and air where they meet.
         padded = array < low - limit if sign > 0 else array > high + limit
         air = _air_next_to(array, padded) if padded.any() else None
@@ -153,10 +153,17 @@ def find_corners(array: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float]
     return outside, float(max(often, key=lambda value: abs(float(value) - middle)))
 
 
-def _background_below(values: NDArray[np.floating]) -> float:
-    """Return a value of background for a scan with these others: 0, or one below all of them."""
+def background_below(values: NDArray[np.floating]) -> float:
+    """Return a value of background for a scan whose own background is unusable, as NaN is.
+
+    Args:
+        values: All other values of the scan.
+
+    Returns:
+        0, or a value below the others if some of them are negative.
+    """
     low, high = float(values.min()), float(values.max())
-    return 0.0 if low > 0 else low - _BELOW * (high - low)
+    return 0.0 if low >= 0 else low - _BELOW * (high - low)
 
 
 def _air_next_to(array: NDArray[np.floating], padded: NDArray[np.bool_]) -> float | None:

@@ -18,6 +18,8 @@ class ModelSpace:
         intensities: Whether scans are normalized inside the brain, or left as they are for a model that normalizes
             them in its own way: the brain alone or the whole head.
         resamples: Whether scans are brought to that voxel size; if not, they keep the reference's.
+        coil_profile_limit: Share of the variance, from 0 to 1, that a smooth profile must explain in every normalized
+            scan, so that the scans are evened out; None for never.
     """
 
     channels: tuple[SequenceName, ...]
@@ -25,3 +27,4 @@ class ModelSpace:
     orientation: str
     intensities: Literal["normalized", "brain", "head"] = "normalized"
     resamples: bool = True
+    coil_profile_limit: float | None = None

@@ -33,7 +33,6 @@ from tokenunet.io.overlay_files import INDEX
 from tokenunet.io.result_files import DICOM_FILES, DICOM_SEG, RUN_REPORT, write_report
 from tokenunet.measurement import measure
 from tokenunet.preprocessing import align_study, check_sequences, prepare, restore
-from tokenunet.preprocessing.coil_profile import without_coil_profile
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.runtime.environment import versions
 from tokenunet.runtime.memory import peak_memory_bytes
@@ -88,7 +87,6 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
         run.warn(*findings, *check_sequences(study, found.series, alignments))
     with run.stage(Stage.PREPARE):
         prepared = prepare(study, bundle.manifest.space, alignments)
-        prepared = without_coil_profile(prepared, bundle.manifest.coil_profile_limit)
         run.warn(*prepared.findings)
     with run.stage(Stage.PREDICT):
         prediction, execution = predict(

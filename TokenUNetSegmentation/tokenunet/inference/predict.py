@@ -8,34 +8,20 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from tokenunet.bundle.bundle import ModelBundle, ModelManifest
+from tokenunet.bundle.bundle import ModelBundle
 from tokenunet.core.errors import ModelError, OutOfMemoryError, UsageError
 from tokenunet.core.findings import Finding
-from tokenunet.core.grid import Grid
-from tokenunet.core.prediction import AttentionMaps, Prediction, ProbeMaps
+from tokenunet.core.prediction import Prediction
 from tokenunet.core.regions import REGIONS
-from tokenunet.inference.core_reach import without_distant_core
-from tokenunet.inference.crop import BrainCrop
-from tokenunet.inference.evidence import found_evidence, without_weak_regions
 from tokenunet.inference.fallback import Strategy, fallback_chain
-from tokenunet.inference.forward import OnFraction, PassOutput, forward_pass, single_pass, small_input, window_pass
+from tokenunet.inference.forward import OnFraction, forward_pass, small_input
+from tokenunet.inference.network_run import brain_crop, run_network, size_multiple
 from tokenunet.inference.request import InferenceOptions, Mode
-from tokenunet.inference.second_pass import (
-    count_passes,
-    marked_ml,
-    second_pass_dice,
-    with_second_pass,
-    without_channels,
-)
+from tokenunet.inference.second_pass import count_passes
 from tokenunet.networks import architecture
 from tokenunet.networks.blocks import trainable_parameters
-from tokenunet.networks.probe import Probe, ProbeOutput
-from tokenunet.networks.tokens import TokenMaps
 from tokenunet.preprocessing import Prepared
-from tokenunet.preprocessing.coil_profile import without_coil_profile
 from tokenunet.runtime.device import (
     Arithmetic,
     Precision,
@@ -107,7 +93,6 @@ def predict(
         raise ModelError(
             f"{bundle.manifest.name} has no attention maps.", "Leave out --attention-maps or choose a Token-UNet."
         )
-    prepared = without_coil_profile(prepared, bundle.manifest.coil_profile_limit)
     fallbacks: list[str] = []
     imported = bundle.manifest.imported
     left = fallback_chain(resolve_device(options.device), "sliding_window" if imported else options.mode)
@@ -181,7 +166,7 @@ def needed_bytes(prepared: Prepared, bundle: ModelBundle, strategy: Strategy, pr
     """
     network = bundle.build()
     dtype = Arithmetic.fastest(network, strategy.device, precision).dtype
-    view = _brain_crop(prepared, bundle.manifest, strategy)
+    view = brain_crop(prepared, bundle.manifest, strategy)
     size: tuple[int, ...] = view.size
     if bundle.manifest.imported:
         from tokenunet.inference.imported import network_size  # SciPy takes a tenth of a second
@@ -193,7 +178,7 @@ def needed_bytes(prepared: Prepared, bundle: ModelBundle, strategy: Strategy, pr
     if strategy.mode == "sliding_window":
         volumes += 4 * voxels * (outputs + 1)  # MONAI sums windows and their weights
         at_once = strategy.batch_size * math.prod(bundle.manifest.patch_size)
-    small = small_input(torch.empty(1, channels, 0, 0, 0), _size_multiple(bundle.manifest))
+    small = small_input(torch.empty(1, channels, 0, 0, 0), size_multiple(bundle.manifest))
     features = predicted_peak_bytes(lambda x: forward_pass(network, x, with_maps=False), small, at_once)
     in_single_precision = features + 4 * trainable_parameters(network)
     return volumes + in_single_precision * dtype.itemsize // 4
@@ -210,11 +195,13 @@ def _run_members(
     """Run one ensemble member after the other, so that only one at a time needs memory."""
     count = bundle.manifest.members
     if count == 1:
-        return _run(prepared, bundle.manifest, bundle.build(), strategy, precision, options, on_fraction, bundle.probe)
+        return run_network(
+            prepared, bundle.manifest, bundle.build(), strategy, precision, options, on_fraction, bundle.probe
+        )
     members = np.empty((count, len(REGIONS), *prepared.brain.shape), np.float32)
     first = None
     for member in range(count):
-        prediction = _run(
+        prediction = run_network(
             prepared,
             bundle.manifest,
             bundle.build(member),
@@ -232,120 +219,3 @@ def _run_members(
 
 def _report_member(on_fraction: OnFraction, member: int, members: int, fraction: float) -> None:
     on_fraction((member + fraction) / members)
-
-
-def _run(
-    prepared: Prepared,
-    manifest: ModelManifest,
-    network: nn.Module,
-    strategy: Strategy,
-    precision: Precision,
-    options: InferenceOptions,
-    on_fraction: OnFraction,
-    probe: Probe | None,
-) -> Prediction:
-    view = _brain_crop(prepared, manifest, strategy)
-    arithmetic = Arithmetic.fastest(network, strategy.device, precision)
-    network = arithmetic.place(network)
-
-    def run(x: Tensor, with_maps: bool, on_fraction: OnFraction, probe: Probe | None) -> PassOutput:
-        if strategy.mode == "single_pass":
-            multiple = _size_multiple(manifest)
-            return single_pass(network, arithmetic.place_input(x), with_maps, on_fraction, multiple, probe)
-        return window_pass(
-            network,
-            x.to(strategy.device),  # in single precision, in which the windows are summed
-            with_maps,
-            on_fraction,
-            arithmetic.place_input,
-            manifest.patch_size,
-            options.overlap,
-            strategy.batch_size,
-            probe,
-        )
-
-    x = view.cut(prepared.tensor)[None]
-    passes = count_passes(prepared, manifest, options)
-    with (
-        torch.inference_mode(),
-        arithmetic.autocast(),
-        torch.backends.cudnn.flags(benchmark=False, deterministic=True),
-    ):
-        logits, maps, read = run(x, options.attention_maps, lambda fraction: on_fraction(fraction / passes), probe)
-        # What follows takes little time, and is the same on the CPU for every device.
-        first = logits = logits.cpu()
-        brain, agreement, second_ml = (x != 0).any(dim=1), None, None
-        if passes == 2:
-            fewer = without_channels(x, manifest)
-            second = run(fewer, False, lambda fraction: on_fraction((1 + fraction) / 2), None).logits.cpu()
-            agreement = second_pass_dice(logits, second, manifest)
-            second_ml = marked_ml(second, "WT", brain, manifest)
-            logits = with_second_pass(logits, second, brain, manifest)
-        if manifest.core_reach_mm is not None and not options.fast:
-            logits = without_distant_core(logits, brain, manifest)
-        is_measured = not options.fast and bool(x.flatten(2).any(dim=2).all())  # fewer channels give less evidence
-        evidence = found_evidence(first, logits, brain, manifest) if is_measured else {}
-        logits, unmarked_ml = without_weak_regions(logits, evidence, brain, manifest)
-        probabilities = view.paste(region_probabilities(logits[0], manifest)).numpy()
-    # There is no tumor outside the brain, but the network's output there is arbitrary.
-    probabilities *= prepared.brain
-    return Prediction(
-        probabilities,
-        attention=None if maps is None else _attention(maps, view, prepared, manifest),
-        probe=None if read is None else _probe_maps(read, view, prepared),
-        second_pass_dice=agreement,
-        second_pass_ml=second_ml,
-        evidence=evidence,
-        unmarked_ml=unmarked_ml,
-    )
-
-
-def _brain_crop(prepared: Prepared, manifest: ModelManifest, strategy: Strategy) -> BrainCrop:
-    windows = strategy.mode == "sliding_window"
-    smallest = manifest.patch_size if windows else (0, 0, 0)
-    return BrainCrop.of_brain(prepared.brain, _size_multiple(manifest), smallest)
-
-
-def _size_multiple(manifest: ModelManifest) -> int:
-    if manifest.imported is not None:
-        return manifest.imported.size_multiple
-    return architecture(manifest.architecture).size_multiple
-
-
-def region_probabilities(logits: Tensor, manifest: ModelManifest) -> Tensor:
-    """Convert logits to probabilities of the regions.
-
-    Args:
-        logits: Logits (R, D, H, W) of one patient, whose channels the manifest describes.
-        manifest: Manifest of the model.
-
-    Returns:
-        Probabilities (3, D, H, W) in the order of `REGIONS`.
-    """
-    if manifest.activation == "softmax":
-        _, necrotic, edema, enhancing = logits.softmax(dim=0)
-        return torch.stack([necrotic + edema + enhancing, necrotic + enhancing, enhancing])
-    return logits.sigmoid()[[manifest.regions.index(region) for region in REGIONS]]
-
-
-def _attention(maps: TokenMaps, view: BrainCrop, prepared: Prepared, manifest: ModelManifest) -> AttentionMaps:
-    learner, fuser = (_array(m) for m in maps)
-    return AttentionMaps(learner, fuser, _coarse_grid(learner, view, prepared), manifest.supervised_maps)
-
-
-def _probe_maps(read: ProbeOutput, view: BrainCrop, prepared: Prepared) -> ProbeMaps:
-    shares, fine, distance = (_array(m) for m in read)
-    return ProbeMaps(
-        shares, distance[0], _coarse_grid(shares, view, prepared), fine[0], _coarse_grid(fine, view, prepared)
-    )
-
-
-def _array(x: Tensor) -> NDArray[np.float32]:
-    """Return the only sample of a batch (1, ...) as an array."""
-    return x[0].cpu().numpy().astype(np.float32)
-
-
-def _coarse_grid(maps: NDArray[np.float32], view: BrainCrop, prepared: Prepared) -> Grid:
-    """Return the grid of maps (N, d, h, w) that cover the crop."""
-    depth, height, width = maps.shape[1:]
-    return prepared.grid.coarsened(view.size[0] // depth, view.start[::-1], (width, height, depth))

@@ -1,55 +1,58 @@
 """Coil profiles: brightness that changes smoothly over the whole brain, and how it is evened out."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tokenunet.core.background import MAD_TO_SD
 from tokenunet.core.findings import Finding
-from tokenunet.preprocessing.prepare import Prepared
 
 _FITTED_VOXELS = 20_000
 """Voxels of the brain to which a profile is fitted; more do not change it."""
 _ROUNDS = 5
 """Rounds of the robust fit, in each of which voxels far from the profile, such as a tumor's, count less."""
 _LEAST_SPREAD = 1e-6
+COIL_PROFILE = Finding(
+    "coil_profile",
+    "The scans are much brighter at one end of the brain than at the other. This was evened out before the "
+    "segmentation. Correct the bias field of the scans (N4) and compare.",
+)
+"""Warning about scans that were evened out."""
 
 
-def without_coil_profile(prepared: Prepared, limit: float | None) -> Prepared:
-    """Even out the scans if a smooth profile explains most of the brightness of each; else return the patient as is.
+def without_coil_profile(tensor: Tensor, brain: NDArray[np.bool_], limit: float) -> Tensor | None:
+    """Even out the scans if a smooth profile explains most of the brightness of each.
 
     A quadratic function of the position is fitted to each scan inside the brain, robust against voxels that are far
     from it. If it explains more than the limit of the variance of every scan, as with a surface coil without
     correction, it is subtracted, the rest is divided by a spread that grows in one direction, and scaled to unit
-    variance again. A large tumor explains less, and not in every scan. A second call changes nothing.
+    variance again. A large tumor explains less, and not in every scan. Evened scans are not evened out again.
 
     Args:
-        prepared: Patient in the space of a model that takes z-scores.
-        limit: Share of the variance, from 0 to 1; None never evens out anything.
+        tensor: Z-scores (C, D, H, W); missing channels are 0 everywhere.
+        brain: Brain mask (D, H, W).
+        limit: Share of the variance, from 0 to 1.
+
+    Returns:
+        Evened z-scores; None if the scans need none.
     """
-    scans = prepared.tensor.numpy()
+    scans = tensor.numpy()
     present = [channel for channel, scan in enumerate(scans) if scan.any()]
-    if limit is None or not present:
-        return prepared
-    inside = np.flatnonzero(prepared.brain)
+    if not present:
+        return None
+    inside = np.flatnonzero(brain)
     fitted = inside[:: max(1, len(inside) // _FITTED_VOXELS)]
-    terms = _quadratic_terms(fitted, prepared.brain.shape)
+    terms = _quadratic_terms(fitted, brain.shape)
     fits = {channel: _fit_profile(terms, scans[channel].ravel()[fitted]) for channel in present}
     if min(share for _, _, share in fits.values()) <= limit:
-        return prepared
-    terms = _quadratic_terms(inside, prepared.brain.shape)
+        return None
+    terms = _quadratic_terms(inside, brain.shape)
     evened = np.zeros_like(scans)
     for channel, (profile, spread, _) in fits.items():
         rest = (scans[channel].ravel()[inside] - terms @ profile) / np.exp(terms[:, : len(spread)] @ spread)
         evened[channel].ravel()[inside] = (rest - rest.mean()) / max(float(rest.std()), _LEAST_SPREAD)
-    found = Finding(
-        "coil_profile",
-        "The scans are much brighter at one end of the brain than at the other. This was evened out before the "
-        "segmentation. Correct the bias field of the scans (N4) and compare.",
-    )
-    return replace(prepared, tensor=torch.from_numpy(evened), findings=(*prepared.findings, found))
+    return torch.from_numpy(evened)
 
 
 def _quadratic_terms(voxels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """Preparation of a patient's scans for a network: common grid, orientation, brain mask and normalization.
 
-    study -> on one grid -> extract_brain, unless stripped -> normalize -> Prepared
+    study -> on one grid -> extract_brain, unless stripped -> normalize -> even out a coil profile -> Prepared
 
 Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that are
 not aligned with each other yet need the alignments of `tokenunet.preprocessing.align`.
@@ -18,23 +18,19 @@ from torch import Tensor
 from tokenunet.core.background import background_value, foreground
 from tokenunet.core.errors import GridMismatchError, UnusableImageError
 from tokenunet.core.findings import Finding
-from tokenunet.core.grid import Grid, thinned
+from tokenunet.core.grid import Grid
 from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.sequences import SequenceName
+from tokenunet.preprocessing.coil_profile import COIL_PROFILE, without_coil_profile
+from tokenunet.preprocessing.common_grid import OnGrid, on_common_grid
 from tokenunet.preprocessing.outliers import without_outliers
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.preprocessing.skull_stripping import check_brain, check_field_of_view, extract_brain, is_stripped
 from tokenunet.preprocessing.stripped_brain import agreed_brain
 from tokenunet.study.scans import Study
 
-_SPACING_TOLERANCE = 1e-3
-"""Relative difference up to which a spacing counts as the model's."""
 _LEAST_COVERAGE = 0.5
 """Share of the brain that each scan must show; with less, the scans show different places."""
-_LEAST_INSIDE, _SURELY_INSIDE = 0.1, 0.9
-"""Share of a thick voxel inside the brain from which its intensity is known, and from which it counts as brain."""
-_THICK = 1.5
-"""Spacing from which slices count as thick, relative to the scan with the thinnest."""
 _RIPPLE = 1e-3
 """Largest distance of background from its value, as a fraction of the largest: resampling ripples there."""
 _MOST_OUTSIDE = 0.1
@@ -84,7 +80,7 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     alignments = alignments or {}
     study, outliers = without_outliers(study)
     stripped = [sequence for sequence, scan in study.scans.items() if is_stripped(scan.image)]
-    grid, scans = _on_common_grid(study, space, alignments, stripped)
+    grid, scans = on_common_grid(study, space, alignments, stripped)
     findings: tuple[Finding, ...]
     if stripped:
         shown = {s: foreground(scans[s].values) if (b := scans[s].brain) is None else b for s in stripped}
@@ -107,17 +103,22 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
     findings += tuple(_not_placed(study))
     findings += outliers
     findings += tuple(finding for scan in study.scans.values() for finding in scan.findings)
+    channels = [
+        _network_input(scans[s], brain, s in stripped, study.scans[s].source, space)
+        if s in scans
+        else torch.zeros(brain.shape)
+        for s in space.channels
+    ]
+    tensor = torch.stack(channels)
+    if space.coil_profile_limit is not None:
+        evened = without_coil_profile(tensor, brain, space.coil_profile_limit)
+        if evened is not None:
+            tensor = evened
+            findings += (COIL_PROFILE,)
     reference_grid = Grid.of(study.scans[study.reference].image)
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(
-        tensor=torch.stack(
-            [
-                _network_input(scans[s], brain, s in stripped, study.scans[s].source, space)
-                if s in scans
-                else torch.zeros(brain.shape)
-                for s in space.channels
-            ]
-        ),
+        tensor=tensor,
         brain=brain,
         grid=grid,
         reference_grid=reference_grid,
@@ -135,7 +136,7 @@ _HEAD_FOUND = Finding(
 
 
 def _some_stripped(
-    scans: Mapping[SequenceName, "_OnGrid"], stripped: Sequence[SequenceName], brain: NDArray[np.bool_]
+    scans: Mapping[SequenceName, OnGrid], stripped: Sequence[SequenceName], brain: NDArray[np.bool_]
 ) -> tuple[Finding, ...]:
     """Return a warning if some of the scans show more than the brain.
 
@@ -157,7 +158,7 @@ def _some_stripped(
     return (Finding("partly_skull_stripped", text),)
 
 
-def _partly_seen(study: Study, brain: NDArray[np.bool_], scans: Mapping[SequenceName, "_OnGrid"]) -> Iterator[Finding]:
+def _partly_seen(study: Study, brain: NDArray[np.bool_], scans: Mapping[SequenceName, OnGrid]) -> Iterator[Finding]:
     """Yield a warning for each scan that leaves out a part of the brain.
 
     Raises:
@@ -191,94 +192,7 @@ def _not_placed(study: Study) -> Iterator[Finding]:
         yield Finding("no_orientation", text)
 
 
-@dataclass(frozen=True)
-class _OnGrid:
-    """A scan on the model's grid; all arrays are (D, H, W).
-
-    Attributes:
-        values: Intensities.
-        seen: Field of view of the scan.
-        brain: Brain mask of a resampled skull-stripped scan; None for others.
-        reached: Voxels of that scan that overlap the brain at least in part, so that their intensities are known.
-    """
-
-    values: NDArray[np.float32]
-    seen: NDArray[np.bool_]
-    brain: NDArray[np.bool_] | None = None
-    reached: NDArray[np.bool_] | None = None
-
-
-def _on_common_grid(
-    study: Study,
-    space: ModelSpace,
-    alignments: Mapping[SequenceName, Alignment],
-    stripped: Sequence[SequenceName],
-) -> tuple[Grid, dict[SequenceName, _OnGrid]]:
-    """Bring all scans onto the reference's field of view, in the model's orientation and spacing.
-
-    Args:
-        study: Scans of one patient.
-        space: Space of the model.
-        alignments: Rigid alignment by sequence; see `prepare`.
-        stripped: Sequences that show only the brain; they get a background of 0 when they are resampled.
-    """
-    oriented = {s: sitk.DICOMOrient(scan.image, space.orientation) for s, scan in study.scans.items()}
-    grid = Grid.of(oriented[study.reference])
-    if space.resamples and not np.allclose(grid.spacing, space.spacing, rtol=_SPACING_TOLERANCE):
-        grid = grid.with_spacing(space.spacing)
-    thinnest = min((max(oriented[s].GetSpacing()) for s in stripped), default=0.0)
-    scans = {}
-    for sequence, image in oriented.items():
-        own = Grid.of(image)
-        transform = alignments[sequence].transform if sequence in alignments else None
-        seen = np.ones(grid.size[::-1], bool)
-        if transform is not None or not own.same_as(grid):
-            everywhere = own.image(np.ones(own.size[::-1], np.uint8))
-            seen = sitk.GetArrayFromImage(grid.resample(everywhere, sitk.sitkNearestNeighbor, transform)) > 0
-            if sequence in stripped:
-                thick = max(own.spacing) > _THICK * thinnest
-                shares = (_LEAST_INSIDE, _SURELY_INSIDE) if thick else (0.5, 0.5)
-                scans[sequence] = _brain_on_grid(image, grid, transform, seen, *shares)
-                continue
-            image = grid.resample(thinned(image, min(grid.spacing)), transform=transform)
-        scans[sequence] = _OnGrid(sitk.GetArrayFromImage(image), seen)
-    return grid, scans
-
-
-def _brain_on_grid(
-    image: sitk.Image,
-    grid: Grid,
-    transform: sitk.Transform | None,
-    seen: NDArray[np.bool_],
-    least_reached: float,
-    least_inside: float,
-) -> _OnGrid:
-    """Resample a skull-stripped scan; each voxel gets the mean intensity of its part inside the brain.
-
-    A scan with thick slices ends up to half a slice above or below the brain that the others show, so that it shows
-    the brain for sure only where nearly all of a voxel is inside.
-
-    Args:
-        image: Scan.
-        grid: Grid of the model.
-        transform: Alignment to the reference; None if there is none.
-        seen: Field of view of the scan, (D, H, W).
-        least_reached: Share of a voxel inside the brain from which on its intensity is known.
-        least_inside: Share of a voxel inside the brain from which on it counts as brain.
-    """
-    array = sitk.GetArrayViewFromImage(image)
-    background = background_value(array)
-    shown = Grid.of(image).image(foreground(array).astype(np.float32))
-    share, values = (
-        sitk.GetArrayFromImage(grid.resample(thinned(part, min(grid.spacing)), transform=transform))
-        for part in (shown, image - background)
-    )
-    reached = share >= least_reached
-    inside = np.divide(values, share, out=np.zeros(values.shape), where=reached)
-    return _OnGrid(inside.astype(np.float32), seen, share >= least_inside, reached)
-
-
-def _network_input(scan: _OnGrid, brain: NDArray[np.bool_], stripped: bool, source: str, space: ModelSpace) -> Tensor:
+def _network_input(scan: OnGrid, brain: NDArray[np.bool_], stripped: bool, source: str, space: ModelSpace) -> Tensor:
     """Return a channel of the network's input (D, H, W); see `ModelSpace.intensities`."""
     if space.intensities == "normalized":
         return normalize(scan.values, brain & scan.seen, source)

@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from tokenunet.core.background import background_below
 from tokenunet.core.errors import UnreadableImageError, UnusableImageError
 from tokenunet.study.nifti import read_sheared, stored_values
 from tokenunet.study.nifti_header import GZIP, check_nifti_header
@@ -23,8 +24,6 @@ _PAIR_ENDINGS = {".img": ".hdr", ".img.gz": ".hdr.gz"}
 READING = threading.Lock()
 """Lock for all reading: SimpleITK's readers occasionally crash if two threads read at the same time."""
 _FLOAT_TYPES = (sitk.sitkFloat32, sitk.sitkFloat64)
-_BELOW = 0.1
-"""Distance of the background from the lowest value, as a fraction of the range, if values are negative."""
 _NOT_SCANS = {
     *("seg", "segm", "segmentation", "segmentations", "label", "labels", "pred", "prediction", "truth", "roi"),
     *("mask", "brainmask", "tumormask", "tumourmask", "glistrboost", "parcellation"),
@@ -174,9 +173,8 @@ def nan_around(values: NDArray[np.floating]) -> NDArray[np.bool_] | None:
 
 def with_background(array: NDArray[np.floating], nan: NDArray[np.bool_]) -> NDArray[np.floating]:
     """Return a copy of an array with 0 where a mask says so, or a value below all others if some are negative."""
-    low, high = float(array[~nan].min()), float(array[~nan].max())
     filled = array.copy()
-    filled[nan] = 0.0 if low >= 0 else low - _BELOW * (high - low)
+    filled[nan] = background_below(array[~nan])
     return filled
 
 
