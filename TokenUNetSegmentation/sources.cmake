@@ -17,6 +17,7 @@ set(MODULE_PYTHON_SCRIPTS
   TokenUNetSegmentationLib/logic/sample_data.py
   TokenUNetSegmentationLib/logic/segment.py
   TokenUNetSegmentationLib/logic/stages.py
+  TokenUNetSegmentationLib/logic/volumes.py
   TokenUNetSegmentationLib/panels/__init__.py
   TokenUNetSegmentationLib/panels/batch.py
   TokenUNetSegmentationLib/panels/comparison.py

@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.channels import FOUR_SEQUENCES, ChannelSet
 from tokenunet.core.sequences import SequenceName
 
-from TokenUNetSegmentationLib.logic.inputs import problem_with
+from TokenUNetSegmentationLib.logic.volumes import problem_with
 
 
 def check_inputs(

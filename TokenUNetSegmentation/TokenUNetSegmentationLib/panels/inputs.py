@@ -14,7 +14,6 @@ from tokenunet.core.sequences import SequenceName
 from TokenUNetSegmentationLib.logic.input_checks import check_inputs, missing_text
 from TokenUNetSegmentationLib.logic.inputs import (
     candidates,
-    describe,
     dicom_value_from_database,
     input_node,
     reference_of,
@@ -23,6 +22,7 @@ from TokenUNetSegmentationLib.logic.inputs import (
     set_input_nodes,
     suggest_inputs,
 )
+from TokenUNetSegmentationLib.logic.volumes import describe
 
 
 @dataclass(frozen=True)
