@@ -20,18 +20,21 @@ def scans(seed: int = 0) -> dict[SequenceName, sitk.Image]:
     return {s: sitk.Cast(scan.image, sitk.sitkInt16) for s, scan in study(seed=seed).scans.items()}
 
 
-def true_labels() -> NDArray[np.uint8]:
-    """Canonical labels on `GRID`: a cube of edema (2) around enhancing tumor (4) around necrosis (1)."""
+def true_labels(seed: int = 0) -> NDArray[np.uint8]:
+    """Canonical labels on `GRID`: a cube of edema (2) around enhancing tumor (4) around necrosis (1).
+
+    It is elsewhere in every patient.
+    """
     labels = np.zeros(GRID.size[::-1], np.uint8)
     labels[20:36, 26:42, 18:34] = 2
     labels[23:33, 29:39, 21:31] = 4
     labels[26:30, 32:36, 24:28] = 1
-    return labels
+    return np.roll(labels, seed % 10, axis=2)
 
 
-def truth_image(values: dict[int, int] | None = None) -> sitk.Image:
+def truth_image(values: dict[int, int] | None = None, seed: int = 0) -> sitk.Image:
     """`true_labels` in a scheme with another value for each label."""
-    labels = true_labels()
+    labels = true_labels(seed)
     renumbered = labels.copy()
     for label, value in (values or {}).items():
         renumbered[labels == label] = value
@@ -51,7 +54,7 @@ def write_patient_folder(
     folder.mkdir(parents=True)
     for sequence, image in scans(seed).items():
         sitk.WriteImage(image, folder / f"{name}{names[sequence]}{ending}")
-    sitk.WriteImage(truth_image({4: et}), folder / f"{name}{names['truth']}{ending}")
+    sitk.WriteImage(truth_image({4: et}, seed), folder / f"{name}{names['truth']}{ending}")
     return folder
 
 
@@ -76,7 +79,7 @@ def write_msd(root: Path, order: tuple[SequenceName, ...] = ("FLAIR", "T1", "T1c
         image = sitk.JoinSeries([scans(seed)[s] for s in order])
         sitk.WriteImage(image, root / "imagesTr" / f"BRATS_00{seed}.nii.gz")
         (root / "imagesTr" / f"._BRATS_00{seed}.nii.gz").touch()
-        sitk.WriteImage(truth_image({2: 1, 1: 2, 4: 3}), root / "labelsTr" / f"BRATS_00{seed}.nii.gz")
+        sitk.WriteImage(truth_image({2: 1, 1: 2, 4: 3}, seed), root / "labelsTr" / f"BRATS_00{seed}.nii.gz")
     return root
 
 
@@ -96,7 +99,7 @@ def write_nnunet(root: Path, labels: dict[str, object], ending: str = ".nii.gz",
     for seed in range(2):
         for number, sequence in enumerate(order):
             sitk.WriteImage(scans(seed)[sequence], root / "imagesTr" / f"case_{seed}_{number:04d}{ending}")
-        sitk.WriteImage(truth_image({2: 1, 1: 2, 4: 3}), root / "labelsTr" / f"case_{seed}{ending}")
+        sitk.WriteImage(truth_image({2: 1, 1: 2, 4: 3}, seed), root / "labelsTr" / f"case_{seed}{ending}")
     return root
 
 

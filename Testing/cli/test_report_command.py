@@ -10,6 +10,8 @@ import pytest
 from dicom_fixtures import write_dicom_study
 from model_fixtures import SMALL_MANIFEST, small_bundle
 from tokenunet.cli import main
+from tokenunet.io.result_files import DICOM_SEG, REPORT_FILES
+from tokenunet.report.report import Report
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_dicom_study(folder / "study")
     model = small_bundle(folder / "tiny", replace(SMALL_MANIFEST, spacing=(4.0, 4.0, 4.0)))
     command = ["segment", "--input", str(folder / "study"), "--output", str(folder / "result"), "--model", str(model)]
-    assert main([*command, "--progress", "none"]) == 0
+    assert main([*command, "--dicom-out", str(folder / "result"), "--progress", "none"]) == 0
+    assert (folder / "result" / DICOM_SEG).exists(), "objects may be written next to the results"
     return folder / "result"
 
 
@@ -39,6 +42,21 @@ def test_report_is_one_page_one_pdf_and_dicom(result: Path, tmp_path: Path, caps
     assert "already holds" in capsys.readouterr().err
 
 
+def test_report_made_again_keeps_the_name(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+
+    def drawn(_run: object, _scan: object, _regions: object, patient: str, _brain: object) -> Report:
+        names.append(patient)
+        return Report("page", b"%PDF")
+
+    monkeypatch.setattr("tokenunet.report.report.make_report", drawn)
+    assert main(["report", str(result), "--patient", "Anna", "--force"]) == 0
+    for name in REPORT_FILES:  # as when corrections are saved
+        (result / name).unlink()
+    assert main(["report", str(result)]) == 0
+    assert names == ["Anna", "Anna"]
+
+
 def test_dicom_takes_the_series_from_another_folder_and_keeps_the_uids(result: Path, tmp_path: Path) -> None:
     run = json.loads((result / "run.json").read_text())
     series = Path(run["inputs"][run["reference"]]["series"]["folder"])
@@ -47,7 +65,10 @@ def test_dicom_takes_the_series_from_another_folder_and_keeps_the_uids(result: P
         assert main(["dicom", str(result), "--output", str(tmp_path / name), *source]) == 0
         uids.append(pydicom.dcmread(tmp_path / name / "segmentation.dcm", stop_before_pixels=True).SOPInstanceUID)
     assert uids[0] == uids[1]
-    assert main(["dicom", str(result), "--output", str(tmp_path / "there")]) == 6
+    (result / "labels.nii.gz").rename(tmp_path / "labels.nii.gz")
+    code = main(["dicom", str(result), "--output", str(tmp_path / "there")])
+    (tmp_path / "labels.nii.gz").rename(result / "labels.nii.gz")
+    assert code == 6, "an occupied folder is refused before the result is read"
 
 
 def test_report_needs_the_scan_that_was_segmented(

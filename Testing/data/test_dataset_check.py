@@ -95,6 +95,10 @@ def copy_of_another(folder: Path) -> None:
     sitk.WriteImage(scans(0)["T2"], folder / "P_1_t2.nii.gz")  # other bytes, the same content
 
 
+def truth_of_another(folder: Path) -> None:
+    write_truth(folder / "P_1_seg.nii", true_labels(0))
+
+
 def no_tumor(folder: Path) -> None:
     write_truth(folder / "P_1_seg.nii", true_labels() * 0)
 
@@ -130,6 +134,7 @@ def swapped(folder: Path) -> None:
         (scan_on_another_grid, "grid_mismatch", "warning", "T2 has other voxels than T1ce"),
         (the_same_twice, "ambiguous_sequence", "error", "T1 and T2 are the same image"),
         (copy_of_another, "duplicate", "error", "Its T2 is the same as in P_0"),
+        (truth_of_another, "duplicate", "error", "Its ground truth is the same as in P_0"),
         (no_tumor, "empty_truth", "warning", "marks no tumor"),
         (with_skull, "not_skull_stripped", "warning", "skull-stripped"),
         (swapped, "sequence_content", "warning", "swapped"),
@@ -203,7 +208,9 @@ def test_a_copied_time_point_is_only_a_warning(tmp_path: Path) -> None:
     report = check(tmp_path)
     assert report.errors == ()
     assert {f.code for f in report.findings} == {"time_points", "duplicate"}
-    assert "T1, T1ce, T2, FLAIR are the same" in next(f.message for f in report.findings if f.code == "duplicate")
+    assert "T1, T1ce, T2, FLAIR, ground truth are the same" in next(
+        f.message for f in report.findings if f.code == "duplicate"
+    )
 
 
 def test_the_resection_cavity_of_brats_2024_is_not_taken_for_tumor(tmp_path: Path) -> None:

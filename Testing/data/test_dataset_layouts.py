@@ -103,7 +103,7 @@ def test_scans_and_truth_are_the_same_in_every_layout(
             np.testing.assert_array_equal(sitk.GetArrayFromImage(study.scans[sequence].image), expected)
         truth = read_truth(case)
         assert truth.GetPixelID() == sitk.sitkUInt8
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(truth), true_labels())
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(truth), true_labels(seed))
         assert truth.GetOrigin() == pytest.approx(study.scans["T1"].image.GetOrigin())
         assert truth.GetSpacing() == pytest.approx(study.scans["T1"].image.GetSpacing())
 

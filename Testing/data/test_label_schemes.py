@@ -16,8 +16,9 @@ def codes(folder: Path, scheme: str = "") -> set[tuple[str, str]]:
 
 
 def renumber(folder: Path, values: dict[int, int], names: str = "*seg.nii") -> Path:
-    for path in folder.rglob(names):
-        sitk.WriteImage(truth_image(values), path)
+    for seed, path in enumerate(sorted(folder.rglob("*seg.nii"))):
+        if path.match(names):
+            sitk.WriteImage(truth_image(values, seed), path)
     return folder
 
 
@@ -65,21 +66,21 @@ def test_check_asks_which_pediatric_scheme_it_is(tmp_path: Path, values: dict[in
 def test_pediatric_labels_are_read_as_said(tmp_path: Path) -> None:
     folder = write_pediatric(tmp_path, {4: 1, 2: 4, 1: 3})
     assert codes(folder, "brats-ped") == set()
-    for case in read_dataset(folder, "brats-ped").cases:
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(read_truth(case)), true_labels())
+    for seed, case in enumerate(read_dataset(folder, "brats-ped").cases):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(read_truth(case)), true_labels(seed))
 
 
 def test_resection_cavity_is_no_tumor_if_said(tmp_path: Path) -> None:
     for seed in range(2):
         write_patient_folder(tmp_path, f"BraTS-GLI-0200{seed}-100", seed, NAMES_2023, et=3)
-    labels = np.where(true_labels() == 4, 3, true_labels())
+    labels = np.where(true_labels(1) == 4, 3, true_labels(1))
     labels[:5, :5, :5] = 4
     sitk.WriteImage(GRID.image(labels), tmp_path / "BraTS-GLI-02001-100" / "BraTS-GLI-02001-100-seg.nii")
     (finding,) = check_dataset(read_dataset(tmp_path)).findings
     assert "--labels brats2024" in finding.message
     assert codes(tmp_path, "brats2024") == set()
     truth = sitk.GetArrayFromImage(read_truth(read_dataset(tmp_path, "brats2024").cases[1]))
-    np.testing.assert_array_equal(truth, true_labels())
+    np.testing.assert_array_equal(truth, true_labels(1))
 
 
 def test_labels_of_a_decathlon_folder_are_read_as_said(tmp_path: Path) -> None:

@@ -161,6 +161,29 @@ def test_follow_up_of_a_result_without_its_scan_is_refused(request_: FollowUpReq
         follow_up(request_)
 
 
+def test_follow_up_names_the_time_point_of_three_that_fails(
+    request_: FollowUpRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is compared or written; the time point can be left out as the message says."""
+    days = ("2020-01-01", "2020-02-01", "2020-03-01")
+    for n, day in enumerate(days):
+        write_result_folder(request_.patient / day, 3 + n, scan=brain_scan() * (1 + n))
+    broken = request_.patient / days[1] / "labels.nii.gz"
+    broken.write_bytes(broken.read_bytes()[:200])
+    command = ["follow-up", *request_.to_arguments()]
+    assert main(command) == 3
+    said = capsys.readouterr().err
+    assert f"Time point 2020-02-01: {broken}" in said
+    assert "Or compare the others: --order 2020-01-01 2020-03-01." in said
+    assert not request_.output.exists()
+    (broken.parent / "run.json").unlink()
+    (broken.parent / "t1ce.nii.gz").write_bytes(b"no image")
+    assert main(command) == 4
+    said = capsys.readouterr().err
+    assert f"Time point 2020-02-01: {broken.parent}" in said
+    assert "No T1 or T2 or FLAIR" in said
+
+
 def test_follow_up_that_is_cancelled_leaves_nothing(request_: FollowUpRequest) -> None:
     write_result_folder(request_.patient / "2020-01-01", 3)
     write_result_folder(request_.patient / "2020-02-01", 4)

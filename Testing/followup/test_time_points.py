@@ -49,6 +49,11 @@ def test_find_time_points_takes_every_day_of_dicom_studies(tmp_path: Path) -> No
     assert [point.name for point in points] == ["2026-01-02", "2026-04-02"]
     for point, files in zip(points, (first, second), strict=True):
         assert {s: path in files[s] for s, path in point.inputs.items()} == dict.fromkeys(files, True)
+    for sequence in ("T1", "FLAIR"):
+        for path in second[sequence]:
+            path.unlink()
+    points = find_time_points(tmp_path, FOUR_SEQUENCES, ("2026-04-02", "2026-01-02"))
+    assert "No T1 or FLAIR was found" in str(points[0].problem), "the order may leave that day out"
 
 
 def test_find_time_points_of_two_people_is_refused(tmp_path: Path) -> None:

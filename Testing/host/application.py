@@ -2,6 +2,7 @@
 
 # ruff: noqa: N815  names are those of Slicer and Qt
 
+import atexit
 import functools
 import platform
 import tempfile
@@ -118,9 +119,11 @@ class Application:
         self._qt = qt_application
         self._host = host
         self._slots: dict[str, list[Callable[[], None]]] = {}
+        self._settings_folder = tempfile.TemporaryDirectory(prefix="host-settings-", ignore_cleanup_errors=True)
         self._settings = QtCore.QSettings(
-            str(Path(tempfile.mkdtemp(prefix="host-settings-")) / "host.ini"), QtCore.QSettings.IniFormat
+            str(Path(self._settings_folder.name) / "host.ini"), QtCore.QSettings.IniFormat
         )
+        atexit.register(self._settings.sync)  # before the folder goes, else Qt would make it again
         self.temporaryPath = tempfile.gettempdir()
         self.os = platform.platform()
         self.layout_manager = LayoutManager(host)

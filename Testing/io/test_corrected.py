@@ -58,6 +58,9 @@ def test_save_corrected_replaces_all_grids_and_marks_them(folder: Path) -> None:
     assert marked == [True, False, True]
     saved = json.loads((folder / "run.json").read_text())
     assert saved == report() | {"outputs": ["labels.nii.gz"]}
+    (folder / "run.json").write_text(json.dumps(saved | {"report_patient": "Anna"}))
+    save_corrected(folder, regions(), report())
+    assert json.loads((folder / "run.json").read_text())["report_patient"] == "Anna"
     assert not [name for name in DERIVED if (folder / name).exists()]
     assert (folder / "mine.txt").read_text() == "before"
     assert not list(folder.glob(".*"))

@@ -58,13 +58,21 @@ def test_files_of_others_stay_in_the_same_folders_too(tmp_path: Path) -> None:
     from tokenunet.inference.output import result_patterns
 
     mine = ("labels_radiologist.nii.gz", "masks/radiologist.nii.gz", "transforms/mine.tfm")
-    for name in (*mine, *OVERLAY_FILES, "transforms/T2.tfm", "labels_T2.nii.gz", "run.json"):
+    exports = ("report.html", "report.pdf", "measurements.dcm", "key_slice_12.dcm")
+    for name in (*mine, *OVERLAY_FILES, "transforms/T2.tfm", "labels_T2.nii.gz", *exports, "run.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("earlier")
     with staging_folder(tmp_path, replaces=result_patterns(), last="run.json") as staging:
         (staging / "run.json").write_text("new")
     assert contents(tmp_path) == dict.fromkeys(mine, "earlier") | {"run.json": "new"}
     assert not (tmp_path / "overlays").exists()
+
+
+def test_folders_made_for_nothing_are_removed(tmp_path: Path) -> None:
+    for make in (staging_folder, locked_folder):
+        with make(tmp_path / "a" / "b"):
+            pass
+        assert not (tmp_path / "a").exists()
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Time points compared in the panel: from a folder and from the scene, in views side by side and in a chart."""
 
+import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,14 @@ class StandInWorker:
     compared: Path
     arguments: Sequence[str] = ()
     exported: tuple[str, ...] = ()
+    inputs: Sequence[Mapping[str, Any]] = ()
     failure: ErrorEvent | None = None
     exit_code = 0
 
     def __init__(self, arguments: Sequence[str], _folder: Path) -> None:
         type(self).arguments = arguments
         patient = Path(arguments[1])
+        type(self).inputs = [json.loads(path.read_text())["inputs"] for path in sorted(patient.glob("*/run.json"))]
         type(self).exported = tuple(sorted(p.relative_to(patient).as_posix() for p in patient.glob("*/*")))
         self._output = Path(arguments[arguments.index("--output") + 1])
 
@@ -189,4 +192,7 @@ def test_follow_up_of_results_in_the_scene_exports_them(
     assert words[words.index("--order") + 1 :][:2] == ["late", "early"]
     files = ("labels.nii.gz", "run.json", "scan.nrrd")
     assert section.worker.exported == tuple(f"{name}/{file}" for name in ("early", "late") for file in files)
+    assert [{name: scan["path"] for name, scan in inputs.items()} for inputs in section.worker.inputs] == [
+        {"T1ce": "scan.nrrd"}
+    ] * 2
     assert not Path(section.worker.arguments[1]).exists()

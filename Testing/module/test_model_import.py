@@ -91,7 +91,7 @@ def test_model_of_nnunet_is_imported_after_its_networks_are_installed(
 
 
 def test_cancelled_import_leaves_nothing(models: Path, module: host.LoadedModule, tmp_path: Path) -> None:
-    """The process is killed while the model is being written."""
+    """The process is killed while the files of the model move to their place."""
     from TokenUNetSegmentationLib.logic.model_import import ModelImport
     from TokenUNetSegmentationLib.process.worker import WorkerProcess
 
@@ -100,6 +100,7 @@ def test_cancelled_import_leaves_nothing(models: Path, module: host.LoadedModule
         "import os, time\n"
         f"unfinished = {str(models)!r} + f'/tiny/.unfinished-{{os.getpid()}}-x'\n"
         "os.makedirs(unfinished)\n"
+        "open(os.path.dirname(unfinished) + '/weights.safetensors', 'w').close()\n"
         'print(\'{"event": "progress", "stage": "import", "fraction": 0.5, "eta_s": null}\', flush=True)\n'
         "time.sleep(60)\n"
     )

@@ -41,6 +41,8 @@ def paths(*names: str) -> dict[str, Path]:
         (("Pat 1 T1.nii", "Pat 1 T1c.nii", "Pat 2 T2.nii", "Pat 1 flair.nii"), "Pat 1 T1", "Pat 2 T2"),
         (("1/t1.nii", "1/t1ce.nii", "2/t2.nii", "2/flair.nii"), "1/t1.nii", "2/t2.nii"),
         (("t1_P001.nii", "t1ce_P001.nii", "t2_P002.nii", "flair_P001.nii"), "P001", "P002"),
+        (("t1_Smith.nii", "t1ce_Smith.nii", "t2_Jones.nii", "flair_Smith.nii"), "t1_Smith", "t2_Jones"),
+        (("A_t1_2021.nii", "A_t1ce_2021.nii", "A_t2_2021.nii", "A_flair_2022.nii"), "A_t1_2021", "A_flair_2022"),
         (("visit 1/t1.nii", "visit 1/t1ce.nii", "visit 2/t2.nii", "visit 2/flair.nii"), "visit 1", "visit 2"),
     ],
 )
@@ -79,6 +81,9 @@ def test_mixed_names_warns_of_several_patients_or_visits(names: tuple[str, ...],
         ),
         ("t1.nii", "t1ce.nii", "t2_to_t1ce.nii", "registered/flair.nii"),
         ("3_t1.nii", "9_t1ce.nii", "4_t2.nii", "5_flair.nii"),
+        ("t1_Smith.nii", "t1ce_Smith.nii", "t2_Smith.nii", "flair_corrected.nii"),
+        ("t1_Smith.nii", "t1ce_Smith_dotarem.nii", "t2_Smith_blade.nii", "flair_Smith.nii"),
+        ("t1_mprage.nii", "t1ce_mprage.nii", "t2_vista.nii", "flair_vista.nii"),
         ("t1_mprage_p2_iso.nii", "t1_mprage_p2_iso_km.nii", "t2_tse_p3.nii", "flair_p3.nii"),
     ],
 )

@@ -234,7 +234,7 @@ def test_figure_7_shows_maps_next_to_the_slice_with_the_most_tumor(with_weights:
     # The pictures lie on each other: the T1 is the scan's, where the truth marks tumor.
     case = next(case for case in with_weights.dataset.cases if case.name == view.case)
     scan = sitk.GetArrayFromImage(sitk.ReadImage(str(case.images["T1"].path)))[int(areas.argmax())]
-    inside = true_labels()[int(areas.argmax())] > 0
+    inside = true_labels(int(view.case[-1]))[int(areas.argmax())] > 0
     assert np.corrcoef(view.t1[view.ground_truth > 0], scan[inside])[0, 1] == pytest.approx(1)
     assert draw_attention(view).startswith(b"\x89PNG")
 

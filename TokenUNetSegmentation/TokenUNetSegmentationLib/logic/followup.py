@@ -11,13 +11,11 @@ from tokenunet.core.events import ProgressEvent, WarningEvent
 from tokenunet.followup.request import FollowUpRequest
 from tokenunet.inference.request import SegmentationRequest
 from tokenunet.io.files import file_name
-from tokenunet.io.result_files import read_report, write_report
 
 from TokenUNetSegmentationLib.process.worker import WorkerProcess, run_command
 from TokenUNetSegmentationLib.scene.followup import FollowUpNodes, load_steps
-from TokenUNetSegmentationLib.scene.result_folder import SCAN, write_result_steps
+from TokenUNetSegmentationLib.scene.result_folder import write_result_steps
 from TokenUNetSegmentationLib.scene.results import PatientResult, all_results
-from TokenUNetSegmentationLib.scene.volumes import export_volume
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,8 @@ class FollowUpRun:
         try:
             if exported is not None:
                 request = replace(request, patient=exported, order=tuple(point.name for point in points))
-                yield from _export(points, exported)
+                for point in points:  # with the user's corrections
+                    yield from write_result_steps(point.result, exported / point.name, with_others=True)
             arguments = ["follow-up", *request.to_arguments()]
             for events in run_command(arguments, self._start_worker, _("The comparison ended unexpectedly.")):
                 for event in events:
@@ -107,19 +106,3 @@ class FollowUpRun:
             nodes = loaded
             yield
         self.nodes = nodes
-
-
-def _export(points: Sequence[SceneTimePoint], folder: Path) -> Iterator[None]:
-    """Write results of the scene as folders of results, with the user's corrections."""
-    for point in points:
-        target = folder / point.name
-        yield from write_result_steps(point.result, target)
-        report = read_report(target)
-        inputs = {report["reference"]: {"path": SCAN}}
-        for name, node in point.result.inputs.items():
-            if name not in inputs and name not in point.result.transforms:  # others help to align, if they are in place
-                inputs[name] = {"path": f"{name}.nrrd"}
-                export_volume(node, target / inputs[name]["path"])
-                yield
-        write_report(report | {"inputs": inputs}, target)
-        yield

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from tokenunet.core.errors import TokenUNetError
 from tokenunet.dicom_out.destination import CALLING_AE_TITLE, parse_destination
 from tokenunet.io.files import file_name, write_bytes, write_text
+from tokenunet.io.result_files import REPORT_PATIENT
 
 from TokenUNetSegmentationLib.logic.background_steps import BackgroundSteps
 from TokenUNetSegmentationLib.panels.messages import sentence
@@ -117,7 +118,8 @@ class ReportPanel:
             folder = Path(temporary)
             yield from write_result_steps(result, folder)
             arguments = ["report", temporary, "--scan", str(folder / SCAN)]
-            arguments.append(f"--patient={result.require_reference().GetName()}")
+            name = result.report.get(REPORT_PATIENT) or result.require_reference().GetName()
+            arguments.append(f"--patient={name}")
             for _events in run_command(arguments, self.start_worker, _("The report ended unexpectedly.")):
                 yield
             write_text(page, (folder / "report.html").read_text(encoding="utf-8"))

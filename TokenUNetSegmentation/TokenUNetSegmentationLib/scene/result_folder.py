@@ -18,12 +18,13 @@ SCAN = "scan.nrrd"
 """File of the reference scan."""
 
 
-def write_result_steps(result: PatientResult, folder: Path) -> Iterator[None]:
+def write_result_steps(result: PatientResult, folder: Path, with_others: bool = False) -> Iterator[None]:
     """Write the reference scan, the labels and the run report, in short steps.
 
     Args:
         result: Patient.
         folder: Folder, created if needed.
+        with_others: Whether to write the other scans that are in place, too, and to name no others in the run report.
 
     Raises:
         MissingNodeError: If the reference volume is gone.
@@ -50,5 +51,13 @@ def write_result_steps(result: PatientResult, folder: Path) -> Iterator[None]:
     known = {"path": reference.GetName(), "size": grid.size, "spacing": grid.spacing, "because": ""}
     scan = known | inputs.get(channel, {}) | {"sha256": sha256_of(folder / SCAN)}
     scan.pop("series", None)  # the scan is read from this folder
+    if with_others:
+        scan["path"] = SCAN
+        inputs = {}
+        for name, node in result.inputs.items():
+            if name != channel and name not in result.transforms:
+                inputs[name] = {"path": f"{name}.nrrd"}
+                export_volume(node, folder / inputs[name]["path"])
+                yield
     write_report({**report, "reference": channel, "inputs": inputs | {channel: scan}}, folder)
     yield

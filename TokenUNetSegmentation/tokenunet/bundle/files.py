@@ -10,6 +10,7 @@ from tokenunet.core.errors import ModelError, UnsafeBundleError
 
 WEIGHTS_NAME = "weights.safetensors"
 PROBE_NAME = "probe.safetensors"
+CARD_NAME = "card.md"
 SIZE_LIMITS = {MANIFEST_NAME: 2**20, WEIGHTS_NAME: 2**30, PROBE_NAME: 2**20}
 """Largest size of each file in bytes."""
 _OPTIONAL = (PROBE_NAME,)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenunet.bundle.files import read_bundle_files
+from tokenunet.bundle.files import CARD_NAME, SIZE_LIMITS, read_bundle_files
 from tokenunet.bundle.manifest import MANIFEST_NAME, ModelManifest
 from tokenunet.core.errors import ModelError, OutputExistsError
 from tokenunet.io.files import STAGING_PREFIX, remove_abandoned, staging_folder
@@ -128,9 +128,14 @@ def import_model(
 def remove_unfinished_imports() -> None:
     """Remove what imports that were killed have left among the user's models."""
     for unfinished in user_models_folder().glob(f"*/{STAGING_PREFIX}*"):
-        remove_abandoned(unfinished.parent)
-        with suppress(OSError):  # it holds the files of another model, or of an import that is running
-            unfinished.parent.rmdir()
+        folder = unfinished.parent
+        remove_abandoned(folder)
+        is_running = any(folder.glob(f"{STAGING_PREFIX}*"))
+        if not is_running and not (folder / MANIFEST_NAME).exists():  # killed while the files moved to their place
+            for name in (*SIZE_LIMITS, CARD_NAME):
+                (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # it holds other files, or an import is running
+            folder.rmdir()
 
 
 def _free_place(name: str) -> Path:

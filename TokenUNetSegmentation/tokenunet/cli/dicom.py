@@ -36,6 +36,7 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     from tokenunet.report.result_folder import read_result
     from tokenunet.study.dicom import find_series
 
+    check_objects(options.output, options.force)
     progress = Progress(on_event, {Stage.LOAD: 0.3, Stage.WRITE: 0.7})
     progress.update(Stage.LOAD, 0)
     result = read_result(options.result, options.scan)
@@ -50,33 +51,47 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
             )
         files = series[0].files
     progress.update(Stage.WRITE, 0)
-    written = write_objects(result, files, options.output, options.force, "Name the series with --source.")
+    written = write_objects(result, files, options.output, "Name the series with --source.")
     progress.update(Stage.WRITE, 1)
     on_event(ResultEvent(str(options.output), {"objects": len(written)}))
     if options.progress != "json":
         print(f"Wrote {len(written)} objects to {options.output}.")
 
 
-def write_objects(result: "ReadResult", files: Sequence[Path], folder: Path, force: bool, hint: str) -> list[Path]:
+def check_objects(folder: Path, force: bool) -> None:
+    """Check before the work that DICOM objects can be written.
+
+    Args:
+        folder: Folder for the objects.
+        force: Whether to replace the objects of an earlier export.
+
+    Raises:
+        UsageError: If a package is missing.
+        OutputError: If the folder has objects already, or cannot be written.
+    """
+    with extra("dicom"):
+        import highdicom  # noqa: F401
+    from tokenunet.inference.output import check_output
+
+    check_output(folder, force, DICOM_FILES)
+
+
+def write_objects(result: "ReadResult", files: Sequence[Path], folder: Path, hint: str) -> list[Path]:
     """Write the results of a folder as DICOM objects, and return their files.
 
     Args:
         result: Result that was read.
         files: Files of the reference's series; empty if it is no DICOM.
-        folder: Folder for the objects.
-        force: Whether to replace the objects of an earlier export.
+        folder: Folder for the objects, for which `check_objects` was called.
         hint: What to do if there is no series.
 
     Raises:
         UsageError: If there is no series.
-        OutputError: If the folder has objects already, or cannot be written.
+        OutputError: If the folder cannot be written.
     """
-    with extra("dicom"):
-        from tokenunet.dicom_out.export import DicomResult, write_dicom_result
-    from tokenunet.inference.output import check_output
+    from tokenunet.dicom_out.export import DicomResult, write_dicom_result
 
     if not files:
         raise UsageError("The reference is not a DICOM series, which DICOM results must refer to.", hint)
-    check_output(folder, force, DICOM_FILES)
     dicom = DicomResult.of_run(result.run, result.scan, result.regions, files)
     return write_dicom_result(dicom, folder, key_slices=find_spec("matplotlib") is not None)

@@ -26,6 +26,7 @@ from tokenunet.study.scans import Study
 
 _MOST_NAMES = 8
 """Number of ignored files that a message lists."""
+_TRUTH = "ground truth"
 _CHECKED_AT_ONCE = 4
 """Number of cases that are checked in parallel, about 0.5 GB each."""
 
@@ -38,8 +39,8 @@ class _Examined:
     findings: list[DatasetFinding] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the files, by sequence and of the ground truth."""
-    voxels: dict[SequenceName, str] = field(default_factory=dict)
-    """SHA-256 of the voxels, which is the same for a copy in another file format."""
+    voxels: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the voxels, by sequence and of a ground truth with tumor; copies in another file format have it, too."""
     values: frozenset[int] = frozenset()
     facts: CaseFacts | None = None
 
@@ -152,7 +153,9 @@ def _examine_truth(one: _Examined, truth: sitk.Image, grids: list[Grid]) -> None
         )
         return
     labels = sitk.GetArrayViewFromImage(truth)
-    if not labels.any():
+    if labels.any():
+        one.voxels[_TRUTH] = hashlib.sha256(labels).hexdigest()
+    else:
         one.add("empty_truth", "warning", f"{one.case.truth} marks no tumor.")
     if grids:
         reference = grids[0]
@@ -187,19 +190,18 @@ def _together(examined: list[_Examined]) -> list[DatasetFinding]:
 
 def _duplicates(examined: list[_Examined]) -> list[DatasetFinding]:
     first: dict[str, Case] = {}
-    same: dict[tuple[str, str], list[SequenceName]] = defaultdict(list)
+    same: dict[tuple[str, str], list[str]] = defaultdict(list)
     by_name = {one.case.name: one.case for one in examined}
     for one in examined:
-        for sequence, sha256 in one.voxels.items():
+        for image, sha256 in one.voxels.items():
             original = first.setdefault(sha256, one.case)
             if original is not one.case:
-                same[original.name, one.case.name].append(sequence)
+                same[original.name, one.case.name].append(image)
     findings = []
-    for (original_name, copy), sequences in same.items():
+    for (original_name, copy), images in same.items():
         of_one_patient = by_name[original_name].patient == by_name[copy].patient
-        message = (
-            f"Its {', '.join(sequences)} {'is' if len(sequences) == 1 else 'are'} the same as in {original_name}. "
-        )
-        message += "They will stay in one fold." if of_one_patient else "Take one of the two out."
+        message = f"Its {', '.join(images)} {'is' if len(images) == 1 else 'are'} the same as in {original_name}. "
+        hint = "Correct one of the two." if images == [_TRUTH] else "Take one of the two out."
+        message += "They will stay in one fold." if of_one_patient else hint
         findings.append(DatasetFinding("duplicate", "warning" if of_one_patient else "error", copy, message))
     return findings

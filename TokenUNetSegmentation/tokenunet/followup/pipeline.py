@@ -1,6 +1,6 @@
 """Follow-up of one patient from folders to a folder of results, for the command line and the Slicer module."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -36,7 +36,13 @@ from tokenunet.followup.rano import RANO_SOURCE, rano_lines, sum_of_products_mm2
 from tokenunet.followup.request import REPORT, FollowUpRequest
 from tokenunet.followup.results import SegmentedTimePoint, read_result
 from tokenunet.followup.surgery import cavity_finding
-from tokenunet.followup.time_points import TimePoint, days_since_first, find_time_points, order_finding
+from tokenunet.followup.time_points import (
+    TimePoint,
+    days_since_first,
+    find_time_points,
+    order_finding,
+    order_option,
+)
 from tokenunet.followup.uncertainty import DEFAULT, Repeatability
 from tokenunet.inference.batch.job import PatientJob, row_of_earlier_run
 from tokenunet.inference.evidence import UNMARKED_CODES
@@ -91,7 +97,7 @@ class _FollowUp:
         request = self._request
         points = find_time_points(request.patient, self._manifest.inputs, request.order, request.output)
         self._warn(order_finding(points))
-        segmented = [self._segmented(point, number, len(points)) for number, point in enumerate(points)]
+        segmented = list(self._all_segmented(points))
         self._warn(_different_models(segmented))
         aligned = self._aligned(segmented)
         for earlier, later in pairwise(aligned):
@@ -109,6 +115,17 @@ class _FollowUp:
         self._on_event(ResultEvent(str(request.output), report))
         return report
 
+    def _all_segmented(self, points: Sequence[TimePoint]) -> Iterator[SegmentedTimePoint]:
+        """Yield the time points with their segmentations; name the one that cannot be used, and how to leave it out."""
+        for number, point in enumerate(points):
+            try:
+                yield self._segmented(point, number, len(points))
+            except InputError as error:
+                others = [other for other in points if other is not point]
+                leave_out = f"Or compare the others: {order_option(others)}." if len(others) > 1 else ""
+                hint = f"{error.hint} {leave_out}".strip()
+                raise type(error)(f"Time point {point.name}: {error}", hint) from error
+
     def _segmented(self, point: TimePoint, number: int, count: int) -> SegmentedTimePoint:
         """Return a time point with its segmentation, from an earlier run if there is one."""
         if not SAFE_NAME.fullmatch(point.name):
@@ -122,6 +139,8 @@ class _FollowUp:
             elif isinstance(event, WarningEvent):
                 self._warn(Finding(event.code, f"{point.name}: {event.message}"))
 
+        if point.problem is not None:
+            raise point.problem
         if point.is_result:
             return self._stored(point, point.folder)
         request, output = self._request, self._request.output / RESULTS / point.name

@@ -1,6 +1,7 @@
 """Time points of one patient: which folders or DICOM studies they are, and when they were acquired."""
 
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tokenunet.core.channels import ChannelSet
-from tokenunet.core.errors import TimePointsError
+from tokenunet.core.errors import InputError, TimePointsError
 from tokenunet.core.findings import Finding
 from tokenunet.core.sequences import SequenceName
 from tokenunet.io.files import files_below
@@ -31,6 +32,7 @@ class TimePoint:
         acquired: Date of the examination; None if it is not known.
         is_result: Whether the folder holds the result of a segmentation rather than scans.
         inputs: A file of each DICOM series; empty if the scans are to be found in the folder.
+        problem: Reason why its DICOM series cannot be segmented; None if they can.
     """
 
     name: str
@@ -38,6 +40,7 @@ class TimePoint:
     acquired: date | None = None
     is_result: bool = False
     inputs: dict[SequenceName, Path] = field(default_factory=dict)
+    problem: InputError | None = None
 
 
 def find_time_points(
@@ -60,7 +63,6 @@ def find_time_points(
     Raises:
         TimePointsError: If there are fewer than two, or their order is not known.
         MixedPatientsError: If DICOM files belong to several patients.
-        MissingSequenceError: If a DICOM study lacks a sequence.
     """
     if not patient.is_dir():
         raise TimePointsError(f"There is no folder {patient}.", "Check the path.")
@@ -106,6 +108,16 @@ def days_since_first(points: Iterable[TimePoint]) -> list[int] | None:
     return [(day - known[0]).days for day in known]
 
 
+def order_option(points: Iterable[TimePoint]) -> str:
+    """Return the option of ``tokenunet follow-up`` that compares these time points.
+
+    Example:
+        >>> order_option([TimePoint("week 0", Path()), TimePoint("week-12", Path())])
+        "--order 'week 0' week-12"
+    """
+    return f"--order {shlex.join(point.name for point in points)}"
+
+
 def order_finding(points: Sequence[TimePoint]) -> Finding | None:
     """Return the warning about an order that contradicts the dates, which are then ignored; None if it does not.
 
@@ -127,11 +139,15 @@ def _dicom_days(patient: Path, series: Sequence[DicomSeries], channels: ChannelS
     points = []
     for number, (_, day) in enumerate(sorted(days.items()), start=1):
         when = _date(day[0].tags.study_date)
-        scans = select_series(
-            patient, day, {}, channels.names, [frozenset(option.channels) for option in channels.optional]
-        ).series
-        name = f"{when}" if when else f"study {number}"
-        points.append(TimePoint(name, patient, when, inputs={s: volume.files[0] for s, volume in scans.items()}))
+        point = TimePoint(f"{when}" if when else f"study {number}", patient, when)
+        try:
+            scans = select_series(
+                patient, day, {}, channels.names, [frozenset(option.channels) for option in channels.optional]
+            ).series
+        except InputError as error:  # the order may leave it out
+            points.append(replace(point, problem=error))
+        else:
+            points.append(replace(point, inputs={s: volume.files[0] for s, volume in scans.items()}))
     return points
 
 
@@ -155,7 +171,7 @@ def _ordered(found: Sequence[TimePoint], order: Sequence[str]) -> list[TimePoint
 
 
 def _by_date(patient: Path, found: Sequence[TimePoint]) -> list[TimePoint]:
-    hint = f"Give the order: --order {' '.join(point.name for point in found)}, the earliest first."
+    hint = f"Give the order: {order_option(found)}, the earliest first."
     unknown = [point.name for point in found if point.acquired is None]
     if unknown:
         raise TimePointsError(f"The date of {', '.join(unknown)} in {patient} is not known.", hint)

@@ -30,7 +30,16 @@ from tokenunet.inference.quality_page import quality_page
 from tokenunet.inference.review import Review
 from tokenunet.io.files import staging_folder
 from tokenunet.io.overlay_files import FILES_0_1, write_overlays
-from tokenunet.io.result_files import BRAIN, DICOM_SEG, LABELS_FILE, QUALITY, RUN_REPORT, SEGMENTATION, TRANSFORMS
+from tokenunet.io.result_files import (
+    BRAIN,
+    DICOM_FILES,
+    LABELS_FILE,
+    QUALITY,
+    REPORT_FILES,
+    RUN_REPORT,
+    SEGMENTATION,
+    TRANSFORMS,
+)
 from tokenunet.io.seg_nrrd import write_segmentation
 from tokenunet.preprocessing import Prepared, Result
 from tokenunet.review.candidates import CANDIDATES_FILE
@@ -38,7 +47,7 @@ from tokenunet.study.scans import Study
 
 
 def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
-    """Return what a run may write, and a later one replaces; other files stay, in the same folders too.
+    """Return what a run and its exports may write, and a later run replaces; other files stay, in the same folders too.
 
     Args:
         channels: Channels of the model and of the earlier one, beyond `SEQUENCES`.
@@ -48,7 +57,8 @@ def result_patterns(channels: Sequence[SequenceName] = ()) -> tuple[str, ...]:
         LABELS_FILE,
         *(f"labels_{name}.nii.gz" for name in names),
         SEGMENTATION,
-        DICOM_SEG,
+        *DICOM_FILES,
+        *REPORT_FILES,
         f"{OVERLAYS}/*/*.nii.gz",
         *FILES_0_1,
         BRAIN,

@@ -157,11 +157,12 @@ def _segment(request: SegmentationRequest, on_event: OnEvent) -> dict[str, Any]:
             dicom = DicomResult.of_run(report, study.scans[study.reference].image, result.regions, files)
         if request.dicom_seg:
             write_segmentation(dicom, staging / DICOM_SEG)
+        if request.dicom_out is not None:
+            is_here = request.dicom_out.resolve() == request.output.resolve()
+            write_dicom_result(dicom, staging if is_here else request.dicom_out)
         outputs = sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file())
         report["outputs"] = outputs
         write_report(report, staging)
-        if request.dicom_out is not None:
-            write_dicom_result(dicom, request.dicom_out)
     on_event(ResultEvent(str(request.output), report))
     return report
 

@@ -3,6 +3,7 @@
 import fnmatch
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tokenunet.io.result_files import (
     DICOM_FILES,
     LABELS_FILE,
     REPORT_FILES,
+    REPORT_PATIENT,
     RUN_REPORT,
     SEGMENTATION,
     TRANSFORMS,
@@ -57,6 +59,8 @@ def save_corrected(folder: Path, regions: NDArray[np.bool_], report: dict[str, A
     removed = sorted(path.name for pattern in (*DICOM_FILES, *REPORT_FILES) for path in folder.glob(pattern))
     replaced = (LABELS_FILE, *others, SEGMENTATION, *removed, RUN_REPORT)
     report = report | {"outputs": [name for name in report["outputs"] if name not in removed]}
+    with suppress(OSError, ValueError):  # a damaged run report is replaced
+        report |= {key: value for key, value in read_report(folder).items() if key == REPORT_PATIENT}
     try:
         with locked_folder(folder), staging_folder(folder, replaces=replaced, last=RUN_REPORT) as staging:
             _write_labels(labels, report, staging / LABELS_FILE)

@@ -123,11 +123,10 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
     Raises:
         OutputError: If the folder cannot be written, or the disk is full.
     """
-    created = False
+    created: list[Path] = []
     staging: Path | None = None
     try:
-        created = not target.exists()
-        target.mkdir(parents=True, exist_ok=True)
+        created = _make_folder(target)
         remove_abandoned(target)
         staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=target))
         yield staging
@@ -151,8 +150,7 @@ def staging_folder(target: Path, replaces: tuple[str, ...] = (), last: str = "")
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
-        if created and target.is_dir() and not any(target.iterdir()):
-            target.rmdir()
+        _remove_if_empty(created)
 
 
 @contextmanager
@@ -169,8 +167,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout  # Slicer installs it at the first run only
 
     try:
-        created = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
+        created = _make_folder(folder)
         lock = FileLock(folder / _LOCK, timeout=0)
         lock.acquire()
     except Timeout as error:
@@ -185,8 +182,22 @@ def locked_folder(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             (folder / _LOCK).unlink()
         lock.release()
-        if created and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        _remove_if_empty(created)
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Create a folder and return those that were missing, the innermost first."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_if_empty(folders: list[Path]) -> None:
+    """Remove folders, the innermost first, as long as they are empty."""
+    for folder in folders:
+        if not folder.is_dir() or any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 def _cannot_write(folder: Path, error: OSError) -> OutputError:

@@ -18,6 +18,8 @@ DICOM_FILES = (DICOM_SEG, DICOM_SR, DICOM_KEY_SLICE.format(number="*"))
 """Patterns of the DICOM objects that may be in a folder."""
 REPORT_FILES = ("report.html", "report.pdf")
 """Report of a patient, as page and as PDF."""
+REPORT_PATIENT = "report_patient"
+"""Key of `run.json` with the name that the user gave the patient in the report."""
 
 
 def read_report(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from tokenunet.bundle.bundle import ModelBundle, save_weights
+from tokenunet.bundle.files import CARD_NAME
 from tokenunet.bundle.importers.archive import ModelFiles, open_model
 from tokenunet.bundle.importers.description import ForeignModel
 from tokenunet.bundle.importers.monai import import_monai, is_monai
@@ -15,8 +16,6 @@ from tokenunet.bundle.manifest import MANIFEST_NAME, ModelManifest
 from tokenunet.core.errors import ModelError, UnusableWeightsError
 from tokenunet.networks import build_network
 from tokenunet.networks.imported import NEED_MEMORY, names_of_tensors
-
-_CARD = "card.md"
 
 
 def is_foreign(path: Path) -> bool:
@@ -81,7 +80,7 @@ def _read(files: ModelFiles, mirroring: bool, on_fraction: Callable[[float], Non
 def save_foreign_model(foreign: ForeignModel, folder: Path) -> Path:
     """Write a foreign model as a bundle, with a card that says where it came from; return the folder."""
     card = _card(foreign.manifest, len(foreign.members))
-    return save_weights(folder, foreign.manifest, foreign.members, torch.float32, {_CARD: card})
+    return save_weights(folder, foreign.manifest, foreign.members, torch.float32, {CARD_NAME: card})
 
 
 def _card(manifest: ModelManifest, members: int) -> str:
