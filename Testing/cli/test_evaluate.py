@@ -1,6 +1,7 @@
 """``tokenunet evaluate`` with a tiny model of 4 mm voxels."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,10 @@ def test_what_cannot_be_measured_is_refused_before_the_work(tmp_path: Path, caps
     assert "P_0 has no ground truth" in capsys.readouterr().err
     other = [str(write_patient_folder(tmp_path / name, "P_1")) for name in ("a", "b")]
     assert main([*command, str(bundle), "--real", *other]) == 2
+    copied = [write_patient_folder(tmp_path / f"P_{n}", f"P_{n}", n) for n in (2, 3)]
+    shutil.copy(copied[0] / "P_2_seg.nii", copied[1] / "P_3_seg.nii")
+    assert main([*command, str(bundle), "--real", *map(str, copied)]) == 3
+    assert "P_3_seg.nii, is that of P_2, too" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

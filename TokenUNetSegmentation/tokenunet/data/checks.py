@@ -40,7 +40,7 @@ class _Examined:
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the files, by sequence and of the ground truth."""
     voxels: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of the voxels, by sequence and of a ground truth with tumor; copies in another file format have it, too."""
+    """SHA-256 of the voxels, by sequence and of a ground truth with tumor, whatever the file format."""
     values: frozenset[int] = frozenset()
     facts: CaseFacts | None = None
 

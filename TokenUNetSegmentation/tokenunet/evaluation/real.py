@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from tokenunet.core.errors import DatasetError, UsageError
@@ -23,6 +24,7 @@ from tokenunet.evaluation.segmented import (
     volumes_ml,
 )
 from tokenunet.evaluation.surface import surface_scores
+from tokenunet.io.files import sha256_of
 from tokenunet.preprocessing import prepare, restore
 from tokenunet.preprocessing.restore import regions_on_grid
 
@@ -86,13 +88,21 @@ def real_cases(folders: Sequence[Path]) -> list[Case]:
     """Return the cases of all folders, in any layout for training.
 
     Raises:
-        DatasetError: If a folder contains no case, or one without a ground truth.
+        DatasetError: If a folder contains no case, or one without a ground truth or with that of another case.
         UsageError: If two cases have the same name.
     """
     cases = _cases(folders)
     for case in cases:
         if case.truth is None:
             raise DatasetError(f"{case.name} has no ground truth.", "Add its segmentation, such as X_seg.nii.gz.")
+    firsts: dict[str, Case] = {}
+    for case in (case for case in cases if case.truth is not None and case.truth.is_file()):
+        first = firsts.setdefault(sha256_of(case.truth), case)
+        if first is not case and sitk.GetArrayViewFromImage(read_truth(case)).any():
+            raise DatasetError(
+                f"The ground truth of {case.name}, {case.truth}, is that of {first.name}, too.",
+                "Correct one of the two.",
+            )
     return cases
 
 
