@@ -82,3 +82,11 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as error:
         main(arguments)
     assert error.value.code == 2
+
+
+def test_unknown_words_are_answered_with_the_usage_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["segment", "patient", "--output", "x"])
+    said = capsys.readouterr().err
+    assert "--input DIR" in said
+    assert said.endswith("tokenunet segment: error: unrecognized arguments: patient\n")

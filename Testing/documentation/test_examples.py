@@ -28,6 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     write_dataset(folder / "patients", patients=2)
     write_patient_folder(folder / "patients", "synthetic_00005", seed=5)
+    shutil.copytree(folder / "patients", folder / "cases")
     for name in ("patient", "study"):
         shutil.copytree(folder / "patients" / "P_0", folder / name)
     (folder / "scans").mkdir()

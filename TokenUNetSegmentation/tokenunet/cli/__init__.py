@@ -37,10 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="tokenunet", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"tokenunet {tokenunet.__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, dest="command", metavar="COMMAND")
     for command in _commands_to_import(sys.argv[1:] if arguments is None else arguments):
         import_module(f"tokenunet.cli.{command.replace('-', '_')}").add_parser(commands)
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:  # the usage of the command helps, that of the program does not
+        commands.choices[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     reuse_freed_memory()
     on_event = event_receiver(getattr(options, "progress", None))
     interrupted = False
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not isinstance(error, TokenUNetError):
             raise
         on_event(ErrorEvent(error.code, str(error), error.hint))
-        print(f"tokenunet: {error}", error.hint, file=sys.stderr)
+        print(f"tokenunet: {error} {error.hint}".rstrip(), file=sys.stderr)
         return error.exit_code
     return 0
 

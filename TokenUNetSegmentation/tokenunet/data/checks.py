@@ -181,7 +181,7 @@ def _together(examined: list[_Examined]) -> list[DatasetFinding]:
             message = f"Patient {patient} has {len(names)} cases ({', '.join(names)}), which will stay in one fold."
             findings.append(DatasetFinding("time_points", "warning", names[0], message))
     if len(patients) < 2:
-        message = "There are fewer than 2 patients, so none can train while another validates."
+        message = "There are fewer than 2 patients, so none can train while another validates. Add patients."
         if len(examined) > 1:
             message += " If the cases are of several, say so in a CSV with a column patient."
         findings.append(DatasetFinding("too_few_patients", "error", "", message))
