@@ -92,11 +92,12 @@ def real_cases(folders: Sequence[Path]) -> list[Case]:
         UsageError: If two cases have the same name.
     """
     cases = _cases(folders)
+    firsts: dict[str, Case] = {}
     for case in cases:
         if case.truth is None:
             raise DatasetError(f"{case.name} has no ground truth.", "Add its segmentation, such as X_seg.nii.gz.")
-    firsts: dict[str, Case] = {}
-    for case in (case for case in cases if case.truth is not None and case.truth.is_file()):
+        if not case.truth.is_file():  # reading it says so
+            continue
         first = firsts.setdefault(sha256_of(case.truth), case)
         if first is not case and sitk.GetArrayViewFromImage(read_truth(case)).any():
             raise DatasetError(
