@@ -84,6 +84,12 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     assert error.value.code == 2
 
 
+@pytest.mark.parametrize("numbers", [["--patients", "0"], ["--seed", "-1"]])
+def test_synth_refuses_impossible_numbers(tmp_path: Path, numbers: list[str]) -> None:
+    assert main(["synth", "--output", str(tmp_path / "x"), *numbers]) == 2
+    assert not (tmp_path / "x").exists()
+
+
 def test_unknown_words_are_answered_with_the_usage_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["segment", "patient", "--output", "x"])

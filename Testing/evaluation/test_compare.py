@@ -54,7 +54,10 @@ def test_comparison_has_dice_volumes_and_difference(results: tuple[Path, Path]) 
 def test_compare_prints_a_table_and_writes_the_map(
     results: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["compare", *map(str, results), "--output", str(tmp_path / "out")]) == 0
+    command = ["compare", *map(str, results), "--output", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert main(command) == 6, "an earlier comparison is replaced only if that is asked for"
+    assert main([*command, "--force"]) == 0
     text = capsys.readouterr().out
     assert "A: One" in text
     assert "enhancing tumor   1.000" in text

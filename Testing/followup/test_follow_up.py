@@ -242,3 +242,4 @@ def test_follow_up_command_reports_bad_input(tmp_path: Path, capsys: pytest.Capt
     assert main(arguments) == 3
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["code"] == "time_points"
     assert not (tmp_path / "out").exists()
+    assert main(["follow-up", str(tmp_path), "--output", str(tmp_path)]) == 2

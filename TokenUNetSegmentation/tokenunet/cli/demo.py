@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from tokenunet.bundle.store import DEFAULT_MODEL, find_model
 from tokenunet.cli.progress import add_progress_argument
 from tokenunet.core.dice import dice_by_region
+from tokenunet.core.errors import UsageError
 from tokenunet.core.events import Event, OnEvent, Progress, ProgressEvent, ResultEvent, Stage, WarningEvent
 from tokenunet.core.grid import Grid
 from tokenunet.core.sequences import SequenceName
@@ -60,6 +61,8 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         elif isinstance(event, WarningEvent):
             on_event(event)
 
+    if options.seed < 0:
+        raise UsageError(f"--seed must be at least 0, not {options.seed}.", "Correct the number.")
     check_output(options.output, options.force)
     folder = options.input or _make_patient(options.seed, options.output / _PATIENT)
     progress.update(Stage.SYNTHESIZE, 1)

@@ -35,6 +35,8 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
         raise UsageError(
             "Nothing to write.", "Give --output DIR for patients, --sheet FILE.png for a picture, or both."
         )
+    if options.patients < 1 or options.seed < 0:
+        raise UsageError("--patients must be at least 1, and --seed at least 0.", "Correct the number.")
     # These import MONAI, which takes seconds.
     import numpy as np
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenunet.bundle.store import find_manifest, find_model
-from tokenunet.core.errors import InputError, TimePointsError
+from tokenunet.core.errors import InputError, TimePointsError, UsageError
 from tokenunet.core.events import (
     Event,
     OnEvent,
@@ -75,8 +75,11 @@ def follow_up(request: FollowUpRequest, on_event: OnEvent = ignore_events) -> di
         InputError: If scans or results cannot be used.
         ModelError: If the model cannot be used.
         DeviceError: If the device is missing, or memory does not suffice.
+        UsageError: If the results would be written into the folder of the patient itself.
         OutputError: If results already exist, or cannot be written.
     """
+    if request.output.resolve() == request.patient.resolve():  # they would be time points of a later run
+        raise UsageError(f"{request.output} is the folder of the patient.", "Choose another one for the results.")
     with locked_folder(request.output):
         check_output(request.output, request.force, PATTERNS)
         return _FollowUp(request, on_event).run()

@@ -92,7 +92,7 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
         if sequence in found:
             raise AmbiguousSequenceError(
                 f"{found[sequence].name} and {path.name} in {folder} both look like {sequence}.",
-                f"Name the right one with --{sequence.lower()}.",
+                "Leave only one of them there.",
             )
         found[sequence] = path
     missing = [s for s in SEQUENCES if s not in found and s not in without]
@@ -100,7 +100,7 @@ def find_sequences(folder: Path, without: tuple[SequenceName, ...] = ()) -> dict
         names = ", ".join(p.name for p in images) or "no scans"
         raise MissingSequenceError(
             f"{folder} has no image named after {' or '.join(missing)}; it holds {names}.",
-            "Rename the files, or name them with " + ", ".join(f"--{s.lower()}" for s in missing) + ".",
+            f"Put the scans there, named as {', '.join(s.lower() for s in SEQUENCES)}.",
         )
     return found
 
