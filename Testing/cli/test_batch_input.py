@@ -75,7 +75,8 @@ def test_a_table_may_name_folders_or_files(tmp_path: Path, model: Path) -> None:
         ("patient,T1,T1ce,T2,FLAIR,t1n\nA,a,b,c,d,e\n", "several columns for T1: T1, t1n"),
         ("patient,T1_a,T1_b,T1ce,T2,FLAIR\nA,a,b,c,d,e\n", "several columns for T1: T1_a, T1_b"),
         ("patient,input\n", "has no patients"),
-        ("", "has the columns"),
+        ("patient,input\nA,a\n,b\n", "The row of b in "),
+        ("", "is empty"),
     ],
 )
 def test_a_table_that_names_no_patients_is_refused(text: str, words: str, tmp_path: Path, model: Path) -> None:

@@ -157,7 +157,7 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
             "names no channel for T1ce, T2, FLAIR; it has T1, CT",
         ),
         ({"x.csv": "case,T1,T2\n"}, "has no column T1ce, FLAIR, truth"),
-        ({"x.csv": ""}, "has no column case"),
+        ({"x.csv": ""}, "is empty"),
         ({"x.csv": "case,T1,T1ce,T2,FLAIR,truth\n"}, "No patients were found"),
         ({"x.csv": "case,T1,T1ce,T2,FLAIR,truth\na,../b,,,,\n"}, "names ../b, which leaves the folder of the CSV file"),
         ({"x.csv": "case,T1,T1ce,T2,FLAIR,truth\na/../b,c,,,,\n"}, "'a/../b' in .* cannot name a case"),

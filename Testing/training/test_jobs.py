@@ -166,6 +166,12 @@ def test_impossible_requests_write_nothing(
     assert not folder.exists()
 
 
+def test_impossible_settings_are_refused_before_the_patients_are_read(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "patients").mkdir()
+    assert train("--data", tmp_path / "patients", "--output", tmp_path / "experiment", "--set", "epocs=3") == 2
+    assert "no setting epocs" in capsys.readouterr().err
+
+
 def test_a_folder_with_something_in_it_is_left_alone(patients: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     assert train("--data", patients, "--output", tmp_path, *TINY) == 6

@@ -100,7 +100,7 @@ def _check_names(dataset: Dataset) -> None:
         if not (SAFE_NAME.fullmatch(case.name) and case.name.isascii()):
             raise DatasetError(
                 f"{case.name!r} in {dataset.folder} cannot name a case.",
-                "Use letters, digits, blanks and the signs _ . + -, and begin with a letter or digit.",
+                "Use letters from A to Z, digits, blanks and the signs _ . + -, and begin with a letter or digit.",
             )
 
 

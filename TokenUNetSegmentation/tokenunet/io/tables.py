@@ -81,6 +81,8 @@ def read_patient_table(path: Path, other_columns: Sequence[str], channels: Chann
             raw.append(row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file in UTF-8.", "Save it as CSV UTF-8.") from error
+    if not names:
+        raise InputError(f"{path} is empty.", "Write the names of the columns into its first line.")
     columns = _known_columns(path, names, other_columns, channels)
     rows = tuple({column: (row[name] or "").strip() for column, name in columns.items()} for row in raw)
     return PatientTable(path, tuple(names), columns, tuple(row for row in rows if any(row.values())))

@@ -24,6 +24,7 @@ from tokenunet.data import Dataset, FileHashes, check_dataset, fingerprint, hash
 from tokenunet.io.files import staging_folder
 from tokenunet.runtime.environment import versions
 from tokenunet.training.experiment.create import (
+    check_plan,
     create_experiment,
     create_synthetic_experiment,
     refuse_occupied,
@@ -57,6 +58,7 @@ def begin(folder: Path, data: Path, plan: ExperimentPlan, on_event: OnEvent, lab
         DatasetError: If the data cannot be trained on, or their labels are in doubt.
         TokenUNetError: If the folder or the plan cannot be used.
     """
+    check_plan(plan)  # before the patients are read, which takes minutes
     _refuse_unusable(folder)
     dataset = read_dataset(data, label_scheme, plan.channels)
     report = check_dataset(dataset, part_of_run(on_event, 0, _SHARE_OF_CHECK))

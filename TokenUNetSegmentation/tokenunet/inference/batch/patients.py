@@ -106,6 +106,9 @@ def _in_csv(place: Path, request: SegmentationRequest, on_event: OnEvent) -> lis
         on_event(WarningEvent("unknown_columns", f"Columns of {place} that were ignored: {', '.join(table.ignored)}."))
     jobs = []
     for row in table.rows:
+        if not row["patient"]:
+            entry = next(value for value in row.values() if value)
+            raise InputError(f"The row of {entry} in {place} names no patient.", "Fill in its column patient.")
         if not SAFE_NAME.fullmatch(row["patient"]):
             raise InputError(
                 f"{row['patient']!r} in {place} cannot name a patient.",

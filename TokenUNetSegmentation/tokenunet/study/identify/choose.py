@@ -290,10 +290,10 @@ def _missing(
         what = seen.reason if seen.excluded else seen.weighting or "not recognized"
         return f"{what}, but unusable: {candidates[index].problem}" if candidates[index].problem else what
 
-    described = ", ".join(f"{c.name} ({taken_for(i)})" for i, c in enumerate(candidates)) or "no scans"
+    described = ", ".join(f"{c.name} ({taken_for(i)})" for i, c in enumerate(candidates))
     kind = SequenceSetError if choices else MissingSequenceError
     return kind(
-        f"No {' or '.join(missing)} was found among {described}.",
+        f"No {' or '.join(missing)} was found" + (f" among {described}." if described else ": there are no scans."),
         "Name the right files with " + ", ".join(f"--{s.lower()}" for s in missing) + ".",
     )
 

@@ -26,6 +26,19 @@ def refuse_occupied(folder: Path) -> None:
         raise OutputExistsError(f"{folder} is not empty.", "Choose another folder, or continue with --resume.")
 
 
+def check_plan(plan: ExperimentPlan) -> dict[str, TrainingConfiguration]:
+    """Check a plan without its data, and return the configuration of each architecture.
+
+    Raises:
+        ExperimentError: If a fold to train does not exist.
+        UsageError: If a setting is unknown or out of range.
+    """
+    wrong = [fold for fold in plan.trained_folds if not 0 <= fold < plan.folds]
+    if wrong:
+        raise ExperimentError(f"There is no fold {wrong[0]}.", f"Folds are numbered from 0 to {plan.folds - 1}.")
+    return configurations_of(plan.architectures, plan.preset, plan.overrides)
+
+
 def create_experiment(folder: Path, dataset: Dataset, hashes: FileHashes, plan: ExperimentPlan) -> Experiment:
     """Create the folder of an experiment, with configurations, dataset and splits.
 
@@ -43,10 +56,7 @@ def create_experiment(folder: Path, dataset: Dataset, hashes: FileHashes, plan: 
         DatasetError: If there are fewer patients than folds.
     """
     refuse_occupied(folder)
-    wrong = [fold for fold in plan.trained_folds if not 0 <= fold < plan.folds]
-    if wrong:
-        raise ExperimentError(f"There is no fold {wrong[0]}.", f"Folds are numbered from 0 to {plan.folds - 1}.")
-    configurations = configurations_of(plan.architectures, plan.preset, plan.overrides)
+    configurations = check_plan(plan)
     splits = split_cases(dataset.cases, plan.folds, plan.seed, fingerprint(dataset, hashes))
     return _write(folder, dataset, hashes, splits, plan, configurations)
 
