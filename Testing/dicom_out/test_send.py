@@ -137,6 +137,8 @@ def test_send_takes_dicom_files_only(tmp_path: Path, files: list[Path]) -> None:
     notes.write_text("no DICOM")
     with pytest.raises(UnreadableImageError, match=r"notes\.txt"):
         send([*files, notes], DimseNode("127.0.0.1", free_port(), "ARCHIVE"))
+    with pytest.raises(UnreadableImageError, match="no file or folder"):
+        send([tmp_path / "gone"], DimseNode("127.0.0.1", free_port(), "ARCHIVE"))
     with pytest.raises(UsageError, match="nothing to send"):
         send([tmp_path / "empty"] if (tmp_path / "empty").mkdir() else [], DimseNode("127.0.0.1", 104, "ARCHIVE"))
 

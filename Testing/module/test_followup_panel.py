@@ -156,6 +156,20 @@ def test_follow_up_that_fails_leaves_the_scene_as_it_was(section: Any) -> None:
     assert section.nodes is None
 
 
+def test_scene_time_points_of_one_name_get_names_of_their_own(
+    module: host.LoadedModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from TokenUNetSegmentationLib.logic import followup
+
+    results = []
+    for name in ("T1ce", "t1ce", "T1ce 2", "T1ce"):
+        volume = type("Volume", (), {"GetName": lambda _self, name=name: name})()
+        results.append(type("Result", (), {"reference": volume})())
+    monkeypatch.setattr(followup, "all_results", lambda: results)
+    names = [point.name for point in followup.scene_time_points()]
+    assert names == ["T1ce", "t1ce 2", "T1ce 2 2", "T1ce 3"]
+
+
 def test_follow_up_of_results_in_the_scene_exports_them(
     section: Any, module: host.LoadedModule, tmp_path: Path
 ) -> None:

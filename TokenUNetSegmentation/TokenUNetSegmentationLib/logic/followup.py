@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
 from slicer.i18n import tr as _
@@ -34,12 +35,13 @@ class SceneTimePoint:
 def scene_time_points() -> list[SceneTimePoint]:
     """Return the newest result of every reference volume in the scene, in the order of the scene."""
     newest = {result.reference: result for result in all_results() if result.reference is not None}
-    points: list[SceneTimePoint] = []
+    points: dict[str, SceneTimePoint] = {}
     for volume, result in newest.items():
         plain = file_name(volume.GetName())
-        number = sum(point.name == plain or point.name.startswith(f"{plain} (") for point in points)
-        points.append(SceneTimePoint(f"{plain} {number + 1}" if number else plain, result))
-    return points
+        names = chain((plain,), (f"{plain} {number}" for number in count(2)))
+        name = next(name for name in names if name.lower() not in points)  # they become names of folders
+        points[name.lower()] = SceneTimePoint(name, result)
+    return list(points.values())
 
 
 def request_with(settings: SegmentationRequest, patient: Path, order: Sequence[str], replaces: bool) -> FollowUpRequest:

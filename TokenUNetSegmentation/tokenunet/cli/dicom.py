@@ -42,6 +42,8 @@ def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     result = read_result(options.result, options.scan)
     files = result.source_files
     if options.source is not None:
+        if not options.source.is_dir():
+            raise UsageError(f"There is no folder {options.source}.", "Check the path of --source.")
         known = result.run["inputs"][result.run["reference"]].get("series", {}).get("uid")
         series = [volume for volume in find_series(options.source) if known in (None, volume.uid)]
         if len(series) != 1:

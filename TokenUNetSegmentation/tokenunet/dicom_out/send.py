@@ -75,6 +75,8 @@ def send(
 def _read(file: Path, stop_before_pixels: bool = False) -> Dataset:
     try:
         return pydicom.dcmread(file, stop_before_pixels=stop_before_pixels)
+    except FileNotFoundError as error:
+        raise UnreadableImageError(f"There is no file or folder {file}.", "Check the path.") from error
     except (OSError, pydicom.errors.InvalidDicomError) as error:
         raise UnreadableImageError(f"{file} cannot be read as DICOM.", "Send DICOM files only.") from error
 

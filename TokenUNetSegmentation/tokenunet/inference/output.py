@@ -91,7 +91,7 @@ def check_output(folder: Path, force: bool, patterns: tuple[str, ...] | None = N
         OutputError: If the folder cannot be written.
     """
     patterns = result_patterns() if patterns is None else patterns
-    earlier = [path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)]
+    earlier = [path.relative_to(folder).as_posix() for pattern in patterns for path in sorted(folder.glob(pattern))]
     if earlier and not force:
         raise OutputExistsError(
             f"{folder} already holds results: {', '.join(earlier)}.",
