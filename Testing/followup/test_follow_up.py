@@ -182,6 +182,7 @@ def test_follow_up_names_the_time_point_of_three_that_fails(
     said = capsys.readouterr().err
     assert f"Time point 2020-02-01: {broken.parent}" in said
     assert "No T1 or T2 or FLAIR" in said
+    assert "Correct its folder. Or compare" in said
 
 
 def test_follow_up_that_is_cancelled_leaves_nothing(request_: FollowUpRequest) -> None:

@@ -120,14 +120,14 @@ class _FollowUp:
 
     def _all_segmented(self, points: Sequence[TimePoint]) -> Iterator[SegmentedTimePoint]:
         """Yield the time points with their segmentations; name the one that cannot be used, and how to leave it out."""
+        for point in points:
+            if point.problem is not None:  # before the others are segmented
+                raise _of_time_point(point.problem, point, points)
         for number, point in enumerate(points):
             try:
                 yield self._segmented(point, number, len(points))
             except InputError as error:
-                others = [other for other in points if other is not point]
-                leave_out = f"Or compare the others: {order_option(others)}." if len(others) > 1 else ""
-                hint = f"{error.hint} {leave_out}".strip()
-                raise type(error)(f"Time point {point.name}: {error}", hint) from error
+                raise _of_time_point(error, point, points) from error
 
     def _segmented(self, point: TimePoint, number: int, count: int) -> SegmentedTimePoint:
         """Return a time point with its segmentation, from an earlier run if there is one."""
@@ -142,8 +142,6 @@ class _FollowUp:
             elif isinstance(event, WarningEvent):
                 self._warn(Finding(event.code, f"{point.name}: {event.message}"))
 
-        if point.problem is not None:
-            raise point.problem
         if point.is_result:
             return self._stored(point, point.folder)
         request, output = self._request, self._request.output / RESULTS / point.name
@@ -187,6 +185,14 @@ class _FollowUp:
         if finding is not None:
             self._warnings.append({"code": finding.code, "message": finding.message})
             self._on_event(WarningEvent(finding.code, finding.message))
+
+
+def _of_time_point(error: InputError, point: TimePoint, points: Sequence[TimePoint]) -> InputError:
+    """Return an error that names its time point, and how to leave that out."""
+    others = [other for other in points if other is not point]
+    leave_out = f"Or compare the others: {order_option(others)}." if len(others) > 1 else ""
+    hint = "Correct its folder." if "--" in error.hint else error.hint  # those are options of other commands
+    return type(error)(f"Time point {point.name}: {error}", f"{hint} {leave_out}".strip())
 
 
 def _pdf(report: dict[str, Any], pictures: Sequence[Picture]) -> bytes | None:
