@@ -245,6 +245,7 @@ set(MODULE_PYTHON_SCRIPTS
   tokenunet/preprocessing/align.py
   tokenunet/preprocessing/coil_profile.py
   tokenunet/preprocessing/common_grid.py
+  tokenunet/preprocessing/least_spread.py
   tokenunet/preprocessing/outliers.py
   tokenunet/preprocessing/placement.py
   tokenunet/preprocessing/prepare.py

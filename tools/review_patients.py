@@ -19,7 +19,7 @@ from tokenunet.inference.predict import predict
 from tokenunet.inference.request import InferenceOptions
 from tokenunet.inference.review import reviewed_patient
 from tokenunet.preprocessing import Prepared, prepare
-from tokenunet.preprocessing.coil_profile import without_coil_profile
+from tokenunet.preprocessing.prepare import adjusted
 from tokenunet.review.patient import ReviewedPatient
 from tokenunet.study.scans import Scan, Study
 from tokenunet.synthesis import synthetic_patient
@@ -77,7 +77,8 @@ def samples(space: ModelSpace, folder: Path | None, first: int, number: int, per
             study = condition.change_study(_as_study(sample.prepared, space), i)
             prepared = condition.change_prepared(_renormalized(study, sample.prepared, space))
             sample, done = replace(sample, condition=condition.name, prepared=prepared), done + 1
-        yield replace(sample, name=name, prepared=_evened(sample.prepared, space))
+        tensor, _findings = adjusted(sample.prepared.tensor, sample.prepared.brain, space)
+        yield replace(sample, name=name, prepared=replace(sample.prepared, tensor=tensor))
 
 
 def load_sample(file: Path, space: ModelSpace) -> Sample:
@@ -92,7 +93,7 @@ def load_sample(file: Path, space: ModelSpace) -> Sample:
 
 def _synthetic(seed: int, space: ModelSpace) -> Sample:
     study, truth = synthetic_study(synthetic_patient(seed, space.spacing[0]))
-    prepared = prepare(study, space)
+    prepared = prepare(study, ModelSpace(space.channels, space.spacing, space.orientation))
     labels = sitk.GetArrayFromImage(prepared.grid.resample(truth, sitk.sitkNearestNeighbor))
     return Sample(str(seed), CLEAN, prepared, regions_from_labels(labels))
 
@@ -116,14 +117,6 @@ def _renormalized(study: Study, prepared: Prepared, space: ModelSpace) -> Prepar
         inside = values[prepared.brain]
         channels.append((values - inside.mean()) / max(float(inside.std()), 1e-6) * prepared.brain)
     return replace(prepared, tensor=torch.from_numpy(np.stack(channels).astype(np.float32)))
-
-
-def _evened(prepared: Prepared, space: ModelSpace) -> Prepared:
-    """Return a patient that did not come from scans as `prepare` would return it."""
-    evened = None
-    if space.coil_profile_limit is not None:
-        evened = without_coil_profile(prepared.tensor, prepared.brain, space.coil_profile_limit)
-    return prepared if evened is None else replace(prepared, tensor=evened)
 
 
 def lesions(tumor: NDArray[np.bool_], voxel_ml: float, least_ml: float) -> list[NDArray[np.bool_]]:

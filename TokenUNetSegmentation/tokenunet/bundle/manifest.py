@@ -77,6 +77,8 @@ class ModelManifest:
         usual_evidence: Logit of WT below which a marked tumor is reported as doubtful; None for no such warning.
         coil_profile_limit: Share of a scan's variance that a smooth profile over the brain may explain; if it explains
             more of every scan, as near a surface coil, it is evened out first. None for never.
+        least_spread: Spread, by channel, that the z-scores of most of the brain have at least; lower ones, as those of
+            T1ce with much enhancement, are scaled.
         members: Number of networks in the bundle, all of this architecture; more than one are an ensemble, such as the
             five folds of a cross-validation, whose probabilities are averaged.
         weights_sha256: SHA-256 of ``weights.safetensors``.
@@ -106,6 +108,7 @@ class ModelManifest:
     least_evidence: dict[RegionName, float] = field(default_factory=dict)
     usual_evidence: float | None = None
     coil_profile_limit: float | None = None
+    least_spread: dict[str, float] = field(default_factory=dict)
     members: int = 1
     weights_sha256: str = ""
     imported: Imported | None = None
@@ -117,7 +120,13 @@ class ModelManifest:
         """Channels, voxel size and orientation of the network's input."""
         channels = tuple(c.name for c in self.channels)
         if self.imported is None:
-            return ModelSpace(channels, self.spacing, self.orientation, coil_profile_limit=self.coil_profile_limit)
+            return ModelSpace(
+                channels,
+                self.spacing,
+                self.orientation,
+                coil_profile_limit=self.coil_profile_limit,
+                least_spread=self.least_spread,
+            )
         on_brains = "nonzero_zscore" in self.imported.normalizations
         # The model's framework resamples the scans in its own way.
         return ModelSpace(channels, self.spacing, self.orientation, "brain" if on_brains else "head", resamples=False)
@@ -261,6 +270,10 @@ class ModelManifest:
                 raise ValueError(f"{value} is not a logit between -100 and 100")
         if self.coil_profile_limit is not None and not (self.imported is None and 0 < self.coil_profile_limit < 1):
             raise ValueError("coil_profile_limit needs a share between 0 and 1, and a model of its own normalization")
+        if not set(self.least_spread) <= (set(self.inputs.names) if self.imported is None else set()):
+            raise ValueError("least_spread names a channel that the model does not have, or does not normalize itself")
+        if not all(0 < value <= 1 for value in self.least_spread.values()):
+            raise ValueError("least_spread needs a spread above 0, up to 1")
         if self.normalization != "zscore":
             raise ValueError(f"unknown normalization {self.normalization!r}")
         if len(self.spacing) != 3 or not all(0.1 <= s <= 10 for s in self.spacing):

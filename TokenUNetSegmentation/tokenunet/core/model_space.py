@@ -1,6 +1,7 @@
 """Input space of a model: channels, voxel size and orientation."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tokenunet.core.grid import Triple
@@ -20,6 +21,7 @@ class ModelSpace:
         resamples: Whether scans are brought to that voxel size; if not, they keep the reference's.
         coil_profile_limit: Share of the variance, from 0 to 1, that a smooth profile must explain in every normalized
             scan, so that the scans are evened out; None for never.
+        least_spread: Spread, by channel, that the z-scores of most of the brain have at least: lower ones are scaled.
     """
 
     channels: tuple[SequenceName, ...]
@@ -28,3 +30,4 @@ class ModelSpace:
     intensities: Literal["normalized", "brain", "head"] = "normalized"
     resamples: bool = True
     coil_profile_limit: float | None = None
+    least_spread: Mapping[SequenceName, float] = field(default_factory=dict)

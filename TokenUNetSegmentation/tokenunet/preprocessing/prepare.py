@@ -1,6 +1,6 @@
 """Preparation of a patient's scans for a network: common grid, orientation, brain mask and normalization.
 
-    study -> on one grid -> extract_brain, unless stripped -> normalize -> even out a coil profile -> Prepared
+    study -> on one grid -> extract_brain, unless stripped -> normalize -> adjusted -> Prepared
 
 Scans that already share a grid with the model's spacing are only flipped and permuted, never resampled. Scans that are
 not aligned with each other yet need the alignments of `tokenunet.preprocessing.align`.
@@ -23,6 +23,7 @@ from tokenunet.core.model_space import ModelSpace
 from tokenunet.core.sequences import SequenceName
 from tokenunet.preprocessing.coil_profile import COIL_PROFILE, without_coil_profile
 from tokenunet.preprocessing.common_grid import OnGrid, on_common_grid
+from tokenunet.preprocessing.least_spread import with_least_spread
 from tokenunet.preprocessing.outliers import without_outliers
 from tokenunet.preprocessing.register import Alignment
 from tokenunet.preprocessing.skull_stripping import check_brain, check_field_of_view, extract_brain, is_stripped
@@ -109,12 +110,8 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         else torch.zeros(brain.shape)
         for s in space.channels
     ]
-    tensor = torch.stack(channels)
-    if space.coil_profile_limit is not None:
-        evened = without_coil_profile(tensor, brain, space.coil_profile_limit)
-        if evened is not None:
-            tensor = evened
-            findings += (COIL_PROFILE,)
+    tensor, evened = adjusted(torch.stack(channels), brain, space)
+    findings += evened
     reference_grid = Grid.of(study.scans[study.reference].image)
     native = {sequence: Grid.of(scan.image) for sequence, scan in study.scans.items()}
     return Prepared(
@@ -127,6 +124,27 @@ def prepare(study: Study, space: ModelSpace, alignments: Mapping[SequenceName, A
         brain_extracted=not stripped,
         findings=findings,
     )
+
+
+def adjusted(tensor: Tensor, brain: NDArray[np.bool_], space: ModelSpace) -> tuple[Tensor, tuple[Finding, ...]]:
+    """Return what a network receives of normalized scans: without a coil profile, and with their usual spread.
+
+    Args:
+        tensor: Z-scores (C, D, H, W); missing channels are 0 everywhere.
+        brain: Brain mask (D, H, W).
+        space: Space of the model.
+
+    Returns:
+        Input of the network, and a warning if a profile was evened out.
+    """
+    evened = None
+    if space.coil_profile_limit is not None:
+        evened = without_coil_profile(tensor, brain, space.coil_profile_limit)
+    if evened is not None:
+        tensor = evened
+    if space.least_spread:
+        tensor = with_least_spread(tensor, brain, [space.least_spread.get(name, 0.0) for name in space.channels])
+    return tensor, () if evened is None else (COIL_PROFILE,)
 
 
 _HEAD_FOUND = Finding(
