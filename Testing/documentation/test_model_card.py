@@ -23,5 +23,10 @@ def test_model_card_names_weights_license_and_settings(name: str) -> None:
         assert f"Tumors below {manifest.usual_evidence:g} are marked" in words
     if manifest.core_reach_mm is not None:
         assert f"core farther than {manifest.core_reach_mm:g} mm from enhancing tumor is left out" in words
+    for channel, spread in manifest.least_spread.items():
+        assert (
+            f"both models {channel} is multiplied, by 1.6 at most, until its z-scores have a spread of {spread}"
+            in words
+        )
     for channel in manifest.second_pass_without:
         assert f"`{name}` makes a second pass without {channel}" in words
