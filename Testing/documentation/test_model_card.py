@@ -24,9 +24,7 @@ def test_model_card_names_weights_license_and_settings(name: str) -> None:
     if manifest.core_reach_mm is not None:
         assert f"core farther than {manifest.core_reach_mm:g} mm from enhancing tumor is left out" in words
     for channel, spread in manifest.least_spread.items():
-        assert (
-            f"both models {channel} is multiplied, by 1.6 at most, until its z-scores have a spread of {spread}"
-            in words
-        )
+        assert f"For both models {channel} is multiplied, by 1.6 at most" in words
+        assert f"until its z-scores have a spread of {spread}:" in words
     for channel in manifest.second_pass_without:
         assert f"`{name}` makes a second pass without {channel}" in words
