@@ -174,7 +174,7 @@ def test_follow_up_names_the_time_point_of_three_that_fails(
     assert main(command) == 3
     said = capsys.readouterr().err
     assert f"Time point 2020-02-01: {broken}" in said
-    assert "Or compare the others: --order 2020-01-01 2020-03-01." in said
+    assert "Or compare the others: 2020-01-01, 2020-03-01 (--order 2020-01-01 2020-03-01)." in said
     assert not request_.output.exists()
     (broken.parent / "run.json").unlink()
     (broken.parent / "t1ce.nii.gz").write_bytes(b"no image")

@@ -41,7 +41,7 @@ from tokenunet.followup.time_points import (
     days_since_first,
     find_time_points,
     order_finding,
-    order_option,
+    order_of,
 )
 from tokenunet.followup.uncertainty import DEFAULT, Repeatability
 from tokenunet.inference.batch.job import PatientJob, row_of_earlier_run
@@ -190,7 +190,7 @@ class _FollowUp:
 def _of_time_point(error: InputError, point: TimePoint, points: Sequence[TimePoint]) -> InputError:
     """Return an error that names its time point, and how to leave that out."""
     others = [other for other in points if other is not point]
-    leave_out = f"Or compare the others: {order_option(others)}." if len(others) > 1 else ""
+    leave_out = f"Or compare the others: {order_of(others)}." if len(others) > 1 else ""
     hint = "Correct its folder." if "--" in error.hint else error.hint  # those are options of other commands
     return type(error)(f"Time point {point.name}: {error}", f"{hint} {leave_out}".strip())
 

@@ -108,14 +108,18 @@ def days_since_first(points: Iterable[TimePoint]) -> list[int] | None:
     return [(day - known[0]).days for day in known]
 
 
-def order_option(points: Iterable[TimePoint]) -> str:
-    """Return the option of ``tokenunet follow-up`` that compares these time points.
+def order_of(points: Sequence[TimePoint]) -> str:
+    """Return the order that compares time points, as the panel takes it and as an option of the command.
+
+    Args:
+        points: Time points in their order.
 
     Example:
-        >>> order_option([TimePoint("week 0", Path()), TimePoint("week-12", Path())])
-        "--order 'week 0' week-12"
+        >>> order_of([TimePoint("week 0", Path()), TimePoint("week-12", Path())])
+        "week 0, week-12 (--order 'week 0' week-12)"
     """
-    return f"--order {shlex.join(point.name for point in points)}"
+    names = [point.name for point in points]
+    return f"{', '.join(names)} (--order {shlex.join(names)})"
 
 
 def order_finding(points: Sequence[TimePoint]) -> Finding | None:
@@ -171,7 +175,7 @@ def _ordered(found: Sequence[TimePoint], order: Sequence[str]) -> list[TimePoint
 
 
 def _by_date(patient: Path, found: Sequence[TimePoint]) -> list[TimePoint]:
-    hint = f"Give the order: {order_option(found)}, the earliest first."
+    hint = f"Give the order, the earliest first, such as {order_of(found)}."
     unknown = [point.name for point in found if point.acquired is None]
     if unknown:
         raise TimePointsError(f"The date of {', '.join(unknown)} in {patient} is not known.", hint)
