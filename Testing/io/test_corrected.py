@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tokenunet.core.errors import UnusableImageError
+from tokenunet.core.errors import OutputError, UnusableImageError
 from tokenunet.core.grid import Grid
 from tokenunet.io.corrected import put_back_dicom, save_corrected
 
@@ -70,6 +70,14 @@ def test_save_corrected_refuses_another_grid_and_changes_nothing(folder: Path) -
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(UnusableImageError, match="has \\(20, 24, 10\\) voxels"):
         save_corrected(folder, regions()[:, 1:], report())
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_save_corrected_leaves_the_result_of_a_later_run_alone(folder: Path) -> None:
+    (folder / "run.json").write_text(json.dumps(report() | {"started": "2026-12-01"}))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(OutputError, match="another run"):
+        save_corrected(folder, regions(), report() | {"started": "2026-11-29"})
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

@@ -111,6 +111,11 @@ def test_batch_is_found_run_killed_resumed_and_loaded(
     ui.batchLoadButton.click()
     wait_until(lambda: not panel.loading)
     assert node_ids() == nodes, "loaded twice"
+    run = tmp_path / "patients_results" / "carl" / "run.json"
+    run.write_text(json.dumps(json.loads(run.read_text()) | {"started": "later"}))
+    ui.batchLoadButton.click()
+    wait_until(lambda: not panel.loading)
+    assert module.widget.result().report["started"] == "later", "segmented again, but not loaded"
     print(f"longest block {1000 * longest:.0f} ms, with loading {1000 * heartbeat.longest:.0f} ms")
     assert foreground("Red") is None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 from tokenunet.core.errors import UnreadableImageError
-from tokenunet.io.result_files import RUN_REPORT, read_report
+from tokenunet.io.result_files import RUN_REPORT, is_same_run, read_report
 
 from TokenUNetSegmentationLib.scene.load_result import build_steps
 from TokenUNetSegmentationLib.scene.nodes import remove_node, subject_hierarchy
@@ -20,7 +20,7 @@ OUTPUT_ATTRIBUTE = "TokenUNet.Output"
 def load_patient_steps(output: Path, patient: str) -> Iterator[PatientResult | None]:
     """Load the scans and the result of a run into a folder of the scene, in short steps.
 
-    A result that is in the scene already is not loaded again.
+    A result that is in the scene already is not loaded again, unless the patient was segmented again since then.
 
     Args:
         output: Output folder of ``tokenunet segment``.
@@ -33,11 +33,11 @@ def load_patient_steps(output: Path, patient: str) -> Iterator[PatientResult | N
     Raises:
         UnreadableImageError: If a scan is no longer where the run found it, or a file is damaged.
     """
-    loaded = [r for r in all_results() if r.segmentation.GetAttribute(OUTPUT_ATTRIBUTE) == str(output)]
-    if loaded:
+    report = _read_report(output)
+    from_here = (r for r in all_results() if r.segmentation.GetAttribute(OUTPUT_ATTRIBUTE) == str(output))
+    if loaded := [r for r in from_here if is_same_run(r.report, report)]:
         yield loaded[-1]
         return
-    report = _read_report(output)
     folder = subject_hierarchy().CreateFolderItem(subject_hierarchy().GetSceneItemID(), patient)
     nodes: dict[str, slicer.vtkMRMLScalarVolumeNode] = {}
     try:

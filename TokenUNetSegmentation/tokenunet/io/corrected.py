@@ -24,6 +24,7 @@ from tokenunet.io.result_files import (
     RUN_REPORT,
     SEGMENTATION,
     TRANSFORMS,
+    is_same_run,
     read_report,
     write_report,
 )
@@ -46,7 +47,7 @@ def save_corrected(folder: Path, regions: NDArray[np.bool_], report: dict[str, A
 
     Raises:
         UnusableImageError: If the result in the folder has another grid.
-        OutputError: If the folder cannot be written.
+        OutputError: If the folder cannot be written, or the patient was segmented again since then.
     """
     others = {path.name: _grid_of_file(path) for path in sorted(folder.glob("labels_*.nii.gz"))}
     grid = _grid_of_file(folder / LABELS_FILE)
@@ -60,7 +61,13 @@ def save_corrected(folder: Path, regions: NDArray[np.bool_], report: dict[str, A
     replaced = (LABELS_FILE, *others, SEGMENTATION, *removed, RUN_REPORT)
     report = report | {"outputs": [name for name in report["outputs"] if name not in removed]}
     with suppress(OSError, ValueError):  # a damaged run report is replaced
-        report |= {key: value for key, value in read_report(folder).items() if key == REPORT_PATIENT}
+        written = read_report(folder)
+        if not is_same_run(written, report):
+            raise OutputError(
+                f"{folder} holds the result of another run by now.",
+                "Load that, or save the segmentation as a file of its own.",
+            )
+        report |= {key: value for key, value in written.items() if key == REPORT_PATIENT}
     try:
         with locked_folder(folder), staging_folder(folder, replaces=replaced, last=RUN_REPORT) as staging:
             _write_labels(labels, report, staging / LABELS_FILE)

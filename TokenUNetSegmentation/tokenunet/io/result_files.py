@@ -1,6 +1,7 @@
 """Names of the files of a segmentation's results, which `tokenunet.inference.output` describes, and its run report."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def read_report(folder: Path) -> dict[str, Any]:
     if not isinstance(report, dict):
         raise ValueError(f"{folder / RUN_REPORT} holds no report.")
     return report
+
+
+def is_same_run(report: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two run reports are of one run, whatever was corrected since then."""
+    return bool(report.get("started") == other.get("started"))
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:
