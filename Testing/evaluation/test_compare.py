@@ -58,13 +58,19 @@ def test_compare_prints_a_table_and_writes_the_map(
     assert main(command) == 0
     assert main(command) == 6, "an earlier comparison is replaced only if that is asked for"
     assert main([*command, "--force"]) == 0
-    text = capsys.readouterr().out
+    text, said = capsys.readouterr()
+    assert "different scans" not in said
     assert "A: One" in text
     assert "enhancing tumor   1.000" in text
     assert json.loads((tmp_path / "out/comparison.json").read_text())["regions"]["ET"]["dice"] == 1
     image = sitk.ReadImage(tmp_path / "out/overlays/difference/difference.nii.gz")
     assert Grid.of(image).same_as(GRID)
     assert main(["compare", str(results[0]), str(tmp_path)]) == 3
+    for folder in results:
+        report = {"inputs": {"T1": {"sha256": folder.name}}}
+        (folder / "run.json").write_text(json.dumps(report))
+    assert main(["compare", *map(str, results)]) == 0
+    assert "were segmented from different scans" in capsys.readouterr().err
 
 
 def test_results_on_other_grids_are_compared_where_they_are(results: tuple[Path, Path], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tokenunet.core.events import OnEvent
+from tokenunet.core.events import OnEvent, WarningEvent
 from tokenunet.core.overlays import OVERLAYS
 from tokenunet.io.files import staging_folder
 from tokenunet.io.overlay_files import write_overlays
@@ -29,12 +29,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace, on_event: OnEvent) -> None:
     """Compare two results."""
-    from tokenunet.evaluation.compare import compare_results
+    from tokenunet.evaluation.compare import compare_results, different_scans
     from tokenunet.inference.output import check_output
 
     if options.output is not None:
         check_output(options.output, options.force, _FILES)
     comparison = compare_results(options.first, options.second)
+    if (finding := different_scans(options.first, options.second)) is not None:
+        on_event(WarningEvent(finding.code, finding.message))
     text = json.dumps(comparison.to_json(), indent=1)
     if options.output is not None:
         with staging_folder(options.output, _FILES) as staging:

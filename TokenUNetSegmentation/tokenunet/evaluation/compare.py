@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tokenunet.core.dice import dice
 from tokenunet.core.errors import InputError
+from tokenunet.core.findings import Finding
 from tokenunet.core.grid import Grid
 from tokenunet.core.overlays import Overlay, OverlayGroup
 from tokenunet.core.regions import REGION_TITLES, REGIONS, RegionName, regions_from_labels
@@ -131,6 +132,28 @@ def compare_results(first: Path, second: Path) -> Comparison:
     one, another = _report_of(first), _report_of(second)
     models = model_name(one) or first.resolve().name, model_name(another) or second.resolve().name
     return compare_regions(a, b, grid, models, unclaimed_in(one, another))
+
+
+def different_scans(first: Path, second: Path) -> Finding | None:
+    """Return the warning about two results that have no scan in common; None if they have, or do not name them.
+
+    Args:
+        first: Folder of a result.
+        second: Folder of another result.
+    """
+    one, another = _scans_of(_report_of(first)), _scans_of(_report_of(second))
+    if not one or not another or one & another:
+        return None
+    text = f"{first} and {second} were segmented from different scans. Check that they are of one patient."
+    return Finding("different_scans", text)
+
+
+def _scans_of(report: dict[str, Any]) -> set[str]:
+    """Return the SHA-256 of each scan of a run report; none if it is damaged."""
+    try:
+        return {scan["sha256"] for scan in report["inputs"].values()}
+    except (LookupError, TypeError, AttributeError):
+        return set()
 
 
 def model_name(report: dict[str, Any]) -> str:
