@@ -47,6 +47,7 @@ LEAST_TUMOR = 0.25
 _FALSE_PER_PATIENT = 0.2
 """Mean number of false candidates that are listed; less than the 0.5 that are tolerable, since patients differ."""
 _COVERAGE = 0.9
+_PENALTY, _PENALTY_OF_SPREAD = 5.0, 30.0
 _TINY_ML = 0.1
 
 
@@ -121,7 +122,7 @@ def fit_candidates(done: Sequence[Trial]) -> tuple[LinearModel, float]:
 def fit_interval(values: Sequence[dict[str, float]], targets: Sequence[float]) -> IntervalModel:
     """Fit a linear estimate and an interval around it that covers nine of ten patients.
 
-    The errors of the interval are those for patients that were left out of the estimate.
+    The errors of the interval are those for patients that were left out of the estimate, and of that of its spread.
 
     Args:
         values: Signals of each patient.
@@ -130,11 +131,11 @@ def fit_interval(values: Sequence[dict[str, float]], targets: Sequence[float]) -
     names = sorted(values[0])
     x = np.array([[signal[name] for name in names] for signal in values])
     y = np.array(targets)
-    errors = _left_out_errors(x, y)
-    center = _ridge(x, y, names)
+    errors = y - _left_out(x, y, _PENALTY)
+    center = _ridge(x, y, names, _PENALTY)
     log_errors = np.log(np.abs(errors) + 0.05)
-    spread = _ridge(x, log_errors, names, strength=30.0)
-    scaled = np.sort(errors / np.exp([spread(signal) for signal in values]))
+    spread = _ridge(x, log_errors, names, _PENALTY_OF_SPREAD)
+    scaled = np.sort(errors / np.exp(_left_out(x, log_errors, _PENALTY_OF_SPREAD)))
     # The quantiles of n errors that cover a share of further patients, as in conformal prediction.
     n, tail = len(scaled), (1 - _COVERAGE) / 2
     low = scaled[max(0, int(np.floor(tail * (n + 1))) - 1)]
@@ -142,7 +143,7 @@ def fit_interval(values: Sequence[dict[str, float]], targets: Sequence[float]) -
     return IntervalModel(center, spread, round(float(low), 4), round(float(high), 4))
 
 
-def _ridge(x: NDArray, y: NDArray, names: Sequence[str], strength: float = 5.0) -> LinearModel:
+def _ridge(x: NDArray, y: NDArray, names: Sequence[str], strength: float) -> LinearModel:
     mean, deviation = x.mean(axis=0), x.std(axis=0) + 1e-2
     scaled = (x - mean) / deviation
     beta = np.linalg.solve(scaled.T @ scaled + strength * np.eye(len(names)), scaled.T @ (y - y.mean()))
@@ -151,16 +152,16 @@ def _ridge(x: NDArray, y: NDArray, names: Sequence[str], strength: float = 5.0) 
     return LinearModel(rounded, round(float(y.mean() - weights @ mean), 5))
 
 
-def _left_out_errors(x: NDArray, y: NDArray, folds: int = 10) -> NDArray:
-    """Return the error of each patient for an estimate that was fitted without it."""
+def _left_out(x: NDArray, y: NDArray, strength: float, folds: int = 10) -> NDArray:
+    """Return what is estimated of each patient by a fit without it."""
     names = [str(k) for k in range(x.shape[1])]
-    errors = np.empty(len(y))
+    estimates = np.empty(len(y))
     fold = np.arange(len(y)) % folds
     for k in range(folds):
-        model = _ridge(x[fold != k], y[fold != k], names)
+        model = _ridge(x[fold != k], y[fold != k], names, strength)
         for i in np.flatnonzero(fold == k):
-            errors[i] = y[i] - model(dict(zip(names, x[i], strict=True)))
-    return errors
+            estimates[i] = model(dict(zip(names, x[i], strict=True)))
+    return estimates
 
 
 def targets(patient: ReviewedPatient, truth: NDArray[np.bool_]) -> dict[str, tuple[float, float]]:
