@@ -35,7 +35,7 @@ def test_a_missing_sequence_is_named_with_what_is_there(tmp_path: Path) -> None:
     write_study(tmp_path)["FLAIR"].unlink()
     with pytest.raises(MissingSequenceError, match=r"named after FLAIR; it holds patient_t1.nii.gz, ") as caught:
         find_sequences(tmp_path)
-    assert "flair" in caught.value.hint
+    assert caught.value.hint == "Put the scans there, named as t1, t1ce, t2, flair."
     assert set(find_sequences(tmp_path, without=("FLAIR",))) == {"T1", "T1ce", "T2"}
 
 

@@ -36,9 +36,9 @@ def with_least_spread(tensor: Tensor, brain: NDArray[np.bool_], least: Sequence[
     """
     scaled = tensor.clone()
     for channel, wanted in enumerate(least):
-        values = tensor[channel].numpy()[brain]
-        if not wanted or not values.any():
+        if not wanted or not tensor[channel].any():
             continue
+        values = tensor[channel].numpy()[brain]
         middle = np.median(values)
         reach = _CLIPPED * MAD_TO_SD * np.median(np.abs(values - middle))
         spread = float(np.clip(values, middle - reach, middle + reach).std())

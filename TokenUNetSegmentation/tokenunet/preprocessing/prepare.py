@@ -137,14 +137,13 @@ def adjusted(tensor: Tensor, brain: NDArray[np.bool_], space: ModelSpace) -> tup
     Returns:
         Input of the network, and a warning if a profile was evened out.
     """
-    evened = None
-    if space.coil_profile_limit is not None:
-        evened = without_coil_profile(tensor, brain, space.coil_profile_limit)
-    if evened is not None:
-        tensor = evened
+    findings: tuple[Finding, ...] = ()
+    limit = space.coil_profile_limit
+    if limit is not None and (evened := without_coil_profile(tensor, brain, limit)) is not None:
+        tensor, findings = evened, (COIL_PROFILE,)
     if space.least_spread:
         tensor = with_least_spread(tensor, brain, [space.least_spread.get(name, 0.0) for name in space.channels])
-    return tensor, () if evened is None else (COIL_PROFILE,)
+    return tensor, findings
 
 
 _HEAD_FOUND = Finding(
